@@ -1,0 +1,67 @@
+"""Who is calling: read from the client certificate's subject alternative names, never from the request.
+
+A certificate names exactly one ``gantry://service/NAME`` or ``gantry://person/NAME``, and any number of
+``gantry://force/CODE`` that a person may work for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal
+
+import grpc
+
+from chassis.errors import Forbidden
+
+# Only URI names count: gRPC's joint property would let a DNS name spell out a gantry:// identity.
+_URI_PROPERTY: Final = "peer_uri"
+_SCHEME: Final = "gantry://"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The authenticated far side of a call; kind "none" when it showed no Gantry certificate."""
+
+    kind: Literal["service", "person", "none"]
+    name: str
+    forces: frozenset[str]
+
+    def require_force(self, force: str) -> None:
+        """Let services pass, and people of that force; else Forbidden FORCE_NOT_PERMITTED."""
+        if self.kind != "service" and force not in self.forces:
+            raise Forbidden(
+                "FORCE_NOT_PERMITTED",
+                "your certificate does not name the force you asked for",
+                field="force",
+            )
+
+
+NOBODY: Final = Caller("none", "", frozenset())
+
+
+def caller_of(context: grpc.aio.ServicerContext[object, object]) -> Caller:
+    """The caller that the TLS handshake of this call proved."""
+    return caller_from_uris(tuple(context.auth_context().get(_URI_PROPERTY, ())))
+
+
+@lru_cache(maxsize=4096)
+def caller_from_uris(uris: tuple[bytes, ...]) -> Caller:
+    """Read an identity from a certificate's URI names; NOBODY when they do not name exactly one."""
+    names: list[tuple[Literal["service", "person"], str]] = []
+    for kind, name in _gantry_names(uris):
+        if kind == "service":
+            names.append(("service", name))
+        elif kind == "person":
+            names.append(("person", name))
+    if len(names) != 1:
+        return NOBODY
+    forces = frozenset(name for kind, name in _gantry_names(uris) if kind == "force")
+    return Caller(names[0][0], names[0][1], forces)
+
+
+def _gantry_names(uris: Iterable[bytes]) -> list[tuple[str, str]]:
+    texts = [uri.decode("utf-8", "replace") for uri in uris]
+    parts = [text.removeprefix(_SCHEME).partition("/") for text in texts if text.startswith(_SCHEME)]
+    return [(kind, name) for kind, _, name in parts if name]

@@ -1,0 +1,1 @@
+"""Every span and metric name in use: telemetry is a contract."""
