@@ -1,0 +1,71 @@
+# The way in. Every target sets up what it needs from python3, pip and make alone.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+SECONDS_LONG ?= 60
+# `make demo SECONDS=20`: bash keeps a variable of that name, so it is taken from the command line only.
+ifeq ($(origin SECONDS),command line)
+SECONDS_LONG := $(SECONDS)
+endif
+
+export UV_PYTHON ?= python3
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+UV := .tools/bin/uv
+GANTRY := .venv/bin/gantry
+
+.PHONY: help run demo test test-chaos test-soak lint format bench protos contract-baseline clean setup
+
+help: ## Say what each target does.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: setup ## Start the whole suite on this machine with simulated cameras and a live panel (Ctrl-C stops it).
+	@$(GANTRY) up
+
+demo: setup ## Run the suite for SECONDS (default 60) in a fresh state, check every read and exit non-zero on any difference.
+	@$(GANTRY) demo --seconds $(SECONDS_LONG)
+
+test: setup ## Run the unit, contract and end-to-end tests.
+	@.venv/bin/pytest -q -n auto --dist loadgroup
+
+test-chaos: setup ## Kill every process of the suite while reads flow, with several seeds, and count what is left.
+	@.venv/bin/pytest -q tests/chaos
+
+test-soak: setup ## Run the suite for SECONDS (default 600) and check that memory and lag stay level.
+	@.venv/bin/pytest -q tests/soak
+
+lint: setup ## Check format, style, types, imports between rooms, contracts and generated code.
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-cache
+	@.venv/bin/buf lint protos
+	@.venv/bin/buf breaking protos --against protos/released.binpb
+	@sh protos/check_generated.sh
+
+format: setup ## Put the code into the agreed format.
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+bench: setup ## Measure the figures that the design names, each beside raw COPY in the same run.
+	@.venv/bin/python -m bench
+
+protos: setup ## Derive gen/ from protos/ again.
+	@sh protos/generate.sh gen
+
+contract-baseline: setup ## Take the contracts as released: later ones must stay compatible with them.
+	@.venv/bin/buf build protos -o protos/released.binpb
+
+clean: ## Remove what runs have left: state, caches, environments.
+	rm -rf .gantry .venv .tools .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml uv.lock $(UV)
+	@echo "Setting up the environment (.venv)"
+	@$(UV) sync --frozen --all-extras --quiet
+	@touch $@
+
+$(UV):
+	@echo "Installing uv into .tools"
+	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .tools uv
