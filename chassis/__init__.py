@@ -1,1 +1,1 @@
-"""How any Gantry service runs: settings, telemetry, gRPC, identity, PostgreSQL. Never what a service means."""
+"""How any Gantry service runs: settings, telemetry, gRPC, PostgreSQL. Never what a service means."""

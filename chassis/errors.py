@@ -31,11 +31,11 @@ _AWAY: Final = (
 )
 
 
-class StartupFailure(Exception):
+class StartupFailure(Exception):  # noqa: N818 - it is a failure to start, not an error of a caller
     """The service cannot start; the text is one sentence for the person who starts it."""
 
 
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818 - the word for what crosses the wire
     """An error with a canonical gRPC status and a documented reason.
 
     `retry_after` is in seconds; `field` names the request field at fault; `metadata` holds short
@@ -146,7 +146,7 @@ _TYPE_BY_STATUS: Final = {kind.fixed_status: kind for kind in _FixedStatusFault.
 
 def database_fault(error: BaseException) -> Fault | None:
     """The fault that a PostgreSQL error means to a caller, or None when it is a bug of ours."""
-    if isinstance(error, _AWAY) or isinstance(error, asyncpg.InterfaceError) and "closed" in str(error):
+    if isinstance(error, _AWAY) or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)):
         return database_unavailable()
     if isinstance(error, asyncpg.PostgresError) and error.sqlstate == _DISK_FULL:
         return Exhausted("STORAGE_FULL", "the database has no space left; nothing was stored")
@@ -195,13 +195,17 @@ def fault_from_status(status: status_pb2.Status) -> Fault:
         field = _field_of(detail) or field
         retry_after = _retry_of(detail) if retry_after is None else retry_after
     code = _STATUS_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN)
-    return make_fault(code, info.reason or code.name, status.message, retry_after, field, info.metadata)
+    reason = info.reason or code.name
+    return make_fault(
+        code, reason, status.message, retry_after=retry_after, field=field, metadata=info.metadata
+    )
 
 
 def make_fault(
     status: grpc.StatusCode,
     reason: str,
     message: str,
+    *,
     retry_after: float | None = None,
     field: str | None = None,
     metadata: Mapping[str, str] | None = None,

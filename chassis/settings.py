@@ -6,6 +6,7 @@ one sentence that names the variable.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeGuard, TypeVar
 
@@ -105,7 +106,7 @@ def load_settings(cls: type[T]) -> T:
     except ValidationError as error:
         raise SettingsError(_sentence(error.errors()[0], cls)) from None
     except MalformedSettingError as error:
-        raise SettingsError(f"A {PREFIX} variable is malformed: {error}.") from None
+        raise SettingsError(_malformed(error)) from None
 
 
 def masked(settings: BaseSettings) -> dict[str, str]:
@@ -129,6 +130,13 @@ def _shown(name: str, value: object) -> str:
         return ""
     # A secret's file name may be shown, its text never.
     return _MASK if _is_secret(name) else str(value)
+
+
+def _malformed(error: MalformedSettingError) -> str:
+    # pydantic-settings names the field only in its text.
+    field = re.search(r'field "(\w+)"', str(error))
+    variable = PREFIX + (field.group(1).upper() if field else "*")
+    return f"{variable} should be JSON; or set its parts one by one, as {variable}{DELIMITER}NAME."
 
 
 def _is_secret(name: str) -> bool:

@@ -1,44 +1,205 @@
-"""Traces and metrics."""
+"""Traces and metrics of a service: where they go is settings, how they are made is here."""
 
 from __future__ import annotations
+
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from typing import Final
+
+from opentelemetry import metrics
 from opentelemetry.context import Context
 from opentelemetry.metrics import Meter
-from opentelemetry.trace import Link, Span, Tracer
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    Tracer,
+    get_current_span,
+    set_span_in_context,
+    use_span,
+)
 from opentelemetry.util.types import AttributeValue
+
+from chassis import traceparent as w3c
 from chassis.settings import TelemetrySettings
+from chassis.spanfile import SpanFile
+from chassis.tracing import UNSAMPLED, HeadSamplingTracer, TraceBudget
+
+MAX_LINKS: Final = 128
+_SCOPE: Final = "gantry"
+_EXPORT_EVERY_MS: Final = 500
+_QUEUED_SPANS: Final = 16_384
+_OTLP_TIMEOUT_SECONDS: Final = 5
+_METRICS_EVERY_MS: Final = 15_000
+
+_tracer: Final = HeadSamplingTracer()
+_meter_provider: MeterProvider | None = None
+_metrics_port: int | None = None
 
 
 @asynccontextmanager
 async def telemetry(service: str, settings: TelemetrySettings) -> AsyncIterator[None]:
-    raise NotImplementedError
-    yield
+    """Send the process' spans and metrics where `settings` say; flush them on leaving.
+
+    Without a spans file and an OTLP endpoint nothing is recorded and spans cost next to nothing.
+    """
+    resource = Resource({"service.name": service})
+    async with AsyncExitStack() as opened:
+        exporters = _span_exporters(service, settings)
+        if exporters:
+            provider = _tracer_provider(resource, exporters)
+            # Flushing joins a thread that may be talking to a collector that is away.
+            opened.push_async_callback(asyncio.to_thread, provider.shutdown)
+            opened.enter_context(_recording(provider.get_tracer(_SCOPE), settings.traces_per_second))
+        opened.enter_context(_measuring(resource, settings))
+        yield
 
 
 def tracer() -> Tracer:
-    raise NotImplementedError
+    """The tracer for the spans of `chassis.names`; may be kept, follows `telemetry`."""
+    return _tracer
 
 
 def meter() -> Meter:
-    raise NotImplementedError
+    """The meter for the instruments of `chassis.names`; may be used at import time."""
+    return metrics.get_meter(_SCOPE)
+
+
+def metrics_port() -> int | None:
+    """The port on which Prometheus can scrape this process, if any."""
+    return _metrics_port
 
 
 def current_traceparent() -> str:
-    raise NotImplementedError
+    """The W3C traceparent of the current span, or "" when there is none or it is not sampled."""
+    span = get_current_span().get_span_context()
+    return w3c.render(span) if span.is_valid and span.trace_flags.sampled else ""
 
 
 def context_from(traceparent: str) -> Context | None:
-    raise NotImplementedError
+    """A context whose current span is the one named, for use as a parent; None when malformed."""
+    remote = w3c.parse(traceparent)
+    return None if remote is None else _context_of(remote)
 
 
 def link_from(traceparent: str) -> Link | None:
-    raise NotImplementedError
+    """A link to the span named; None when empty or malformed."""
+    remote = w3c.parse(traceparent)
+    return None if remote is None else Link(remote)
 
 
 @contextmanager
 def span_following(
-    name: str, traceparents: Sequence[str], attributes: Mapping[str, AttributeValue] | None = None
+    name: str,
+    traceparents: Sequence[str],
+    attributes: Mapping[str, AttributeValue] | None = None,
 ) -> Iterator[Span]:
-    raise NotImplementedError
-    yield
+    """A current span that continues work which arrived from several traces at once.
+
+    It is the child of the first sampled one and links to the other sampled ones, at most 128. When none
+    is sampled, the span records nothing, and neither does anything under it.
+    """
+    # A batch of unsampled reads brings nothing but empty strings: keep that path short.
+    texts = dict.fromkeys(traceparents)
+    texts.pop("", None)
+    origins = [origin for text in texts if (origin := w3c.parse(text)) and origin.trace_flags.sampled]
+    if not origins:
+        with use_span(UNSAMPLED, end_on_exit=False):
+            yield UNSAMPLED
+        return
+    links = [Link(origin) for origin in origins[1 : MAX_LINKS + 1]]
+    with _tracer.start_as_current_span(
+        name, _context_of(origins[0]), attributes=attributes, links=links
+    ) as span:
+        yield span
+
+
+def _context_of(remote: SpanContext) -> Context:
+    return set_span_in_context(NonRecordingSpan(remote), Context())
+
+
+def _tracer_provider(resource: Resource, exporters: Sequence[SpanExporter]) -> TracerProvider:
+    # Sampling is decided in HeadSamplingTracer; what reaches the SDK is to be recorded.
+    limits = SpanLimits(max_links=MAX_LINKS)
+    provider = TracerProvider(
+        sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False, span_limits=limits
+    )
+    for exporter in exporters:
+        provider.add_span_processor(
+            BatchSpanProcessor(exporter, _QUEUED_SPANS, schedule_delay_millis=_EXPORT_EVERY_MS)
+        )
+    return provider
+
+
+@contextmanager
+def _recording(recorder: Tracer, traces_per_second: float) -> Iterator[None]:
+    before = _tracer.recorder, _tracer.budget
+    _tracer.recorder, _tracer.budget = recorder, TraceBudget(traces_per_second)
+    try:
+        yield
+    finally:
+        _tracer.recorder, _tracer.budget = before
+
+
+def _span_exporters(service: str, settings: TelemetrySettings) -> list[SpanExporter]:
+    exporters: list[SpanExporter] = []
+    if settings.spans_file is not None:
+        exporters.append(SpanFile(service, settings.spans_file))
+    if settings.otlp_endpoint is not None:
+        # Imported late: the exporter is slow to import and seldom wanted on one machine.
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
+        endpoint = settings.otlp_endpoint
+        exporters.append(OTLPSpanExporter(endpoint, _is_plaintext(endpoint), timeout=_OTLP_TIMEOUT_SECONDS))
+    return exporters
+
+
+@contextmanager
+def _measuring(resource: Resource, settings: TelemetrySettings) -> Iterator[None]:
+    global _metrics_port  # noqa: PLW0603 - one page a process
+    with ExitStack() as opened:
+        if settings.metrics_listen is not None:
+            # Imported late, like the other exporters: most processes of a test or a tool need none.
+            from chassis.scrape import prometheus_page  # noqa: PLC0415
+
+            reader, _metrics_port = opened.enter_context(prometheus_page(settings.metrics_listen))
+            opened.enter_context(_attached(reader, resource))
+        if settings.otlp_endpoint is not None:
+            opened.enter_context(_attached(_otlp_metrics(settings.otlp_endpoint), resource))
+        try:
+            yield
+        finally:
+            _metrics_port = None
+
+
+@contextmanager
+def _attached(reader: MetricReader, resource: Resource) -> Iterator[None]:
+    # OpenTelemetry allows one meter provider a process; a second telemetry() joins the first one's.
+    global _meter_provider  # noqa: PLW0603
+    if _meter_provider is None:
+        _meter_provider = MeterProvider(resource=resource, shutdown_on_exit=False)
+        metrics.set_meter_provider(_meter_provider)
+    _meter_provider.add_metric_reader(reader)
+    try:
+        yield
+    finally:
+        _meter_provider.remove_metric_reader(reader)
+
+
+def _otlp_metrics(endpoint: str) -> MetricReader:
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
+
+    exporter = OTLPMetricExporter(endpoint, _is_plaintext(endpoint), timeout=_OTLP_TIMEOUT_SECONDS)
+    return PeriodicExportingMetricReader(exporter, export_interval_millis=_METRICS_EVERY_MS)
+
+
+def _is_plaintext(endpoint: str) -> bool:
+    return endpoint.startswith("http://")
