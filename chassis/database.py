@@ -1,27 +1,175 @@
-"""PostgreSQL pools and SQL files."""
+"""PostgreSQL: a pool that says UNAVAILABLE when the database is away, and SQL kept in SQL files."""
 
 from __future__ import annotations
-from collections.abc import AsyncIterator, Awaitable, Callable
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from functools import cache
+from importlib import resources
+from typing import Any, Final, TypeVar
+
 import asyncpg
+
+from chassis.errors import StartupFailure, Unavailable, database_fault, database_unavailable
 from chassis.settings import DatabaseSettings
 
+START_SECONDS: Final = 30.0
+_CONNECT_SECONDS: Final = 5.0
+_QUERY_SECONDS: Final = 60.0
+_CLOSE_SECONDS: Final = 5.0
+_FIRST_WAIT: Final = 0.1
+_MOST_WAIT: Final = 2.0
+_REFUSED: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
 
-class Statements:
-    def __getitem__(self, name: str) -> str:
-        raise NotImplementedError
+T = TypeVar("T")
 
-    def __getattr__(self, name: str) -> str:
-        raise NotImplementedError
+_log = logging.getLogger(__name__)
+_finishing: set[asyncio.Task[Any]] = set()
 
 
 @asynccontextmanager
 async def open_pool(
-    settings: DatabaseSettings, *, init: Callable[[asyncpg.Connection], Awaitable[None]] | None = None
+    settings: DatabaseSettings,
+    *,
+    init: Callable[[asyncpg.Connection], Awaitable[None]] | None = None,
 ) -> AsyncIterator[asyncpg.Pool]:
-    raise NotImplementedError
-    yield
+    """A pool of up to `settings.pool_size` connections, each passed to `init` once.
+
+    Waits up to 30 s for PostgreSQL at the start, then raises StartupFailure. Later, a connection that
+    cannot be made raises Unavailable DATABASE_UNAVAILABLE. A statement may take 60 s unless told else.
+    """
+
+    async def make() -> asyncpg.Pool:
+        return await asyncpg.create_pool(
+            **_arguments(settings),
+            min_size=1,
+            max_size=settings.pool_size,
+            command_timeout=_QUERY_SECONDS,
+            init=init,
+            connect=_connect,
+        )
+
+    pool = await _when_up(settings, make)
+    try:
+        yield pool
+    finally:
+        await _close(pool)
 
 
+@asynccontextmanager
+async def connect(settings: DatabaseSettings) -> AsyncIterator[asyncpg.Connection]:
+    """One connection without a statement timeout, for migrations; waits like `open_pool`."""
+    connection = await _when_up(settings, lambda: _connect(**_arguments(settings)))
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=_CLOSE_SECONDS)
+
+
+async def finished(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work`, and let it finish even when the caller is cancelled, as when a deadline passes.
+
+    For a commit whose outcome must not be torn in half.
+    """
+    task = asyncio.create_task(work)
+    _finishing.add(task)
+    task.add_done_callback(_finishing.discard)
+    return await asyncio.shield(task)
+
+
+class Statements(Mapping[str, str]):
+    """The statements of a package, by the names of their files: ``s["append_reads"]``, ``s.append_reads``."""
+
+    def __init__(self, package: str, texts: Mapping[str, str]) -> None:
+        self._package = package
+        self._texts = dict(texts)
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self._texts:
+            raise KeyError(f"{self._package} has no sql/{name}.sql")
+        return self._texts[name]
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self._texts[name]
+        except KeyError:
+            raise AttributeError(f"{self._package} has no sql/{name}.sql") from None
+
+    def __iter__(self) -> Any:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
+@cache
 def statements(package: str) -> Statements:
-    raise NotImplementedError
+    """Every ``sql/*.sql`` of `package`, read once. Raises ValueError for a file without a purpose."""
+    files = [file for file in (resources.files(package) / "sql").iterdir() if file.name.endswith(".sql")]
+    texts = {file.name.removesuffix(".sql"): file.read_text(encoding="utf-8") for file in files}
+    for name, text in texts.items():
+        if not text.startswith("--"):
+            raise ValueError(f"{package} sql/{name}.sql should begin with a comment: purpose and parameters")
+    return Statements(package, texts)
+
+
+def _arguments(settings: DatabaseSettings) -> dict[str, Any]:
+    file = settings.password_file
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "database": settings.name,
+        "user": settings.user,
+        "password": file.read_text(encoding="utf-8").strip() if file else None,
+        "timeout": _CONNECT_SECONDS,
+        "server_settings": {"application_name": settings.user},
+    }
+
+
+async def _connect(*args: Any, **arguments: Any) -> asyncpg.Connection:
+    try:
+        return await asyncpg.connect(*args, **arguments)
+    except (OSError, TimeoutError) as error:
+        raise database_unavailable() from error
+    except asyncpg.PostgresError as error:
+        raise database_fault(error) or error from error
+
+
+async def _when_up(settings: DatabaseSettings, make: Callable[[], Awaitable[T]]) -> T:
+    ends_at = time.monotonic() + START_SECONDS
+    wait = _FIRST_WAIT
+    where = f"PostgreSQL at {settings.host}:{settings.port}"
+    while True:
+        try:
+            return await make()
+        except _REFUSED as error:
+            raise StartupFailure(
+                f"{where} refuses {settings.user} on {settings.name} (sqlstate {error.sqlstate}); "
+                "check GANTRY_DATABASE__USER, __NAME and __PASSWORD_FILE."
+            ) from error
+        except Unavailable as fault:
+            if time.monotonic() > ends_at:
+                raise StartupFailure(
+                    f"{where} did not answer within {START_SECONDS:g} s; "
+                    "start it or correct GANTRY_DATABASE__HOST."
+                ) from fault
+        _log.info("waiting for the database")
+        await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311
+        wait = min(_MOST_WAIT, wait * 2)
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await pool.close()
+    except TimeoutError:
+        _log.warning("connections still busy at the end were cut")
+        pool.terminate()

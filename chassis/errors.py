@@ -172,7 +172,7 @@ def encode_fault(fault: Fault) -> bytes:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromNanoseconds(round(fault.retry_after * 1e9))
         status.details.add().Pack(retry)
-    return status.SerializeToString()
+    return bytes(status.SerializeToString())
 
 
 def fault_from(error: grpc.aio.AioRpcError) -> Fault:
@@ -234,7 +234,7 @@ def _bare_fault(error: grpc.aio.AioRpcError) -> Fault:
 def _field_of(detail: PackedDetail) -> str | None:
     request = error_details_pb2.BadRequest()
     if detail.Unpack(request) and request.field_violations:
-        return request.field_violations[0].field
+        return str(request.field_violations[0].field)
     return None
 
 

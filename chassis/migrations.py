@@ -1,12 +1,141 @@
-"""Forward-only SQL migrations."""
+"""Forward-only migrations: ``<package>/migrations/NNNN_name.sql``, each applied once, in order.
+
+A service's schema is named as its package's last part: ``services.store`` owns schema ``store``.
+"""
 
 from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
 import asyncpg
 
+from chassis.database import statements
+from chassis.errors import StartupFailure
 
-async def migrate(connection: asyncpg.Connection, package: str) -> list[str]:
-    raise NotImplementedError
+_FILE: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
 
-async def check_migrated(pool: asyncpg.Pool, package: str) -> None:
-    raise NotImplementedError
+@dataclass(frozen=True)
+class Migration:
+    """One file: its name, text, and the digest under which it was or will be applied."""
+
+    name: str
+    text: str
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the text, in hex."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def migrations_of(package: str) -> list[Migration]:
+    """The migrations of `package` in order. Raises StartupFailure for a misnamed or doubled file."""
+    files = sorted((resources.files(package) / "migrations").iterdir(), key=lambda file: file.name)
+    found = [
+        Migration(file.name, file.read_text(encoding="utf-8")) for file in files if file.name.endswith(".sql")
+    ]
+    numbers: set[str] = set()
+    for migration in found:
+        match = _FILE.fullmatch(migration.name)
+        if match is None or match.group(1) in numbers:
+            raise StartupFailure(
+                f"{package} has a migration {migration.name}; "
+                "its name should be NNNN_name.sql, each number once."
+            )
+        numbers.add(match.group(1))
+    return found
+
+
+async def migrate(connection: asyncpg.Connection, package: str, *, schema: str | None = None) -> list[str]:
+    """Apply what is missing, each file in a transaction, and return the names applied.
+
+    Runs as the schema's owner; a second migrator waits its turn. Raises StartupFailure when the schema
+    does not exist, a file fails, or an applied file was edited since.
+    """
+    schema = schema or schema_of(package)
+    sql = statements("chassis")
+    await connection.execute(sql["lock_migrations"], schema)
+    try:
+        await connection.execute(sql["enter_schema"], schema)
+        await _prepare(connection, schema)
+        applied = _digests(await connection.fetch(sql["applied_migrations"]))
+        pending = _pending(package, applied)
+        for migration in pending:
+            await _apply(connection, migration)
+        return [migration.name for migration in pending]
+    finally:
+        await connection.execute(sql["unlock_migrations"], schema)
+
+
+async def check_migrated(pool: asyncpg.Pool, package: str, *, schema: str | None = None) -> None:
+    """Raise StartupFailure when the schema lacks a migration that this code was written for.
+
+    Migrations of a newer release are no obstacle: old code runs on the new schema.
+    """
+    schema = schema or schema_of(package)
+    behind = _pending(package, await _applied_in(pool, schema))
+    if behind:
+        raise StartupFailure(
+            f"Schema {schema} lacks {behind[0].name}; "
+            f"run `python -m {package} migrate` as its owner, then start again."
+        )
+
+
+def schema_of(package: str) -> str:
+    """The schema that belongs to `package`: its last part."""
+    return package.rpartition(".")[2]
+
+
+async def _prepare(connection: asyncpg.Connection, schema: str) -> None:
+    sql = statements("chassis")
+    try:
+        await connection.execute(sql["create_schema_migrations"])
+    except (asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError) as error:
+        raise StartupFailure(
+            f"Schema {schema} does not exist or this role does not own it; correct GANTRY_DATABASE__USER."
+        ) from error
+    await connection.execute(sql["grant_schema_migrations"])
+
+
+async def _applied_in(pool: asyncpg.Pool, schema: str) -> dict[str, str]:
+    sql = statements("chassis")
+    try:
+        async with pool.acquire() as connection, connection.transaction(readonly=True):
+            await connection.execute(sql["enter_schema_for_transaction"], schema)
+            return _digests(await connection.fetch(sql["applied_migrations"]))
+    except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
+        return {}
+
+
+def _digests(rows: Sequence[asyncpg.Record]) -> dict[str, str]:
+    return {row["name"]: row["sha256"] for row in rows}
+
+
+def _pending(package: str, applied: Mapping[str, str]) -> list[Migration]:
+    migrations = migrations_of(package)
+    edited = [each.name for each in migrations if applied.get(each.name, each.sha256) != each.sha256]
+    if edited:
+        raise StartupFailure(
+            f"{edited[0]} of {package} was edited after it was applied; restore it and add a new migration."
+        )
+    return [each for each in migrations if each.name not in applied]
+
+
+async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(migration.text)
+            await connection.execute(
+                statements("chassis")["record_migration"], migration.name, migration.sha256
+            )
+    except asyncpg.PostgresError as error:
+        # PostgreSQL's own text may quote a row, so only its kind and place are told.
+        line = migration.text.count("\n", 0, int(error.position or 0)) + 1
+        raise StartupFailure(
+            f"{migration.name} failed near line {line}: {type(error).__name__}, sqlstate {error.sqlstate}."
+        ) from error

@@ -1,18 +1,61 @@
-"""The gRPC server of any service."""
+"""The gRPC server of any service: the chassis owns it, a service brings only its handlers."""
 
 from __future__ import annotations
+
 import asyncio
+import inspect
+import json
+import logging
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
 import grpc
-from chassis.settings import ServiceSettings
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+
+from chassis.errors import StartupFailure
+from chassis.guard import ANYONE_CERTIFIED, AllowList, Handler, guarded
+from chassis.health import Health
+from chassis.settings import GrpcSettings, ServiceSettings, TlsSettings
+from chassis.telemetry import metrics_port
+
+EXIT_AT_ONCE: Final = 1
+_OWNED_STOP_SECONDS: Final = 5.0
 
 Servicer = TypeVar("Servicer")
 
+_log = logging.getLogger(__name__)
+
 
 class GrpcServer:
-    stopping: asyncio.Event
+    """A server that is filled with `add`, opened by `start`, and closed politely by `stop`.
+
+    `stopping` is set first of all when the process is told to end; a long stream has to end when it sees
+    it, or it holds the drain until `drain_seconds` are over.
+    """
+
+    def __init__(self, settings: ServiceSettings, *, client_certificates: bool = True) -> None:
+        self.stopping = asyncio.Event()
+        self._settings = settings.grpc
+        self._tls = settings.tls
+        self._client_certificates = client_certificates
+        self._server = grpc.aio.server(options=_options(settings.grpc))
+        self._health_server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._health = Health()
+        self._handlers: dict[str, dict[str, Handler]] = {}
+        self._raw: dict[tuple[str, str], Handler] = {}
+        self._allowed: dict[str, AllowList] = {}
+        self._public_listen: str | None = None
+        self._on_stop: list[Callable[[], Awaitable[None] | None]] = []
+        self._owned: set[asyncio.Task[None]] = set()
+        self._ending = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._started = False
+        self._stopped = False
+        self.ports: dict[str, int] = {}
 
     def add(
         self,
@@ -24,33 +67,228 @@ class GrpcServer:
         ready: Callable[[], Awaitable[None]] | None = None,
         public: bool = False,
     ) -> None:
-        raise NotImplementedError
+        """Serve a gRPC service. `register` is the generated ``add_XServicer_to_server``.
 
-    def add_raw(self, service: str, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> None:
-        raise NotImplementedError
+        `service` is its full proto name. `callers` lists who may call: service names, "person" for any
+        person, "*" for any certificate; None, like `public`, lets everybody in, on the public port too.
+        `ready` raises while the service cannot do its work.
+        """
+        collected = _CollectedHandlers()
+        # The generated function only hands over handlers; it never sees a server that could be open.
+        register(servicer, cast("grpc.aio.Server", collected))
+        self._handlers[service] = collected.of(service)
+        self._allowed[service] = AllowList(None if public or callers is None else frozenset(callers))
+        self._health.add(service, ready)
+
+    def add_raw(self, service: str, method: str, handler: Handler) -> None:
+        """Replace one method of an added service, for example to take bytes as they came.
+
+        `handler` is what ``grpc.unary_unary_rpc_method_handler`` and its like make; it stays guarded.
+        """
+        self._raw[service, method] = handler
 
     def add_port_public(self, listen: str) -> None:
-        raise NotImplementedError
+        """Also listen on HOST:PORT for callers without a certificate; only public services let them in."""
+        self._public_listen = listen
 
     def on_stop(self, callback: Callable[[], Awaitable[None] | None]) -> None:
-        raise NotImplementedError
+        """Run `callback` after `stopping` is set and before calls are drained."""
+        self._on_stop.append(callback)
 
     def own(self, coro: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        raise NotImplementedError
+        """Run a background task; if it dies of an exception the process stops with exit code 1.
+
+        It is cancelled when the last call has drained.
+        """
+        task = asyncio.create_task(coro, name=name)
+        self._owned.add(task)
+        task.add_done_callback(self._owned_ended)
+        return task
 
     async def start(self) -> None:
-        raise NotImplementedError
-
-    async def stop(self) -> None:
-        raise NotImplementedError
+        """Listen. Raises StartupFailure when a port is taken or a certificate is unusable."""
+        if self._started:
+            return
+        self._started = True
+        self._register()
+        self._open_ports()
+        await self._health.begin()
+        await self._server.start()
+        await self._health_server.start()
+        self.own(self._health.watch(), "health")
+        _write_ports(self._settings.port_file, self.ports)
+        _log.info("listening", extra={"ports": self.ports})
 
     async def serve_until_signalled(self) -> None:
-        raise NotImplementedError
+        """Serve until SIGTERM, SIGINT or the death of an owned task, whose exception is raised.
+
+        A second signal ends the process at once.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled)
+        await self.start()
+        await self._ending.wait()
+        await self.stop()
+        if self._failure is not None:
+            raise self._failure
+
+    async def stop(self) -> None:
+        """End long streams, run the callbacks, drain calls, end owned tasks. Safe to call twice."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self.stopping.set()
+        await self._health.end()
+        await self._run_callbacks()
+        if self._started:
+            await self._server.stop(self._settings.drain_seconds)
+        await self._end_owned()
+        if self._started:
+            await self._health_server.stop(None)
+        if self._settings.port_file is not None:
+            self._settings.port_file.unlink(missing_ok=True)
+
+    def _signalled(self) -> None:
+        if self._ending.is_set():
+            _log.warning("told to stop again: leaving at once")
+            os._exit(EXIT_AT_ONCE)
+        _log.info("stopping")
+        self._ending.set()
+
+    def _owned_ended(self, task: asyncio.Task[None]) -> None:
+        self._owned.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("background task died", exc_info=error, extra={"task": task.get_name()})
+            self._failure = self._failure or error
+            self._ending.set()
+
+    def _register(self) -> None:
+        names = (*self._handlers, reflection.SERVICE_NAME)
+        for (service, method), handler in self._raw.items():
+            self._handlers[service][method] = handler
+        self._add_reflection(names)
+        for service, handlers in self._handlers.items():
+            wrapped = {
+                method: guarded(f"{service}/{method}", handler, self._allowed[service])
+                for method, handler in handlers.items()
+            }
+            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
+        self._health.register(self._health_server)
+
+    def _add_reflection(self, names: Sequence[str]) -> None:
+        collected = _CollectedHandlers()
+        servicer = reflection.aio.ReflectionServicer(names)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, collected)
+        self._handlers[reflection.SERVICE_NAME] = collected.of(reflection.SERVICE_NAME)
+        # Where certificates are asked for, only their holders may read the list of services.
+        readers = frozenset({ANYONE_CERTIFIED}) if self._client_certificates else None
+        self._allowed[reflection.SERVICE_NAME] = AllowList(readers)
+
+    def _open_ports(self) -> None:
+        credentials = _credentials(self._tls, ask_client=self._client_certificates)
+        self.ports["grpc"] = _listen(self._server, self._settings.listen, credentials)
+        if self._public_listen is not None:
+            anonymous = _credentials(self._tls, ask_client=False)
+            self.ports["public"] = _listen(self._server, self._public_listen, anonymous)
+        self.ports["health"] = _listen(self._health_server, self._settings.health_listen, None)
+        if (scraped := metrics_port()) is not None:
+            self.ports["metrics"] = scraped
+
+    async def _run_callbacks(self) -> None:
+        for callback in self._on_stop:
+            try:
+                outcome = callback()
+                if inspect.isawaitable(outcome):
+                    async with asyncio.timeout(self._settings.drain_seconds):
+                        await outcome
+            except Exception:  # noqa: BLE001 - one that fails must not keep the others from running
+                _log.exception("a stop callback failed")
+
+    async def _end_owned(self) -> None:
+        tasks = list(self._owned)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, stuck = await asyncio.wait(tasks, timeout=_OWNED_STOP_SECONDS)
+            for task in stuck:
+                _log.warning("background task would not end", extra={"task": task.get_name()})
 
 
 @asynccontextmanager
 async def grpc_server(
     settings: ServiceSettings, *, client_certificates: bool = True
 ) -> AsyncIterator[GrpcServer]:
-    raise NotImplementedError
-    yield
+    """A server to add services to; stopped on leaving, so that calls drain before the pool closes.
+
+    With `client_certificates` the main port is mTLS; without, it asks callers for none.
+    """
+    server = GrpcServer(settings, client_certificates=client_certificates)
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+class _CollectedHandlers:
+    """Stands where generated code expects a server, and keeps the handlers for wrapping."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, dict[str, Handler]] = {}
+
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, Handler]) -> None:
+        self._found[service] = dict(handlers)
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Generated code offers the same handlers twice; this form cannot be taken apart."""
+
+    def of(self, service: str) -> dict[str, Handler]:
+        if service not in self._found:
+            raise ValueError(f"the servicer registers {sorted(self._found)}, not {service}")
+        return self._found[service]
+
+
+def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
+        # Two processes on one port would share its calls at random; the second has to fail instead.
+        ("grpc.so_reuseport", 0),
+        # A mobile camera that lost signal is noticed within half a minute.
+        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ("grpc.http2.max_ping_strikes", 0),
+    ]
+
+
+def _credentials(tls: TlsSettings, *, ask_client: bool) -> grpc.ServerCredentials:
+    try:
+        pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
+        authority = tls.authority.read_bytes() if ask_client else None
+    except OSError as error:
+        raise StartupFailure(f"Cannot read {error.filename}: {error.strerror}.") from error
+    return grpc.ssl_server_credentials([pair], authority, require_client_auth=ask_client)
+
+
+def _listen(server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredentials | None) -> int:
+    try:
+        if credentials is None:
+            return server.add_insecure_port(listen)
+        return server.add_secure_port(listen, credentials)
+    except RuntimeError as error:
+        raise StartupFailure(
+            f"Cannot listen on {listen}: it is in use, or the certificate and key do not fit."
+        ) from error
+
+
+def _write_ports(file: Path | None, ports: dict[str, int]) -> None:
+    if file is None:
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # Whoever waits for the file must never read half of it.
+    draft = file.with_name(file.name + ".new")
+    draft.write_text(json.dumps(ports), encoding="utf-8")
+    draft.replace(file)

@@ -50,7 +50,7 @@ class SpanFile(SpanExporter):
             self._path.replace(self._path.with_name(self._path.name + ".1"))
 
     def _record(self, span: ReadableSpan) -> dict[str, object]:
-        here = span.get_span_context()
+        here = span.context
         return {
             "trace_id": f"{here.trace_id:032x}",
             "span_id": f"{here.span_id:016x}",

@@ -1,0 +1,84 @@
+"""Health is asked of the service and told by the chassis (grpc.health.v1, plaintext, its own port).
+
+The names: each gRPC service added, "" for all of them together (readiness), and "liveness", which
+depends on nothing but this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+
+LIVENESS: Final = "liveness"
+_EVERY_SECONDS: Final = 1.0
+_CHECK_SECONDS: Final = 3.0
+_SERVING: Final = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
+
+Check = Callable[[], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
+
+
+class Health:
+    """Runs the services' checks once a second, for all askers together, and answers from the result."""
+
+    def __init__(self) -> None:
+        self._answers = health_aio.HealthServicer()
+        self._checks: dict[str, Check | None] = {}
+        self._ready: dict[str, bool] = {}
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Answer on `server`."""
+        health_pb2_grpc.add_HealthServicer_to_server(self._answers, server)
+
+    def add(self, service: str, check: Check | None) -> None:
+        """Watch `service`: it is ready while `check` returns within 3 s without raising."""
+        self._checks[service] = check
+        self._ready[service] = False
+
+    async def begin(self) -> None:
+        """Tell NOT_SERVING until the first look says otherwise."""
+        await self._answers.set(LIVENESS, _SERVING)
+        for service in ("", *self._checks):
+            await self._answers.set(service, _NOT_SERVING)
+
+    async def watch(self) -> None:
+        """Look every second, for ever."""
+        while True:
+            await self._look()
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    async def end(self) -> None:
+        """Tell NOT_SERVING for good: this process is going away."""
+        await self._answers.enter_graceful_shutdown()
+
+    async def _look(self) -> None:
+        # Services often share a check (one pool): ask each only once.
+        checks = {check for check in self._checks.values() if check is not None}
+        passed = dict(zip(checks, await asyncio.gather(*map(_passes, checks)), strict=True))
+        for service, check in self._checks.items():
+            await self._tell(service, check is None or passed[check])
+        await self._answers.set("", _SERVING if all(self._ready.values()) else _NOT_SERVING)
+
+    async def _tell(self, service: str, ready: bool) -> None:
+        if ready != self._ready[service]:
+            _log.info("readiness changed", extra={"rpc_service": service, "ready": ready})
+        self._ready[service] = ready
+        await self._answers.set(service, _SERVING if ready else _NOT_SERVING)
+
+
+async def _passes(check: Check) -> bool:
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            await check()
+    except Exception as error:  # noqa: BLE001 - whatever is wrong, the answer is "not ready"
+        _log.debug("readiness check failed", extra={"cause": type(error).__name__})
+        return False
+    return True
