@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
 from opentelemetry.context import Context
@@ -67,7 +67,7 @@ _streams = meter().create_up_down_counter(MetricName.RPC_STREAMS, "1", "Streamin
 _errors = meter().create_counter(MetricName.RPC_ERRORS, "1", "Calls that failed, by status")
 
 Call = grpc.aio.ServicerContext[Any, Any]
-Handler = grpc.RpcMethodHandler[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class AllowList:
