@@ -1,0 +1,152 @@
+"""The batch document and its answer, as `simulators/nadc/README.md` describes them.
+
+A batch holds thousands of reads, so it is taken apart by expat's own events into lists, never into a tree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from xml.parsers import expat
+from xml.sax.saxutils import quoteattr
+
+from simulators.national.ledger import Identities
+
+MOST_READS: Final = 20_000
+_FORCE: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_SECOND_LENGTH: Final = len("2025-11-21T21:13:32")
+_CAPTURED_LENGTH: Final = len("2025-11-21T21:13:32.123456Z")
+_NEEDED: Final = ("camera", "id", "captured", "plate", "confidence")
+
+
+class DocumentError(ValueError):
+    """The batch cannot be understood; one sentence that says where."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a batch document says, as far as the centre looks at it."""
+
+    name: str
+    reads: Identities
+    plate_patches: int
+    overviews: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the centre answers to a batch; `refused` holds sequence numbers."""
+
+    receipt: str
+    batch: str
+    received: datetime
+    accepted: int
+    duplicate: int
+    refused: Sequence[int]
+    reason: str
+
+
+def parse_batch(document: bytes) -> Batch:
+    """Take a batch apart. Raises DocumentError, also for a document type: no entity may hide in one."""
+    collector = _Collector()
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = collector.start
+    parser.StartDoctypeDeclHandler = _refuse_doctype
+    try:
+        parser.Parse(document, True)
+    except expat.ExpatError as error:
+        raise DocumentError(f"The document is not well-formed XML: {error}.") from None
+    return collector.batch()
+
+
+def answer_document(answer: Answer) -> str:
+    """The receipt as XML. Reads that are not named were accepted or are duplicates."""
+    refused = (
+        f'  <Refused seq="{index}" reason={quoteattr(answer.reason)}>Refused on request.</Refused>\n'
+        for index in answer.refused
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<BatchReceipt receipt={quoteattr(answer.receipt)} batch={quoteattr(answer.batch)}"
+        f' received="{answer.received.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}" accepted="{answer.accepted}"'
+        f' duplicate="{answer.duplicate}" refused="{len(answer.refused)}">\n'
+        f"{''.join(refused)}</BatchReceipt>\n"
+    )
+
+
+def fault_document(code: str, text: str) -> str:
+    """A whole batch's rejection as XML."""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<BatchFault code={quoteattr(code)} text={quoteattr(text)}/>\n"
+    )
+
+
+class _Collector:
+    def __init__(self) -> None:
+        self.root: dict[str, str] = {}
+        self.reads: list[dict[str, str]] = []
+        self.images: list[str | None] = []
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "Read":
+            self.reads.append(attributes)
+        elif name == "Image":
+            self.images.append(attributes.get("kind"))
+        elif name == "ReadBatch":
+            self.root = attributes
+        else:
+            raise DocumentError(f"There is an element {name[:40]!r}, which has no place in a batch.")
+
+    def batch(self) -> Batch:
+        force = self.root.get("force", "")
+        if not _FORCE.fullmatch(force):
+            raise DocumentError("ReadBatch should have a force of 1 to 32 of a-z, 0-9 and dash.")
+        if not 0 < len(self.reads) <= MOST_READS:
+            raise DocumentError(f"A batch should have 1 to {MOST_READS} reads; this has {len(self.reads)}.")
+        if self.root.get("count") != str(len(self.reads)):
+            raise DocumentError("The count of ReadBatch differs from the number of reads.")
+        return Batch(
+            self.root.get("name", ""),
+            self._identities(force),
+            self._images("plate"),
+            self._images("overview"),
+        )
+
+    def _identities(self, force: str) -> Identities:
+        cameras, ids, captured, _, _ = (self._column(name) for name in _NEEDED)
+        return Identities(force, cameras, _microseconds(captured), ids)
+
+    def _column(self, name: str) -> list[str]:
+        try:
+            return [read[name] for read in self.reads]
+        except KeyError:
+            raise DocumentError(f"A Read lacks the attribute {name}.") from None
+
+    def _images(self, kind: str) -> int:
+        return self.images.count(kind)
+
+
+class _Seconds(dict[str, int]):
+    """Times to the second, each parsed once: a batch spans few of them."""
+
+    def __missing__(self, text: str) -> int:
+        self[text] = second = int(datetime.fromisoformat(text + "+00:00").timestamp())
+        return second
+
+
+def _microseconds(captured: list[str]) -> list[int]:
+    seconds = _Seconds()
+    if any(len(text) != _CAPTURED_LENGTH or text[-1] != "Z" for text in captured):
+        raise DocumentError("A Read's captured is not like 2025-11-21T21:13:32.123456Z.")
+    try:
+        return [seconds[text[:_SECOND_LENGTH]] * 1_000_000 + int(text[20:26]) for text in captured]
+    except ValueError:
+        raise DocumentError("A Read's captured is not like 2025-11-21T21:13:32.123456Z.") from None
+
+
+def _refuse_doctype(*_: object) -> None:
+    raise DocumentError("A document type declaration is not allowed.")

@@ -1,0 +1,119 @@
+"""The gRPC face of the simulated National ANPR Service."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from uuid import uuid4
+
+import grpc
+from gantry.common.v1.read_columns_pb2 import ReadColumns
+from gantry.nas.v1.nas_pb2 import Refusal, SubmitReadsRequest, SubmitReadsResponse
+from gantry.nas.v1.nas_pb2_grpc import (
+    NationalAnprServiceServicer,
+    add_NationalAnprServiceServicer_to_server,
+)
+
+from simulators.national.behaviour import Plan
+from simulators.national.ledger import Identities, Outcome
+from simulators.national.options import Options
+from simulators.national.running import MOST_REQUEST_BYTES, Desk
+
+MOST_READS: Final = 20_000
+_FORCE: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
+
+
+class NasSimulator(NationalAnprServiceServicer):
+    """Takes reads once, remembers them, and misbehaves when asked to."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def SubmitReads(
+        self,
+        request: SubmitReadsRequest,
+        context: grpc.aio.ServicerContext[SubmitReadsRequest, SubmitReadsResponse],
+    ) -> SubmitReadsResponse:
+        plan = self._desk.behaviour.next_submission()
+        if plan.away:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "away on request")
+        await asyncio.sleep(plan.delay_seconds)
+        try:
+            outcome = await self._take(request, plan)
+        except ValueError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        except OSError:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "what was sent cannot be written down now")
+        if plan.drop_after_accept:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "dropped on request, after accepting")
+        return _receipt(outcome, plan)
+
+    async def _take(self, request: SubmitReadsRequest, plan: Plan) -> Outcome:
+        outcome = await self._desk.ledger.accept(_identities(request), plan.refuse_every)
+        tally = self._desk.tally
+        tally.submissions += 1
+        for run in request.reads:
+            tally.plate_patches[request.force] += sum(map(bool, run.plate_patches))
+            tally.overviews[request.force] += sum(map(bool, run.overviews))
+        return outcome
+
+
+@asynccontextmanager
+async def open_door(desk: Desk, options: Options) -> AsyncIterator[int]:
+    """Listen for forces' management servers, by mutual TLS; yields the port."""
+    server = grpc.aio.server(
+        options=[("grpc.max_receive_message_length", MOST_REQUEST_BYTES), ("grpc.so_reuseport", 0)]
+    )
+    add_NationalAnprServiceServicer_to_server(NasSimulator(desk), server)
+    pair = (options.key.read_bytes(), options.certificate.read_bytes())
+    credentials = grpc.ssl_server_credentials(
+        [pair], options.authority.read_bytes(), require_client_auth=True
+    )
+    port = server.add_secure_port(str(options.listen), credentials)
+    await server.start()
+    try:
+        yield port
+    finally:
+        await server.stop(1.0)
+
+
+def _identities(request: SubmitReadsRequest) -> Identities:
+    if not _FORCE.fullmatch(request.force):
+        raise ValueError("force should be 1 to 32 of a-z, 0-9 and dash, beginning with a letter")
+    cameras: list[str] = []
+    captured: list[int] = []
+    read_ids: list[str] = []
+    for run in request.reads:
+        cameras += _cameras(run)
+        captured += run.captured_at_us
+        read_ids += run.read_ids
+    if not 0 < len(read_ids) <= MOST_READS:
+        raise ValueError(f"a submission should have 1 to {MOST_READS} reads; this has {len(read_ids)}")
+    return Identities(request.force, cameras, captured, read_ids)
+
+
+def _cameras(run: ReadColumns) -> list[str]:
+    every_read = (run.camera_indexes, run.captured_at_us, run.vrms, run.confidences)
+    if any(len(column) != len(run.read_ids) for column in every_read):
+        raise ValueError("COLUMNS_UNEQUAL: lists that have one element a read differ in length")
+    cameras = list(run.camera_ids)
+    try:
+        return [cameras[index] for index in run.camera_indexes]
+    except IndexError:
+        raise ValueError("an element of camera_indexes points past camera_ids") from None
+
+
+def _receipt(outcome: Outcome, plan: Plan) -> SubmitReadsResponse:
+    response = SubmitReadsResponse(
+        receipt_id=f"NAS-{uuid4().hex}", accepted=outcome.accepted, duplicate=outcome.duplicate
+    )
+    response.refusals.extend(
+        Refusal(index=index, reason=plan.refuse_reason, message="Refused on request.")
+        for index in outcome.refused
+    )
+    response.received_at.FromNanoseconds(time.time_ns())
+    return response
