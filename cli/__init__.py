@@ -1,0 +1,1 @@
+"""The `gantry` command: how people start, watch, feed and question a suite."""

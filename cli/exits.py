@@ -1,0 +1,38 @@
+"""How the command ends: its exit codes, and the one error that people see."""
+
+from enum import IntEnum
+from typing import Final
+
+
+class Exit(IntEnum):
+    """What a script can tell from the exit code."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    REFUSED = 4
+    NOT_FOUND = 5
+    INTERRUPTED = 130
+
+
+MEANINGS: Final = {
+    Exit.OK: "done",
+    Exit.FAILED: "failed",
+    Exit.USAGE: "the command line, or the file it names, is wrong",
+    Exit.UNREACHABLE: "the suite or one of its services cannot be reached",
+    Exit.REFUSED: "refused: not permitted for this person or feed",
+    Exit.NOT_FOUND: "what was asked for does not exist",
+    Exit.INTERRUPTED: "interrupted from the keyboard",
+}
+
+
+class CliError(Exception):
+    """The command cannot do what was asked; the text says what was wrong, where, and what to do."""
+
+    def __init__(self, message: str, code: Exit = Exit.FAILED, *, reason: str = "") -> None:
+        """`reason` is a service's reason code, for `--json`; empty when the command itself refuses."""
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.reason = reason

@@ -1,0 +1,62 @@
+"""Services' errors in words for people: what was wrong, where, what to do."""
+
+from typing import Final
+
+import grpc
+
+from chassis.errors import Fault, StartupFailure, fault_from
+from chassis.settings import SettingsError
+from cli.exits import CliError, Exit
+
+_EXITS: Final = {
+    grpc.StatusCode.UNAVAILABLE: Exit.UNREACHABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: Exit.UNREACHABLE,
+    grpc.StatusCode.PERMISSION_DENIED: Exit.REFUSED,
+    grpc.StatusCode.UNAUTHENTICATED: Exit.REFUSED,
+    grpc.StatusCode.NOT_FOUND: Exit.NOT_FOUND,
+    grpc.StatusCode.INVALID_ARGUMENT: Exit.USAGE,
+}
+_ADVICE: Final = {
+    "UNAVAILABLE": "the service cannot be reached; see `gantry status`, or start the suite with `gantry up`",
+    "DEADLINE_EXCEEDED": "the service did not answer in time; see `gantry status`",
+    "FORCE_NOT_PERMITTED": "this person's certificate does not cover that force; choose another with --as",
+    "CALLER_NOT_ALLOWED": "this person may not use that service; choose another with --as",
+    "PURPOSE_REQUIRED": "say why you look, in 3 to 500 characters, with --purpose",
+    "RESUME_TOKEN_INVALID": "the token is not one of this force: leave --resume out or use --earliest",
+    "TOKEN_UNKNOWN": "the feed's token is not valid; make a new one with `gantry camera enrol --new-token`",
+    "TOKEN_MISSING": "no token was sent for the feed; enrol it with `gantry camera enrol`",
+}
+
+
+def explained(error: Exception) -> CliError:
+    """Any error as a sentence with an exit code; unknown ones point to --debug."""
+    if isinstance(error, grpc.aio.AioRpcError):
+        error = fault_from(error)
+    if isinstance(error, Fault):
+        return from_fault(error)
+    if isinstance(error, SettingsError | StartupFailure) or _is_suite_error(error):
+        return CliError(str(error))
+    if isinstance(error, OSError):
+        return CliError(_system_sentence(error))
+    return CliError(f"something unexpected happened ({type(error).__name__}); --debug shows where")
+
+
+def from_fault(fault: Fault) -> CliError:
+    """A service's fault, with advice where its own words do not say what to do."""
+    code = _EXITS.get(fault.status, Exit.FAILED)
+    advice = _ADVICE.get(fault.reason)
+    if advice is None:
+        where = f" ({fault.field})" if fault.field else ""
+        return CliError(f"{fault.message}{where}", code, reason=fault.reason)
+    return CliError(advice, code, reason=fault.reason)
+
+
+def _is_suite_error(error: Exception) -> bool:
+    from suite.errors import SuiteError
+
+    return isinstance(error, SuiteError)
+
+
+def _system_sentence(error: OSError) -> str:
+    what = error.strerror or str(error)
+    return f"{error.filename}: {what.lower()}" if error.filename else what

@@ -1,0 +1,86 @@
+"""What became of a file's reads: counts, and the first lines that went wrong."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cli.replay.lines import Problem
+
+NAMED_LINES: Final = 20
+
+
+@dataclass
+class Tally:
+    """Counts of one replay. Lines counted as broken never left this machine."""
+
+    lines: int = 0
+    sent: int = 0
+    accepted: int = 0
+    duplicate: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
+    broken: int = 0
+    named: list[Problem] = field(default_factory=list)
+    cut: str = ""
+    started: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+
+    @property
+    def answered(self) -> int:
+        """Reads that ingest has given a verdict on."""
+        return self.accepted + self.duplicate + self.rejected.total()
+
+    def break_line(self, line: int, column: str, message: str) -> None:
+        """Count a line that could not be sent."""
+        self.broken += 1
+        self._name(line, column, message)
+
+    def reject(self, line: int, reason: str, column: str, message: str) -> None:
+        """Count a read that ingest refused."""
+        self.rejected[reason] += 1
+        self._name(line, column, f"{message} [{reason}]")
+
+    def finish(self) -> None:
+        """Stop the clock."""
+        self.seconds = time.monotonic() - self.started
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for `--json` and for scripts."""
+        return {
+            "lines": self.lines,
+            "sent": self.sent,
+            "accepted": self.accepted,
+            "duplicate": self.duplicate,
+            "rejected": self.rejected.total(),
+            "rejected_by_reason": dict(self.rejected),
+            "warnings_by_reason": dict(self.warnings),
+            "broken_lines": self.broken,
+            "file_cut": self.cut,
+            "unanswered": self.sent - self.answered,
+            "seconds": round(self.seconds, 3),
+            "reads_per_s": round(self.answered / self.seconds, 1) if self.seconds else 0.0,
+            "problems": [vars(one) for one in sorted(self.named, key=lambda one: one.line)],
+        }
+
+    def rows(self) -> Sequence[tuple[str, int, str]]:
+        """The summary's lines: what, how many, and a style."""
+        found = [
+            ("accepted", self.accepted, "green"),
+            ("duplicate", self.duplicate, "yellow" if self.duplicate else "dim"),
+        ]
+        found += [(f"rejected {reason}", count, "red") for reason, count in self.rejected.most_common()]
+        if self.broken:
+            found.append(("broken lines, not sent", self.broken, "red"))
+        found += [
+            (f"kept without image: {reason}", count, "yellow")
+            for reason, count in self.warnings.most_common()
+        ]
+        if self.sent > self.answered:
+            found.append(("sent, no answer", self.sent - self.answered, "red"))
+        return found
+
+    def _name(self, line: int, column: str, message: str) -> None:
+        if len(self.named) < NAMED_LINES:
+            self.named.append(Problem(line, column, message))
