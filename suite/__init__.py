@@ -1,0 +1,1 @@
+"""All of Gantry on one machine: PostgreSQL, certificates and processes."""

@@ -1,0 +1,297 @@
+"""A PostgreSQL server of our own on this machine: made once, durable, started again when it dies."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypedDict
+
+from suite.child import Child, last_lines, run_to_end
+from suite.errors import SuiteError
+from suite.lock import FolderLock
+from suite.postgres_configuration import SUPERUSER, access_rules, configuration, superuser_names
+from suite.postgres_home import PostgresHome, find_home, give
+from suite.restarts import RestartPolicy
+
+_log = logging.getLogger(__name__)
+_MAJOR_VERSION = "18"
+_START_SECONDS = 300.0  # crash recovery reads at most max_wal_size of log
+_STRAGGLER_SECONDS = 60.0  # sessions of a killed server hold its shared memory until they notice
+_POLL_SECONDS = 0.02
+_LARGEST_LOG = 16 << 20
+_FAST_STOP = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 10.0))
+_IMMEDIATE_STOP = ((signal.SIGQUIT, 10.0),)
+
+
+class ConnectArguments(TypedDict):
+    """Keyword arguments of `asyncpg.connect`; `host` is the socket folder."""
+
+    host: str
+    port: int
+    user: str
+    database: str
+
+
+class LocalPostgres:
+    """One cluster in one folder. Not tied to an event loop; start it from the main thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        listen_tcp: bool = False,
+        port: int | None = None,
+        os_user: str | None = None,
+        settings: Mapping[str, str] | None = None,
+        say: Callable[[str], None] = _log.info,
+    ) -> None:
+        """Choose the places; nothing is started.
+
+        `listen_tcp` adds 127.0.0.1 on `port` (None: a free one at each start); `settings` override
+        postgresql.conf; `os_user` is who runs it when we are root. SuiteError when the binaries or that user
+        are missing.
+        """
+        self.home: PostgresHome = find_home(folder, os_user)
+        self.port = port or 5432
+        self._listen_tcp = listen_tcp
+        self._fixed_port = port
+        self._settings = dict(settings or {})
+        self._say = say
+        self._lock = FolderLock(self.home.base / "lock")
+        self._child: Child | None = None
+        self._stopping = False
+        self._restarts = RestartPolicy()
+        self._crashed_on_purpose = False
+        if self.home.base != folder.resolve():
+            say(f"PostgreSQL's data is in {self.home.base}, because its OS user cannot reach {folder}")
+
+    @property
+    def host(self) -> str:
+        """The socket folder: what a client on this machine gives as host."""
+        return str(self.home.sockets)
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id, or None while it is down."""
+        return self._child.pid if self._child is not None and self._child.exit_code is None else None
+
+    def superuser(self, database: str = "postgres") -> ConnectArguments:
+        """How to connect as the superuser; works for our own OS user over the socket only."""
+        return ConnectArguments(host=self.host, port=self.port, user=SUPERUSER, database=database)
+
+    async def start(self) -> None:
+        """Make the cluster if it is new, recover it if it crashed, and return when it takes connections.
+
+        SuiteError with the last log lines when it cannot.
+        """
+        self._stopping = False
+        self.home.make()
+        self._lock.take()
+        try:
+            await self._end_orphan()
+            if not (self.home.data / "PG_VERSION").exists():
+                await self._initialise()
+            self._check_version()
+            await self._configure()
+            await self._launch()
+        except BaseException:
+            await self.stop(immediately=True)
+            raise
+
+    async def stop(self, *, immediately: bool = False) -> None:
+        """End it with a checkpoint, or `immediately` without one (then the next start recovers)."""
+        self._stopping = True
+        if self._child is not None:
+            await self._child.stop(_IMMEDIATE_STOP if immediately else _FAST_STOP)
+        self._child = None
+        self._lock.release()
+
+    async def crash(self) -> None:
+        """SIGKILL the postmaster and wait until it is gone. Does not count as a death of its own making."""
+        if self._child is not None:
+            self._crashed_on_purpose = True
+            self._child.send(signal.SIGKILL)
+            await self._child.exited()
+
+    async def supervise(self) -> None:
+        """Start it again whenever it dies; returns after `stop`. SuiteError when it keeps dying."""
+        while self._child is not None and not self._stopping:
+            await self._child.exited()
+            if self._stopping:
+                return
+            delay = 0.0 if self._crashed_on_purpose else self._restarts.delay()
+            self._crashed_on_purpose = False
+            if delay is None:
+                raise SuiteError(self._explained("PostgreSQL keeps dying"))
+            self._say("PostgreSQL died and is being started again")
+            await asyncio.sleep(delay)
+            await self._launch()
+
+    def erase(self) -> None:
+        """Delete the cluster, wherever it is. Only when stopped."""
+        self.home.erase()
+
+    async def _initialise(self) -> None:
+        """Make the cluster beside its place and rename it: a broken attempt leaves no half cluster."""
+        draft = self.home.base / "data.draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        give(draft, self.home.os_user)
+        log = self.home.base / "initdb.log"
+        options = ("--username", SUPERUSER, "--encoding", "UTF8", "--locale-provider", "builtin")
+        locale = (
+            "--builtin-locale",
+            "C.UTF-8",
+            "--locale",
+            "C",
+            "--auth-local",
+            "peer",
+            "--auth-host",
+            "scram-sha-256",
+        )
+        command = (self._binary("initdb"), "-D", str(draft), *options, *locale)
+        if await run_to_end(command, log=log, folder=draft, user=self.home.os_user) != 0:
+            raise SuiteError(
+                f"PostgreSQL's data folder could not be made in {self.home.base}:\n{last_lines(log)}"
+            )
+        draft.rename(self.home.data)
+
+    def _check_version(self) -> None:
+        version = (self.home.data / "PG_VERSION").read_text().strip()
+        if version != _MAJOR_VERSION:
+            raise SuiteError(
+                f"{self.home.data} was made by PostgreSQL {version} and ours is {_MAJOR_VERSION}: "
+                "move the data with pg_dump, or choose another folder"
+            )
+
+    async def _configure(self) -> None:
+        if self._listen_tcp and self._fixed_port is None:
+            self.port = free_port()
+        text = configuration(
+            sockets=self.home.sockets,
+            port=self.port,
+            listen="127.0.0.1" if self._listen_tcp else "",
+            lz4=await self._has_lz4(),
+            overrides=self._settings,
+        )
+        me = pwd.getpwuid(os.geteuid()).pw_name
+        self._write("postgresql.conf", text)
+        self._write("pg_hba.conf", access_rules())
+        self._write("pg_ident.conf", superuser_names({me, self.home.os_user or me}))
+
+    def _write(self, name: str, text: str) -> None:
+        target = self.home.data / name
+        draft = target.with_name(f"{name}.draft")
+        draft.write_text(text)
+        give(draft, self.home.os_user)
+        draft.replace(target)
+
+    async def _has_lz4(self) -> bool:
+        probe = ("-D", str(self.home.data), "-c", "config_file=/dev/null", "-c", "wal_compression=lz4")
+        command = (self._binary("postgres"), *probe, "-C", "wal_compression")
+        nowhere = Path(os.devnull)
+        return await run_to_end(command, log=nowhere, folder=self.home.data, user=self.home.os_user) == 0
+
+    async def _launch(self) -> None:
+        """Start the server, again while sessions of a killed one hold its memory, until it is ready."""
+        self._rotate_log()
+        stragglers_until = time.monotonic() + _STRAGGLER_SECONDS
+        recovering = (self.home.data / "postmaster.pid").exists()
+        while not self._stopping:
+            self._child = Child(
+                (self._binary("postgres"), "-D", str(self.home.data)),
+                log=self.home.log,
+                folder=self.home.data,
+                user=self.home.os_user,
+                death_signal=signal.SIGINT,
+            )
+            if await self._ready(self._child) or self._stopping:
+                return
+            if not recovering or time.monotonic() > stragglers_until:
+                raise SuiteError(self._explained("PostgreSQL did not start"))
+            await asyncio.sleep(_POLL_SECONDS * 5)
+
+    async def _ready(self, child: Child) -> bool:
+        """Wait until the server says so in its pid file; False when it ended instead."""
+        deadline = time.monotonic() + _START_SECONDS
+        while child.exit_code is None:
+            if self._status_of(child.pid) == "ready":
+                return True
+            if time.monotonic() > deadline:
+                raise SuiteError(self._explained(f"PostgreSQL was not ready after {_START_SECONDS:.0f} s"))
+            await asyncio.sleep(_POLL_SECONDS)
+        return False
+
+    def _status_of(self, pid: int) -> str:
+        lines = self._pid_file()
+        return lines[7].strip() if len(lines) > 7 and lines[0] == str(pid) else ""
+
+    def _pid_file(self) -> list[str]:
+        with contextlib.suppress(FileNotFoundError):
+            return (self.home.data / "postmaster.pid").read_text().splitlines()
+        return []
+
+    async def _end_orphan(self) -> None:
+        """End a server that an earlier, killed suite left behind; we hold the lock, so it is nobody's."""
+        lines = self._pid_file()
+        if not lines or not lines[0].isdigit():
+            return
+        pid = int(lines[0])
+        if not _runs_with(pid, str(self.home.data)):
+            (self.home.data / "postmaster.pid").unlink()  # its number may be another process's by now
+            return
+        self._say("PostgreSQL of an earlier run is still there and is being stopped")
+        for number, patience in (*_FAST_STOP, (signal.SIGKILL, 10.0)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+            if await _gone(pid, str(self.home.data), patience):
+                return
+        raise SuiteError(f"the PostgreSQL of an earlier run (process {pid}) does not end: stop it by hand")
+
+    def _rotate_log(self) -> None:
+        log = self.home.log
+        if log.exists() and log.stat().st_size > _LARGEST_LOG:
+            log.replace(log.with_name(f"{log.name}.1"))
+
+    def _binary(self, name: str) -> str:
+        return str(self.home.binaries / name)
+
+    def _explained(self, sentence: str) -> str:
+        return f"{sentence}; the end of {self.home.log}:\n{last_lines(self.home.log)}"
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _runs_with(pid: int, argument: str) -> bool:
+    """Whether the process lives and has this among its arguments."""
+    try:
+        return argument.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        if Path("/proc/self").exists():
+            return False
+    shown = subprocess.run(  # noqa: S603 - no shell, and only a number goes in
+        ("/bin/ps", "-p", str(pid), "-o", "command="), capture_output=True, text=True, check=False
+    )
+    return argument in shown.stdout
+
+
+async def _gone(pid: int, argument: str, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while _runs_with(pid, argument):
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(_POLL_SECONDS)
+    return True

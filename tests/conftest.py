@@ -1,0 +1,52 @@
+"""Fixtures for every test: a real PostgreSQL, migrated clones of it, and certificates."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chassis.settings import DatabaseSettings
+from suite.certificates import Authority
+from suite.postgres import ConnectArguments
+from tests.postgres_server import SharedServer, shared_server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[SharedServer]:
+    """The PostgreSQL of this test process."""
+    with shared_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def database(postgres_server: SharedServer) -> AsyncIterator[ConnectArguments]:
+    """``asyncpg.connect(**database)`` enters an empty, fresh database as the superuser."""
+    arguments = await postgres_server.empty()
+    yield arguments
+    await postgres_server.drop(arguments["database"])
+
+
+@pytest.fixture
+async def service_database(
+    postgres_server: SharedServer,
+) -> AsyncIterator[Callable[[str], Awaitable[DatabaseSettings]]]:
+    """``await service_database("store")``: the runtime role's way into a fresh, migrated database.
+
+    The owner's way into the same one: ``postgres_server.settings(owner_role("store"), settings.name)``.
+    """
+    made: list[str] = []
+
+    async def clone(service: str) -> DatabaseSettings:
+        settings = await postgres_server.migrated(service)
+        made.append(settings.name)
+        return settings
+
+    yield clone
+    for name in made:
+        await postgres_server.drop(name)
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority; ``pki.issue_service("store")`` gives TlsSettings."""
+    return Authority(Path(tmp_path_factory.mktemp("pki")))
