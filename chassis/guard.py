@@ -222,8 +222,11 @@ def _parent_of(context: Call) -> Context:
     return _NO_PARENT
 
 
-def _names(caller: Caller) -> tuple[str, ...]:
-    return (PERSON, ANYONE_CERTIFIED) if caller.kind == "person" else (caller.name, ANYONE_CERTIFIED)
+def _names(caller: Caller) -> set[str]:
+    if caller.kind == "person":
+        return {PERSON, ANYONE_CERTIFIED}
+    # A service that calls itself "person" must not be taken for one.
+    return {caller.name, ANYONE_CERTIFIED} - {PERSON}
 
 
 def _require_async(method: str, behaviour: Callable[..., Any]) -> None:

@@ -6,6 +6,7 @@ a read: a driver's or a parser's message may carry the very plate it stumbled ov
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
@@ -68,6 +69,8 @@ def configure_logs(service: str, level: str) -> None:
     handler.setFormatter(JsonLines(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
+    # gRPC calls every stream that a stop cuts short an unhandled exception.
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_cancellation)
 
 
 def describe(error: BaseException) -> list[dict[str, object]]:
@@ -83,6 +86,10 @@ def describe(error: BaseException) -> list[dict[str, object]]:
         else:
             cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     return found
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _safe_text(error: BaseException) -> str:

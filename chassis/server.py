@@ -24,6 +24,7 @@ from chassis.telemetry import metrics_port
 
 EXIT_AT_ONCE: Final = 1
 _OWNED_STOP_SECONDS: Final = 5.0
+_HEALTH_STOP_SECONDS: Final = 0.1
 
 Servicer = TypeVar("Servicer")
 
@@ -145,7 +146,8 @@ class GrpcServer:
             await self._server.stop(self._settings.drain_seconds)
         await self._end_owned()
         if self._started:
-            await self._health_server.stop(None)
+            # Long enough for a watcher to be told, though its watch never ends by itself.
+            await self._health_server.stop(_HEALTH_STOP_SECONDS)
         if self._settings.port_file is not None:
             self._settings.port_file.unlink(missing_ok=True)
 

@@ -1,0 +1,58 @@
+"""Who is calling, as a real handshake proves it."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+
+
+async def test_a_service_is_known_by_its_uri(lab, echo):
+    caller = await lab.caller(await lab.echo(echo))
+    assert await caller.say("WhoAmI") == b"service ingest"
+
+
+async def test_a_person_brings_forces(lab, echo):
+    server = await lab.echo(echo)
+    caller = await lab.caller(server, lab.authority.person("j.doe", "kent", "essex"))
+    assert await caller.say("WhoAmI") == b"person j.doe essex,kent"
+
+
+@pytest.mark.parametrize(
+    ("uris", "dns"),
+    [
+        ((), ("localhost",)),
+        (("https://example.org/service/ingest",), ("localhost",)),
+        ((), ("localhost", "gantry://service/ingest")),
+        (("gantry://service/ingest", "gantry://person/ingest"), ("localhost",)),
+        (("gantry://service/ingest", "gantry://service/store"), ("localhost",)),
+        (("gantry://service/",), ("localhost",)),
+    ],
+)
+async def test_a_certificate_that_names_no_single_identity_is_nobody(
+    lab, echo, register, service_name, uris, dns
+):
+    server = await lab.server()
+    server.add(register, echo, service=service_name, callers=None)
+    await server.start()
+    caller = await lab.caller(server, lab.authority.issue("odd", *uris, dns=dns))
+    assert await caller.say("WhoAmI") == b"none"
+
+
+async def test_a_certificate_of_another_authority_is_refused_in_the_handshake(lab, echo, impostor):
+    server = await lab.echo(echo)
+    forged = impostor.service("ingest").model_copy(
+        update={"authority": lab.authority.service("ingest").authority}
+    )
+    caller = await lab.caller(server, forged)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await caller.say("WhoAmI", timeout=5)
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert echo.calls == 0
+
+
+async def test_a_server_of_another_authority_is_refused_by_the_client(lab, echo, impostor):
+    server = await lab.echo(echo)
+    caller = await lab.caller(server, impostor.service("ingest"))
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await caller.say("Say", timeout=5)
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE

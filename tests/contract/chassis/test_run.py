@@ -1,0 +1,172 @@
+"""A service's process: its exit codes, its signals, its log."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+SCRIPT = textwrap.dedent(
+    """
+    import asyncio, os
+    from chassis.run import run
+    from chassis.server import grpc_server
+    from chassis.settings import ServiceSettings
+    from chassis.telemetry import telemetry
+
+    class Settings(ServiceSettings):
+        colour: str = "blue"
+        api_token: str = "hush"
+
+    async def main(settings):
+        async with telemetry("probe", settings.telemetry), grpc_server(settings) as server:
+            if settings.colour == "red":
+                raise RuntimeError("a plain failure")
+            if settings.colour == "wait":
+                open(settings.grpc.port_file, "w").write("waiting")
+                await asyncio.Event().wait()
+            if settings.colour == "doomed":
+                async def die():
+                    raise KeyError("AB12CDE")
+                server.own(die(), "doomed")
+            if settings.colour == "slow":
+                server.on_stop(lambda: asyncio.sleep(60))
+            await server.serve_until_signalled()
+
+    run("probe", Settings, main)
+    """
+)
+
+
+@pytest.fixture
+def spawn(authority, tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    tls = authority.service("probe")
+    (tmp_path / "probe.py").write_text(SCRIPT)
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("GANTRY_")}
+        environment |= {
+            "PYTHONPATH": str(Path.cwd()),
+            "GANTRY_TLS__CERTIFICATE": str(tls.certificate),
+            "GANTRY_TLS__KEY": str(tls.key),
+            "GANTRY_TLS__AUTHORITY": str(tls.authority),
+            "GANTRY_GRPC__PORT_FILE": str(tmp_path / "ports.json"),
+            **variables,
+        }
+        command = [sys.executable, str(tmp_path / "probe.py"), *arguments]
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def _await_ports(process: subprocess.Popen[str], file: Path) -> None:
+    ends_at = time.monotonic() + 30
+    while not file.exists():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < ends_at
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(spawn, tmp_path, number):
+    process = spawn()
+    _await_ports(process, tmp_path / "ports.json")
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0
+    lines = [json.loads(line) for line in errors.splitlines()]
+    assert {"listening", "stopping"} <= {line["message"] for line in lines}
+    assert {line["service"] for line in lines} == {"probe"}
+    assert not (tmp_path / "ports.json").exists()
+
+
+def test_a_signal_during_the_start_ends_it_cleanly(spawn, tmp_path):
+    process = spawn(GANTRY_COLOUR="wait")
+    _await_ports(process, tmp_path / "ports.json")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_a_second_signal_ends_it_at_once(spawn, tmp_path):
+    process = spawn(GANTRY_COLOUR="slow", GANTRY_GRPC__DRAIN_SECONDS="60")
+    _await_ports(process, tmp_path / "ports.json")
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None
+    while '"stopping"' not in process.stderr.readline():
+        pass
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 1
+
+
+def test_a_failure_is_logged_and_ends_with_one(spawn):
+    process = spawn(GANTRY_COLOUR="red")
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    line = json.loads(errors.splitlines()[-1])
+    assert line["error"][0]["type"] == "RuntimeError"
+    assert line["error"][0]["text"] == "a plain failure"
+
+
+def test_an_owned_task_that_dies_ends_with_one_and_quotes_nothing(spawn):
+    process = spawn(GANTRY_COLOUR="doomed")
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "background task died" in errors
+    assert "AB12CDE" not in errors
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        (
+            {"GANTRY_GRPC__LISTEN": "nowhere"},
+            "GANTRY_GRPC__LISTEN is 'nowhere', which cannot be used: should be",
+        ),
+        (
+            {"GANTRY_TLS__KEY": "/nope"},
+            "GANTRY_TLS__KEY is '/nope', which cannot be used: path does not point",
+        ),
+        ({"GANTRY_GRPC__LISTNE": "x"}, "GANTRY_GRPC__LISTNE is not a setting"),
+    ],
+)
+def test_a_bad_setting_is_one_sentence(spawn, variables, sentence):
+    process = spawn(**variables)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert errors.startswith(sentence)
+    assert errors.count("\n") == 1
+
+
+def test_print_config_masks_secrets(spawn):
+    process = spawn("--print-config", GANTRY_COLOUR="green")
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "GANTRY_COLOUR=green\n" in output
+    assert "GANTRY_GRPC__HEALTH_LISTEN=127.0.0.1:0\n" in output
+    assert "GANTRY_API_TOKEN=********\n" in output
+    assert "hush" not in output
+
+
+def test_a_verb_it_does_not_know_ends_with_two(spawn):
+    process = spawn("migrate")
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "invalid choice" in errors

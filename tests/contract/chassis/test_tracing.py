@@ -1,0 +1,149 @@
+"""Caller's and callee's spans join; failures mark them; what is not sampled leaves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.request
+
+import grpc
+import pytest
+
+from chassis.errors import NotFound, Unavailable
+from chassis.settings import TelemetrySettings
+from chassis.telemetry import current_traceparent, meter, metrics_port, span_following, telemetry, tracer
+
+PLATE = "AB12CDE"
+
+
+def _spans(file) -> list[dict]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+@pytest.fixture
+def spans_file(tmp_path):
+    return tmp_path / "spans" / "test.jsonl"
+
+
+def _scrape(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        return answer.read().decode()
+
+
+async def test_one_trace_joins_caller_and_callee(lab, echo, spans_file, service_name):
+    async with telemetry("test", TelemetrySettings(spans_file=spans_file)):
+        caller = await lab.caller(await lab.echo(echo))
+        with tracer().start_as_current_span("outer"):
+            await caller.say("Say")
+    outer, client, server = (
+        next(span for span in _spans(spans_file) if span["parent_span_id"] == parent)
+        for parent in _chain(_spans(spans_file))
+    )
+    assert outer["name"] == "outer"
+    assert client["name"] == server["name"] == f"{service_name}/Say"
+    assert len({span["trace_id"] for span in (outer, client, server)}) == 1
+
+
+def _chain(spans: list[dict]) -> list[str]:
+    chain = [""]
+    while len(chain) < 3:
+        chain.append(next(span["span_id"] for span in spans if span["parent_span_id"] == chain[-1]))
+    return chain
+
+
+async def test_failures_of_ours_are_errors_and_callers_mistakes_are_not(lab, echo, spans_file):
+    async with telemetry("test", TelemetrySettings(spans_file=spans_file)):
+        caller = await lab.caller(await lab.echo(echo))
+        for failure in (NotFound("NONE", "none"), KeyError(PLATE)):
+            echo.failure = lambda failure=failure: failure
+            with pytest.raises(grpc.aio.AioRpcError):
+                await caller.say("Say")
+        with pytest.raises(grpc.aio.AioRpcError):
+            await caller.say("Abort")
+    assert [span["status"] for span in _spans(spans_file)] == ["UNSET", "ERROR", "ERROR"]
+    codes = [span["attributes"]["rpc.grpc.status_code"] for span in _spans(spans_file)]
+    assert codes == [
+        code.value[0]
+        for code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS)
+    ]
+    assert PLATE not in spans_file.read_text()
+
+
+async def test_streams_and_reflection_have_no_span(lab, echo, spans_file):
+    async with telemetry("test", TelemetrySettings(spans_file=spans_file)):
+        caller = await lab.caller(await lab.echo(echo))
+        _ = [part async for part in caller.listen("Count", b"3")]
+    assert _spans(spans_file) == []
+
+
+async def test_the_decision_not_to_sample_travels(lab, echo, spans_file):
+    async with telemetry("test", TelemetrySettings(spans_file=spans_file, traces_per_second=1)):
+        caller = await lab.caller(await lab.echo(echo))
+        for _ in range(20):
+            with tracer().start_as_current_span("outer"):
+                await caller.say("Say")
+    names = [span["name"] for span in _spans(spans_file)]
+    assert 1 <= names.count("outer") <= 2
+    assert len(names) == 3 * names.count("outer")
+
+
+async def test_nothing_is_sampled_at_rate_zero_but_a_sampled_parent_is_followed(lab, echo, spans_file):
+    async with telemetry("test", TelemetrySettings(spans_file=spans_file, traces_per_second=0)):
+        caller = await lab.caller(await lab.echo(echo))
+        await caller.say("Say")
+        assert current_traceparent() == ""
+        with span_following("later", ["", f"00-{'1' * 32}-{'2' * 16}-01"]):
+            await caller.say("Say")
+    spans = _spans(spans_file)
+    assert {span["trace_id"] for span in spans} == {"1" * 32}
+    assert len(spans) == 3
+
+
+async def test_a_span_that_follows_many_is_a_child_of_one_and_links_the_rest(spans_file):
+    parents = [f"00-{number:032x}-{number:016x}-01" for number in range(1, 400)]
+    unsampled = f"00-{'f' * 32}-{'f' * 16}-00"
+    async with telemetry("test", TelemetrySettings(spans_file=spans_file)):
+        with span_following("batch", [unsampled, "junk", parents[0], *parents], {"reads": 3}):
+            assert current_traceparent().startswith(f"00-{1:032x}-")
+        with span_following("nothing", [unsampled, "", "junk"]):
+            assert current_traceparent() == ""
+            with tracer().start_as_current_span("under nothing"):
+                pass
+    (span,) = _spans(spans_file)
+    assert span["parent_span_id"] == f"{1:016x}"
+    assert [link["span_id"] for link in span["links"]] == [f"{number:016x}" for number in range(2, 130)]
+    assert span["attributes"] == {"reads": 3}
+
+
+async def test_an_exception_leaves_its_type_only(spans_file):
+    async with telemetry("test", TelemetrySettings(spans_file=spans_file)):
+        with pytest.raises(KeyError), tracer().start_as_current_span("work"):
+            raise KeyError(PLATE)
+    assert _spans(spans_file)[0]["status"] == "ERROR"
+    assert PLATE not in spans_file.read_text()
+
+
+async def test_metrics_can_be_scraped_and_counted_per_failure(lab, echo):
+    counter = meter().create_counter("gantry_test_things")
+    echo.failure = lambda: NotFound("NONE", "none")
+    async with telemetry("test", TelemetrySettings(metrics_listen="127.0.0.1:0")):
+        server = await lab.echo(echo)
+        assert server.ports["metrics"] == metrics_port()
+        counter.add(2)
+        with pytest.raises(grpc.aio.AioRpcError):
+            await (await lab.caller(server)).say("Say")
+        page = await asyncio.to_thread(_scrape, metrics_port())
+    assert "gantry_test_things_total 2.0" in page
+    assert 'status="NOT_FOUND"' in page
+    assert "gantry_rpc_seconds_bucket" in page
+    assert metrics_port() is None
+
+
+async def test_a_retried_call_is_one_client_span(lab, echo, spans_file):
+    echo.failure, echo.failures_left = lambda: Unavailable("AWAY", "away"), 1
+    async with telemetry("test", TelemetrySettings(spans_file=spans_file)):
+        caller = await lab.caller(await lab.echo(echo))
+        with tracer().start_as_current_span("outer"):
+            await caller.say("Say")
+    statuses = sorted(span["status"] for span in _spans(spans_file))
+    assert statuses == ["ERROR", "UNSET", "UNSET", "UNSET"]

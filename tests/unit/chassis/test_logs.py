@@ -1,0 +1,71 @@
+"""A log line is one JSON object; an exception's text appears only where it cannot quote a read."""
+
+from __future__ import annotations
+
+import json
+import logging
+from types import TracebackType
+
+import asyncpg
+import pytest
+
+from chassis.errors import NotFound
+from chassis.logs import JsonLines
+
+PLATE = "AB12CDE"
+
+
+def _trace_of(error: BaseException) -> TracebackType | None:
+    with pytest.raises(type(error)) as raised:
+        raise error
+    return raised.tb
+
+
+def _line(error: BaseException | None = None, **extra) -> dict:
+    info = None if error is None else (type(error), error, _trace_of(error))
+    record = logging.getLogger("services.store").makeRecord(
+        "services.store", logging.INFO, __file__, 1, "purged %d days", (3,), info, extra=extra
+    )
+    text = JsonLines("store").format(record)
+    assert "\n" not in text
+    return json.loads(text)
+
+
+def test_a_line_has_its_fields_and_the_extras():
+    line = _line(days=3, place=object)
+    assert (line["level"], line["service"], line["logger"]) == ("info", "store", "services.store")
+    assert line["message"] == "purged 3 days"
+    assert line["days"] == 3
+    assert line["time"].endswith("+00:00")
+    assert "trace_id" not in line
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError(PLATE), ValueError(PLATE), asyncpg.DataError(PLATE), asyncpg.InterfaceError(PLATE)]
+)
+def test_what_may_quote_data_is_told_by_type_and_place(error):
+    line = _line(error)
+    assert PLATE not in json.dumps(line)
+    assert line["error"][0]["type"] == type(error).__name__
+    assert "test_logs.py" in line["error"][0]["frames"][0]
+
+
+def test_a_constraint_is_named_without_its_row():
+    error = asyncpg.UniqueViolationError(f"duplicate key {PLATE}")
+    error.constraint_name, error.detail = "reads_pkey", f"Key (vrm)=({PLATE})"
+    line = _line(error)
+    assert line["error"][0]["text"] == "sqlstate 23505, constraint reads_pkey"
+    assert PLATE not in json.dumps(line)
+
+
+def test_our_own_errors_speak_and_causes_follow():
+    fault = NotFound("NO_SUCH_READ", "no such read")
+    fault.__cause__ = OSError(2, "No such file")
+    line = _line(fault)
+    assert [each["type"] for each in line["error"]] == ["NotFound", "FileNotFoundError"]
+    assert line["error"][0]["text"] == "NO_SUCH_READ: no such read"
+
+
+def test_a_group_shows_its_first_failure():
+    line = _line(ExceptionGroup("tasks", [RuntimeError("first"), RuntimeError("second")]))
+    assert [each["text"] for each in line["error"]] == ["", "first"]

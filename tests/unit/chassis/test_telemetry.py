@@ -1,0 +1,123 @@
+"""Sampling, trace context as text, the span file, names."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import SpanContext, TraceFlags, get_current_span
+
+from chassis import traceparent as w3c
+from chassis.names import MetricName, SpanName
+from chassis.spanfile import SpanFile
+from chassis.telemetry import context_from, current_traceparent, link_from
+from chassis.tracing import UNSAMPLED, HeadSamplingTracer, TraceBudget
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("rate", [0, 0.5, 1, 50])
+def test_a_budget_grants_its_rate_and_no_more(rate):
+    clock = Clock()
+    budget = TraceBudget(rate, clock)
+    taken = 0
+    for tick in range(100_000):
+        clock.now = tick / 1000
+        taken += budget.take()
+    assert taken <= rate * 100 + max(rate, 1)
+    assert taken >= rate * 100 * 0.99
+
+
+def test_an_idle_hour_saves_up_one_second_only():
+    clock = Clock()
+    budget = TraceBudget(5, clock)
+    clock.now = 3600
+    assert sum(budget.take() for _ in range(100)) == 5
+
+
+@given(trace_id=st.integers(1, 2**128 - 1), span_id=st.integers(1, 2**64 - 1), sampled=st.booleans())
+def test_a_traceparent_survives_its_round_trip(trace_id, span_id, sampled):
+    sent = SpanContext(trace_id, span_id, True, TraceFlags(int(sampled)))
+    assert w3c.parse(w3c.render(sent)) == sent
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "junk",
+        f"00-{'0' * 32}-{'1' * 16}-01",
+        f"00-{'1' * 32}-{'0' * 16}-01",
+        f"ff-{'1' * 32}-{'1' * 16}-01",
+        f"00-{'A' * 32}-{'1' * 16}-01",
+        f"00-{'1' * 31}-{'1' * 16}-01",
+        f"00-{'1' * 32}-{'1' * 16}-01\n",
+        f"00-{'１' * 32}-{'1' * 16}-01",
+    ],
+)
+def test_a_malformed_traceparent_is_nothing(text):
+    assert w3c.parse(text) is None
+    assert context_from(text) is None
+    assert link_from(text) is None
+
+
+def test_a_later_version_of_the_header_is_understood():
+    assert w3c.parse(f"01-{'1' * 32}-{'1' * 16}-03-more") is not None
+
+
+def test_a_context_and_a_link_name_the_same_span():
+    text = f"00-{'a' * 32}-{'b' * 16}-01"
+    link = link_from(text)
+    assert link is not None
+    assert get_current_span(context_from(text)).get_span_context() == link.context
+
+
+def test_without_telemetry_nothing_is_current():
+    assert current_traceparent() == ""
+
+
+def test_an_unsampled_span_is_one_constant():
+    tracer = HeadSamplingTracer()
+    assert tracer.start_span("a") is UNSAMPLED
+    with tracer.start_as_current_span("a"):
+        assert tracer.start_span("b") is UNSAMPLED
+
+
+def _span(name: str):
+    span = TracerProvider().get_tracer("test").start_span(name, attributes={"count": 1, "codes": ["a", "b"]})
+    span.end()
+    return span
+
+
+def test_the_span_file_turns_over_by_size(tmp_path):
+    file = SpanFile("store", tmp_path / "spans.jsonl", max_bytes=1000)
+    for number in range(20):
+        file.export([_span(f"span {number}")])
+    old, new = tmp_path / "spans.jsonl.1", tmp_path / "spans.jsonl"
+    assert old.stat().st_size < 1400
+    assert not new.exists() or new.stat().st_size < 1000
+    record = json.loads(old.read_text().splitlines()[0])
+    assert record["service"] == "store"
+    assert record["attributes"] == {"count": 1, "codes": ["a", "b"]}
+    assert record["end_ns"] >= record["start_ns"]
+    assert record["parent_span_id"] == ""
+
+
+def test_a_span_file_that_cannot_be_written_is_a_failure_not_a_crash(tmp_path):
+    folder = tmp_path / "spans.jsonl"
+    folder.mkdir()
+    assert SpanFile("store", folder).export([_span("a")]).name == "FAILURE"
+
+
+def test_names_are_unique_and_well_formed():
+    assert all(name.startswith("gantry_") for name in MetricName)
+    assert len(set(SpanName)) == len(list(SpanName))
