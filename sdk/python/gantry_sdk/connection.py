@@ -1,0 +1,83 @@
+"""TLS connections to a server, shared by feeds."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import grpc
+
+from gantry_sdk.backoff import Backoff
+from gantry_sdk.feed import FeedClient
+from gantry_sdk.stream import StreamLimits
+
+_CLOSE_SECONDS: Final = 1.0
+_MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+
+
+class Connection:
+    """Any number of feeds over `channels` TLS connections to one server.
+
+    A channel carries hundreds of streams. With thousands, use a few channels and open the streams
+    gradually. Use as an async context manager; leaving closes the channels.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        authority: bytes | Path,
+        server_name: str | None = None,
+        channels: int = 1,
+    ) -> None:
+        """Prepare connections to `target` (HOST:PORT). Connects when first used.
+
+        `authority` is the certificate authority the force gave you, as PEM bytes or their file.
+        `server_name` is the name the server's certificate must have, when it is not the target's host.
+        Raises OSError when the file cannot be read.
+        """
+        pem = authority if isinstance(authority, bytes) else authority.read_bytes()
+        credentials = grpc.ssl_channel_credentials(pem)
+        options = _options(server_name)
+        self._channels = [grpc.aio.secure_channel(target, credentials, options) for _ in range(channels)]
+        self._next = itertools.cycle(self._channels)
+
+    def feed(
+        self, token: str, *, limits: StreamLimits | None = None, backoff: Backoff | None = None
+    ) -> FeedClient:
+        """A client for the feed that `token` belongs to; lives as long as the connection."""
+        return FeedClient(next(self._next), token, limits=limits, backoff=backoff)
+
+    async def close(self) -> None:
+        """Close the channels; open streams end."""
+        for channel in self._channels:
+            await channel.close(_CLOSE_SECONDS)
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def _options(server_name: str | None) -> list[tuple[str, str | int]]:
+    options: list[tuple[str, str | int]] = [
+        ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+        # Without this, all channels to one target would share one connection.
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.keepalive_time_ms", 20_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.min_reconnect_backoff_ms", 200),
+        ("grpc.max_reconnect_backoff_ms", 5_000),
+        # Retries belong to the stream, which knows what was acknowledged.
+        ("grpc.enable_retries", 0),
+    ]
+    if server_name is not None:
+        options.append(("grpc.ssl_target_name_override", server_name))
+    return options

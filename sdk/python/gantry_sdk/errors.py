@@ -1,0 +1,73 @@
+"""What can go wrong, and whether waiting helps."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import grpc
+
+from gantry_sdk import wire
+
+_DETAILS_KEY: Final = "grpc-status-details-bin"
+_TRANSIENT: Final = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.CANCELLED,
+    }
+)
+
+
+class FeedError(Exception):
+    """A call that the server, or the way to it, did not complete.
+
+    `reason` is a code from the contract, for example TOKEN_UNKNOWN, or the name of the gRPC status when
+    the server gave none; `retry_after` is what the server asked to wait, in seconds, or None.
+    """
+
+    def __init__(
+        self, status: grpc.StatusCode, reason: str, message: str, retry_after: float | None = None
+    ) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+
+
+class FeedUnavailable(FeedError):  # noqa: N818 - names what happened
+    """The server could not be reached, or not do it now. Keep the reads and try again."""
+
+
+class FeedRefused(FeedError):  # noqa: N818 - names what happened
+    """The server will never take this: the token or the message is wrong. Trying again is useless."""
+
+
+class BatchTooLarge(FeedRefused):
+    """One read, or a prepared batch, is larger than the server takes in one message."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(grpc.StatusCode.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE", message)
+
+
+def feed_error(error: grpc.aio.AioRpcError) -> FeedError:
+    """The error that a failed call means."""
+    status, text = error.code(), error.details() or "the server gave no details"
+    details = _details_of(error)
+    reason = details.reason or status.name
+    if status is grpc.StatusCode.RESOURCE_EXHAUSTED and details.retry_after is None and not details.reason:
+        # The transport says so when a message exceeds the server's limit: it will exceed it next time too.
+        return BatchTooLarge(text)
+    kind = FeedUnavailable if status in _TRANSIENT else FeedRefused
+    return kind(status, reason, text, details.retry_after)
+
+
+def _details_of(error: grpc.aio.AioRpcError) -> wire.StatusDetails:
+    for key, value in error.trailing_metadata() or ():
+        if key == _DETAILS_KEY and isinstance(value, bytes):
+            return wire.status_details(value)
+    return wire.StatusDetails("", None)

@@ -1,0 +1,35 @@
+"""What the server said of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gantry.ingest.v1.ingest_pb2 import Rejection, Warning  # noqa: A004 - the contract's word
+
+
+@dataclass(slots=True)
+class Receipt:
+    """The verdict on one batch: accepted + duplicate + len(rejections) == reads.
+
+    Accepted and duplicate reads are on durable storage. A rejected read will be rejected again.
+    """
+
+    tag: object
+    """What was given to `send` with the batch."""
+    sequence: int
+    """The batch's number in its stream."""
+    offset: int
+    """Index of the batch's first read in what was given to `send`; not 0 when that was split."""
+    reads: int
+    """Reads in the batch."""
+    accepted: int
+    """Reads that are durable now for the first time."""
+    duplicate: int
+    """Reads that were durable already."""
+    rejections: Sequence[Rejection]
+    """Why which read was refused; its `index` counts from the batch's first read."""
+    warnings: Sequence[Warning]
+    """Which accepted read lost an image, and why."""
+    seconds: float
+    """From the first attempt to send it to the acknowledgement."""

@@ -1,0 +1,312 @@
+"""A stream of batches that survives the network: what is not acknowledged is sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final
+
+import grpc
+from gantry.ingest.v1.ingest_pb2 import BatchAck, FlowControl, StreamReadsResponse, SubmittedRead
+
+from gantry_sdk.backoff import Backoff
+from gantry_sdk.batches import PreparedBatch, prepare, split
+from gantry_sdk.errors import FeedError, FeedUnavailable, feed_error
+from gantry_sdk.receipts import Receipt
+from gantry_sdk.wire import stream_request
+
+_STREAM: Final = "/gantry.ingest.v1.IngestService/StreamReads"
+_LAST_WORDS_SECONDS: Final = 5.0
+# What a server is taken to allow until it has said so.
+_ASSUMED: Final = FlowControl(max_batch_reads=500, max_batch_bytes=1024 * 1024, max_reads_in_flight=5000)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """How much may wait for its acknowledgement in this process; beyond it `send` waits."""
+
+    unacknowledged_reads: int = 5_000
+    """Reads; the server's own limit applies as well."""
+    unacknowledged_bytes: int = 64 * 1024 * 1024
+    """Bytes of serialised batches."""
+
+
+@dataclass(slots=True)
+class _Unacked:
+    sequence: int
+    batch: PreparedBatch
+    tag: object
+    offset: int
+    traceparent: str
+    sent_at: float
+    attempt: int = 0
+
+
+class ReadStream:
+    """Batches up, receipts down, over as many connections as it takes.
+
+    Costs one task. Use ``async with``: leaving it normally waits until everything is acknowledged, leaving
+    it by an exception abandons what is not. `send` belongs to one task at a time.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        metadata: Sequence[tuple[str, str]],
+        *,
+        limits: StreamLimits,
+        backoff: Backoff,
+        on_receipt: Callable[[Receipt], None] | None,
+    ) -> None:
+        self._open: Callable[..., Any] = channel.stream_stream(_STREAM, None, StreamReadsResponse.FromString)
+        self._metadata = metadata
+        self._limits = limits
+        self._backoff = backoff
+        self._on_receipt = on_receipt
+        self._flow = _ASSUMED
+        self._most_reads = min(limits.unacknowledged_reads, _ASSUMED.max_reads_in_flight)
+        self._unacked: deque[_Unacked] = deque()
+        self._reads = 0
+        self._bytes = 0
+        self._sequence = 0
+        self._call: Any = None
+        self._attempt = 0
+        self._caught_up = False
+        self._progressed = False
+        self._closing = False
+        self._failure: BaseException | None = None
+        self._writing = asyncio.Lock()
+        self._waiting: list[asyncio.Future[None]] = []
+        self._pump: asyncio.Task[None] | None = None
+        self._resending: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server has answered on the current connection."""
+        return self._call is not None
+
+    @property
+    def unacknowledged(self) -> list[object]:
+        """The tags of the batches sent and not acknowledged, oldest first."""
+        return [entry.tag for entry in self._unacked]
+
+    @property
+    def unacknowledged_reads(self) -> int:
+        """Reads sent and not acknowledged."""
+        return self._reads
+
+    async def send(
+        self,
+        batch: Sequence[SubmittedRead] | PreparedBatch,
+        *,
+        tag: object = None,
+        traceparent: str = "",
+    ) -> None:
+        """Send a batch; returns when it is on its way, or kept for when the connection is back.
+
+        Waits while too much is unacknowledged. Reads are split into several batches where the server's
+        limits ask for it; each brings a receipt with the same `tag`. `traceparent` is the W3C trace
+        context of your own span. Raises FeedRefused once the server has refused the stream.
+        """
+        offset = 0
+        for piece in self._pieces(batch):
+            await self._send_piece(piece, tag, offset, traceparent)
+            offset += piece.count
+
+    async def drain(self) -> None:
+        """Wait until everything sent is acknowledged. Raises FeedRefused when it never will be."""
+        self._check()
+        while self._unacked:
+            await self._change()
+
+    async def wait_connected(self) -> None:
+        """Wait until the server has answered: to open many streams gradually."""
+        self._check()
+        while self._call is None:
+            await self._change()
+
+    async def __aenter__(self) -> ReadStream:
+        self._pump = asyncio.create_task(self._run(), name="gantry-sdk stream")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._pump is not None, "entered before left"
+        try:
+            if error is None:
+                await self.drain()
+                await self._half_close()
+        finally:
+            self._pump.cancel()
+            await asyncio.gather(self._pump, return_exceptions=True)
+
+    def _pieces(self, batch: Sequence[SubmittedRead] | PreparedBatch) -> Sequence[PreparedBatch]:
+        if isinstance(batch, PreparedBatch):
+            return (batch,)
+        if not batch:
+            return (prepare(()),)
+        return list(split(batch, self._flow.max_batch_reads, self._flow.max_batch_bytes))
+
+    async def _send_piece(self, batch: PreparedBatch, tag: object, offset: int, traceparent: str) -> None:
+        self._check()
+        while not self._fits(batch):
+            await self._change()
+        self._sequence += 1
+        entry = _Unacked(self._sequence, batch, tag, offset, traceparent, time.monotonic())
+        self._unacked.append(entry)
+        self._reads += batch.count
+        self._bytes += len(batch.body)
+        if self._caught_up:
+            async with self._writing:
+                # The connection may have changed while waiting; then the batch is among those sent again.
+                if self._caught_up:
+                    await self._write(entry)
+
+    def _fits(self, batch: PreparedBatch) -> bool:
+        if not self._unacked:
+            return True
+        return (
+            self._reads + batch.count <= self._most_reads
+            and self._bytes + len(batch.body) <= self._limits.unacknowledged_bytes
+        )
+
+    async def _write(self, entry: _Unacked) -> None:
+        """Write unless the connection is down or has had it already; the reader sees why it failed."""
+        if self._call is None or entry.attempt == self._attempt:
+            return
+        entry.attempt = self._attempt
+        try:
+            await self._call.write(stream_request(entry.sequence, entry.batch.body, entry.traceparent))
+        except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
+            self._call = None
+        except asyncio.CancelledError:
+            self._call = None
+            if _is_cancelled():
+                raise
+
+    async def _run(self) -> None:
+        try:
+            await self._reconnecting()
+        except Exception as error:  # noqa: BLE001 - whoever sends or drains has to see it
+            self._failure = error
+            self._wake()
+
+    async def _reconnecting(self) -> None:
+        failures = 0
+        while not self._closing:
+            error = await self._converse()
+            if not isinstance(error, FeedUnavailable):
+                raise error
+            failures = 1 if self._progressed else failures + 1
+            if not self._closing:
+                await asyncio.sleep(self._backoff.wait(failures, error.retry_after or 0.0))
+
+    async def _converse(self) -> FeedError:
+        """One connection, from opening it to its end; returns why it ended."""
+        self._progressed = False
+        call = self._open(metadata=self._metadata)
+        try:
+            await self._exchange(call)
+        except grpc.aio.AioRpcError as error:
+            return feed_error(error)
+        except asyncio.CancelledError:
+            # A cancelled write takes the call down with it; that is a lost connection, not our end.
+            if _is_cancelled():
+                raise
+        finally:
+            self._call = None
+            self._caught_up = False
+            if self._resending is not None:
+                self._resending.cancel()
+            call.cancel()
+        return FeedUnavailable(grpc.StatusCode.UNAVAILABLE, "STREAM_ENDED", "the server ended the stream")
+
+    async def _exchange(self, call: Any) -> None:
+        response = await call.read()
+        while response is not grpc.aio.EOF:
+            if response.HasField("ack"):
+                self._acknowledge(response.ack)
+            elif response.HasField("flow_control"):
+                self._begin(call, response.flow_control)
+            response = await call.read()
+
+    def _begin(self, call: Any, flow: FlowControl) -> None:
+        self._flow = flow
+        self._most_reads = min(self._limits.unacknowledged_reads, flow.max_reads_in_flight)
+        if self._call is None:
+            self._call = call
+            self._attempt += 1
+            # A task of its own: while it writes, acknowledgements have to be read, or both sides could stall.
+            self._resending = asyncio.create_task(self._resend(), name="gantry-sdk resend")
+        self._wake()
+
+    async def _resend(self) -> None:
+        """Send what is not acknowledged again, in order; what is sent meanwhile queues behind it."""
+        while self._unacked and self._unacked[-1].attempt != self._attempt:
+            for entry in list(self._unacked):
+                await self._write(entry)
+            if self._call is None:
+                return
+        self._caught_up = True
+
+    def _acknowledge(self, ack: BatchAck) -> None:
+        if not self._unacked or self._unacked[0].sequence != ack.sequence:
+            raise FeedError(grpc.StatusCode.INTERNAL, "ACK_OUT_OF_ORDER", "the server skipped a batch")
+        entry = self._unacked.popleft()
+        self._reads -= entry.batch.count
+        self._bytes -= len(entry.batch.body)
+        self._progressed = True
+        if self._on_receipt is not None:
+            self._on_receipt(_receipt(entry, ack))
+        if self._waiting:
+            self._wake()
+
+    async def _half_close(self) -> None:
+        self._closing = True
+        call = self._call
+        if call is not None and self._pump is not None:
+            await call.done_writing()
+            await asyncio.wait({self._pump}, timeout=_LAST_WORDS_SECONDS)
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._pump is None or self._closing:
+            raise ValueError("the stream is not open; use it inside its async with block")
+
+    async def _change(self) -> None:
+        """Wait until something was acknowledged, connected or failed."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        await waiter
+        self._check()
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _receipt(entry: _Unacked, ack: BatchAck) -> Receipt:
+    return Receipt(
+        entry.tag,
+        entry.sequence,
+        entry.offset,
+        entry.batch.count,
+        ack.accepted,
+        ack.duplicate,
+        ack.rejections,
+        ack.warnings,
+        time.monotonic() - entry.sent_at,
+    )
