@@ -48,14 +48,21 @@ async def open_pool(
     """
 
     async def make() -> asyncpg.Pool:
-        return await asyncpg.create_pool(
+        pool = await asyncpg.create_pool(
             **_arguments(settings),
-            min_size=1,
+            # No floor: asyncpg would keep it by reconnecting, and logging, on its own while we are away.
+            min_size=0,
             max_size=settings.pool_size,
             command_timeout=_QUERY_SECONDS,
             init=init,
             connect=_connect,
         )
+        try:
+            async with pool.acquire():
+                return pool
+        except BaseException:
+            pool.terminate()
+            raise
 
     pool = await _when_up(settings, make)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import uuid
 from collections.abc import AsyncIterator
@@ -130,10 +131,10 @@ async def test_a_pool_prepares_each_connection_and_comes_back_after_a_cut(settin
     async def init(fresh: asyncpg.Connection) -> None:
         nonlocal prepared
         prepared += 1
-        await fresh.execute("set application_name = 'prepared'")
+        await fresh.set_type_codec("json", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
     async with open_pool(settings, init=init) as pool:
-        assert await pool.fetchval("show application_name") == "prepared"
+        assert await pool.fetchval("""select '{"a": 1}'::json""") == {"a": 1}
         with pytest.raises(asyncpg.PostgresError) as raised:
             await pool.execute("select pg_terminate_backend(pg_backend_pid())")
         fault = database_fault(raised.value)
