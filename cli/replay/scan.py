@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from cli.exits import CliError, Exit
 from cli.replay.layout import BrokenLineError, Layout
@@ -22,6 +22,35 @@ from cli.replay.times import (
     relative_unit,
 )
 
+# Some 200 metres: a fixed camera's reads all come from one place.
+_ELSEWHERE_DEGREES: Final = 0.002
+
+
+@dataclass(slots=True)
+class Sighting:
+    """A camera in the file: how many reads, where it was first, and whether it was elsewhere too."""
+
+    reads: int = 0
+    latitude: float | None = None
+    longitude: float | None = None
+    moves: bool = False
+
+    def add(self, latitude: Any, longitude: Any) -> None:
+        """Count a read from a place; a place that is none is left for the second pass to name."""
+        self.reads += 1
+        if self.moves or not latitude or not longitude:
+            return
+        try:
+            north, east = float(latitude), float(longitude)
+        except (TypeError, ValueError, OverflowError):
+            return
+        if not (abs(north) <= 90 and abs(east) <= 180):
+            return
+        if self.latitude is None or self.longitude is None:
+            self.latitude, self.longitude = north, east
+        elif abs(north - self.latitude) + abs(east - self.longitude) > _ELSEWHERE_DEGREES:
+            self.moves = True
+
 
 @dataclass
 class Scan:
@@ -32,7 +61,7 @@ class Scan:
     microseconds since 1970.
     """
 
-    reads: dict[tuple[str, str], int] = field(default_factory=dict)
+    reads: dict[tuple[str, str], Sighting] = field(default_factory=dict)
     lines: int = 0
     units: dict[str, int] = field(default_factory=dict)
     smallest: float = float("inf")
@@ -89,7 +118,7 @@ def scan(file: LineFile, layout: Layout, progress: Callable[[int], None]) -> Sca
     """Look at every line; `progress` gets the bytes read now and then. Broken lines are passed over."""
     found = Scan()
     reads = found.reads
-    parse = layout.parser(("force", "camera_id", "captured_at"))
+    parse = layout.parser(("force", "camera_id", "captured_at", "lat", "lon"))
     try:
         for number, line in file.numbered():
             if number <= layout.header_lines:
@@ -98,11 +127,13 @@ def scan(file: LineFile, layout: Layout, progress: Callable[[int], None]) -> Sca
             if not number % 5000:
                 progress(file.bytes_read)
             try:
-                force, camera, captured = parse(line)
+                force, camera, captured, latitude, longitude = parse(line)
                 key = (force_code(force), text(camera, "camera_id"))
             except BrokenLineError:
                 continue
-            reads[key] = reads.get(key, 0) + 1
+            if (sighting := reads.get(key)) is None:
+                sighting = reads[key] = Sighting()
+            sighting.add(latitude, longitude)
             found.add_time(captured)
     except FileCutError:
         pass  # the second pass sends what there is, and says so

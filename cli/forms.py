@@ -1,0 +1,194 @@
+"""The services' messages as plain values for `--json`: stable names, ISO 8601 times, real numbers."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gantry.bridge.v1.bridge_pb2 import Destination, GetReceiptResponse
+    from gantry.common.v1.read_pb2 import Read
+    from gantry.ingest.v1.cameras_pb2 import Camera
+    from gantry.match.v1.alert_pb2 import Acknowledgement, Alert
+    from gantry.match.v1.hotlist_pb2 import Hotlist, ImportHotlistResponse
+    from gantry.store.v1.audit_pb2 import AuditRecord
+    from gantry.store.v1.store_pb2 import StoredRead
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+
+def moment(message: Any, field: str) -> datetime | None:
+    """A message's time, or None when it is absent."""
+    if not message.HasField(field):
+        return None
+    stamp: Timestamp = getattr(message, field)
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def iso(message: Any, field: str) -> str | None:
+    """The same as ISO 8601 text."""
+    found = moment(message, field)
+    return None if found is None else found.isoformat().replace("+00:00", "Z")
+
+
+def word(enum: Any, number: int, prefix: str) -> str:
+    """An enum's value as people write it: lower case, without the enum's own name."""
+    name: str = enum.Name(number) if number in enum.values() else str(number)
+    return name.removeprefix(prefix).lower()
+
+
+def read_form(read: "Read") -> dict[str, Any]:
+    """A read."""
+    from gantry.common.v1.read_pb2 import Direction
+
+    details = read.details
+    return {
+        "force": read.force,
+        "camera_id": read.camera_id,
+        "read_id": read.read_id,
+        "captured_at": iso(read, "captured_at"),
+        "vrm": read.vrm,
+        "confidence": round(read.confidence, 4),
+        "lat": read.position.latitude if read.HasField("position") else None,
+        "lon": read.position.longitude if read.HasField("position") else None,
+        "heading": read.heading if read.HasField("heading") else None,
+        "lane": details.lane or None,
+        "direction": word(Direction, details.direction, "DIRECTION_") if details.direction else None,
+        "speed_kph": round(details.speed_kph, 1) if details.HasField("speed_kph") else None,
+    }
+
+
+def stored_form(stored: "StoredRead") -> dict[str, Any]:
+    """A read in the buffer."""
+    return read_form(stored.read) | {
+        "position": stored.position,
+        "received_at": iso(stored, "received_at"),
+        "plate_patch_bytes": stored.plate_patch_bytes,
+        "overview_bytes": stored.overview_bytes,
+        "traceparent": stored.traceparent,
+    }
+
+
+def camera_form(force: str, camera: "Camera") -> dict[str, Any]:
+    """An enrolled camera."""
+    from gantry.ingest.v1.cameras_pb2 import CameraKind
+
+    placed = camera.HasField("position")
+    return {
+        "force": force,
+        "camera_id": camera.camera_id,
+        "name": camera.name,
+        "kind": word(CameraKind, camera.kind, "CAMERA_KIND_"),
+        "lat": camera.position.latitude if placed else None,
+        "lon": camera.position.longitude if placed else None,
+        "feed": camera.feed,
+        "enabled": camera.enabled,
+    }
+
+
+def hotlist_form(force: str, hotlist: "Hotlist") -> dict[str, Any]:
+    """A hotlist."""
+    return {
+        "force": force,
+        "name": hotlist.name,
+        "version": hotlist.version,
+        "entries": hotlist.entries,
+        "near_matches": hotlist.near_matches,
+        "activated_at": iso(hotlist, "activated_at"),
+        "imported_by": hotlist.imported_by,
+    }
+
+
+def import_form(force: str, name: str, answer: "ImportHotlistResponse") -> dict[str, Any]:
+    """What became of an import."""
+    return {
+        "force": force,
+        "name": name,
+        "version": answer.version,
+        "entries": answer.entries,
+        "repeated_lines": answer.repeated_lines,
+        "rejected_lines": answer.rejected_lines,
+        "errors": [
+            {"line": error.line, "column": error.column, "message": error.message} for error in answer.errors
+        ],
+        "ignored_columns": list(answer.ignored_columns),
+    }
+
+
+def acknowledgement_form(acknowledgement: "Acknowledgement") -> dict[str, Any]:
+    """Who took an alert in hand."""
+    return {
+        "alert_id": acknowledgement.alert_id,
+        "person": acknowledgement.person,
+        "at": iso(acknowledgement, "at"),
+        "note": acknowledgement.note,
+    }
+
+
+def alert_form(alert: "Alert") -> dict[str, Any]:
+    """An alert."""
+    from gantry.match.v1.alert_pb2 import MatchKind
+
+    taken = alert.HasField("acknowledgement")
+    return {
+        "alert_id": alert.alert_id,
+        "kind": word(MatchKind, alert.kind, "MATCH_KIND_"),
+        "hotlist": alert.hotlist,
+        "entry_vrm": alert.entry_vrm,
+        "reason": alert.reason,
+        "priority": alert.priority,
+        "markers": list(alert.markers),
+        "instruction": alert.instruction,
+        "raised_at": iso(alert, "raised_at"),
+        "position": alert.position,
+        "read": read_form(alert.read),
+        "acknowledgement": acknowledgement_form(alert.acknowledgement) if taken else None,
+    }
+
+
+def destination_form(force: str, destination: "Destination") -> dict[str, Any]:
+    """A destination of a force."""
+    from gantry.bridge.v1.bridge_pb2 import ForwarderState
+
+    return {
+        "force": force,
+        "name": destination.name,
+        "state": word(ForwarderState, destination.state, "FORWARDER_STATE_"),
+        "position": destination.position,
+        "head": destination.head,
+        "lag": max(0, destination.head - destination.position),
+        "delivered": destination.delivered,
+        "dead_letters": destination.dead_letters,
+        "last_delivered_at": iso(destination, "last_delivered_at"),
+        "last_error": destination.last_error,
+    }
+
+
+def receipt_form(destination: str, receipt: "GetReceiptResponse") -> dict[str, Any]:
+    """A destination's receipt."""
+    return {
+        "destination": destination,
+        "receipt_id": receipt.receipt_id,
+        "first_position": receipt.first_position,
+        "last_position": receipt.last_position,
+        "accepted": receipt.accepted,
+        "duplicate": receipt.duplicate,
+        "refused": receipt.refused,
+        "received_at": iso(receipt, "received_at"),
+        "traceparent": receipt.traceparent,
+    }
+
+
+def audit_form(force: str, record: "AuditRecord") -> dict[str, Any]:
+    """A record of the audit trail."""
+    from gantry.store.v1.audit_pb2 import AuditAction
+
+    return {
+        "force": force,
+        "number": record.number,
+        "recorded_at": iso(record, "recorded_at"),
+        "service": record.service,
+        "person": record.person,
+        "action": word(AuditAction, record.action, "AUDIT_ACTION_"),
+        "reason": record.purpose.reason,
+        "reference": record.purpose.reference,
+        "subject": record.subject,
+        "hash": record.hash.hex(),
+    }

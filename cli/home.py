@@ -1,0 +1,125 @@
+"""The suite's folder: where its services answer, and whose certificates it holds."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.exits import CliError, Exit
+
+if TYPE_CHECKING:
+    from chassis.settings import TlsSettings
+
+_FORCE_URI = "gantry://force/"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who speaks to the services: a name, the forces it may work for, and the certificate that proves it."""
+
+    name: str
+    forces: tuple[str, ...]
+    tls: "TlsSettings"
+
+    def chosen(self, forces: list[str]) -> tuple[str, ...]:
+        """The forces asked for, or all of the person's when none was. CliError for one that is not theirs."""
+        for force in forces:
+            self.require(force)
+        return tuple(dict.fromkeys(forces)) or self.forces
+
+    def require(self, force: str) -> str:
+        """The force itself when it is one of the person's. CliError otherwise."""
+        if force not in self.forces:
+            theirs = ", ".join(self.forces) or "no force"
+            raise CliError(
+                f"{self.name} may not work for {force!r}: the certificate names {theirs}", Exit.REFUSED
+            )
+        return force
+
+
+class SuiteHome:
+    """A folder that `gantry up` made, or one laid out like it for a suite elsewhere."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def spans(self) -> Path:
+        """Where services write their spans."""
+        return self.folder / "spans"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate authority that cameras and people trust."""
+        return self.folder / "pki" / "ca.pem"
+
+    @property
+    def secrets(self) -> Path:
+        """What nobody but the owner may read."""
+        return self.folder / "secrets"
+
+    def processes(self) -> list[str]:
+        """Names of the processes that have said where they answer."""
+        return sorted(path.stem for path in (self.folder / "run").glob("*.json"))
+
+    def ports(self, process: str) -> dict[str, Any]:
+        """What a process wrote about where it answers. CliError when it has not."""
+        path = self.folder / "run" / f"{process}.json"
+        try:
+            found = json.loads(path.read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            raise CliError(self._not_running(process), Exit.UNREACHABLE) from None
+        except ValueError:
+            raise CliError(f"{path} is damaged: start the suite again with `gantry up`") from None
+        return dict(found)
+
+    def address(self, process: str, port: str = "grpc") -> str:
+        """HOST:PORT of a process's port by its name. CliError when it has none."""
+        value = self.ports(process).get(port)
+        if isinstance(value, int):
+            return f"127.0.0.1:{value}"
+        if isinstance(value, str) and ":" in value:
+            return value
+        raise CliError(f"{process} has no {port} port: start the suite again with `gantry up`")
+
+    def people(self) -> list[str]:
+        """Whose certificates are here."""
+        return sorted(path.stem for path in (self.folder / "pki" / "people").glob("*.pem"))
+
+    def person(self, name: str | None) -> Person:
+        """A person by name, or the one whose certificate names the most forces. CliError if absent."""
+        known = self.people()
+        if not known:
+            raise CliError(self._not_running(None), Exit.UNREACHABLE)
+        if name is not None and name not in known:
+            raise CliError(
+                f"there is no certificate of {name!r} here; --as knows {', '.join(known)}", Exit.NOT_FOUND
+            )
+        found = [self._person(one) for one in ([name] if name is not None else known)]
+        return max(found, key=lambda one: len(one.forces))
+
+    def _person(self, name: str) -> Person:
+        from chassis.settings import TlsSettings
+
+        folder = self.folder / "pki" / "people"
+        certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+        if not key.exists():
+            raise CliError(f"{key} is missing: start the suite again with `gantry up`")
+        forces = _forces_in(certificate)
+        return Person(name, forces, TlsSettings(certificate=certificate, key=key, authority=self.authority))
+
+    def _not_running(self, process: str | None) -> str:
+        what = f"{process} is not running" if process else "no suite is running"
+        return f"{what} in {self.folder}: start one with `gantry up`, or name another folder with --home"
+
+
+def _forces_in(certificate: Path) -> tuple[str, ...]:
+    from cryptography import x509
+
+    try:
+        leaf = x509.load_pem_x509_certificate(certificate.read_bytes())
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound):
+        raise CliError(f"{certificate} cannot be read as a person's certificate") from None
+    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
+    return tuple(sorted(uri.removeprefix(_FORCE_URI) for uri in uris if uri.startswith(_FORCE_URI)))

@@ -1,0 +1,119 @@
+"""The panel drawn with rich, and the same in one line for a log."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich import box
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from cli.panel.state import AlertLine, DestinationState, ForceState, ProcessState, SuiteState
+
+_STYLES: Final = {"serving": "green", "running": "green", "starting": "yellow", "retrying": "yellow"}
+_DOT: Final = "●"
+
+
+def draw(state: SuiteState, title: str, hint: str) -> RenderableType:
+    """The whole panel."""
+    body = Group(
+        processes_line(state.processes),
+        Text(),
+        forces_table(state.forces),
+        alerts_table(state.alerts),
+        Text(hint, style="dim"),
+    )
+    return Panel(body, title=Text(title, style="bold"), title_align="left", box=box.ROUNDED, padding=(1, 2))
+
+
+def processes_line(processes: Sequence[ProcessState]) -> RenderableType:
+    """Each process with a coloured dot; one that does not serve says so."""
+    return Columns([_process(process) for process in processes], padding=(0, 2))
+
+
+def forces_table(forces: Sequence[ForceState]) -> Table:
+    """One row a force."""
+    destinations = list(dict.fromkeys(one.name for force in forces for one in force.destinations))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("force", style="bold")
+    for name in ("reads/s", "stored", "alerts", "open", "match lag"):
+        table.add_column(name, justify="right")
+    for name in destinations:
+        table.add_column(f"{name} delivered", justify="right")
+        table.add_column("lag", justify="right")
+    for force in forces:
+        table.add_row(*_force_cells(force, destinations))
+    return table
+
+
+def alerts_table(alerts: Sequence[AlertLine]) -> RenderableType:
+    """The latest alerts, newest first."""
+    if not alerts:
+        return Text("no alerts yet\n", style="dim")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("alert", "force", "plate", "match", "camera", "reason", "after"):
+        table.add_column(name, no_wrap=True, justify="right" if name == "after" else "left")
+    for alert in alerts:
+        table.add_row(
+            alert.raised_at,
+            Text(alert.force),
+            Text(alert.vrm, style="bold black on yellow"),
+            Text("near", style="yellow") if alert.near else Text("exact", style="green"),
+            Text(alert.camera_id),
+            Text(alert.reason),
+            "" if alert.milliseconds is None else f"{alert.milliseconds:,.0f} ms",
+        )
+    return table
+
+
+def status_line(state: SuiteState) -> str:
+    """The state in one line, for a terminal that is none. No personal data."""
+    parts = [f"{state.seconds:.0f} s"]
+    for force in state.forces:
+        delivered = " ".join(f"{one.name} {one.delivered:,} (lag {one.lag:,})" for one in force.destinations)
+        reads = (
+            f"{force.reads_per_s:,.0f} reads/s, {force.stored:,} stored, {force.alerts:,} alerts, {delivered}"
+        )
+        parts.append(f"{force.force}: {force.problem or reads}")
+    down = [f"{process.name} {process.state}" for process in state.processes if process.state != "serving"]
+    return " | ".join(parts + down)
+
+
+def _process(process: ProcessState) -> Text:
+    style = _STYLES.get(process.state, "red")
+    text = Text.assemble((f"{_DOT} ", style), process.name)
+    if process.state != "serving":
+        text.append(f" {process.state}", style=style)
+    return text
+
+
+def _force_cells(force: ForceState, destinations: Sequence[str]) -> list[RenderableType]:
+    if force.problem:
+        return [force.force, Text(force.problem, style="red")]
+    by_name = {one.name: one for one in force.destinations}
+    cells: list[RenderableType] = [
+        force.force,
+        f"{force.reads_per_s:,.0f}",
+        f"{force.stored:,}",
+        Text(f"{force.alerts:,}", style="yellow" if force.alerts else ""),
+        f"{force.alerts_open:,}",
+        _lag(force.match_lag),
+    ]
+    for name in destinations:
+        cells += _destination_cells(by_name.get(name))
+    return cells
+
+
+def _destination_cells(destination: DestinationState | None) -> list[RenderableType]:
+    if destination is None:
+        return [Text("-", style="dim"), Text()]
+    if destination.state != "running":
+        state = Text(destination.state, style=_STYLES.get(destination.state, "red"))
+        return [Text(f"{destination.delivered:,} ") + state, _lag(destination.lag)]
+    return [f"{destination.delivered:,}", _lag(destination.lag)]
+
+
+def _lag(count: int) -> Text:
+    return Text(f"{count:,}", style="dim" if count < 10_000 else "yellow")

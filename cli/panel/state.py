@@ -1,0 +1,83 @@
+"""What is going on in a suite, as plain values."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ProcessState:
+    """One process; `state` is serving, starting, failing or stopped."""
+
+    name: str
+    state: str
+    pid: int | None = None
+
+
+@dataclass(frozen=True)
+class DestinationState:
+    """How far delivery to one destination is. `lag` counts log positions not yet delivered."""
+
+    name: str
+    state: str
+    delivered: int
+    lag: int
+    dead_letters: int
+    last_error: str = ""
+
+
+@dataclass(frozen=True)
+class ForceState:
+    """One force: its buffer, its matching, its destinations. `problem` says what could not be asked."""
+
+    force: str
+    stored: int = 0
+    head: int = 0
+    reads_per_s: float = 0.0
+    match_lag: int = 0
+    alerts: int = 0
+    alerts_open: int = 0
+    entries: int = 0
+    oldest_day: str = ""
+    overdue_days: Sequence[str] = ()
+    destinations: Sequence[DestinationState] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class AlertLine:
+    """An alert in one line of the panel."""
+
+    raised_at: str
+    force: str
+    vrm: str
+    near: bool
+    camera_id: str
+    reason: str
+    milliseconds: float | None = None
+
+
+@dataclass
+class SuiteState:
+    """Everything at one moment; `seconds` is since the panel began."""
+
+    seconds: float = 0.0
+    processes: Sequence[ProcessState] = ()
+    forces: Sequence[ForceState] = ()
+    alerts: Sequence[AlertLine] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The state for `--json`, without the alerts, which are personal data."""
+        found = asdict(self)
+        del found["alerts"]
+        found["ok"] = self.ok
+        return found
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything serves, nothing is overdue and nothing is stopped."""
+        return (
+            all(process.state == "serving" for process in self.processes)
+            and not any(force.problem or force.overdue_days for force in self.forces)
+            and all(one.state == "running" for force in self.forces for one in force.destinations)
+        )

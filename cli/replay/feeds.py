@@ -1,0 +1,158 @@
+"""Which feed, and so which token, carries each camera of the file; `--enrol` makes what is missing."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from gantry.common.v1.read_pb2 import Position
+from gantry.ingest.v1.cameras_pb2 import CAMERA_KIND_FIXED, CAMERA_KIND_MOBILE, Camera
+
+from anpr.identifiers import is_camera_id
+from cli.exits import CliError, Exit
+from cli.replay.scan import Scan, Sighting
+
+DEFAULT_FEED = "replay"
+_NAMED = 5
+
+
+class Registry(Protocol):
+    """What replay asks of ingest's camera registry."""
+
+    async def cameras(self, force: str) -> Sequence[Camera]:
+        """Every camera of a force."""
+
+    async def enrol(self, force: str, feed: str, cameras: Sequence[Camera], *, new_token: bool) -> str:
+        """Enrol cameras on a feed; the feed's token when it is new, else empty."""
+
+
+class TokenFile:
+    """Tokens of feeds that this machine sends for, readable by nobody else."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._tokens: dict[str, dict[str, str]] = json.loads(path.read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            self._tokens = {}
+        except ValueError:
+            raise CliError(f"{path} is damaged: delete it; --enrol makes new tokens") from None
+
+    def get(self, force: str, feed: str) -> str | None:
+        """The token of a feed, or None when we have none."""
+        return self._tokens.get(force, {}).get(feed)
+
+    def keep(self, force: str, feed: str, token: str) -> None:
+        """Write a token down before anything is sent with it."""
+        self._tokens.setdefault(force, {})[feed] = token
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self._path.with_name(f"{self._path.name}.draft")
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(self._tokens, file, indent=1)
+        draft.replace(self._path)
+
+
+@dataclass
+class Feeds:
+    """Token of each (force, camera), what was enrolled, and what a person should know."""
+
+    tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+    enrolled: int = 0
+    remarks: list[str] = field(default_factory=list)
+
+
+class Arranger:
+    """Finds a token for every camera of a file, and enrols on `feed` what `--enrol` and `--move` ask for."""
+
+    def __init__(
+        self, registry: Registry, store: TokenFile, found: Scan, *, feed: str, enrol: bool, move: bool
+    ) -> None:
+        self._registry = registry
+        self._store = store
+        self._found = found
+        self._feed = feed
+        self._enrol = enrol
+        self._move = move
+        self._feeds = Feeds()
+
+    async def arrange(self, forces: Iterable[str]) -> Feeds:
+        """Arrange the cameras of these forces. CliError when a force's reads cannot be sent at all."""
+        for force in forces:
+            await self._arrange_force(force)
+        return self._feeds
+
+    async def _arrange_force(self, force: str) -> None:
+        carried = {camera.camera_id: camera.feed for camera in await self._registry.cameras(force)}
+        wanted = self._found.cameras(force)
+        unknown = [camera for camera in wanted if camera not in carried and is_camera_id(camera)]
+        locked = [camera for camera in wanted if camera in carried and self._locked(force, carried[camera])]
+        if self._enrol:
+            await self._enrol_force(force, wanted, carried, unknown, locked)
+        elif unknown or locked:
+            self._feeds.remarks.append(_left_out_sentence(force, len(unknown), len(locked)))
+        self._assign(force, wanted, carried)
+
+    def _locked(self, force: str, feed: str) -> bool:
+        return feed != self._feed and self._store.get(force, feed) is None
+
+    async def _enrol_force(
+        self,
+        force: str,
+        wanted: Sequence[str],
+        carried: dict[str, str],
+        unknown: list[str],
+        locked: list[str],
+    ) -> None:
+        if locked and not self._move:
+            raise CliError(_locked_sentence(force, locked, carried), Exit.REFUSED)
+        new = unknown + locked
+        token = self._store.get(force, self._feed)
+        # Without the feed's token, enrolling a camera that it has already is the way to a new one.
+        ours = [camera for camera in wanted if carried.get(camera) == self._feed] if token is None else []
+        if cameras := [_camera(one, self._found.reads[force, one]) for one in new or ours]:
+            # The old token belongs to nobody on this machine, or it would be here.
+            made = await self._registry.enrol(force, self._feed, cameras, new_token=token is None)
+            if made:
+                self._store.keep(force, self._feed, made)
+        carried |= dict.fromkeys(new, self._feed)
+        self._feeds.enrolled += len(new)
+
+    def _assign(self, force: str, wanted: Sequence[str], carried: Mapping[str, str]) -> None:
+        own = {camera: self._store.get(force, carried[camera]) for camera in wanted if camera in carried}
+        # A camera that no feed of ours carries is sent over another, so that ingest counts and answers it.
+        fallback = next((token for token in own.values() if token), None)
+        if fallback is None:
+            raise CliError(
+                f"no camera of {force} in the file can be sent for: --enrol enrols them", Exit.REFUSED
+            )
+        self._feeds.tokens |= {(force, camera): own.get(camera) or fallback for camera in wanted}
+
+
+def _camera(camera_id: str, seen: Sighting) -> Camera:
+    if seen.latitude is None or seen.longitude is None:
+        return Camera(camera_id=camera_id, name=camera_id, kind=CAMERA_KIND_FIXED)
+    if seen.moves:
+        return Camera(camera_id=camera_id, name=camera_id, kind=CAMERA_KIND_MOBILE)
+    place = Position(latitude=seen.latitude, longitude=seen.longitude)
+    return Camera(camera_id=camera_id, name=camera_id, kind=CAMERA_KIND_FIXED, position=place)
+
+
+def _locked_sentence(force: str, locked: Sequence[str], carried: Mapping[str, str]) -> str:
+    feeds = sorted({carried[camera] for camera in locked})
+    return (
+        f"{len(locked)} cameras of {force} ({_some(locked)}) are on feeds whose token is not here "
+        f"({_some(feeds)}): --move takes them over, which ends what those feeds send for them"
+    )
+
+
+def _left_out_sentence(force: str, unknown: int, locked: int) -> str:
+    parts = [f"{unknown} cameras of {force} are not enrolled"] if unknown else []
+    parts += [f"{locked} cameras of {force} are on feeds whose token is not here"] if locked else []
+    return f"{' and '.join(parts)}: their reads will be rejected; --enrol enrols cameras"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (" .." if len(names) > _NAMED else "")

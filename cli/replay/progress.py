@@ -1,0 +1,83 @@
+"""How far a replay is: a bar on a terminal, a line now and then elsewhere, nothing with `--json`."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.output import notes
+from cli.replay.lines import LineFile
+from cli.replay.tally import Tally
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_LINE_EVERY_SECONDS: Final = 5.0
+_REDRAW_EVERY_SECONDS: Final = 0.1
+Report = Callable[[], None]
+
+
+@contextmanager
+def sending_progress(file: LineFile, tally: Tally, *, quiet: bool) -> Iterator[Report]:
+    """Show the sending; the report to call now and then is given to the block."""
+    console = notes()
+    if quiet:
+        yield _nothing
+    elif console.is_terminal:
+        with _bar(console, file, "sending") as update:
+            yield _at_most_every(_REDRAW_EVERY_SECONDS, lambda: update(file.bytes_read, _says(tally)))
+    else:
+        yield _at_most_every(_LINE_EVERY_SECONDS, lambda: console.print(_line(file, tally), markup=False))
+
+
+@contextmanager
+def scanning_progress(file: LineFile, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show the first pass; the block tells it the bytes read."""
+    console = notes()
+    if quiet or not console.is_terminal:
+        yield lambda _: None
+    else:
+        with _bar(console, file, "looking through the file") as update:
+            yield lambda done: update(done, "")
+
+
+@contextmanager
+def _bar(console: "Console", file: LineFile, what: str) -> Iterator[Callable[[int, str], None]]:
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[says]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=file.size, says="")
+        yield lambda done, says: progress.update(task, completed=done, says=says)
+
+
+def _at_most_every(seconds: float, report: Report) -> Report:
+    last = time.monotonic()
+
+    def perhaps() -> None:
+        nonlocal last
+        if time.monotonic() - last >= seconds:
+            last = time.monotonic()
+            report()
+
+    return perhaps
+
+
+def _says(tally: Tally) -> str:
+    rate = tally.answered / max(0.001, time.monotonic() - tally.started)
+    wrong = tally.rejected.total() + tally.broken
+    return f"{tally.answered:,} reads, {rate:,.0f}/s" + (f", {wrong:,} refused or broken" if wrong else "")
+
+
+def _line(file: LineFile, tally: Tally) -> str:
+    return f"{file.bytes_read / file.size:.0%} of the file: {_says(tally)}"
+
+
+def _nothing(*_: Any) -> None:
+    pass

@@ -1,0 +1,175 @@
+"""Send a file over streams: parse, pace, batch, and count what ingest answers."""
+
+import asyncio
+import time
+from array import array
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from gantry.ingest.v1.ingest_pb2 import RejectionReason, SubmittedRead, WarningReason
+
+from cli.exits import CliError, Exit
+from cli.replay.layout import BrokenLineError, Layout
+from cli.replay.lines import FileCutError, LineFile
+from cli.replay.messages import builder
+from cli.replay.pace import Pace
+from cli.replay.tally import Tally
+from cli.replay.times import Clock
+
+if TYPE_CHECKING:
+    from gantry_sdk import Connection, ReadStream, Receipt
+
+BATCH_READS: Final = 500
+STREAMS_A_FEED: Final = 4
+_PATIENCE_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 1.0
+_LINES_A_TURN: Final = 500
+
+
+@dataclass
+class Lane:
+    """One stream, and the reads that gather for its next batch."""
+
+    stream: "ReadStream"
+    reads: list[SubmittedRead] = field(default_factory=list)
+    lines: "array[int]" = field(default_factory=lambda: array("Q"))
+
+    async def flush(self) -> None:
+        """Send what has gathered."""
+        if self.reads:
+            reads, lines = self.reads, self.lines
+            self.reads, self.lines = [], array("Q")
+            await self.stream.send(reads, tag=lines)
+
+
+@dataclass
+class Job:
+    """What to send and how. `progress` is told now and then, `stop` ends the reading of the file."""
+
+    file: LineFile
+    layout: Layout
+    clock: Clock
+    tokens: Mapping[tuple[str, str], str]
+    speed: float | None
+    tally: Tally
+    progress: Callable[[], None]
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def send_file(connection: "Connection", job: Job) -> None:
+    """Send every line and wait for every answer. CliError when ingest stays away."""
+    async with AsyncExitStack() as stack:
+        lanes = await _open_lanes(connection, job, stack)
+        unique = list({id(lane): lane for lane in lanes.values()}.values())
+        sending = asyncio.create_task(_send_lines(job, lanes, unique), name="replay")
+        watching = asyncio.create_task(_watch(job, unique), name="replay watch")
+        try:
+            await asyncio.wait({sending, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if watching.done():
+                await watching
+            await sending
+        finally:
+            sending.cancel()
+            watching.cancel()
+            await asyncio.gather(sending, watching, return_exceptions=True)
+
+
+async def _open_lanes(
+    connection: "Connection", job: Job, stack: AsyncExitStack
+) -> dict[tuple[str, str], Lane]:
+    """A lane for every camera: all reads of one go over one stream, so that their order holds."""
+    by_token: dict[str, list[tuple[str, str]]] = {}
+    for camera, token in job.tokens.items():
+        by_token.setdefault(token, []).append(camera)
+    lanes: dict[tuple[str, str], Lane] = {}
+    for token, cameras in by_token.items():
+        feed = connection.feed(token)
+        streams = [
+            await stack.enter_async_context(feed.stream(lambda receipt: count_receipt(job.tally, receipt)))
+            for _ in range(min(STREAMS_A_FEED, len(cameras)))
+        ]
+        shared = [Lane(stream) for stream in streams]
+        lanes |= {camera: shared[index % len(shared)] for index, camera in enumerate(cameras)}
+    return lanes
+
+
+async def _send_lines(job: Job, lanes: Mapping[tuple[str, str], Lane], unique: list[Lane]) -> None:
+    try:
+        await _read_and_send(job, lanes, unique)
+    except FileCutError as cut:
+        job.tally.cut = str(cut)
+    for lane in unique:
+        await lane.flush()
+    for lane in unique:
+        await lane.stream.drain()
+    job.progress()
+
+
+async def _read_and_send(job: Job, lanes: Mapping[tuple[str, str], Lane], unique: list[Lane]) -> None:
+    parse, build, tally = job.layout.parser(), builder(job.clock), job.tally
+    pace = Pace(job.speed) if job.speed is not None else None
+    for number, line in job.file.numbered():
+        if number <= job.layout.header_lines:
+            continue
+        if not number % _LINES_A_TURN:
+            await asyncio.sleep(0)  # let receipts in: parsing alone would keep the loop
+            job.progress()
+        if job.stop.is_set():
+            return
+        tally.lines += 1
+        try:
+            force, camera, moment, read = build(line, parse(line))
+        except BrokenLineError as broken:
+            tally.break_line(number, broken.column, broken.message)
+            continue
+        lane = lanes.get((force, camera))
+        if lane is None:
+            tally.break_line(number, "force", "is not one of your forces")
+            continue
+        if pace is not None and (wait := pace.wait_for(moment)) > 0:
+            await _wait(job, unique, wait)
+        lane.reads.append(read)
+        lane.lines.append(number)
+        tally.sent += 1
+        if len(lane.reads) >= BATCH_READS:
+            await lane.flush()
+
+
+async def _wait(job: Job, lanes: list[Lane], seconds: float) -> None:
+    """Wait until the next read is due; meanwhile nothing that was due lies about."""
+    for lane in lanes:
+        await lane.flush()
+    job.progress()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(job.stop.wait(), seconds)
+
+
+async def _watch(job: Job, lanes: list[Lane]) -> None:
+    """Give up when reads wait and no answer has come for a minute."""
+    answered, since = job.tally.answered, time.monotonic()
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        waiting = any(lane.stream.unacknowledged_reads for lane in lanes)
+        if not waiting or job.tally.answered != answered:
+            answered, since = job.tally.answered, time.monotonic()
+        elif time.monotonic() - since > _PATIENCE_SECONDS:
+            raise CliError(
+                f"ingest has not answered for {_PATIENCE_SECONDS:.0f} seconds: see `gantry status`, then "
+                "replay again; what is stored already will count as duplicate",
+                Exit.UNREACHABLE,
+            )
+
+
+def count_receipt(tally: Tally, receipt: "Receipt") -> None:
+    """Take ingest's verdict on a batch into account; its tag is the batch's line numbers."""
+    tally.accepted += receipt.accepted
+    tally.duplicate += receipt.duplicate
+    lines = receipt.tag
+    assert isinstance(lines, array), "every batch is sent with its line numbers"
+    for rejection in receipt.rejections:
+        reason = RejectionReason.Name(rejection.reason).removeprefix("REJECTION_REASON_")
+        tally.reject(lines[receipt.offset + rejection.index], reason, rejection.field, rejection.message)
+    for warning in receipt.warnings:
+        tally.warnings[WarningReason.Name(warning.reason).removeprefix("WARNING_REASON_")] += 1
