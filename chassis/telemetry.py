@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Final
 
 from opentelemetry import metrics
@@ -59,7 +59,7 @@ async def telemetry(service: str, settings: TelemetrySettings) -> AsyncIterator[
             # Flushing joins a thread that may be talking to a collector that is away.
             opened.push_async_callback(asyncio.to_thread, provider.shutdown)
             opened.enter_context(_recording(provider.get_tracer(_SCOPE), settings.traces_per_second))
-        opened.enter_context(_measuring(resource, settings))
+        await opened.enter_async_context(_measuring(resource, settings))
         yield
 
 
@@ -162,36 +162,35 @@ def _span_exporters(service: str, settings: TelemetrySettings) -> list[SpanExpor
     return exporters
 
 
-@contextmanager
-def _measuring(resource: Resource, settings: TelemetrySettings) -> Iterator[None]:
+@asynccontextmanager
+async def _measuring(resource: Resource, settings: TelemetrySettings) -> AsyncIterator[None]:
     global _metrics_port  # noqa: PLW0603 - one page a process
-    with ExitStack() as opened:
+    async with AsyncExitStack() as opened:
         if settings.metrics_listen is not None:
             # Imported late, like the other exporters: most processes of a test or a tool need none.
             from chassis.scrape import prometheus_page  # noqa: PLC0415
 
             reader, _metrics_port = opened.enter_context(prometheus_page(settings.metrics_listen))
-            opened.enter_context(_attached(reader, resource))
+            opened.callback(_attach(reader, resource).remove_metric_reader, reader)
         if settings.otlp_endpoint is not None:
-            opened.enter_context(_attached(_otlp_metrics(settings.otlp_endpoint), resource))
+            pushing = _otlp_metrics(settings.otlp_endpoint)
+            _attach(pushing, resource)
+            # Its shutdown pushes the last values, which a reader that was removed cannot.
+            opened.push_async_callback(asyncio.to_thread, pushing.shutdown)
         try:
             yield
         finally:
             _metrics_port = None
 
 
-@contextmanager
-def _attached(reader: MetricReader, resource: Resource) -> Iterator[None]:
+def _attach(reader: MetricReader, resource: Resource) -> MeterProvider:
     # OpenTelemetry allows one meter provider a process; a second telemetry() joins the first one's.
     global _meter_provider  # noqa: PLW0603
     if _meter_provider is None:
         _meter_provider = MeterProvider(resource=resource, shutdown_on_exit=False)
         metrics.set_meter_provider(_meter_provider)
     _meter_provider.add_metric_reader(reader)
-    try:
-        yield
-    finally:
-        _meter_provider.remove_metric_reader(reader)
+    return _meter_provider
 
 
 def _otlp_metrics(endpoint: str) -> MetricReader:

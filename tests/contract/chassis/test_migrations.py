@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
+from pydantic_settings import BaseSettings
 
 from chassis import database as chassis_database
 from chassis.database import finished, open_pool
 from chassis.errors import StartupFailure, Unavailable, database_fault
 from chassis.migrations import check_migrated, migrate
-from chassis.settings import DatabaseSettings
+from chassis.settings import DatabaseSettings, masked
 
 
 class Room:
@@ -212,3 +215,31 @@ async def test_a_commit_outlives_the_call_that_asked_for_it(connection, settings
         with pytest.raises(asyncio.CancelledError):
             await caller
     assert await connection.fetchval(f"select count(*) from {room.name}.done") == 1
+
+
+@pytest.mark.parametrize("text", ["create table things (name text);", "create nonsense;"])
+async def test_the_migrate_verb_needs_the_database_settings_only(settings, room, tmp_path, text):
+    room.write("0001_things.sql", text)
+    script = tmp_path / "service.py"
+    script.write_text(
+        "from chassis.run import run\nfrom chassis.settings import ServiceSettings\n"
+        f"run('probe', ServiceSettings, None, migrations={room.name!r})\n"
+    )
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("GANTRY_")},
+        "PYTHONPATH": f"{Path.cwd()}{os.pathsep}{tmp_path}",
+        **{name: value for name, value in masked(_OnlyDatabase(database=settings)).items() if value},
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), "migrate", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await process.communicate()
+    line = json.loads(errors.splitlines()[-1])
+    worked = "table" in text
+    assert process.returncode == (0 if worked else 1)
+    assert line["message"] == ("schema is up to date" if worked else "cannot start")
+    assert line.get("applied") == (["0001_things.sql"] if worked else None)
+
+
+class _OnlyDatabase(BaseSettings):
+    database: DatabaseSettings

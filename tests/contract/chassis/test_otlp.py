@@ -1,0 +1,51 @@
+"""Spans and metrics reach an OpenTelemetry collector, the last ones too."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+
+from chassis.settings import TelemetrySettings
+from chassis.telemetry import meter, telemetry, tracer
+
+
+class Collector(trace_service_pb2_grpc.TraceServiceServicer, metrics_service_pb2_grpc.MetricsServiceServicer):
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.services: set[str] = set()
+
+    async def Export(self, request, context):
+        traces = isinstance(request, trace_service_pb2.ExportTraceServiceRequest)
+        for group in request.resource_spans if traces else request.resource_metrics:
+            self.services |= {
+                item.value.string_value for item in group.resource.attributes if item.key == "service.name"
+            }
+            for scope in group.scope_spans if traces else group.scope_metrics:
+                self.names |= {item.name for item in (scope.spans if traces else scope.metrics)}
+        if traces:
+            return trace_service_pb2.ExportTraceServiceResponse()
+        return metrics_service_pb2.ExportMetricsServiceResponse()
+
+
+@pytest.fixture
+async def collector():
+    server, servicer = grpc.aio.server(), Collector()
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(servicer, server)
+    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield servicer, f"http://127.0.0.1:{port}"
+    await server.stop(None)
+
+
+async def test_a_collector_gets_spans_and_metrics(collector, until):
+    received, endpoint = collector
+    counter = meter().create_counter("gantry_test_pushed")
+    async with telemetry("pusher", TelemetrySettings(otlp_endpoint=endpoint)):
+        counter.add(1)
+        with tracer().start_as_current_span("pushed"):
+            pass
+    await until(lambda: {"pushed", "gantry_test_pushed"} <= received.names)
+    assert "pusher" in received.services
