@@ -99,23 +99,17 @@ class Child:
 
 
 async def run_to_end(
-    command: Sequence[str], *, log: Path, folder: Path | None = None, user: str | None = None
+    command: Sequence[str],
+    *,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    user: str | None = None,
 ) -> int:
     """Run a short command to its end and return its exit code; a cancelled wait kills it."""
-    child = Child(command, log=log, folder=folder, user=user)
+    child = Child(command, log=log, environment=environment, folder=folder, user=user)
     try:
         return await child.exited()
     finally:
         if child.exit_code is None:
             await child.stop(())
-
-
-def last_lines(log: Path, count: int = 15) -> str:
-    """The end of a log file, for a failure's explanation; empty when there is none."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 200 * count))
-            text = file.read().decode(errors="replace")
-    except FileNotFoundError:
-        return ""
-    return "\n".join(text.splitlines()[-count:])

@@ -7,16 +7,17 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypedDict
 
-from suite.child import Child, last_lines, run_to_end
+from suite.child import Child, run_to_end
 from suite.errors import SuiteError
 from suite.lock import FolderLock
+from suite.logfile import last_lines, rotate
+from suite.ports import free_port
 from suite.postgres_configuration import SUPERUSER, access_rules, configuration, superuser_names
 from suite.postgres_home import PostgresHome, find_home, give
 from suite.restarts import RestartPolicy
@@ -26,7 +27,6 @@ _MAJOR_VERSION = "18"
 _START_SECONDS = 300.0  # crash recovery reads at most max_wal_size of log
 _STRAGGLER_SECONDS = 60.0  # sessions of a killed server hold its shared memory until they notice
 _POLL_SECONDS = 0.02
-_LARGEST_LOG = 16 << 20
 _FAST_STOP = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 10.0))
 _IMMEDIATE_STOP = ((signal.SIGQUIT, 10.0),)
 
@@ -202,7 +202,7 @@ class LocalPostgres:
 
     async def _launch(self) -> None:
         """Start the server, again while sessions of a killed one hold its memory, until it is ready."""
-        self._rotate_log()
+        rotate(self.home.log)
         stragglers_until = time.monotonic() + _STRAGGLER_SECONDS
         recovering = (self.home.data / "postmaster.pid").exists()
         while not self._stopping:
@@ -256,23 +256,11 @@ class LocalPostgres:
                 return
         raise SuiteError(f"the PostgreSQL of an earlier run (process {pid}) does not end: stop it by hand")
 
-    def _rotate_log(self) -> None:
-        log = self.home.log
-        if log.exists() and log.stat().st_size > _LARGEST_LOG:
-            log.replace(log.with_name(f"{log.name}.1"))
-
     def _binary(self, name: str) -> str:
         return str(self.home.binaries / name)
 
     def _explained(self, sentence: str) -> str:
         return f"{sentence}; the end of {self.home.log}:\n{last_lines(self.home.log)}"
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _runs_with(pid: int, argument: str) -> bool:

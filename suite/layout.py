@@ -1,0 +1,75 @@
+"""The folders of a suite's state."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from suite.postgres_home import make_passable_folder
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below one folder; all but the folder itself and `postgres` are for our eyes only."""
+
+    folder: Path
+
+    @property
+    def pki(self) -> Path:
+        """The certificate authority and what it issued."""
+        return self.folder / "pki"
+
+    @property
+    def secrets(self) -> Path:
+        """Passwords of the database's roles."""
+        return self.folder / "secrets"
+
+    @property
+    def postgres(self) -> Path:
+        """PostgreSQL's home, unless its OS user cannot get here."""
+        return self.folder / "postgres"
+
+    @property
+    def images(self) -> Path:
+        """The object store of images."""
+        return self.folder / "images"
+
+    @property
+    def spans(self) -> Path:
+        """Spans, a file a process."""
+        return self.folder / "spans"
+
+    @property
+    def logs(self) -> Path:
+        """Logs, a file a process."""
+        return self.folder / "logs"
+
+    @property
+    def run(self) -> Path:
+        """Ports and process ids of what runs now."""
+        return self.folder / "run"
+
+    @property
+    def simulators(self) -> Path:
+        """What the national simulators accepted."""
+        return self.folder / "simulators"
+
+    @property
+    def state(self) -> Path:
+        """Choices that the next start keeps to, as JSON."""
+        return self.folder / "suite.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held while a suite runs here."""
+        return self.folder / "lock"
+
+    def make(self) -> None:
+        """Make what is missing; PostgreSQL's OS user may pass through the folder if we made it."""
+        make_passable_folder(self.folder)
+        ours = (self.pki, self.secrets, self.images, self.spans, self.logs, self.run, self.simulators)
+        for folder in ours:
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    def forget_the_running(self) -> None:
+        """Remove ports and process ids that a killed suite left behind."""
+        for file in self.run.iterdir():
+            file.unlink()

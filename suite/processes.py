@@ -1,0 +1,174 @@
+"""A service or simulator as a process: started, watched until ready, started again when it dies, stopped."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from suite.child import Child
+from suite.errors import SuiteError
+from suite.logfile import last_lines, rotate
+from suite.restarts import RestartPolicy
+
+READY_SECONDS = 60.0
+STOP_SECONDS = 20.0  # a service drains for ten
+_POLL_SECONDS = 0.05
+_BAD_SETTINGS = 2  # the exit code of the chassis for settings that no restart will mend
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a process runs: ``python -m module arguments``, and what is added to our environment."""
+
+    name: str
+    module: str
+    arguments: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def line(self) -> tuple[str, ...]:
+        """The whole command line, with our own Python."""
+        return (sys.executable, "-m", self.module, *self.arguments)
+
+
+class Process:
+    """One process of a suite. Its output goes to ``logs/NAME.log``, its ports come from ``run/NAME.json``."""
+
+    def __init__(
+        self,
+        command: Command,
+        *,
+        logs: Path,
+        run: Path,
+        restarts: RestartPolicy | None = None,
+        say: Callable[[str], None] = _log.info,
+    ) -> None:
+        """Nothing is started; the folders must exist. The command must write its ports to `port_file`."""
+        self.name = command.name
+        self.log = logs / f"{command.name}.log"
+        self.port_file = run / f"{command.name}.json"
+        self._pid_file = run / f"{command.name}.pid"
+        self._command = command
+        self._restarts = restarts or RestartPolicy()
+        self._say = say
+        self._child: Child | None = None
+        self._stopping = False
+        self._supervised = False
+        self._killed_on_purpose = False
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, or None while it is down."""
+        return self._child.pid if self._child is not None and self._child.exit_code is None else None
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """The ports it listens on, by name; empty until it does."""
+        try:
+            return {name: int(port) for name, port in json.loads(self.port_file.read_text()).items()}
+        except FileNotFoundError:
+            return {}
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready. SuiteError with its last log lines when it fails to."""
+        self._stopping = False
+        self._killed_on_purpose = False
+        self._spawn()
+        await self.ready()
+
+    async def ready(self, patience: float = READY_SECONDS) -> None:
+        """Wait until it listens and, where it has a health port, says that it is serving.
+
+        Also after a death, while `supervise` is bringing it back. SuiteError when the patience (seconds) is
+        over, or when it died without anybody to start it again.
+        """
+        deadline = time.monotonic() + patience
+        while not (self.pid is not None and self.ports and await self._serving()):
+            if self._child is None or (self._child.exit_code is not None and not self._supervised):
+                raise SuiteError(self._explained("did not start"))
+            if time.monotonic() > deadline:
+                raise SuiteError(self._explained(f"was not ready after {patience:.0f} s"))
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def supervise(self) -> None:
+        """Start it again whenever it dies; returns after `stop`.
+
+        SuiteError when it keeps dying, or when its settings are wrong.
+        """
+        self._supervised = True
+        try:
+            while self._child is not None and not self._stopping:
+                code = await self._child.exited()
+                if not self._stopping:
+                    await self._bring_back(code)
+        finally:
+            self._supervised = False
+
+    async def stop(self, patience: float = STOP_SECONDS) -> int | None:
+        """Ask it to end, wait `patience` seconds, then kill it. Returns the exit code, if it ever ran."""
+        self._stopping = True
+        if self._child is None:
+            return None
+        code = await self._child.stop(((signal.SIGTERM, patience),))
+        self._child = None
+        self.port_file.unlink(missing_ok=True)
+        self._pid_file.unlink(missing_ok=True)
+        return code
+
+    async def kill(self) -> None:
+        """SIGKILL it and wait until it is gone; supervision starts it again and holds nothing against it."""
+        if self._child is not None:
+            self._killed_on_purpose = True
+            self._child.send(signal.SIGKILL)
+            await self._child.exited()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, such as SIGSTOP and SIGCONT."""
+        if self._child is not None:
+            self._child.send(number)
+
+    async def _bring_back(self, code: int) -> None:
+        delay = 0.0 if self._killed_on_purpose else self._restarts.delay()
+        self._killed_on_purpose = False
+        if code == _BAD_SETTINGS:
+            raise SuiteError(self._explained("refuses its settings"))
+        if delay is None:
+            raise SuiteError(self._explained(f"keeps dying (exit code {code})"))
+        self._say(f"{self.name} ended with exit code {code} and is being started again")
+        await asyncio.sleep(delay)
+        if not self._stopping:
+            self._spawn()
+
+    def _spawn(self) -> None:
+        self.port_file.unlink(missing_ok=True)
+        rotate(self.log)
+        environment = {**os.environ, **self._command.environment}
+        self._child = Child(self._command.line, log=self.log, environment=environment)
+        self._pid_file.write_text(f"{self._child.pid}\n")
+
+    async def _serving(self) -> bool:
+        port = self.ports.get("health")
+        if port is None:
+            return True
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            try:
+                answer = await health_pb2_grpc.HealthStub(channel).Check(
+                    health_pb2.HealthCheckRequest(), timeout=2.0
+                )
+            except grpc.aio.AioRpcError:
+                return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def _explained(self, what: str) -> str:
+        lines = last_lines(self.log)
+        return f"{self.name} {what}; the end of {self.log}:\n{lines or '(it wrote nothing)'}"

@@ -1,0 +1,36 @@
+"""What a suite can be told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FOLDER = Path(".gantry")
+FORCES = ("essex", "kent")
+OPERATOR = "operator"
+
+
+@dataclass(frozen=True)
+class SuiteSettings:
+    """Where a suite lives and what belongs to it.
+
+    `base_port` 0 takes free ports, the same ones at the next start where possible; else ports are counted
+    from it. `environment` adds variables to one process by its name; variables of our own environment reach
+    every process. `postgres` overrides lines of postgresql.conf. `misbehaviour` is what the national
+    simulators (by name) are asked for once they are up, in the words of their control surface.
+    """
+
+    folder: Path = FOLDER
+    forces: tuple[str, ...] = FORCES
+    base_port: int = 0
+    nas: bool = True
+    nadc: bool = True
+    operator: str = OPERATOR
+    traces_per_second: float | None = None
+    environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    postgres: Mapping[str, str] = field(default_factory=dict)
+    misbehaviour: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The national services that get the reads."""
+        return tuple(name for name, wanted in (("nas", self.nas), ("nadc", self.nadc)) if wanted)

@@ -1,0 +1,250 @@
+"""All of Gantry on one machine, brought up in order and taken down backwards."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import aiohttp
+
+from chassis.settings import DatabaseSettings, TlsSettings
+from suite.certificates import Authority
+from suite.child import run_to_end
+from suite.database import SERVICES, Roles, owner_role, prepare_database, runtime_role
+from suite.errors import SuiteError
+from suite.layout import Layout
+from suite.lock import FolderLock
+from suite.logfile import last_lines, rotate
+from suite.plan import Plan, migration, port_names
+from suite.ports import assign
+from suite.postgres import LocalPostgres
+from suite.processes import Command, Process
+from suite.settings import SuiteSettings
+
+T = TypeVar("T")
+_ROTATE_SECONDS = 10.0
+_CONTROL_SECONDS = 10.0
+_log = logging.getLogger(__name__)
+
+
+class Suite:
+    """``async with Suite(settings) as suite:`` is a running suite; leaving stops it and keeps its folder.
+
+    Entering raises SuiteError when something cannot start or the folder is in use. Leaving raises it when a
+    process was given up meanwhile. Whatever dies is started again until then.
+    """
+
+    def __init__(self, settings: SuiteSettings, *, say: Callable[[str], None] = _log.info) -> None:
+        """Choose nothing and start nothing yet; `say` is told in short sentences what is going on."""
+        self.settings = settings
+        self.layout = Layout(settings.folder.absolute())
+        self._say = say
+        self._lock = FolderLock(self.layout.lock)
+        self._roles = Roles(self.layout.secrets)
+        self._processes: dict[str, Process] = {}
+        self._watches: set[asyncio.Task[None]] = set()
+        self._given_up: asyncio.Future[None] | None = None
+        self._postgres: LocalPostgres | None = None
+        self._authority: Authority | None = None
+        self._plan: Plan | None = None
+
+    async def __aenter__(self) -> Self:
+        self.layout.make()
+        self._lock.take()
+        try:
+            await self._up()
+        except BaseException:
+            await self._down()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        failure = self._failure()
+        await self._down()
+        if error is None and failure is not None:
+            raise failure
+
+    @property
+    def plan(self) -> Plan:
+        """The ports and settings in use."""
+        return _up(self._plan)
+
+    @property
+    def postgres(self) -> LocalPostgres:
+        """The database server, which can be crashed; it comes back."""
+        return _up(self._postgres)
+
+    @property
+    def authority(self) -> Authority:
+        """Whose certificates everybody here trusts; `authority.certificate` is the file for cameras."""
+        return _up(self._authority)
+
+    @property
+    def processes(self) -> Mapping[str, Process]:
+        """Services and simulators by name, in the order they were started."""
+        return self._processes
+
+    def process(self, name: str) -> Process:
+        """A process by name; KeyError for one that this suite does not have."""
+        return self._processes[name]
+
+    def address(self, process: str, port: str = "grpc") -> str:
+        """HOST:PORT of a process's port, such as ``address("ingest", "public")``; the same after restarts."""
+        return self.plan.address(process, port)
+
+    def person(self, name: str | None = None, forces: Sequence[str] | None = None) -> TlsSettings:
+        """A person's certificate; by default the operator's, for all forces of the suite."""
+        return self.authority.issue_person(
+            name or self.settings.operator, self.settings.forces if forces is None else forces
+        )
+
+    def service(self, name: str) -> TlsSettings:
+        """A service's certificate, to call others as that service does."""
+        return self.authority.issue_service(name)
+
+    def database(self, service: str) -> DatabaseSettings:
+        """How the service's runtime role enters the database."""
+        return self._roles.settings(runtime_role(service), self.postgres.superuser())
+
+    async def behave(self, simulator: str, wish: Mapping[str, object]) -> None:
+        """Ask a national simulator for behaviour; an empty wish ends all. SuiteError when it refuses."""
+        url = f"http://{self.address(simulator, 'control')}/behave"
+        timeout = aiohttp.ClientTimeout(total=_CONTROL_SECONDS)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.post(url, json=dict(wish)) as answer,
+        ):
+            if answer.status != 200:
+                raise SuiteError(f"{simulator} cannot behave like that: {await answer.text()}")
+
+    async def watch(self) -> None:
+        """Wait until a process is given up, then raise its SuiteError; else for ever."""
+        await asyncio.shield(_up(self._given_up))
+
+    async def _up(self) -> None:
+        self.layout.forget_the_running()
+        self._given_up = asyncio.get_running_loop().create_future()
+        self._plan = Plan(self.settings, self.layout, self._choose_ports())
+        self._authority = Authority(self.layout.pki)
+        self.person()
+        self._postgres = LocalPostgres(self.layout.postgres, settings=self.settings.postgres, say=self._say)
+        self._say("starting PostgreSQL")
+        await self._postgres.start()
+        self._watch(self._postgres.supervise(), "postgres")
+        self._watch(self._keep_logs_small(), "logs")
+        await self._prepare()
+        self._say("starting the services")
+        await self._start(self._service("store"))
+        await _together(
+            self._start(self._service(name)) for name in SERVICES if name != "store" and self._wanted(name)
+        )
+
+    async def _prepare(self) -> None:
+        await prepare_database(self.postgres.superuser, self._roles)
+        self._say("bringing the schemas up to date and starting the national simulators")
+        simulators = (self.plan.simulator(name, self.service(name)) for name in self.settings.destinations)
+        await _together(
+            (
+                *(self._migrate(service) for service in SERVICES),
+                *(self._start(command) for command in simulators),
+            )
+        )
+        for name, wish in self.settings.misbehaviour.items():
+            await self.behave(name, wish)
+
+    async def _migrate(self, service: str) -> None:
+        owner = self._roles.settings(owner_role(service), self.postgres.superuser())
+        command = migration(service, owner)
+        log = self.layout.logs / f"{command.name}.log"
+        environment = {**os.environ, **command.environment}
+        if await run_to_end(command.line, log=log, environment=environment) != 0:
+            raise SuiteError(
+                f"the schema of {service} could not be brought up to date; "
+                f"the end of {log}:\n{last_lines(log)}"
+            )
+
+    def _service(self, name: str) -> Command:
+        return self.plan.service(name, self.service(name), self.database(name))
+
+    async def _start(self, command: Command) -> None:
+        process = Process(command, logs=self.layout.logs, run=self.layout.run, say=self._say)
+        self._processes[command.name] = process
+        await process.start()
+        self._watch(process.supervise(), command.name)
+
+    def _wanted(self, service: str) -> bool:
+        return service != "nas_bridge" or bool(self.settings.destinations)
+
+    def _choose_ports(self) -> dict[str, int]:
+        before: dict[str, int] = {}
+        with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
+            before = json.loads(self.layout.state.read_text())["ports"]
+        ports = assign(port_names(), base=self.settings.base_port, before=before)
+        _replace(self.layout.state, json.dumps({"ports": ports}, indent=2) + "\n")
+        return ports
+
+    def _watch(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=f"suite-{name}")
+        self._watches.add(task)
+        task.add_done_callback(self._watch_ended)
+
+    def _watch_ended(self, task: asyncio.Task[None]) -> None:
+        self._watches.discard(task)
+        given_up = _up(self._given_up)
+        if not task.cancelled() and (error := task.exception()) is not None and not given_up.done():
+            given_up.set_exception(error)
+
+    def _failure(self) -> BaseException | None:
+        given_up = self._given_up
+        return given_up.exception() if given_up is not None and given_up.done() else None
+
+    async def _keep_logs_small(self) -> None:
+        while True:
+            await asyncio.sleep(_ROTATE_SECONDS)
+            for log in (self.postgres.home.log, *self.layout.logs.glob("*.log")):
+                rotate(log)
+
+    async def _down(self) -> None:
+        """Stop what takes reads first and PostgreSQL last; harmless when only half of it is up."""
+        self._say("stopping")
+        for names in (("ingest",), ("match", "nas_bridge"), ("store",), ("nas", "nadc")):
+            await asyncio.gather(*(self._processes[name].stop() for name in names if name in self._processes))
+        if self._postgres is not None:
+            await self._postgres.stop()
+        for task in list(self._watches):
+            task.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
+        self._failure()  # looked at, so that asyncio does not complain that nobody did
+        self._lock.release()
+
+
+async def _together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run all at once; the first failure cancels the others and is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except BaseExceptionGroup as failed:
+        raise next((each for each in failed.exceptions if isinstance(each, SuiteError)), failed) from None
+
+
+def _up(value: T | None) -> T:
+    if value is None:
+        raise SuiteError("the suite is not running")
+    return value
+
+
+def _replace(file: Path, text: str) -> None:
+    draft = file.with_name(f"{file.name}.draft")
+    draft.write_text(text)
+    draft.replace(file)

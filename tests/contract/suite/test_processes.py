@@ -1,0 +1,154 @@
+"""A process is ready when it says so, comes back when it dies, and is gone when it was stopped."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from suite.errors import SuiteError
+from suite.processes import Command, Process
+from suite.restarts import RestartPolicy
+
+DEADLINE = 20.0
+Make = Callable[..., Process]
+
+
+@pytest.fixture
+async def make(tmp_path: Path) -> AsyncIterator[Make]:
+    made: list[Process] = []
+
+    def process(restarts: RestartPolicy | None = None, **environment: str) -> Process:
+        command = Command(
+            "stub",
+            "tests.contract.suite.stub_service",
+            environment={"GANTRY_GRPC__PORT_FILE": str(tmp_path / "stub.json"), **environment},
+        )
+        made.append(Process(command, logs=tmp_path, run=tmp_path, restarts=restarts))
+        return made[-1]
+
+    yield process
+    for each in made:
+        await each.stop(patience=0.1)
+
+
+async def eventually(check: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not check():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def test_it_starts_logs_and_ends_cleanly(make: Make) -> None:
+    process = make()
+    await process.start()
+    assert process.ports == {"grpc": 1}
+    assert process.pid is not None
+    assert "stub says hello" in process.log.read_text()
+    assert await process.stop() == 0
+    assert process.pid is None
+    assert process.ports == {}
+
+
+async def test_killed_it_comes_back_as_often_as_it_takes(make: Make) -> None:
+    process = make()
+    await process.start()
+    supervision = asyncio.create_task(process.supervise())
+    for _ in range(7):
+        before = process.pid
+        await process.kill()
+        await process.ready()
+        assert process.pid != before
+    await process.stop()
+    await asyncio.wait_for(supervision, DEADLINE)
+
+
+async def test_one_that_keeps_dying_is_given_up_with_its_last_words(make: Make, tmp_path: Path) -> None:
+    process = make(RestartPolicy(first=0.001), STUB_DIES_WHEN_THERE=str(tmp_path / "now"))
+    await process.start()
+    (tmp_path / "now").touch()
+    supervision = asyncio.create_task(process.supervise())
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(SuiteError, match=r"(?s)stub keeps dying \(exit code 3\).*stub says hello"):
+        await asyncio.wait_for(supervision, DEADLINE)
+
+
+async def test_one_that_cannot_start_explains_itself(make: Make) -> None:
+    with pytest.raises(SuiteError, match=r"(?s)stub did not start.*stub cannot go on"):
+        await make(STUB="dies").start()
+
+
+async def test_wrong_settings_are_not_tried_again(make: Make) -> None:
+    process = make(STUB="refuses")
+    with pytest.raises(SuiteError, match="did not start"):
+        await process.start()
+    with pytest.raises(SuiteError, match="refuses its settings"):
+        await process.supervise()
+
+
+async def test_one_that_never_gets_ready_is_not_waited_for_for_ever(make: Make) -> None:
+    process = make()
+    await process.start()
+    process.port_file.unlink()
+    with pytest.raises(SuiteError, match="was not ready after 0 s"):
+        await process.ready(patience=0.1)
+
+
+async def test_one_that_is_deaf_is_killed(make: Make) -> None:
+    process = make(STUB="deaf")
+    await process.start()
+    assert await process.stop(patience=0.1) == -signal.SIGKILL
+
+
+async def test_stopping_during_a_restart_leaves_nothing(make: Make) -> None:
+    process = make(RestartPolicy(first=0.05))
+    await process.start()
+    supervision = asyncio.create_task(process.supervise())
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    await eventually(lambda: process.pid is None)
+    await process.stop()
+    await asyncio.wait_for(supervision, DEADLINE)
+    assert process.pid is None
+
+
+OWNER = """
+import asyncio, pathlib, sys
+from suite.processes import Command, Process
+
+async def main():
+    folder = pathlib.Path(sys.argv[1])
+    environment = {"GANTRY_GRPC__PORT_FILE": str(folder / "stub.json"), "STUB": "deaf"}
+    command = Command("stub", "tests.contract.suite.stub_service", environment=environment)
+    process = Process(command, logs=folder, run=folder)
+    await process.start()
+    print(process.pid, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
+async def test_it_does_not_outlive_a_killed_owner(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OWNER, tmp_path]
+    owner = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: ASYNC220 - one short line
+    with owner:
+        assert owner.stdout is not None
+        child = int(owner.stdout.readline())
+        assert alive(child)
+        owner.send_signal(signal.SIGKILL)
+    await eventually(lambda: not alive(child))

@@ -1,0 +1,127 @@
+"""The suite comes up in order, says what failed, comes back after kills, and resumes from its folder.
+
+Stubs stand for the services here; the real ones are in tests/e2e.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from suite import suite as suite_module
+from suite.errors import SuiteError
+from suite.plan import Plan
+from suite.processes import Command
+from suite.settings import SuiteSettings
+from suite.suite import Suite
+from tests.postgres_server import SMALL, throwaway_folder
+
+STUB = "tests.contract.suite.stub_service"
+DEADLINE = 30.0
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[SuiteSettings]:
+    def service(plan: Plan, name: str, *_: object) -> Command:
+        port_file = str(plan.layout.run / f"{name}.json")
+        environment = {"GANTRY_GRPC__PORT_FILE": port_file, **plan.settings.environment.get(name, {})}
+        return Command(name, STUB, environment=environment)
+
+    def simulator(plan: Plan, name: str, *_: object) -> Command:
+        return service(plan, name)
+
+    def migration(name: str, _: object) -> Command:
+        return Command(f"{name}-migrate", "this")
+
+    monkeypatch.setattr(Plan, "service", service)
+    monkeypatch.setattr(Plan, "simulator", simulator)
+    monkeypatch.setattr(suite_module, "migration", migration)
+    with throwaway_folder() as folder:
+        yield SuiteSettings(folder / "state", postgres=SMALL)
+
+
+async def test_all_is_up_and_comes_back(settings: SuiteSettings) -> None:
+    async with Suite(settings) as suite:
+        assert list(suite.processes) == ["nas", "nadc", "store", "ingest", "match", "nas_bridge"]
+        assert suite.person().certificate.name == "operator.pem"
+        assert suite.database("store").user == "gantry_store"
+        for process in suite.processes.values():
+            await process.kill()
+        await asyncio.gather(*(process.ready() for process in suite.processes.values()))
+        await suite.postgres.crash()
+        await eventually_answers(suite)
+        files = {path.name for path in suite.layout.run.iterdir()}
+        assert {"store.json", "store.pid"} <= files
+    assert list(suite.layout.run.iterdir()) == []
+    assert suite.postgres.pid is None
+
+
+async def test_it_resumes_from_its_folder(settings: SuiteSettings) -> None:
+    async with Suite(settings) as first:
+        connection = await asyncpg.connect(**first.postgres.superuser("gantry"))
+        await connection.execute("create table kept ()")
+        await connection.close()
+        ports = first.plan.ports
+    async with Suite(settings) as second:
+        connection = await asyncpg.connect(**second.postgres.superuser("gantry"))
+        assert await connection.fetch("select from kept") == []
+        await connection.close()
+        assert second.plan.ports == ports
+
+
+async def test_a_second_suite_in_the_folder_is_refused(settings: SuiteSettings) -> None:
+    async with Suite(settings) as suite:
+        with pytest.raises(SuiteError, match="in use by another running suite"):
+            async with Suite(settings):
+                pass
+        assert suite.process("store").ports
+
+
+async def test_a_start_that_fails_leaves_nothing_and_says_why(settings: SuiteSettings) -> None:
+    broken = SuiteSettings(settings.folder, environment={"match": {"STUB": "dies"}}, postgres=SMALL)
+    suite = Suite(broken)
+    with pytest.raises(SuiteError, match=r"(?s)match did not start.*stub cannot go on"):
+        async with suite:
+            pass
+    assert [process.pid for process in suite.processes.values()] == [None] * len(suite.processes)
+    assert suite.postgres.pid is None
+    async with Suite(settings):
+        pass
+
+
+async def test_a_failed_migration_is_explained(
+    settings: SuiteSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suite_module, "migration", lambda name, _: Command(f"{name}-migrate", STUB, ["dies"]))
+    with pytest.raises(SuiteError, match=r"(?s)schema of \w+ could not be brought up to date.*cannot go on"):
+        async with Suite(settings):
+            pass
+
+
+async def test_one_that_keeps_dying_ends_the_watch(settings: SuiteSettings, tmp_path: Path) -> None:
+    dying = {"store": {"STUB_DIES_WHEN_THERE": str(tmp_path / "now")}}
+
+    async def run() -> None:
+        async with Suite(SuiteSettings(settings.folder, environment=dying, postgres=SMALL)) as suite:
+            (tmp_path / "now").touch()
+            await suite.process("store").kill()
+            await suite.watch()
+
+    with pytest.raises(SuiteError, match="store keeps dying"):
+        await asyncio.wait_for(run(), DEADLINE)
+
+
+async def eventually_answers(suite: Suite) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while True:
+        try:
+            connection = await asyncpg.connect(**suite.postgres.superuser())
+        except (OSError, asyncpg.PostgresError):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.02)
+        else:
+            await connection.close()
+            return

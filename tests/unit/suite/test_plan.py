@@ -1,0 +1,75 @@
+"""What processes are told follows from settings, ports and files alone."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chassis.settings import DatabaseSettings, TlsSettings
+from suite.certificates import Authority
+from suite.layout import Layout
+from suite.plan import Plan, migration, port_names
+from suite.settings import SuiteSettings
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    ports = {name: 20_000 + number for number, name in enumerate(port_names())}
+    return Plan(SuiteSettings(tmp_path), Layout(tmp_path), ports)
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> TlsSettings:
+    return Authority(tmp_path / "pki").issue_service("any")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> DatabaseSettings:
+    (tmp_path / "password").write_text("not a secret")
+    return DatabaseSettings(host="/run", user="gantry_any", password_file=tmp_path / "password")
+
+
+def test_everybody_is_told_where_the_store_is(
+    plan: Plan, tls: TlsSettings, database: DatabaseSettings
+) -> None:
+    store = plan.service("store", tls, database).environment["GANTRY_GRPC__LISTEN"]
+    for name, section in (("ingest", "INGEST"), ("match", "MATCH"), ("nas_bridge", "BRIDGE")):
+        command = plan.service(name, tls, database)
+        assert command.module == f"services.{name}"
+        assert command.environment[f"GANTRY_{section}__STORE"] == store
+
+
+def test_the_bridge_and_the_store_agree_on_destinations(
+    plan: Plan, tls: TlsSettings, database: DatabaseSettings
+) -> None:
+    without = replace(plan, settings=replace(plan.settings, nadc=False))
+    for each, consumers in ((plan, "match,nas,nadc"), (without, "match,nas")):
+        store = each.service("store", tls, database).environment
+        bridge = each.service("nas_bridge", tls, database).environment
+        names = [told["name"] for told in json.loads(bridge["GANTRY_BRIDGE__DESTINATIONS"])]
+        assert store["GANTRY_STORE__REQUIRED_CONSUMERS"] == consumers
+        assert ",".join(("match", *names)) == consumers
+
+
+def test_secrets_are_told_as_files_only(plan: Plan, tls: TlsSettings, database: DatabaseSettings) -> None:
+    for command in (plan.service("store", tls, database), migration("store", database)):
+        words = [*command.line, *command.environment.values()]
+        assert not any("not a secret" in word for word in words)
+        assert command.environment["GANTRY_DATABASE__PASSWORD_FILE"].endswith("password")
+
+
+def test_a_process_can_be_told_more(plan: Plan, tls: TlsSettings, database: DatabaseSettings) -> None:
+    extra = {"store": {"GANTRY_STORE__RETENTION_DAYS": "3"}}
+    told = replace(plan, settings=replace(plan.settings, environment=extra, traces_per_second=5))
+    environment = told.service("store", tls, database).environment
+    assert environment["GANTRY_STORE__RETENTION_DAYS"] == "3"
+    assert environment["GANTRY_TELEMETRY__TRACES_PER_SECOND"] == "5"
+    assert "GANTRY_STORE__RETENTION_DAYS" not in told.service("match", tls, database).environment
+
+
+def test_simulators_are_told_by_arguments(plan: Plan, tls: TlsSettings) -> None:
+    words = plan.simulator("nadc", tls).line
+    assert words[2] == "simulators.nadc"
+    assert plan.address("nadc", "https") in words
+    assert str(plan.layout.run / "nadc.json") in words
