@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -48,7 +48,7 @@ class GrpcServer:
         self._health = Health()
         self._handlers: dict[str, dict[str, Handler]] = {}
         self._raw: dict[tuple[str, str], Handler] = {}
-        self._allowed: dict[str, AllowList] = {}
+        self._allowed: dict[str, Mapping[str, AllowList]] = {}
         self._public_listen: str | None = None
         self._on_stop: list[Callable[[], Awaitable[None] | None]] = []
         self._owned: set[asyncio.Task[None]] = set()
@@ -64,21 +64,22 @@ class GrpcServer:
         servicer: Servicer,
         *,
         service: str,
-        callers: Sequence[str] | None,
+        callers: Sequence[str] | Mapping[str, Sequence[str]] | None,
         ready: Callable[[], Awaitable[None]] | None = None,
         public: bool = False,
     ) -> None:
         """Serve a gRPC service. `register` is the generated ``add_XServicer_to_server``.
 
         `service` is its full proto name. `callers` lists who may call: service names, "person" for any
-        person, "*" for any certificate; None, like `public`, lets everybody in, on the public port too.
+        person, "*" for any certificate; a mapping lists them for each RPC, and an RPC that it lacks is
+        closed to all. None, like `public`, lets everybody in, on the public port too.
         `ready` raises while the service cannot do its work.
         """
         collected = _CollectedHandlers()
         # The generated function only hands over handlers; it never sees a server that could be open.
         register(servicer, cast("grpc.aio.Server", collected))
         self._handlers[service] = collected.of(service)
-        self._allowed[service] = AllowList(None if public or callers is None else frozenset(callers))
+        self._allowed[service] = _allow_lists(None if public else callers, self._handlers[service])
         self._health.add(service, ready)
 
     def add_raw(self, service: str, method: str, handler: Handler) -> None:
@@ -172,7 +173,7 @@ class GrpcServer:
         self._add_reflection(names)
         for service, handlers in self._handlers.items():
             wrapped = {
-                method: guarded(f"{service}/{method}", handler, self._allowed[service])
+                method: guarded(f"{service}/{method}", handler, self._allowed[service][method])
                 for method, handler in handlers.items()
             }
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
@@ -184,8 +185,10 @@ class GrpcServer:
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, collected)
         self._handlers[reflection.SERVICE_NAME] = collected.of(reflection.SERVICE_NAME)
         # Where certificates are asked for, only their holders may read the list of services.
-        readers = frozenset({ANYONE_CERTIFIED}) if self._client_certificates else None
-        self._allowed[reflection.SERVICE_NAME] = AllowList(readers)
+        readers = [ANYONE_CERTIFIED] if self._client_certificates else None
+        self._allowed[reflection.SERVICE_NAME] = _allow_lists(
+            readers, self._handlers[reflection.SERVICE_NAME]
+        )
 
     def _open_ports(self) -> None:
         credentials = _credentials(self._tls, ask_client=self._client_certificates)
@@ -230,6 +233,18 @@ async def grpc_server(
         yield server
     finally:
         await server.stop()
+
+
+def _allow_lists(
+    callers: Sequence[str] | Mapping[str, Sequence[str]] | None, methods: Iterable[str]
+) -> dict[str, AllowList]:
+    if callers is None:
+        return {method: AllowList(None) for method in methods}
+    if not isinstance(callers, Mapping):
+        return {method: AllowList(frozenset(callers)) for method in methods}
+    if unknown := callers.keys() - set(methods):
+        raise ValueError(f"callers are listed for {sorted(unknown)}, which the service does not have")
+    return {method: AllowList(frozenset(callers.get(method, ()))) for method in methods}
 
 
 class _CollectedHandlers:

@@ -119,3 +119,21 @@ async def test_a_wrong_service_name_fails_at_once(lab, echo, register):
     server = await lab.server()
     with pytest.raises(ValueError, match=r"not gantry\.test\.v1\.Wrong"):
         server.add(register, echo, service="gantry.test.v1.Wrong", callers=None)
+
+
+async def test_callers_can_be_listed_for_each_method(lab, echo, faults):
+    server = await lab.echo(echo, callers={"Say": ["ingest"], "WhoAmI": ["person"]})
+    ingest = await lab.caller(server)
+    assert await ingest.say("Say", b"x") == b"x"
+    for closed in ("WhoAmI", "Count"):
+        async with faults() as found:
+            if closed == "Count":
+                _ = [part async for part in ingest.listen(closed, b"3", timeout=5)]
+            else:
+                await ingest.say(closed)
+        assert found[-1].reason == "CALLER_NOT_ALLOWED"
+
+
+async def test_listing_callers_for_a_method_that_is_not_there_fails_at_once(lab, echo):
+    with pytest.raises(ValueError, match="Missing"):
+        await lab.echo(echo, callers={"Missing": ["ingest"]})
