@@ -12,6 +12,8 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from chassis.names import SpanName
+from chassis.telemetry import span_following
 from simulators.nadc.document import (
     Answer,
     Batch,
@@ -23,7 +25,7 @@ from simulators.nadc.document import (
 from simulators.national.behaviour import Plan
 from simulators.national.ledger import Outcome
 from simulators.national.options import Options
-from simulators.national.running import MOST_REQUEST_BYTES, Desk, http_site
+from simulators.national.running import MOST_REQUEST_BYTES, Desk, Service, http_site
 
 PATH: Final = "/nadc/batches"
 _DESK: Final = web.AppKey("desk", Desk)
@@ -39,11 +41,19 @@ async def open_door(desk: Desk, options: Options) -> AsyncIterator[int]:
         yield port
 
 
+NADC: Final = Service("nadc", "A simulated national data centre (XML over HTTPS).", "https", open_door)
+
+
 async def _take_batch(request: web.Request) -> web.StreamResponse:
     desk = request.app[_DESK]
     plan = desk.behaviour.next_submission()
     if plan.away:
         return _hang_up(request)
+    with span_following(SpanName.NADC_ACCEPT, request.headers.getall("traceparent", [])):
+        return await _judge_batch(request, desk, plan)
+
+
+async def _judge_batch(request: web.Request, desk: Desk, plan: Plan) -> web.StreamResponse:
     document = await request.read()
     await asyncio.sleep(plan.delay_seconds)
     try:

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, TypeAlias
 from uuid import uuid4
 
 import grpc
@@ -18,13 +18,18 @@ from gantry.nas.v1.nas_pb2_grpc import (
     add_NationalAnprServiceServicer_to_server,
 )
 
+from chassis.names import SpanName
+from chassis.telemetry import span_following
 from simulators.national.behaviour import Plan
 from simulators.national.ledger import Identities, Outcome
 from simulators.national.options import Options
-from simulators.national.running import MOST_REQUEST_BYTES, Desk
+from simulators.national.running import MOST_REQUEST_BYTES, Desk, Service
 
 MOST_READS: Final = 20_000
 _FORCE: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
+
+
+_Call: TypeAlias = "grpc.aio.ServicerContext[SubmitReadsRequest, SubmitReadsResponse]"
 
 
 class NasSimulator(NationalAnprServiceServicer):
@@ -33,14 +38,14 @@ class NasSimulator(NationalAnprServiceServicer):
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def SubmitReads(
-        self,
-        request: SubmitReadsRequest,
-        context: grpc.aio.ServicerContext[SubmitReadsRequest, SubmitReadsResponse],
-    ) -> SubmitReadsResponse:
+    async def SubmitReads(self, request: SubmitReadsRequest, context: _Call) -> SubmitReadsResponse:
         plan = self._desk.behaviour.next_submission()
         if plan.away:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "away on request")
+        with span_following(SpanName.NAS_ACCEPT, _traceparents(context)):
+            return await self._submit(request, context, plan)
+
+    async def _submit(self, request: SubmitReadsRequest, context: _Call, plan: Plan) -> SubmitReadsResponse:
         await asyncio.sleep(plan.delay_seconds)
         try:
             outcome = await self._take(request, plan)
@@ -79,6 +84,14 @@ async def open_door(desk: Desk, options: Options) -> AsyncIterator[int]:
         yield port
     finally:
         await server.stop(1.0)
+
+
+NAS: Final = Service("nas", "A simulated National ANPR Service (gRPC).", "grpc", open_door)
+
+
+def _traceparents(context: _Call) -> list[str]:
+    metadata = context.invocation_metadata() or ()
+    return [value for key, value in metadata if key == "traceparent" and isinstance(value, str)]
 
 
 def _identities(request: SubmitReadsRequest) -> Identities:

@@ -28,7 +28,8 @@ class Options:
     certificate: Path
     key: Path
     authority: Path
-    port_file: Path | None
+    port_file: Path | None = None
+    spans_file: Path | None = None
 
 
 def read_options(program: str, description: str, arguments: list[str] | None = None) -> Options:
@@ -52,6 +53,7 @@ def read_options(program: str, description: str, arguments: list[str] | None = N
         "--authority", type=Path, required=True, help="PEM file; clients must be certified by it"
     )
     parser.add_argument("--port-file", type=Path, help="file to write the ports to, as JSON, when listening")
+    parser.add_argument("--spans-file", type=Path, help="file to write spans to, one JSON object a line")
     return Options(**vars(parser.parse_args(arguments)))
 
 

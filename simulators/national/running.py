@@ -15,10 +15,12 @@ from typing import Final, NoReturn
 import uvloop
 from aiohttp import web
 
+from chassis.settings import TelemetrySettings
+from chassis.telemetry import telemetry
 from simulators.national.behaviour import Behaviour
 from simulators.national.control import Tally, control_app
 from simulators.national.ledger import Ledger, LedgerBusyError, open_ledger
-from simulators.national.options import Address, Options
+from simulators.national.options import Address, Options, read_options
 
 MOST_REQUEST_BYTES: Final = 64 * 1024 * 1024
 
@@ -32,25 +34,33 @@ class Desk:
     tally: Tally
 
 
-OpenDoor = Callable[[Desk, Options], AbstractAsyncContextManager[int]]
-"""Opens the service's own listener and yields its port."""
+@dataclass(frozen=True)
+class Service:
+    """A national service: `open_door` opens its own listener and yields the port."""
+
+    name: str
+    description: str
+    port_name: str
+    open_door: Callable[[Desk, Options], AbstractAsyncContextManager[int]]
 
 
 @asynccontextmanager
-async def running(options: Options, door_name: str, open_door: OpenDoor) -> AsyncIterator[dict[str, int]]:
-    """The simulator, listening; yields its ports by name: `door_name` and "control"."""
-    async with open_ledger(options.state) as ledger:
+async def running(service: Service, options: Options) -> AsyncIterator[dict[str, int]]:
+    """The simulator, listening; yields its ports by name: the service's own and "control"."""
+    spans = TelemetrySettings(spans_file=options.spans_file)
+    async with telemetry(service.name, spans), open_ledger(options.state) as ledger:
         desk = Desk(ledger, Behaviour(), Tally())
-        async with open_door(desk, options) as port, _control(desk, options) as control_port:
-            ports = {door_name: port, "control": control_port}
+        async with service.open_door(desk, options) as port, _control(desk, options) as control_port:
+            ports = {service.port_name: port, "control": control_port}
             _write_ports(options, ports)
             yield ports
 
 
-def run_simulator(options: Options, door_name: str, open_door: OpenDoor) -> NoReturn:
+def run_simulator(service: Service) -> NoReturn:
     """Serve until SIGTERM or SIGINT; exit code 0, or 1 with a sentence when it cannot start."""
+    options = read_options(f"python -m simulators.{service.name}", service.description)
     try:
-        uvloop.run(_until_signalled(options, door_name, open_door))
+        uvloop.run(_until_signalled(service, options))
     except (OSError, LedgerBusyError, RuntimeError) as error:
         sys.exit(f"The simulator cannot run: {error}.")
     sys.exit(0)
@@ -71,11 +81,11 @@ async def http_site(
         await runner.cleanup()
 
 
-async def _until_signalled(options: Options, door_name: str, open_door: OpenDoor) -> None:
+async def _until_signalled(service: Service, options: Options) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running(options, door_name, open_door):
+    async with running(service, options):
         await stop.wait()
 
 

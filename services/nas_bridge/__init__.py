@@ -1,0 +1,1 @@
+"""Delivers every read of the log to the national service and other destinations."""

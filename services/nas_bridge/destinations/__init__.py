@@ -1,0 +1,1 @@
+"""Adapters: one small module for each kind of destination."""

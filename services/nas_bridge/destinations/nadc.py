@@ -1,0 +1,114 @@
+"""NADC: batches as XML by HTTPS with mutual TLS, in a form of our own that is not the official one."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict, HttpUrl
+
+from chassis.errors import StartupFailure
+from chassis.settings import TlsSettings
+from chassis.telemetry import current_traceparent
+from services.nas_bridge.destination import (
+    DestinationAwayError,
+    Receipt,
+    Refusal,
+    Submission,
+    options_of,
+)
+from services.nas_bridge.destinations.nadc_document import (
+    AnswerError,
+    BatchReceipt,
+    batch_document,
+    parse_fault,
+    parse_receipt,
+)
+from services.nas_bridge.naming import certified_name
+from services.nas_bridge.settings import DestinationSettings
+
+_OK: Final = 200
+_MOST_ANSWER_BYTES: Final = 16 * 1024 * 1024
+_CONTENT_TYPE: Final = "application/xml; charset=utf-8"
+
+
+class NadcOptions(BaseModel):
+    """`url`: where batches are posted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: HttpUrl
+
+
+class NadcDestination:
+    """Posts one document a submission."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, server_name: str) -> None:
+        self._session = session
+        self._url = url
+        self._server_name = server_name
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: DestinationSettings, tls: TlsSettings) -> AsyncIterator[NadcDestination]:
+        """Open a session with connections that stay open; see `DestinationAdapter`."""
+        url = options_of(settings, NadcOptions).url
+        name = settings.server_name or certified_name(url.host or "")
+        timeout = aiohttp.ClientTimeout(total=settings.timeout_seconds)
+        connector = aiohttp.TCPConnector(ssl=_mutual_tls(tls))
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+            yield cls(session, str(url), name)
+
+    async def deliver(self, submission: Submission) -> Receipt:
+        """Post the batch; everything but a receipt means: repeat later."""
+        document = batch_document(submission.force, submission.submission_id, submission.runs)
+        answer = await self._post(document)
+        refusals = [Refusal(*refused) for refused in answer.refused]
+        return Receipt(answer.receipt, answer.accepted, answer.duplicate, refusals)
+
+    async def _post(self, document: bytes) -> BatchReceipt:
+        headers = {"Content-Type": _CONTENT_TYPE}
+        if traceparent := current_traceparent():
+            headers["traceparent"] = traceparent
+        try:
+            async with self._session.post(
+                self._url, data=document, headers=headers, server_hostname=self._server_name
+            ) as response:
+                return _receipt_in(response, await _body_of(response))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise DestinationAwayError(f"NADC cannot be reached ({type(error).__name__})") from None
+        except AnswerError as error:
+            raise DestinationAwayError(f"NADC's answer cannot be used: {error}") from None
+
+
+async def _body_of(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > _MOST_ANSWER_BYTES:
+            raise AnswerError("it is too long")
+    return bytes(body)
+
+
+def _receipt_in(response: aiohttp.ClientResponse, body: bytes) -> BatchReceipt:
+    if response.status == _OK:
+        return parse_receipt(body)
+    code = parse_fault(body) or "no reason"
+    wait = response.headers.get("Retry-After", "")
+    raise DestinationAwayError(
+        f"NADC answered HTTP {response.status}, {code}",
+        retry_after=float(wait) if wait.isascii() and wait.isdecimal() else None,
+    )
+
+
+def _mutual_tls(tls: TlsSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=str(tls.authority))
+        context.load_cert_chain(tls.certificate, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        raise StartupFailure(f"NADC's certificate, key or authority cannot be used: {error}.") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

@@ -1,0 +1,72 @@
+"""NAS over gRPC, by Gantry's own contract (``gantry.nas.v1``), which is not the official one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, NoReturn
+
+import grpc
+from gantry.nas.v1 import nas_pb2
+from gantry.nas.v1.nas_pb2_grpc import NationalAnprServiceAsyncStub, NationalAnprServiceStub
+from pydantic import BaseModel, ConfigDict
+
+from chassis.client import open_channel
+from chassis.errors import fault_from
+from chassis.settings import HostPort, TlsSettings
+from services.nas_bridge.destination import (
+    DestinationAwayError,
+    Receipt,
+    Refusal,
+    Submission,
+    options_of,
+)
+from services.nas_bridge.naming import certified_name
+from services.nas_bridge.settings import DestinationSettings
+
+_MOST_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+
+
+class NasOptions(BaseModel):
+    """`target`: HOST:PORT of the national service."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    target: HostPort
+
+
+class NasDestination:
+    """Passes the columns on as they came."""
+
+    def __init__(self, stub: NationalAnprServiceAsyncStub, timeout_seconds: float) -> None:
+        self._stub = stub
+        self._timeout_seconds = timeout_seconds
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: DestinationSettings, tls: TlsSettings) -> AsyncIterator[NasDestination]:
+        """Open a channel of its own; see `DestinationAdapter`."""
+        target = options_of(settings, NasOptions).target
+        name = settings.server_name or certified_name(target.rpartition(":")[0])
+        async with open_channel(
+            target, tls, server_name=name, max_message_bytes=_MOST_MESSAGE_BYTES
+        ) as channel:
+            yield cls(NationalAnprServiceStub(channel), settings.timeout_seconds)
+
+    async def deliver(self, submission: Submission) -> Receipt:
+        """Submit the runs; every failure of the call means: repeat later."""
+        request = nas_pb2.SubmitReadsRequest(
+            force=submission.force, submission_id=submission.submission_id, reads=submission.runs
+        )
+        try:
+            response = await self._stub.SubmitReads(request, timeout=self._timeout_seconds)
+        except grpc.aio.AioRpcError as error:
+            _away(error)
+        refusals = [Refusal(each.index, each.reason, each.message) for each in response.refusals]
+        return Receipt(response.receipt_id, response.accepted, response.duplicate, refusals)
+
+
+def _away(error: grpc.aio.AioRpcError) -> NoReturn:
+    # Its own words stay out: they are somebody else's, and could quote a read.
+    fault = fault_from(error)
+    raise DestinationAwayError(f"NAS answered {fault.status.name}", retry_after=fault.retry_after) from None

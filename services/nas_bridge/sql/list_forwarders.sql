@@ -1,0 +1,6 @@
+-- The forwarders of a force by destination.
+--   $1 force
+select destination, state, position, head, delivered, dead_letters, last_delivered_at, last_error
+from forwarders
+where force = $1
+order by destination
