@@ -1,0 +1,119 @@
+"""Run the benchmarks: ``make bench``, or ``python -m bench --only NAME`` for some of them."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import uvloop
+from rich.console import Console
+
+from bench import measurements
+from bench.baseline import bytes_a_read, raw_copy
+from bench.report import Figure, show, write
+from suite.errors import SuiteError
+from suite.settings import SuiteSettings
+from suite.suite import Suite
+
+FOLDER: Final = Path(".gantry/bench")
+COPY_ROWS: Final = 300_000
+CHAIN_READS: Final = 400_000
+SINGLE_SECONDS: Final = 15.0
+ALERT_RATE: Final = 2_000.0
+ALERT_SECONDS: Final = 20.0
+ALERT_ENTRIES: Final = 1_000_000
+
+
+@dataclass
+class Run:
+    """A run against one suite: the baseline that figures are divided by, and the figures so far."""
+
+    suite: Suite
+    console: Console
+    baseline: float = 0.0
+    figures: list[Figure] = field(default_factory=list)
+
+    def add(self, name: str, value: float, unit: str, *, rate: bool = False) -> None:
+        """Keep a figure; a rate gets its ratio to raw COPY."""
+        self.figures.append(Figure(name, value, unit, value / self.baseline if rate else None))
+        self.console.print(f"  {name}: {value:,.1f} {unit}")
+
+
+async def _store_append(run: Run) -> None:
+    run.add("store_append", await measurements.store_append(run.suite, CHAIN_READS), "reads/s", rate=True)
+
+
+async def _chain_batches(run: Run) -> None:
+    chain = await measurements.chain_batches(run.suite, CHAIN_READS)
+    _add_chain(run, "chain_batches", chain)
+
+
+async def _chain_single(run: Run) -> None:
+    chain = await measurements.chain_single_reads(run.suite, SINGLE_SECONDS)
+    _add_chain(run, "chain_single_reads", chain)
+
+
+def _add_chain(run: Run, name: str, chain: measurements.Chain) -> None:
+    run.add(name, chain.reads_per_second, "reads/s", rate=True)
+    run.add(f"{name}_ack_p50_ms", chain.ack_p50_ms, "ms")
+    run.add(f"{name}_ack_p99_ms", chain.ack_p99_ms, "ms")
+    run.add(f"{name}_generator_cpu", chain.generator_cpu_us, "us/read")
+
+
+async def _alerts(run: Run) -> None:
+    times = await measurements.alert_latency(run.suite, ALERT_RATE, ALERT_SECONDS, ALERT_ENTRIES)
+    for percent in (50, 99):
+        run.add(f"alert_latency_p{percent}_ms", measurements.percentile(times, percent), "ms")
+
+
+async def _bytes(run: Run) -> None:
+    run.add("bytes_per_read", await bytes_a_read(run.suite), "bytes")
+
+
+MEASUREMENTS: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
+    "store_append": _store_append,
+    "chain_batches": _chain_batches,
+    "chain_single_reads": _chain_single,
+    "alert_latency": _alerts,
+    "bytes_per_read": _bytes,
+}
+
+
+async def bench(names: Sequence[str], console: Console) -> list[Figure]:
+    """Bring up a fresh suite and take the named measurements, raw COPY first."""
+    shutil.rmtree(FOLDER / "state", ignore_errors=True)
+    async with Suite(SuiteSettings(FOLDER / "state", traces_per_second=5), say=console.print) as suite:
+        run = Run(suite, console, await raw_copy(suite, COPY_ROWS))
+        run.add("raw_copy", run.baseline, "rows/s", rate=True)
+        for name in names:
+            await MEASUREMENTS[name](run)
+    return run.figures
+
+
+def main() -> None:
+    """Measure, print the table, write the report."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Gantry on this machine.")
+    parser.add_argument(
+        "--only", choices=MEASUREMENTS, action="append", help="take only this measurement; may be repeated"
+    )
+    parser.add_argument(
+        "--report", type=Path, default=FOLDER / "report.json", help="where to write the figures"
+    )
+    arguments = parser.parse_args()
+    console = Console()
+    try:
+        figures = uvloop.run(bench(arguments.only or list(MEASUREMENTS), console))
+    except (SuiteError, RuntimeError) as error:
+        console.print(f"[red]The measurement failed:[/] {error}")
+        raise SystemExit(1) from error
+    show(figures, console)
+    write(figures, arguments.report)
+    console.print(f"Written to {arguments.report}")
+
+
+if __name__ == "__main__":
+    main()

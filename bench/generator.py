@@ -1,0 +1,177 @@
+"""The sending side of a measurement: ``python -m bench.generator`` with a plan on standard input.
+
+It is a process of its own and uses the SDK that vendors get. Prints one JSON object at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+import uvloop
+from gantry_sdk import Connection, FeedClient, PreparedBatch, ReadStream, Receipt, StreamLimits
+
+from bench.reads import ReadMaker, in_runs, plates
+
+_OPENED_AT_ONCE: Final = 50
+_TICK_SECONDS: Final = 0.01
+
+
+@dataclass(frozen=True)
+class FeedPlan:
+    """One feed and its cameras. `token` is its secret."""
+
+    name: str
+    token: str
+    cameras: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to send.
+
+    ``batches`` sends `reads` in all as fast as they are acknowledged; ``single`` sends reads one by one on
+    `streams` streams, each after the acknowledgement of the one before, for `seconds`; ``paced`` sends
+    `rate` reads a second for `seconds`, of which one in `hit_every` shows a plate of `hits`.
+    """
+
+    mode: str
+    target: str
+    authority: str
+    feeds: Sequence[FeedPlan]
+    seed: int = 1
+    reads: int = 0
+    batch: int = 500
+    streams: int = 0
+    seconds: float = 0.0
+    rate: float = 0.0
+    hits: Sequence[str] = ()
+    hit_every: int = 0
+
+
+@dataclass
+class Outcome:
+    """What came of it. `sent` maps read ids of planned hits to when they were sent, in seconds since 1970."""
+
+    acked: int = 0
+    rejected: int = 0
+    started: float = 0.0
+    ended: float = 0.0
+    cpu_seconds: float = 0.0
+    ack_ms: list[float] = field(default_factory=list)
+    sent: dict[str, float] = field(default_factory=dict)
+
+    def take(self, receipt: Receipt) -> None:
+        """Count a receipt."""
+        self.acked += receipt.accepted + receipt.duplicate
+        self.rejected += len(receipt.rejections)
+        self.ack_ms.append(receipt.seconds * 1000)
+
+
+async def _batches(plan: Plan, connection: Connection, outcome: Outcome) -> None:
+    pool = plates(plan.seed)
+    limits = StreamLimits(unacknowledged_reads=8 * plan.batch)
+    share = plan.reads // len(plan.feeds)
+
+    async def gateway(feed: FeedPlan) -> None:
+        maker = ReadMaker(feed.name, feed.cameras, pool, plan.seed)
+        client = connection.feed(feed.token, limits=limits)
+        async with client.stream(outcome.take) as stream:
+            for run in in_runs(share, plan.batch):
+                await stream.send(PreparedBatch(maker.batch(run), run))
+
+    outcome.started = time.time()
+    await asyncio.gather(*(gateway(feed) for feed in plan.feeds))
+
+
+async def _single(plan: Plan, connection: Connection, outcome: Outcome) -> None:
+    pool = plates(plan.seed)
+    makers = [ReadMaker(feed.name, feed.cameras, pool, plan.seed) for feed in plan.feeds]
+    clients = [connection.feed(feed.token) for feed in plan.feeds]
+    opened, ready = asyncio.Semaphore(_OPENED_AT_ONCE), asyncio.Event()
+    waiting = plan.streams
+    until = 0.0
+
+    async def camera(client: FeedClient, maker: ReadMaker) -> None:
+        nonlocal waiting, until
+        async with client.stream(outcome.take) as stream:
+            async with opened:
+                await stream.wait_connected()
+            waiting -= 1
+            if not waiting:
+                outcome.started = time.time()
+                until = time.monotonic() + plan.seconds
+                ready.set()
+            await ready.wait()
+            await _one_by_one(stream, maker, lambda: time.monotonic() < until)
+
+    async with asyncio.TaskGroup() as cameras:
+        for number in range(plan.streams):
+            chosen = number % len(plan.feeds)
+            cameras.create_task(camera(clients[chosen], makers[chosen]))
+
+
+async def _one_by_one(stream: ReadStream, maker: ReadMaker, going: object) -> None:
+    assert callable(going), "a question"
+    while going():
+        await stream.send(PreparedBatch(maker.batch(1), 1))
+        await stream.drain()
+
+
+async def _paced(plan: Plan, connection: Connection, outcome: Outcome) -> None:
+    pool = plates(plan.seed)
+    async with asyncio.TaskGroup() as gateways:
+        outcome.started = time.time()
+        for feed in plan.feeds:
+            maker = ReadMaker(feed.name, feed.cameras, pool, plan.seed)
+            gateways.create_task(_pace(plan, connection.feed(feed.token), maker, outcome))
+
+
+async def _pace(plan: Plan, client: FeedClient, maker: ReadMaker, outcome: Outcome) -> None:
+    start, sent, rate = time.monotonic(), 0, plan.rate / len(plan.feeds)
+    async with client.stream(outcome.take) as stream:
+        while (passed := time.monotonic() - start) < plan.seconds:
+            due = int(passed * rate) - sent
+            if due > 0:
+                reads = maker.requests(due)
+                now = time.time()
+                for number, read in enumerate(reads, sent):
+                    if number % plan.hit_every == 0:
+                        read.vrm = plan.hits[number // plan.hit_every % len(plan.hits)]
+                        outcome.sent[f"{read.camera_id}/{read.read_id}"] = now
+                await stream.send(reads)
+                sent += due
+            await asyncio.sleep(_TICK_SECONDS)
+
+
+async def run(plan: Plan) -> Outcome:
+    """Carry out the plan and say what came of it."""
+    outcome = Outcome()
+    modes = {"batches": _batches, "single": _single, "paced": _paced}
+    channels = max(len(plan.feeds), plan.streams // 100)
+    authority = Path(plan.authority)
+    async with Connection(
+        plan.target, authority=authority, server_name="localhost", channels=channels
+    ) as connection:
+        await modes[plan.mode](plan, connection, outcome)
+    outcome.ended = time.time()
+    outcome.cpu_seconds = time.process_time()
+    return outcome
+
+
+def main() -> None:
+    """Read the plan, carry it out, print the outcome."""
+    content = json.load(sys.stdin)
+    plan = Plan(**{**content, "feeds": [FeedPlan(**feed) for feed in content["feeds"]]})
+    outcome = uvloop.run(run(plan))
+    json.dump(asdict(outcome), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

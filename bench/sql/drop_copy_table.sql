@@ -1,0 +1,2 @@
+-- Take the table away again.
+drop table if exists store.bench_copy
