@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from suite.postgres_home import make_passable_folder
 
@@ -11,6 +12,11 @@ class Layout:
     """Paths below one folder; all but the folder itself and `postgres` are for our eyes only."""
 
     folder: Path
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """The layout below a folder that may be given relative to where we are."""
+        return cls(folder.absolute())
 
     @property
     def pki(self) -> Path:

@@ -135,9 +135,16 @@ class LocalPostgres:
             await asyncio.sleep(delay)
             await self._launch()
 
-    def erase(self) -> None:
-        """Delete the cluster, wherever it is. Only when stopped."""
-        self.home.erase()
+    async def erase(self) -> None:
+        """Delete the cluster, wherever it is, ending a server that a killed owner left behind.
+
+        SuiteError when somebody else is running it.
+        """
+        if self.home.base.exists():
+            self._lock.take()
+            await self._end_orphan()
+            self.home.erase()
+            self._lock.release()
 
     async def _initialise(self) -> None:
         """Make the cluster beside its place and rename it: a broken attempt leaves no half cluster."""

@@ -16,7 +16,8 @@ class SuiteSettings:
     `base_port` 0 takes free ports, the same ones at the next start where possible; else ports are counted
     from it. `environment` adds variables to one process by its name; variables of our own environment reach
     every process. `postgres` overrides lines of postgresql.conf. `misbehaviour` is what the national
-    simulators (by name) are asked for once they are up, in the words of their control surface.
+    simulators (by name) are asked for once they are up, in the words of their control surface; one that is
+    killed forgets it.
     """
 
     folder: Path = FOLDER

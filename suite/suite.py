@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +43,7 @@ class Suite:
     def __init__(self, settings: SuiteSettings, *, say: Callable[[str], None] = _log.info) -> None:
         """Choose nothing and start nothing yet; `say` is told in short sentences what is going on."""
         self.settings = settings
-        self.layout = Layout(settings.folder.absolute())
+        self.layout = Layout.of(settings.folder)
         self._say = say
         self._lock = FolderLock(self.layout.lock)
         self._roles = Roles(self.layout.secrets)
@@ -226,6 +227,23 @@ class Suite:
         await asyncio.gather(*self._watches, return_exceptions=True)
         self._failure()  # looked at, so that asyncio does not complain that nobody did
         self._lock.release()
+
+
+async def erase(folder: Path) -> None:
+    """Delete a suite's state for good, PostgreSQL's too where it lies elsewhere; nothing there is fine.
+
+    SuiteError when a suite runs there, or when the folder holds something else.
+    """
+    layout = Layout.of(folder)
+    if not layout.folder.exists() or not any(layout.folder.iterdir()):
+        return
+    if not layout.lock.exists():
+        raise SuiteError(f"{folder} is not a suite's folder, so it is left alone: name another one")
+    lock = FolderLock(layout.lock)
+    lock.take()
+    await LocalPostgres(layout.postgres).erase()
+    shutil.rmtree(layout.folder)
+    lock.release()
 
 
 async def _together(works: Iterable[Coroutine[Any, Any, None]]) -> None:

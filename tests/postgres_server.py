@@ -113,4 +113,4 @@ def shared_server() -> Iterator[SharedServer]:
             yield server
         finally:
             asyncio.run(server.postgres.stop(immediately=True))
-            server.postgres.erase()
+            asyncio.run(server.postgres.erase())

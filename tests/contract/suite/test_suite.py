@@ -16,7 +16,7 @@ from suite.errors import SuiteError
 from suite.plan import Plan
 from suite.processes import Command
 from suite.settings import SuiteSettings
-from suite.suite import Suite
+from suite.suite import Suite, erase
 from tests.postgres_server import SMALL, throwaway_folder
 
 STUB = "tests.contract.suite.stub_service"
@@ -112,6 +112,23 @@ async def test_one_that_keeps_dying_ends_the_watch(settings: SuiteSettings, tmp_
 
     with pytest.raises(SuiteError, match="store keeps dying"):
         await asyncio.wait_for(run(), DEADLINE)
+
+
+async def test_erasing_takes_all_of_it_and_nothing_else(settings: SuiteSettings) -> None:
+    await erase(settings.folder)
+    async with Suite(settings) as suite:
+        with pytest.raises(SuiteError, match="in use by another running suite"):
+            await erase(settings.folder)
+        home = suite.postgres.home
+    await erase(settings.folder)
+    assert not settings.folder.exists()
+    assert not home.base.exists()
+    other = settings.folder.parent / "letters"
+    other.mkdir()
+    (other / "letter").touch()
+    with pytest.raises(SuiteError, match="not a suite's folder"):
+        await erase(other)
+    assert (other / "letter").exists()
 
 
 async def eventually_answers(suite: Suite) -> None:
