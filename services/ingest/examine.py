@@ -1,0 +1,144 @@
+"""One read, judged exactly: what the log will keep of it, or why it is refused.
+
+Small batches go through here read by read. Large ones go through `columns`, which only asks whether all
+is well and sends the batch here when it is not; both keep the same of the same read.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gantry.common.v1.read_pb2 import Direction, ReadDetails
+from gantry.ingest.v1.ingest_pb2 import SubmittedRead
+
+from anpr.identifiers import is_read_id
+from anpr.vrm import VrmEmpty, VrmInvalid, normalise
+from services.ingest import refusals
+from services.ingest.refusals import Refused
+from services.ingest.registry import Camera, Feed
+
+OLDEST_US: Final = 631_152_000_000_000
+"""1990-01-01T00:00:00Z in microseconds since 1970: nothing was captured before."""
+
+AHEAD_US: Final = 300_000_000
+"""How far ahead of the server a camera's clock may be, in microseconds."""
+
+UNKNOWN_HEADING: Final = 360
+MOST_HEADING: Final = 359
+MOST_DETAILS_BYTES: Final = 512
+MOST_LANE: Final = 32
+MOST_SPEED_KPH: Final = 500.0
+MOST_NANOS: Final = 999_999_999
+# The years 1 and 9999: what a Timestamp may hold at all.
+_LEAST_SECONDS, _MOST_SECONDS = -62_135_596_800, 253_402_300_799
+DIRECTIONS: Final = frozenset(Direction.values())
+
+Row = tuple[str, str, int, str, float, int, int, int, bytes, bytes, bytes]
+"""camera_id, read_id, captured_at_us, vrm, confidence, latitude_e7, longitude_e7, heading, details,
+plate_patch, overview: one read as the columns have it."""
+
+
+def examine(read: SubmittedRead, feed: Feed, latest_us: int) -> Row:
+    """The row of a read. `latest_us` is the last capture time to accept. Raises Refused."""
+    if (force := read.force) and force != feed.force:
+        raise Refused(refusals.WRONG_FORCE)
+    camera = _camera(read, feed)
+    return (
+        camera.camera_id,
+        _read_id(read),
+        _captured_us(read, latest_us),
+        _vrm(read),
+        _confidence(read),
+        *_place(read, camera),
+        _heading(read),
+        _details(read),
+        read.plate_patch,
+        read.overview,
+    )
+
+
+def _camera(read: SubmittedRead, feed: Feed) -> Camera:
+    camera = feed.live.get(read.camera_id)
+    if camera is None:
+        known = read.camera_id in feed.cameras
+        raise Refused(refusals.CAMERA_DISABLED if known else refusals.CAMERA_UNKNOWN)
+    return camera
+
+
+def _read_id(read: SubmittedRead) -> str:
+    read_id = read.read_id
+    if not is_read_id(read_id):
+        raise Refused(refusals.READ_ID_INVALID)
+    return read_id
+
+
+def _captured_us(read: SubmittedRead, latest_us: int) -> int:
+    captured = read.captured_at
+    seconds, nanos = captured.seconds, captured.nanos
+    if not (0 <= nanos <= MOST_NANOS and _LEAST_SECONDS <= seconds <= _MOST_SECONDS):
+        raise Refused(refusals.TIME_INVALID)
+    # Finer digits are cut off, never rounded: a read must keep its identity however often it is sent.
+    micros = seconds * 1_000_000 + nanos // 1000
+    if OLDEST_US <= micros <= latest_us:
+        return micros
+    if micros > latest_us:
+        raise Refused(refusals.TIME_IN_FUTURE)
+    raise Refused(refusals.TIME_TOO_OLD if read.HasField("captured_at") else refusals.TIME_INVALID)
+
+
+def _vrm(read: SubmittedRead) -> str:
+    try:
+        return normalise(read.vrm)
+    except VrmEmpty:
+        raise Refused(refusals.VRM_EMPTY) from None
+    except VrmInvalid:
+        raise Refused(refusals.VRM_INVALID) from None
+
+
+def _confidence(read: SubmittedRead) -> float:
+    confidence = read.confidence
+    if 0.0 <= confidence <= 1.0:
+        return confidence
+    raise Refused(refusals.CONFIDENCE_INVALID)
+
+
+def _place(read: SubmittedRead, camera: Camera) -> tuple[int, int]:
+    if not read.HasField("position"):
+        return camera.latitude_e7, camera.longitude_e7
+    latitude, longitude = read.position.latitude, read.position.longitude
+    if -90.0 <= latitude <= 90.0 and -180.0 <= longitude <= 180.0:
+        return round(latitude * 1e7), round(longitude * 1e7)
+    raise Refused(refusals.POSITION_INVALID)
+
+
+def _heading(read: SubmittedRead) -> int:
+    heading = read.heading
+    if heading > MOST_HEADING:
+        raise Refused(refusals.HEADING_INVALID)
+    return heading if heading or read.HasField("heading") else UNKNOWN_HEADING
+
+
+def _details(read: SubmittedRead) -> bytes:
+    if not read.HasField("details"):
+        return b""
+    details = read.details
+    encoded = details.SerializeToString()
+    if len(encoded) > MOST_DETAILS_BYTES or not _are_details(details):
+        raise Refused(refusals.DETAILS_INVALID)
+    return encoded
+
+
+def _are_details(details: ReadDetails) -> bool:
+    texts = details.vehicle_make + details.vehicle_colour + details.vehicle_class
+    return (
+        details.lane <= MOST_LANE
+        and details.direction in DIRECTIONS
+        and 0.0 <= details.speed_kph <= MOST_SPEED_KPH
+        and is_country(details.plate_country)
+        and texts.isprintable()
+    )
+
+
+def is_country(code: str) -> bool:
+    """Whether `code` is empty or looks like an ISO 3166-1 alpha-2 code."""
+    return not code or (len(code) == 2 and code.isascii() and code.isalpha() and code.isupper())

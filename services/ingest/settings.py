@@ -1,0 +1,51 @@
+"""What ingest can be told, beyond what every service can: ``GANTRY_INGEST__*``."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.settings import DatabaseSettings, GrpcSettings, HostPort, ServiceSettings
+
+MEBIBYTE = 1024 * 1024
+
+
+class IngestGrpcSettings(GrpcSettings):
+    """The chassis' limits, with a smaller message: it bounds what one vendor can make us hold at once."""
+
+    max_message_bytes: int = Field(4 * MEBIBYTE, ge=64 * 1024, le=64 * MEBIBYTE)
+
+
+class IngestSection(BaseModel):
+    """Where ingest answers vendors, where the store is, and how much may be under way."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store: HostPort
+    store_name: str = "localhost"
+    public_listen: HostPort = "127.0.0.1:0"
+
+    plate_patch_bytes: int = Field(3_072, ge=0, le=MEBIBYTE)
+    overview_bytes: int = Field(25_600, ge=0, le=MEBIBYTE)
+
+    batch_reads: int = Field(1_000, ge=100, le=10_000)
+    stream_reads: int = Field(5_000, ge=1)
+    stream_bytes: int = Field(32 * MEBIBYTE, ge=MEBIBYTE)
+    total_bytes: int = Field(256 * MEBIBYTE, ge=MEBIBYTE)
+    streams_per_feed: int = Field(2_000, ge=1)
+
+    append_reads: int = Field(2_000, ge=1, le=20_000)
+    append_bytes: int = Field(8 * MEBIBYTE, ge=64 * 1024, le=15 * MEBIBYTE)
+    append_seconds: float = Field(10.0, gt=0, le=60)
+    lanes: int = Field(2, ge=1, le=16)
+
+    traces_per_second: float = Field(200.0, ge=0)
+    refresh_seconds: float = Field(5.0, gt=0, le=60)
+    health_seconds: float = Field(5.0, gt=0, le=10)
+
+
+class IngestSettings(ServiceSettings):
+    """Everything ingest is told."""
+
+    grpc: IngestGrpcSettings = IngestGrpcSettings()
+    database: DatabaseSettings
+    ingest: IngestSection
