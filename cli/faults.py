@@ -28,6 +28,11 @@ _ADVICE: Final = {
 }
 
 
+def fault_of(error: grpc.aio.AioRpcError | Fault) -> Fault:
+    """The fault that a failed call means, however it was called."""
+    return error if isinstance(error, Fault) else fault_from(error)
+
+
 def explained(error: Exception) -> CliError:
     """Any error as a sentence with an exit code; unknown ones point to --debug."""
     if isinstance(error, grpc.aio.AioRpcError):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gantry.bridge.v1.bridge_pb2 import Destination, GetReceiptResponse
     from gantry.common.v1.read_pb2 import Read
-    from gantry.ingest.v1.cameras_pb2 import Camera
+    from gantry.ingest.v1.cameras_pb2 import Camera, CameraHealth
     from gantry.match.v1.alert_pb2 import Acknowledgement, Alert
     from gantry.match.v1.hotlist_pb2 import Hotlist, ImportHotlistResponse
     from gantry.store.v1.audit_pb2 import AuditRecord
@@ -80,6 +80,22 @@ def camera_form(force: str, camera: "Camera") -> dict[str, Any]:
         "lon": camera.position.longitude if placed else None,
         "feed": camera.feed,
         "enabled": camera.enabled,
+    }
+
+
+def health_form(health: "CameraHealth") -> dict[str, Any]:
+    """What a camera has delivered."""
+    from gantry.ingest.v1.ingest_pb2 import RejectionReason
+
+    return {
+        "accepted": health.accepted,
+        "duplicate": health.duplicate,
+        "rejected": {
+            RejectionReason.Name(one.reason).removeprefix("REJECTION_REASON_"): one.count
+            for one in health.rejected
+        },
+        "last_received_at": iso(health, "last_received_at"),
+        "last_captured_at": iso(health, "last_captured_at"),
     }
 
 

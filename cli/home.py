@@ -59,8 +59,16 @@ class SuiteHome:
         return self.folder / "secrets"
 
     def processes(self) -> list[str]:
-        """Names of the processes that have said where they answer."""
-        return sorted(path.stem for path in (self.folder / "run").glob("*.json"))
+        """Names of the processes that were started."""
+        found = (path.stem for path in (self.folder / "run").glob("*") if path.suffix in {".json", ".pid"})
+        return sorted(set(found))
+
+    def pid(self, process: str) -> int | None:
+        """A process's id, or None when it is not written down."""
+        try:
+            return int((self.folder / "run" / f"{process}.pid").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
 
     def ports(self, process: str) -> dict[str, Any]:
         """What a process wrote about where it answers. CliError when it has not."""

@@ -1,10 +1,7 @@
 """Which feed, and so which token, carries each camera of the file; `--enrol` makes what is missing."""
 
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from gantry.common.v1.read_pb2 import Position
@@ -13,6 +10,7 @@ from gantry.ingest.v1.cameras_pb2 import CAMERA_KIND_FIXED, CAMERA_KIND_MOBILE, 
 from anpr.identifiers import is_camera_id
 from cli.exits import CliError, Exit
 from cli.replay.scan import Scan, Sighting
+from cli.tokens import TokenFile
 
 DEFAULT_FEED = "replay"
 _NAMED = 5
@@ -26,33 +24,6 @@ class Registry(Protocol):
 
     async def enrol(self, force: str, feed: str, cameras: Sequence[Camera], *, new_token: bool) -> str:
         """Enrol cameras on a feed; the feed's token when it is new, else empty."""
-
-
-class TokenFile:
-    """Tokens of feeds that this machine sends for, readable by nobody else."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._tokens: dict[str, dict[str, str]] = json.loads(path.read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            self._tokens = {}
-        except ValueError:
-            raise CliError(f"{path} is damaged: delete it; --enrol makes new tokens") from None
-
-    def get(self, force: str, feed: str) -> str | None:
-        """The token of a feed, or None when we have none."""
-        return self._tokens.get(force, {}).get(feed)
-
-    def keep(self, force: str, feed: str, token: str) -> None:
-        """Write a token down before anything is sent with it."""
-        self._tokens.setdefault(force, {})[feed] = token
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._path.with_name(f"{self._path.name}.draft")
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(self._tokens, file, indent=1)
-        draft.replace(self._path)
 
 
 @dataclass

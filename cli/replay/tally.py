@@ -24,6 +24,7 @@ class Tally:
     broken: int = 0
     named: list[Problem] = field(default_factory=list)
     cut: str = ""
+    interrupted: bool = False
     started: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
@@ -31,6 +32,11 @@ class Tally:
     def answered(self) -> int:
         """Reads that ingest has given a verdict on."""
         return self.accepted + self.duplicate + self.rejected.total()
+
+    @property
+    def rate(self) -> float:
+        """Reads answered a second, once finished."""
+        return self.answered / self.seconds if self.seconds else 0.0
 
     def break_line(self, line: int, column: str, message: str) -> None:
         """Count a line that could not be sent."""
@@ -58,9 +64,10 @@ class Tally:
             "warnings_by_reason": dict(self.warnings),
             "broken_lines": self.broken,
             "file_cut": self.cut,
+            "interrupted": self.interrupted,
             "unanswered": self.sent - self.answered,
             "seconds": round(self.seconds, 3),
-            "reads_per_s": round(self.answered / self.seconds, 1) if self.seconds else 0.0,
+            "reads_per_s": round(self.rate, 1),
             "problems": [vars(one) for one in sorted(self.named, key=lambda one: one.line)],
         }
 

@@ -53,12 +53,12 @@ def parse_traceparent(text: str) -> TraceParent | None:
     return TraceParent(parts[1], parts[2], bool(flags & 1))
 
 
-def read_spans(folder: Path, trace_id: str) -> dict[str, Span]:
-    """All spans of a trace and of every trace linked with it, by span id.
+def read_spans(folder: Path, trace_ids: Iterable[str]) -> dict[str, Span]:
+    """All spans of these traces and of every trace linked with them, by span id.
 
     Files are only searched for the traces in question: most lines are passed over without being parsed.
     """
-    wanted, known = {trace_id}, dict[str, Span]()
+    wanted, known = set(trace_ids), dict[str, Span]()
     for _ in range(_ROUNDS):
         before = set(wanted)
         for span in _spans_with(folder, wanted):

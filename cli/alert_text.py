@@ -1,0 +1,43 @@
+"""An alert in words: what to look for, where it was, why it matters."""
+
+from gantry.match.v1.alert_pb2 import MATCH_KIND_NEAR, Acknowledgement, Alert
+
+from cli.forms import moment
+from cli.output import local_time, plain
+
+
+def alert_text(alert: Alert) -> str:
+    """An alert in two lines of markup."""
+    return f"{_headline(alert)}\n   {_whereabouts(alert)}"
+
+
+def taken_text(acknowledgement: Acknowledgement, person: str = "") -> str:
+    """Who took an alert in hand; `person` is read as "you"."""
+    who = "you" if acknowledgement.person == person else acknowledgement.person
+    when = local_time(moment(acknowledgement, "at"))
+    said = f": {acknowledgement.note}" if acknowledgement.note else ""
+    return f"alert {acknowledgement.alert_id} taken in hand by {who} at {when}{said}"
+
+
+def _headline(alert: Alert) -> str:
+    match = "[green]exact match[/green]"
+    if alert.kind == MATCH_KIND_NEAR:
+        match = f"[yellow]near match of {plain(alert.entry_vrm)}[/yellow]"
+    parts = [f"[bold black on yellow] {plain(alert.read.vrm)} [/]", match, f"priority {alert.priority}"]
+    parts += [f"[bold white on red] {plain(marker)} [/]" for marker in alert.markers]
+    return " ".join([*parts, plain(alert.reason)])
+
+
+def _whereabouts(alert: Alert) -> str:
+    read = alert.read
+    captured = moment(read, "captured_at")
+    parts = [f"{captured:%H:%M:%S}" if captured else "?", read.force, plain(read.camera_id)]
+    if read.HasField("position"):
+        parts.append(f"({read.position.latitude:.4f} {read.position.longitude:.4f})")
+    parts.append(f"list {plain(alert.hotlist)}")
+    if alert.instruction:
+        parts.append(f"- {plain(alert.instruction)}")
+    parts.append(f"[dim]{plain(alert.alert_id)}[/dim]")
+    if alert.HasField("acknowledgement"):
+        parts.append(f"[dim]{plain(taken_text(alert.acknowledgement))}[/dim]")
+    return " ".join(parts)

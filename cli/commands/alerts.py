@@ -1,0 +1,110 @@
+"""`gantry alerts`: watch them come, take them in hand."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.exits import CliError, Exit
+from cli.options import (
+    ForceOption,
+    ForcesOption,
+    PurposeOption,
+    ReferenceOption,
+    one_force,
+    purpose_of,
+    run,
+)
+from cli.output import console, note, plain, write_json
+from cli.verbs import Session
+
+if TYPE_CHECKING:
+    from gantry.match.v1.alert_pb2 import AcknowledgeRequest
+
+    from cli.watching import Event, Watch
+
+
+def watch(
+    session: Session,
+    *,
+    purpose: PurposeOption,
+    force: ForcesOption = None,
+    reference: ReferenceOption = "",
+    earliest: Annotated[
+        bool, typer.Option("--earliest", help="Begin with the first alert that is kept.")
+    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="Stop when all past alerts have been shown.")] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TOKEN", help="Go on after an earlier watch; for one force.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Watch alerts as they are raised. It reconnects by itself and misses none."""
+    if resume is not None and earliest:
+        raise CliError("--resume and --earliest exclude each other", Exit.USAGE)
+    from cli.watching import Watch
+
+    run(_watch(session, force or [], Watch(purpose_of(purpose, reference), earliest, once, resume)))
+
+
+def ack(
+    session: Session,
+    alert_id: Annotated[str, typer.Argument(help="The alert, as `watch` shows it.")],
+    *,
+    purpose: PurposeOption,
+    force: ForceOption = None,
+    reference: ReferenceOption = "",
+    message: Annotated[str, typer.Option("--note", help="A remark.", show_default=False)] = "",
+) -> None:
+    """Say that you have taken an alert in hand. The first to say so stands."""
+    from gantry.match.v1.alert_pb2 import AcknowledgeRequest
+
+    request = AcknowledgeRequest(alert_id=alert_id, purpose=purpose_of(purpose, reference), note=message)
+    run(_ack(session, force, request))
+
+
+async def _watch(session: Session, forces: list[str], watch: "Watch") -> None:
+    from cli.links import connect
+    from cli.watching import watched
+
+    async with connect(session.home, session.person) as links:
+        chosen = links.person.chosen(forces)
+        if watch.resume_token is not None and len(chosen) > 1:
+            raise CliError("a resume token is of one force: say which with --force", Exit.USAGE)
+        tokens: dict[str, str] = {}
+        try:
+            async for event in watched(links, chosen, watch):
+                tokens[event.force] = event.resume_token
+                _show(event, as_json=session.as_json)
+        finally:
+            if not session.as_json:
+                for force, token in tokens.items():
+                    note(f"go on from here: --force {force} --resume {token}")
+
+
+async def _ack(session: Session, force: str | None, request: "AcknowledgeRequest") -> None:
+    from cli.alert_text import taken_text
+    from cli.forms import acknowledgement_form
+    from cli.links import connect
+
+    async with connect(session.home, session.person) as links:
+        request.force = one_force(links.person, force)
+        answer = await (await links.alerts()).Acknowledge(request)
+        stands = answer.acknowledgement
+        if session.as_json:
+            write_json(acknowledgement_form(stands) | {"force": request.force})
+        else:
+            note(taken_text(stands, links.person.name))
+
+
+def _show(event: "Event", *, as_json: bool) -> None:
+    from cli.alert_text import alert_text, taken_text
+
+    if as_json:
+        if (form := event.as_json()) is not None:
+            write_json(form)
+    elif event.alert is not None:
+        console().print(alert_text(event.alert))
+    elif event.acknowledgement is not None:
+        console().print(f"[dim]{plain(taken_text(event.acknowledgement))}[/dim]")

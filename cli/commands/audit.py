@@ -1,0 +1,96 @@
+"""`gantry audit`: who looked at what, and why."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.exits import CliError
+from cli.options import ForcesOption, run
+from cli.output import counted, local_time, note, plain, table, write_json
+from cli.verbs import Session
+
+if TYPE_CHECKING:
+    from gantry.store.v1.audit_pb2 import AuditRecord
+
+_PAGE = 1000
+_PATIENCE_SECONDS = 600.0
+
+
+def list_records(
+    session: Session,
+    *,
+    force: ForcesOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most records of each force, newest first.")] = 50,
+) -> None:
+    """List the audit trail, newest first."""
+    run(_list(session, force or [], limit))
+
+
+def verify(session: Session, *, force: ForcesOption = None) -> None:
+    """Recompute the chain of audit records; exit code 1 when a record was changed or is missing."""
+    run(_verify(session, force or []))
+
+
+async def _list(session: Session, forces: list[str], limit: int) -> None:
+    from cli.links import connect
+
+    found: list[tuple[str, AuditRecord]] = []
+    async with connect(session.home, session.person) as links:
+        audit = await links.audit()
+        for force in links.person.chosen(forces):
+            found += [(force, record) for record in await _records(audit, force, limit)]
+    if session.as_json:
+        from cli.forms import audit_form
+
+        write_json({"records": [audit_form(*one) for one in found]})
+        return
+    columns = ("force", "no.", "when (UTC)", "person", "action", "subject", "reason", "reference")
+    table(columns, [_row(*one) for one in found], right=("no.",))
+
+
+async def _records(audit: Any, force: str, limit: int) -> "list[AuditRecord]":
+    from gantry.store.v1.audit_pb2 import ListAuditRecordsRequest
+
+    found: list[AuditRecord] = []
+    request = ListAuditRecordsRequest(force=force)
+    while True:
+        request.page_size = min(_PAGE, limit - len(found))
+        page = await audit.ListAuditRecords(request)
+        found += page.records
+        request.page_token = page.next_page_token
+        if not request.page_token or len(found) >= limit:
+            return found
+
+
+async def _verify(session: Session, forces: list[str]) -> None:
+    from gantry.store.v1.audit_pb2 import VerifyAuditChainRequest
+
+    from cli.links import connect
+
+    found: list[dict[str, Any]] = []
+    async with connect(session.home, session.person) as links:
+        audit = await links.audit()
+        for force in links.person.chosen(forces):
+            request = VerifyAuditChainRequest(force=force)
+            answer = await audit.VerifyAuditChain(request, timeout=_PATIENCE_SECONDS)
+            found.append({"force": force, "records": answer.records, "first_broken": answer.first_broken})
+    broken = [one for one in found if one["first_broken"]]
+    if session.as_json:
+        write_json({"chains": found, "whole": not broken})
+    for one in () if session.as_json else found:
+        if not one["first_broken"]:
+            note(f"{one['force']}: the chain of {counted(one['records'], 'record')} is whole")
+    if broken:
+        names = ", ".join(f"{one['force']} at record {one['first_broken']:,}" for one in broken)
+        raise CliError(f"the audit trail does not hold: {names} was changed, or one before it is missing")
+
+
+def _row(force: str, record: "AuditRecord") -> list[str]:
+    from gantry.store.v1.audit_pb2 import AuditAction
+
+    from cli.forms import moment, word
+
+    action = word(AuditAction, record.action, "AUDIT_ACTION_").replace("_", " ")
+    texts = (record.subject, record.purpose.reason, record.purpose.reference)
+    when = local_time(moment(record, "recorded_at"))
+    return [force, str(record.number), when, plain(record.person), action, *(plain(text) for text in texts)]

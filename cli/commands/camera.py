@@ -1,0 +1,221 @@
+"""`gantry camera`: which cameras may send, and how they do."""
+
+import csv
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.exits import CliError, Exit
+from cli.options import ForceOption, ForcesOption, one_force, run
+from cli.output import counted, local_time, note, plain, table, warn, write_json
+from cli.verbs import Session
+
+if TYPE_CHECKING:
+    from gantry.ingest.v1.cameras_pb2 import Camera, CameraHealth, EnrolCamerasResponse
+
+    from cli.links import Links
+
+_KINDS = ("fixed", "mobile", "portable")
+_PAGE = 1000
+_IDS = typer.Argument(metavar="CAMERA_ID..", help="Cameras by id.", show_default=False)
+_FILE = typer.Option(
+    "--file", help="CSV with the columns camera_id, name, kind, lat, lon.", show_default=False
+)
+_KEEP = typer.Option("--keep-token", help="Keep the token in the suite's folder, so that replay can use it.")
+
+
+def enrol(
+    session: Session,
+    camera_ids: Annotated[list[str] | None, _IDS] = None,
+    *,
+    feed: Annotated[str, typer.Option(help="The connection that carries them.", show_default=False)],
+    force: ForceOption = None,
+    file: Annotated[Path | None, _FILE] = None,
+    name: Annotated[str, typer.Option(help="Name for people.", show_default=False)] = "",
+    kind: Annotated[str, typer.Option(help="fixed, mobile or portable.")] = "fixed",
+    lat: Annotated[float | None, typer.Option(help="Degrees north.", show_default=False)] = None,
+    lon: Annotated[float | None, typer.Option(help="Degrees east.", show_default=False)] = None,
+    new_token: Annotated[
+        bool, typer.Option("--new-token", help="Make a new token; the old one ends.")
+    ] = False,
+    keep_token: Annotated[bool, _KEEP] = False,
+) -> None:
+    """Enrol cameras on a feed. A new feed's token is shown once: the vendor's client needs it."""
+    rows: list[dict[str, Any]] = [
+        {"camera_id": one, "name": name, "kind": kind, "lat": lat, "lon": lon} for one in camera_ids or ()
+    ]
+    rows += _rows_of(file) if file is not None else []
+    if not rows:
+        raise CliError("name the cameras to enrol, or a --file of them", Exit.USAGE)
+    cameras = [_camera(row) for row in rows]
+    run(_enrol(session, force, feed, cameras, new_token=new_token, keep_token=keep_token))
+
+
+def list_cameras(session: Session, force: ForcesOption = None) -> None:
+    """List cameras with what they have delivered."""
+    run(_list(session, force or []))
+
+
+async def enrol_in_parts(
+    links: "Links", force: str, feed: str, cameras: Sequence["Camera"], *, new_token: bool
+) -> "EnrolCamerasResponse":
+    """Enrol any number of cameras; the counts of all parts are summed, the token is the first part's."""
+    from gantry.ingest.v1.cameras_pb2 import EnrolCamerasRequest, EnrolCamerasResponse
+
+    registry, total = await links.cameras(), EnrolCamerasResponse()
+    for start in range(0, len(cameras), _PAGE):
+        part = EnrolCamerasRequest(
+            force=force,
+            feed=feed,
+            cameras=cameras[start : start + _PAGE],
+            new_token=new_token and start == 0,
+            request_id=str(uuid.uuid4()),
+        )
+        answer = await registry.EnrolCameras(part)
+        total.created += answer.created
+        total.updated += answer.updated
+        total.token = total.token or answer.token
+    return total
+
+
+async def all_cameras(links: "Links", force: str) -> "list[Camera]":
+    """Every camera of a force."""
+    from gantry.ingest.v1.cameras_pb2 import ListCamerasRequest
+
+    registry, request = await links.cameras(), ListCamerasRequest(force=force, page_size=_PAGE)
+    found: list[Camera] = []
+    while True:
+        page = await registry.ListCameras(request)
+        found += page.cameras
+        request.page_token = page.next_page_token
+        if not request.page_token:
+            return found
+
+
+async def _enrol(
+    session: Session,
+    force: str | None,
+    feed: str,
+    cameras: "list[Camera]",
+    *,
+    new_token: bool,
+    keep_token: bool,
+) -> None:
+    from cli.links import connect
+
+    async with connect(session.home, session.person) as links:
+        chosen = one_force(links.person, force)
+        answer = await enrol_in_parts(links, chosen, feed, cameras, new_token=new_token)
+        if answer.token and keep_token:
+            from cli.tokens import TokenFile
+
+            TokenFile.of(links.home).keep(chosen, feed, answer.token)
+    if session.as_json:
+        counts = {"created": answer.created, "updated": answer.updated}
+        write_json({"force": chosen, "feed": feed, "token": answer.token or None} | counts)
+        return
+    note(f"{counted(answer.created, 'camera')} of {chosen} enrolled on {feed}, {answer.updated:,} updated")
+    if answer.token:
+        warn("the feed's token, shown this once:")
+        typer.echo(answer.token)
+
+
+async def _list(session: Session, forces: list[str]) -> None:
+    from cli.links import connect
+
+    found: list[tuple[str, Camera, CameraHealth | None]] = []
+    async with connect(session.home, session.person) as links:
+        for force in links.person.chosen(forces):
+            health = await _health(links, force)
+            found += [
+                (force, camera, health.get(camera.camera_id)) for camera in await all_cameras(links, force)
+            ]
+    if session.as_json:
+        write_json({"cameras": [_form(*one) for one in found]})
+        return
+    if not found:
+        note("no cameras are enrolled; `gantry camera enrol` enrols some")
+        return
+    columns = (
+        "force",
+        "camera",
+        "name",
+        "kind",
+        "feed",
+        "accepted",
+        "duplicate",
+        "rejected",
+        "last read (UTC)",
+    )
+    table(columns, [_row(*one) for one in found], right=("accepted", "duplicate", "rejected"))
+
+
+async def _health(links: "Links", force: str) -> "dict[str, CameraHealth]":
+    from gantry.ingest.v1.cameras_pb2 import ListCameraHealthRequest
+
+    service, request = await links.camera_health(), ListCameraHealthRequest(force=force, page_size=_PAGE)
+    found: dict[str, CameraHealth] = {}
+    while True:
+        page = await service.ListCameraHealth(request)
+        found |= {one.camera_id: one for one in page.cameras}
+        request.page_token = page.next_page_token
+        if not request.page_token:
+            return found
+
+
+def _form(force: str, camera: "Camera", health: "CameraHealth | None") -> dict[str, Any]:
+    from cli.forms import camera_form, health_form
+
+    return camera_form(force, camera) | ({} if health is None else health_form(health))
+
+
+def _row(force: str, camera: "Camera", health: "CameraHealth | None") -> list[str]:
+    from gantry.ingest.v1.cameras_pb2 import CameraKind
+
+    from cli.forms import moment, word
+
+    state = "" if camera.enabled else " [red](off)[/red]"
+    counts = ["-", "-", "-", "-"]
+    if health is not None:
+        rejected = sum(one.count for one in health.rejected)
+        last = local_time(moment(health, "last_received_at"))
+        counts = [f"{health.accepted:,}", f"{health.duplicate:,}", f"{rejected:,}", last]
+    kind = word(CameraKind, camera.kind, "CAMERA_KIND_")
+    return [force, plain(camera.camera_id) + state, plain(camera.name), kind, plain(camera.feed), *counts]
+
+
+def _rows_of(path: Path) -> list[dict[str, Any]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CliError(f"cannot read {path}: {error}", Exit.USAGE) from None
+    if not rows or not rows[0].get("camera_id"):
+        raise CliError(f"{path} needs a header with camera_id, and may have name, kind, lat, lon", Exit.USAGE)
+    return [dict(row) for row in rows]
+
+
+def _camera(row: dict[str, Any]) -> "Camera":
+    from gantry.common.v1.read_pb2 import Position
+    from gantry.ingest.v1.cameras_pb2 import Camera, CameraKind
+
+    camera_id, kind = str(row["camera_id"]), (row.get("kind") or "fixed").lower()
+    if kind not in _KINDS:
+        raise CliError(f"camera {camera_id}: {kind} is no kind; use {', '.join(_KINDS)}", Exit.USAGE)
+    camera = Camera(
+        camera_id=camera_id,
+        name=row.get("name") or camera_id,
+        kind=CameraKind.Value(f"CAMERA_KIND_{kind.upper()}"),
+    )
+    lat, lon = row.get("lat"), row.get("lon")
+    if lat not in (None, "") or lon not in (None, ""):
+        try:
+            camera.position.CopyFrom(Position(latitude=float(lat or ""), longitude=float(lon or "")))
+        except ValueError:
+            raise CliError(
+                f"camera {camera_id}: lat and lon are both needed, in degrees", Exit.USAGE
+            ) from None
+    return camera

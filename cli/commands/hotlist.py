@@ -1,0 +1,143 @@
+"""`gantry hotlist`: lists of vehicles of interest."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.exits import CliError, Exit
+from cli.options import (
+    ForceOption,
+    ForcesOption,
+    PurposeOption,
+    ReferenceOption,
+    one_force,
+    purpose_of,
+    run,
+)
+from cli.output import counted, local_time, note, plain, table, warn, write_json
+from cli.verbs import Session
+
+if TYPE_CHECKING:
+    from gantry.match.v1.hotlist_pb2 import (
+        Hotlist,
+        ImportHeader,
+        ImportHotlistRequest,
+        ImportHotlistResponse,
+    )
+
+    from cli.links import Links
+
+_CHUNK = 256 * 1024
+_PATIENCE_SECONDS = 3600.0
+_NAMED_LINES = 20
+
+
+def import_hotlist(
+    session: Session,
+    file: Annotated[Path, typer.Argument(help="CSV with at least the columns vrm and reason.")],
+    *,
+    purpose: PurposeOption,
+    force: ForceOption = None,
+    name: Annotated[
+        str | None, typer.Option(help="The list's name; default: the file's.", show_default=False)
+    ] = None,
+    reference: ReferenceOption = "",
+    exact_only: Annotated[
+        bool, typer.Option("--exact-only", help="No alerts for plates that cameras confuse.")
+    ] = False,
+) -> None:
+    """Import a CSV as a hotlist of a force; it replaces the list of that name."""
+    from gantry.match.v1.hotlist_pb2 import ImportHeader
+
+    if not file.is_file():
+        raise CliError(f"{file} is not a file", Exit.USAGE)
+    header = ImportHeader(
+        name=name or file.name.removesuffix(".csv"),
+        purpose=purpose_of(purpose, reference),
+        near_matches=not exact_only,
+        request_id=str(uuid.uuid4()),
+    )
+    run(_import(session, file, force, header))
+
+
+def list_hotlists(session: Session, force: ForcesOption = None) -> None:
+    """List hotlists."""
+    run(_list(session, force or []))
+
+
+async def send_hotlist(links: "Links", path: Path, header: "ImportHeader") -> "ImportHotlistResponse":
+    """Import a file; returns once new reads are matched against it."""
+    hotlists = await links.hotlists()
+    # A list of millions takes minutes to load; the default deadline is for short calls.
+    return await hotlists.ImportHotlist(_parts(path, header), timeout=_PATIENCE_SECONDS)
+
+
+async def _import(session: Session, path: Path, force: str | None, header: "ImportHeader") -> None:
+    from cli.links import connect
+
+    async with connect(session.home, session.person) as links:
+        header.force = one_force(links.person, force)
+        answer = await send_hotlist(links, path, header)
+    if session.as_json:
+        from cli.forms import import_form
+
+        write_json(import_form(header.force, header.name, answer))
+        return
+    _tell(header, answer)
+
+
+def _parts(path: Path, header: "ImportHeader") -> "Iterator[ImportHotlistRequest]":
+    from gantry.match.v1.hotlist_pb2 import ImportHotlistRequest
+
+    yield ImportHotlistRequest(header=header)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield ImportHotlistRequest(chunk=chunk)
+
+
+def _tell(header: "ImportHeader", answer: "ImportHotlistResponse") -> None:
+    entries = counted(answer.entries, "entry", "entries")
+    note(f"hotlist {header.name} of {header.force}: {entries} active, version {answer.version}")
+    if answer.repeated_lines:
+        note(f"{answer.repeated_lines:,} lines repeat an earlier plate and replaced it")
+    if answer.ignored_columns:
+        note(f"columns ignored: {', '.join(answer.ignored_columns)}")
+    if answer.rejected_lines:
+        warn(f"{counted(answer.rejected_lines, 'line')} left out:")
+        for error in answer.errors[:_NAMED_LINES]:
+            warn(f"  line {error.line}{f', {error.column}' if error.column else ''}: {error.message}")
+
+
+async def _list(session: Session, forces: list[str]) -> None:
+    from gantry.match.v1.hotlist_pb2 import ListHotlistsRequest
+
+    from cli.links import connect
+
+    found: list[tuple[str, Hotlist]] = []
+    async with connect(session.home, session.person) as links:
+        hotlists = await links.hotlists()
+        for force in links.person.chosen(forces):
+            answer = await hotlists.ListHotlists(ListHotlistsRequest(force=force))
+            found += [(force, hotlist) for hotlist in answer.hotlists]
+    if session.as_json:
+        from cli.forms import hotlist_form
+
+        write_json({"hotlists": [hotlist_form(*one) for one in found]})
+        return
+    if not found:
+        note("no hotlists; `gantry hotlist import` loads one")
+        return
+    columns = ("force", "name", "version", "entries", "near matches", "active since (UTC)", "imported by")
+    table(columns, [_row(*one) for one in found], right=("version", "entries"))
+
+
+def _row(force: str, hotlist: "Hotlist") -> list[str]:
+    from cli.forms import moment
+
+    near = "yes" if hotlist.near_matches else "no"
+    since = local_time(moment(hotlist, "activated_at"))
+    name, person = plain(hotlist.name), plain(hotlist.imported_by)
+    return [force, name, str(hotlist.version), f"{hotlist.entries:,}", near, since, person]

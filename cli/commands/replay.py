@@ -1,0 +1,219 @@
+"""`gantry replay`: send a file of reads as cameras would."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.exits import CliError, Exit
+from cli.output import console, note, plain, warn, write_json
+from cli.verbs import Session
+
+if TYPE_CHECKING:
+    from cli.links import Links
+    from cli.replay.layout import Layout
+    from cli.replay.lines import LineFile
+    from cli.replay.scan import Scan
+    from cli.replay.tally import Tally
+    from cli.replay.times import Clock
+
+_UNITS = {"s": "seconds", "ms": "milliseconds"}
+_MAP = typer.Option(
+    "--map", metavar="OURS=THEIRS", help="Where a column of ours is; repeat.", show_default=False
+)
+_START = typer.Option(
+    metavar="TIME", help="When relative times begin; default: no read is ahead of now.", show_default=False
+)
+_SPEED = typer.Option(metavar="N|max", help="1 is the recorded pace, 10 ten times it, max flat out.")
+_ENROL = typer.Option("--enrol", help="Enrol the cameras of the file that are not known.")
+_MOVE = typer.Option("--move", help="With --enrol: take cameras over from feeds whose token is not here.")
+_UNIT = typer.Option(
+    metavar="s|ms", help="Unit of relative times; default: told from the file.", show_default=False
+)
+_FORCE = typer.Option("--force", metavar="CODE", help="The force of all reads.", show_default=False)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for."""
+
+    file: Path
+    columns: dict[str, str]
+    force: str | None
+    start: datetime | None
+    unit: str | None
+    speed: float | None
+    feed: str
+    enrol: bool
+    move: bool
+
+
+def replay(
+    session: Session,
+    file: Annotated[Path, typer.Argument(help="CSV or JSON lines, plain or gzip; told by content.")],
+    *,
+    columns: Annotated[list[str] | None, _MAP] = None,
+    force: Annotated[str | None, _FORCE] = None,
+    start: Annotated[str | None, _START] = None,
+    unit: Annotated[str | None, _UNIT] = None,
+    speed: Annotated[str, _SPEED] = "1",
+    enrol: Annotated[bool, _ENROL] = False,
+    move: Annotated[bool, _MOVE] = False,
+    feed: Annotated[str, typer.Option(help="The feed for cameras that --enrol enrols.")] = "replay",
+) -> None:
+    """Send a file of reads to ingest.
+
+    Columns are found by name: force camera_id read_id captured_at vrm confidence lat lon heading. Those from
+    confidence on, and read_id, may be missing. One line is one read; a broken line is named and left out.
+    """
+    from cli.replay.columns import parse_map
+    from cli.replay.times import parse_start
+
+    if move and not enrol:
+        raise CliError("--move needs --enrol", Exit.USAGE)
+    if unit is not None and unit not in _UNITS:
+        raise CliError(f"--unit {unit}: say s or ms", Exit.USAGE)
+    begin = parse_start(start, datetime.now(UTC)) if start is not None else None
+    order = Order(
+        file,
+        parse_map(columns or []),
+        force,
+        begin,
+        _UNITS.get(unit or ""),
+        _speed(speed),
+        feed,
+        enrol,
+        move,
+    )
+    import uvloop
+
+    uvloop.run(_replay(session, order))
+
+
+async def _replay(session: Session, order: Order) -> None:
+    from cli.links import connect
+    from cli.replay.layout import find_layout
+    from cli.replay.lines import LineFile
+
+    with LineFile(order.file) as file:
+        layout = find_layout(file, order.columns, order.force)
+        async with connect(session.home, session.person) as links:
+            tally = await _send(session, order, links, file, layout)
+    if session.as_json:
+        write_json(tally.as_json())
+    else:
+        _summarise(tally)
+    _judge(tally)
+
+
+async def _send(
+    session: Session, order: Order, links: "Links", file: "LineFile", layout: "Layout"
+) -> "Tally":
+    import asyncio
+
+    from gantry_sdk import Connection
+
+    from cli.interrupts import on_interrupt
+    from cli.replay.progress import scanning_progress, sending_progress
+    from cli.replay.scan import scan
+    from cli.replay.send import Job, send_file
+    from cli.replay.tally import Tally
+
+    with scanning_progress(file, quiet=session.as_json) as progress:
+        found = scan(file, layout, progress)
+    clock = _clock(session, order, layout, found)
+    tokens = await _tokens(session, order, links, found)
+    tally, stop = Tally(), asyncio.Event()
+    with sending_progress(file, tally, quiet=session.as_json) as report, on_interrupt(stop):
+        async with Connection(
+            links.home.address("ingest", "public"), authority=links.home.authority, channels=2
+        ) as connection:
+            await send_file(connection, Job(file, layout, clock, tokens, order.speed, tally, report, stop))
+    tally.finish()
+    tally.interrupted = stop.is_set()
+    return tally
+
+
+def _clock(session: Session, order: Order, layout: "Layout", found: "Scan") -> "Clock":
+    from cli.replay.scan import choose_clock
+
+    column = layout.columns.theirs["captured_at"]
+    clock, remarks = choose_clock(
+        found, column=column, unit=order.unit, start=order.start, speed=order.speed, now=datetime.now(UTC)
+    )
+    remarks = [f"{found.lines:,} lines of {layout.kind}, {len(found.reads):,} cameras", *remarks]
+    if layout.columns.ignored:
+        remarks.append(f"columns ignored: {', '.join(layout.columns.ignored)}")
+    if layout.kind == "csv" and "read_id" in layout.columns.missing_optional():
+        remarks.append("no column read_id: each read gets an id from its camera, time and line")
+    for remark in () if session.as_json else remarks:
+        note(remark)
+    return clock
+
+
+async def _tokens(
+    session: Session, order: Order, links: "Links", found: "Scan"
+) -> dict[tuple[str, str], str]:
+    from cli.replay.feeds import Arranger
+    from cli.replay.registry import RegistryLink
+    from cli.tokens import TokenFile
+
+    ours = [force for force in found.forces if force in links.person.forces]
+    if not ours:
+        named, theirs = ", ".join(found.forces[:5]) or "none", ", ".join(links.person.forces)
+        raise CliError(
+            f"no line is of a force of {links.person.name} ({theirs}); found: {named}", Exit.REFUSED
+        )
+    arranger = Arranger(
+        RegistryLink(links),
+        TokenFile.of(links.home),
+        found,
+        feed=order.feed,
+        enrol=order.enrol,
+        move=order.move,
+    )
+    feeds = await arranger.arrange(ours)
+    for remark in feeds.remarks:
+        warn(remark)
+    if feeds.enrolled and not session.as_json:
+        note(f"{feeds.enrolled:,} cameras enrolled on feed {order.feed}")
+    return feeds.tokens
+
+
+def _summarise(tally: "Tally") -> None:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right")
+    for what, count, style in tally.rows():
+        table.add_row(f"{count:,}", what, style=style)
+    console().print(table)
+    note(f"{tally.answered:,} reads in {tally.seconds:.1f} s, {tally.rate:,.0f} reads/s")
+    if tally.named:
+        warn(f"the first {len(tally.named)} lines that went wrong:")
+    for problem in sorted(tally.named, key=lambda one: one.line):
+        column = f" {problem.column}:" if problem.column else ""
+        console().print(f"  line {problem.line:,}:{plain(column)} {plain(problem.message)}")
+
+
+def _judge(tally: "Tally") -> None:
+    if tally.interrupted:
+        raise typer.Exit(Exit.INTERRUPTED)
+    if tally.cut:
+        raise CliError(f"{tally.cut}: what comes after that could not be read")
+    if tally.lines and not tally.accepted + tally.duplicate:
+        raise CliError("not one read of the file was taken; see the reasons above")
+
+
+def _speed(text: str) -> float | None:
+    if text.casefold() == "max":
+        return None
+    try:
+        speed = float(text.casefold().removesuffix("x"))
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise CliError(f"--speed {text}: say a number above 0, or max", Exit.USAGE)
+    return speed

@@ -1,0 +1,57 @@
+"""`gantry status`: is everything well?"""
+
+from typing import TYPE_CHECKING
+
+from cli.exits import CliError, Exit
+from cli.options import run
+from cli.output import console, note, warn, write_json
+from cli.verbs import Session
+
+if TYPE_CHECKING:
+    from cli.panel.state import SuiteState
+
+_BETWEEN_LOOKS_SECONDS = 1.0
+
+
+def status(session: Session) -> None:
+    """Show processes, buffer, matching and deliveries. Exit code 1 when something is not well."""
+    run(_status(session))
+
+
+async def _status(session: Session) -> None:
+    import asyncio
+
+    from cli.links import connect
+    from cli.panel.draw import forces_table, processes_line
+    from cli.panel.observe import Observer
+
+    async with connect(session.home, session.person) as links:
+        if not links.home.processes():
+            raise CliError(
+                f"no suite is running in {session.home}: start one with `gantry up`", Exit.UNREACHABLE
+            )
+        observer = Observer(links, links.person.forces)
+        await observer.look()
+        await asyncio.sleep(_BETWEEN_LOOKS_SECONDS)
+        state = await observer.look()
+    if session.as_json:
+        write_json(state.as_json())
+    else:
+        console().print(processes_line(state.processes))
+        console().print(forces_table(state.forces))
+        _remarks(state)
+    if not state.ok:
+        raise CliError("something is not well; see above")
+
+
+def _remarks(state: "SuiteState") -> None:
+    for force in state.forces:
+        for one in force.destinations:
+            if one.last_error:
+                warn(f"{force.force}, {one.name}: {one.last_error}")
+            if one.dead_letters:
+                warn(f"{force.force}, {one.name}: {one.dead_letters:,} reads were refused for good")
+        if force.overdue_days:
+            warn(f"{force.force}: {', '.join(force.overdue_days)} are over age and wait for a consumer")
+        if force.oldest_day:
+            note(f"{force.force}: reads since {force.oldest_day}, {force.entries:,} hotlist entries")

@@ -1,0 +1,87 @@
+"""`gantry trace`: the way of one read, hop by hop."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.options import ForcesOption, PurposeOption, ReferenceOption, purpose_of, run
+from cli.output import console, local_time, note, plain, table, write_json
+from cli.verbs import Session
+
+if TYPE_CHECKING:
+    from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
+    from gantry.common.v1.read_pb2 import Purpose
+
+    from cli.trace.follow import Hop
+    from cli.trace.story import Story
+
+
+def trace(
+    session: Session,
+    read_id: Annotated[str, typer.Argument(help="The vendor's identifier of the read.")],
+    *,
+    purpose: PurposeOption,
+    force: ForcesOption = None,
+    reference: ReferenceOption = "",
+) -> None:
+    """Show one read's way from the camera to the national services, with times."""
+    run(_trace(session, read_id, force or [], purpose_of(purpose, reference)))
+
+
+async def _trace(session: Session, read_id: str, forces: list[str], purpose: "Purpose") -> None:
+    from cli.links import connect
+    from cli.trace.story import tell
+
+    async with connect(session.home, session.person) as links:
+        chosen = links.person.chosen(forces)
+        story = await tell(links, chosen, read_id, purpose, links.home.spans)
+    if session.as_json:
+        write_json(story.as_json())
+    else:
+        _show(story)
+
+
+def _show(story: "Story") -> None:
+    from cli.forms import moment
+
+    stored, read = story.stored, story.stored.read
+    captured, received = moment(read, "captured_at"), moment(stored, "received_at")
+    console().print(
+        f"[bold]{plain(read.read_id)}[/bold] of {read.force} {plain(read.camera_id)}: captured "
+        f"{local_time(captured)}, stored {local_time(received)} at position {stored.position:,}"
+    )
+    for name, receipt in story.receipts.items():
+        console().print(f"  {plain(name)}: {_receipt(receipt)}")
+    if story.unsampled:
+        note(story.unsampled)
+    if story.hops:
+        start = min(hop.span.start_ns for hop in story.hops)
+        columns = ("service", "span", "starts at ms", "takes ms", "")
+        table(columns, [_row(hop, start) for hop in story.hops], right=("starts at ms", "takes ms"))
+
+
+def _receipt(receipt: "GetReceiptResponse | None") -> str:
+    from cli.forms import moment
+
+    if receipt is None:
+        return "[yellow]not delivered yet[/yellow]"
+    when = local_time(moment(receipt, "received_at"))
+    covers = f"positions {receipt.first_position:,} to {receipt.last_position:,}"
+    return f"[green]receipt {plain(receipt.receipt_id)}[/green] at {when}, covers {covers}"
+
+
+def _row(hop: "Hop", start_ns: int) -> list[str]:
+    span = hop.span
+    style = "red" if span.status == "ERROR" else "bold" if hop.depth == 0 else ""
+    name = f"{'  ' * hop.depth}{plain(span.name)}"
+    remark = f"serves {hop.shared} more" if hop.shared else ""
+    if span.status == "ERROR":
+        remark = f"failed {remark}"
+    begins = f"{(span.start_ns - start_ns) / 1e6:,.1f}"
+    return [
+        span.service,
+        f"[{style}]{name}[/]" if style else name,
+        begins,
+        f"{span.milliseconds:,.1f}",
+        f"[dim]{remark}[/dim]",
+    ]

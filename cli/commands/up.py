@@ -1,0 +1,29 @@
+"""`gantry up`: the whole suite on this machine, with a live panel."""
+
+from typing import Annotated
+
+import typer
+
+from cli.verbs import Session
+
+_PURPOSE = "Watching the live panel of the suite on this machine"
+
+
+def up(
+    session: Session,
+    *,
+    cameras: Annotated[bool, typer.Option("--cameras/--no-cameras", help="Simulated cameras send.")] = True,
+    rate: Annotated[float, typer.Option(min=0.1, help="Reads a second of all cameras, about.")] = 40,
+    seed: Annotated[int, typer.Option(help="What settles vehicles and faults.")] = 1,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="Stop by itself after so long.", show_default=False)
+    ] = None,
+    base_port: Annotated[
+        int, typer.Option(min=0, max=65000, help="Count ports from here; 0 takes free ones.")
+    ] = 0,
+    purpose: Annotated[str, typer.Option(metavar="TEXT", help="Why the panel shows alerts.")] = _PURPOSE,
+) -> None:
+    """Start everything, or go on from where it was stopped. Ctrl-C stops it."""
+    from cli.panel.up import Wish, run_up
+
+    run_up(session, Wish(cameras, rate, seed, seconds, base_port, purpose))

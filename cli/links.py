@@ -1,0 +1,79 @@
+"""Connections to the suite's services as one person, opened when first needed and closed together."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import grpc
+from gantry.ingest.v1.cameras_pb2_grpc import CameraHealthServiceStub, CameraRegistryServiceStub
+from gantry.match.v1.alert_pb2_grpc import AlertServiceStub
+from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceStub
+from gantry.store.v1.audit_pb2_grpc import AuditServiceStub
+from gantry.store.v1.store_pb2_grpc import StoreServiceStub
+
+from chassis.client import open_channel
+from cli.home import Person, SuiteHome
+from clients.bridge import BridgeClient
+
+if TYPE_CHECKING:
+    from gantry.ingest.v1.cameras_pb2_grpc import CameraHealthServiceAsyncStub, CameraRegistryServiceAsyncStub
+    from gantry.match.v1.alert_pb2_grpc import AlertServiceAsyncStub
+    from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceAsyncStub
+    from gantry.store.v1.audit_pb2_grpc import AuditServiceAsyncStub
+    from gantry.store.v1.store_pb2_grpc import StoreServiceAsyncStub
+
+
+class Links:
+    """Use as an async context manager. Each method raises CliError when its service is not running."""
+
+    def __init__(self, home: SuiteHome, person: Person) -> None:
+        self.home = home
+        self.person = person
+        self._stack = AsyncExitStack()
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def store(self) -> "StoreServiceAsyncStub":
+        """Reads and images."""
+        return StoreServiceStub(await self._channel("store"))
+
+    async def audit(self) -> "AuditServiceAsyncStub":
+        """The audit trail."""
+        return AuditServiceStub(await self._channel("store"))
+
+    async def cameras(self) -> "CameraRegistryServiceAsyncStub":
+        """Which cameras there are."""
+        return CameraRegistryServiceStub(await self._channel("ingest"))
+
+    async def camera_health(self) -> "CameraHealthServiceAsyncStub":
+        """How they do."""
+        return CameraHealthServiceStub(await self._channel("ingest"))
+
+    async def hotlists(self) -> "HotlistServiceAsyncStub":
+        """Lists of vehicles of interest."""
+        return HotlistServiceStub(await self._channel("match"))
+
+    async def alerts(self) -> "AlertServiceAsyncStub":
+        """Alerts and how far matching is."""
+        return AlertServiceStub(await self._channel("match"))
+
+    async def bridge(self) -> BridgeClient:
+        """Deliveries to the national services."""
+        return BridgeClient(await self._channel("nas_bridge"))
+
+    async def _channel(self, process: str) -> grpc.aio.Channel:
+        if process not in self._channels:
+            opening = open_channel(self.home.address(process), self.person.tls)
+            self._channels[process] = await self._stack.enter_async_context(opening)
+        return self._channels[process]
+
+
+def connect(folder: Path, person: str | None) -> Links:
+    """Links to the suite in a folder, as a person. CliError when there is no suite or no such person."""
+    home = SuiteHome(folder)
+    return Links(home, home.person(person))

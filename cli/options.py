@@ -1,0 +1,72 @@
+"""Options that several verbs share."""
+
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.exits import CliError, Exit
+
+if TYPE_CHECKING:
+    from gantry.common.v1.read_pb2 import Purpose
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    from cli.home import Person
+
+ForceOption = Annotated[
+    str | None, typer.Option("--force", metavar="CODE", help="The force.", show_default=False)
+]
+ForcesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--force", metavar="CODE", help="A force; repeat for more. Default: all of yours.", show_default=False
+    ),
+]
+PurposeOption = Annotated[
+    str,
+    typer.Option(
+        "--purpose", metavar="TEXT", help="Why you look; goes into the audit trail first.", show_default=False
+    ),
+]
+ReferenceOption = Annotated[
+    str, typer.Option("--reference", metavar="REF", help="Incident, case or operation.", show_default=False)
+]
+
+
+def purpose_of(reason: str, reference: str) -> "Purpose":
+    """Why a person looks, for a request."""
+    from gantry.common.v1.read_pb2 import Purpose
+
+    return Purpose(reason=reason, reference=reference)
+
+
+def one_force(person: "Person", force: str | None) -> str:
+    """The force that was named, or a person's only one. CliError when it must be named."""
+    if force is not None:
+        return person.require(force)
+    if len(person.forces) == 1:
+        return person.forces[0]
+    raise CliError(f"say for which force: --force {' or --force '.join(person.forces)}", Exit.USAGE)
+
+
+def time_of(text: str | None, option: str) -> "Timestamp | None":
+    """An option's time as a request takes it. CliError when it is none."""
+    if text is None:
+        return None
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise CliError(f"{option} {text}: say a time such as 2025-03-01T08:00:00Z", Exit.USAGE) from None
+    stamp = Timestamp()
+    stamp.FromDatetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return stamp
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a verb's asynchronous work to its end."""
+    import asyncio
+
+    asyncio.run(work)

@@ -1,0 +1,136 @@
+"""Ask a suite how it is: processes by their health port, forces by their services."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import grpc
+from gantry.bridge.v1.bridge_pb2 import Destination, ForwarderState
+from gantry.match.v1.alert_pb2 import GetMatchStatusRequest
+from gantry.store.v1.store_pb2 import GetBufferStatusRequest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from chassis.errors import Fault
+from cli.exits import CliError
+from cli.faults import fault_of
+from cli.home import SuiteHome
+from cli.links import Links
+from cli.panel.state import DestinationState, ForceState, ProcessState, SuiteState
+
+_PATIENCE_SECONDS: Final = 2.0
+_STATE_PREFIX: Final = "FORWARDER_STATE_"
+
+
+class Observer:
+    """Looks again and again, and turns two looks into reads a second."""
+
+    def __init__(self, links: Links, forces: Sequence[str]) -> None:
+        self._links = links
+        self._forces = forces
+        self._started = time.monotonic()
+        self._before: dict[str, tuple[float, int]] = {}
+
+    async def look(self) -> SuiteState:
+        """The state now. What cannot be asked is said in it; nothing is raised."""
+        processes, forces = await asyncio.gather(
+            process_states(self._links.home), asyncio.gather(*(self._force(force) for force in self._forces))
+        )
+        return SuiteState(time.monotonic() - self._started, processes, forces)
+
+    async def _force(self, force: str) -> ForceState:
+        try:
+            return await self._ask(force)
+        except CliError as error:
+            return ForceState(force, problem=error.message)
+        except (grpc.aio.AioRpcError, Fault) as error:
+            return ForceState(force, problem=_short(fault_of(error)))
+
+    async def _ask(self, force: str) -> ForceState:
+        store, alerts, bridge = (
+            await self._links.store(),
+            await self._links.alerts(),
+            await self._links.bridge(),
+        )
+        buffer, match, bound = await asyncio.gather(
+            store.GetBufferStatus(GetBufferStatusRequest(force=force), timeout=_PATIENCE_SECONDS),
+            alerts.GetMatchStatus(GetMatchStatusRequest(force=force), timeout=_PATIENCE_SECONDS),
+            bridge.destinations(force),
+        )
+        return ForceState(
+            force=force,
+            stored=buffer.reads_stored,
+            head=buffer.head,
+            reads_per_s=self._rate(force, buffer.reads_stored),
+            match_lag=max(0, buffer.head - match.position),
+            alerts=match.alerts_raised,
+            alerts_open=match.alerts_open,
+            entries=match.entries,
+            oldest_day=buffer.oldest_day,
+            overdue_days=list(buffer.overdue_days),
+            destinations=[_destination(one, buffer.head) for one in bound],
+        )
+
+    def _rate(self, force: str, stored: int) -> float:
+        now = time.monotonic()
+        then, before = self._before.get(force, (now, stored))
+        self._before[force] = (now, stored)
+        return (stored - before) / (now - then) if now > then else 0.0
+
+
+async def process_states(home: SuiteHome) -> list[ProcessState]:
+    """Every process of the suite with its state."""
+    return list(await asyncio.gather(*(_process(home, name) for name in home.processes())))
+
+
+async def _process(home: SuiteHome, name: str) -> ProcessState:
+    pid = home.pid(name)
+    try:
+        ports = home.ports(name)
+    except CliError:
+        return ProcessState(name, "starting", pid)
+    if pid is not None and not _alive(pid):
+        return ProcessState(name, "stopped", pid)
+    if "health" not in ports:
+        return ProcessState(name, "serving", pid)
+    return ProcessState(name, await _health(home.address(name, "health")), pid)
+
+
+async def _health(address: str) -> str:
+    async with grpc.aio.insecure_channel(address) as channel:
+        try:
+            answer = await health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=_PATIENCE_SECONDS
+            )
+        except grpc.aio.AioRpcError:
+            return "stopped"
+    return "serving" if answer.status == health_pb2.HealthCheckResponse.SERVING else "failing"
+
+
+def _alive(pid: int) -> bool:
+    import os
+
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _destination(destination: Destination, head: int) -> DestinationState:
+    name = ForwarderState.Name(destination.state).removeprefix(_STATE_PREFIX).lower()
+    return DestinationState(
+        name=destination.name,
+        state=name,
+        delivered=destination.delivered,
+        lag=max(0, head - destination.position),
+        dead_letters=destination.dead_letters,
+        last_error=destination.last_error,
+    )
+
+
+def _short(fault: Fault) -> str:
+    away = fault.status in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+    return "a service is away" if away else fault.message

@@ -1,0 +1,120 @@
+"""Follow the alerts of several forces at once, through restarts of the service."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+from gantry.common.v1.read_pb2 import Purpose
+from gantry.match.v1.alert_pb2 import Acknowledgement, Alert, SubscribeRequest, SubscribeResponse
+
+from chassis.errors import Fault, fault_from
+from cli.exits import CliError
+from cli.links import Links
+
+_PATIENCE_SECONDS: Final = 60.0
+_FIRST_WAIT_SECONDS: Final = 0.2
+_LONGEST_WAIT_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What to watch for: why, from where, and whether to stop once caught up."""
+
+    purpose: Purpose
+    earliest: bool = False
+    once: bool = False
+    resume_token: str | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened in a force: an alert, an acknowledgement, or neither (a sign of life)."""
+
+    force: str
+    resume_token: str
+    alert: Alert | None = None
+    acknowledgement: Acknowledgement | None = None
+
+    def as_json(self) -> dict[str, Any] | None:
+        """The event for `--json`; None for a sign of life."""
+        from cli.forms import acknowledgement_form, alert_form
+
+        about = {"force": self.force, "resume_token": self.resume_token}
+        if self.alert is not None:
+            return {"event": "alert"} | alert_form(self.alert) | about
+        if self.acknowledgement is not None:
+            return {"event": "acknowledgement"} | acknowledgement_form(self.acknowledgement) | about
+        return None
+
+
+async def watched(links: Links, forces: Sequence[str], watch: Watch) -> AsyncIterator[Event]:
+    """The events of all forces as they come. With `once` it ends when every force is caught up."""
+    events: asyncio.Queue[Event | None] = asyncio.Queue(maxsize=1000)
+
+    async def follow(force: str) -> None:
+        async for event in _followed(links, force, watch):
+            await events.put(event)
+
+    async def follow_all() -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for force in forces:
+                    group.create_task(follow(force), name=f"alerts of {force}")
+        except* (Fault, CliError) as failed:
+            raise failed.exceptions[0] from None
+        finally:
+            await events.put(None)
+
+    following = asyncio.create_task(follow_all(), name="alerts")
+    try:
+        while (event := await events.get()) is not None:
+            yield event
+        await following
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+async def _followed(links: Links, force: str, watch: Watch) -> AsyncIterator[Event]:
+    """One force's events; a service that goes away is given a minute to come back."""
+    request = SubscribeRequest(force=force, purpose=watch.purpose)
+    if watch.resume_token is not None:
+        request.resume_token = watch.resume_token
+    elif watch.earliest:
+        request.earliest = True
+    loop, failures = asyncio.get_running_loop(), 0
+    away_since = loop.time()
+    while True:
+        try:
+            async for response in (await links.alerts()).Subscribe(request):
+                failures, away_since = 0, loop.time()
+                request.resume_token = response.resume_token
+                yield _event(force, response)
+                if watch.once and response.HasField("progress"):
+                    return
+        except grpc.aio.AioRpcError as error:
+            if (
+                error.code() is not grpc.StatusCode.UNAVAILABLE
+                or loop.time() - away_since > _PATIENCE_SECONDS
+            ):
+                raise fault_from(error) from None
+        failures += 1
+        await asyncio.sleep(_wait(failures))
+
+
+def _wait(failures: int) -> float:
+    longest = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** min(failures, 16))
+    return random.uniform(longest / 2, longest)  # noqa: S311 - jitter
+
+
+def _event(force: str, response: SubscribeResponse) -> Event:
+    kind = response.WhichOneof("event")
+    return Event(
+        force,
+        response.resume_token,
+        response.alert if kind == "alert" else None,
+        response.acknowledgement if kind == "acknowledgement" else None,
+    )
