@@ -1,0 +1,96 @@
+"""The parts of match put together, over a pool and the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from services.match.feed import Feed
+from services.match.follower import Follower
+from services.match.importing import HotlistImports
+from services.match.leases import Leases
+from services.match.live_index import LiveIndex
+from services.match.ports import AuditTrail, Clock, ReadLog, utc_now
+from services.match.postgres import ALERTS_CHANNEL, LISTS_CHANNEL, PostgresMatching
+from services.match.postgres_alerts import PostgresAlerts
+from services.match.postgres_hotlists import PostgresHotlists
+from services.match.service import AlertService, HotlistService
+from services.match.settings import MatchSection
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """Everything of one replica."""
+
+    matching: PostgresMatching
+    imports: HotlistImports
+    indexes: dict[str, LiveIndex]
+    feeds: dict[str, Feed]
+    followers: dict[str, Follower]
+    leases: Leases
+    hotlist_service: HotlistService
+    alert_service: AlertService
+
+    async def prepare(self) -> None:
+        """Give every force its row."""
+        for force in self.followers:
+            await self.matching.cursor(force)
+
+    def tasks(self) -> Iterator[tuple[Coroutine[Any, Any, None], str]]:
+        """What has to run all the time, with names."""
+        yield self.leases.run(), "leases"
+        yield self.imports.clear_replaced(), "clear replaced loads"
+        for force in self.followers:
+            yield self.feeds[force].run(), f"feed of {force}"
+            yield self.followers[force].run(), f"follower of {force}"
+
+    def close(self) -> None:
+        """End the subscriptions."""
+        for feed in self.feeds.values():
+            feed.close()
+
+
+def assemble(
+    section: MatchSection, pool: asyncpg.Pool, log: ReadLog, audit: AuditTrail, clock: Clock = utc_now
+) -> Assembly:
+    """Put a replica together; nothing runs yet."""
+    forces = section.forces
+    matching, hotlists, alerts = PostgresMatching(pool), PostgresHotlists(pool), PostgresAlerts(pool)
+    indexes = {force: LiveIndex(force, hotlists) for force in forces}
+    feeds = {force: Feed(force, alerts) for force in forces}
+    followers: dict[str, Follower] = {}
+    leases = _leases(pool, forces, feeds, followers)
+    for force in forces:
+        followers[force] = Follower(
+            force, log=log, matching=matching, index=indexes[force], leases=leases, clock=clock
+        )
+    imports = HotlistImports(
+        hotlists, indexes, at_once=section.imports_at_once, most_entries=section.most_entries, clock=clock
+    )
+    return Assembly(
+        matching,
+        imports,
+        indexes,
+        feeds,
+        followers,
+        leases,
+        HotlistService(imports, hotlists, feeds, audit),
+        AlertService(alerts, matching, feeds, audit, clock),
+    )
+
+
+def _leases(
+    pool: asyncpg.Pool, forces: Sequence[str], feeds: dict[str, Feed], followers: dict[str, Follower]
+) -> Leases:
+    def on(act: Callable[[str], None]) -> Callable[[str], None]:
+        # A replica hears of forces that only others serve.
+        return lambda force: act(force) if force in feeds else None
+
+    listeners = {
+        ALERTS_CHANNEL: on(lambda force: feeds[force].wake()),
+        LISTS_CHANNEL: on(lambda force: followers[force].lists_changed()),
+    }
+    return Leases(pool, forces, listeners)

@@ -1,0 +1,182 @@
+"""Imports of hotlists: parse and copy as the file arrives, index, activate, and only then answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from gantry.match.v1.hotlist_pb2 import ImportHotlistResponse, LineError
+
+from anpr.confusable import folded_keys
+from chassis.errors import InvalidInput
+from services.match.copy_format import copy_text
+from services.match.hotlist_file import Entries, HotlistFile
+from services.match.live_index import LiveIndex, Load
+from services.match.ports import Clock, utc_now
+from services.match.postgres import passes
+from services.match.postgres_hotlists import (
+    Activation,
+    AlreadyImported,
+    LoadInProgress,
+    PostgresHotlists,
+    Sealed,
+)
+
+# Small enough that parsing one leaves the other threads their turn at alerts.
+_SLICE_BYTES: Final = 64 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOrder:
+    """What is imported, on whose behalf."""
+
+    force: str
+    name: str
+    near_matches: bool
+    request_id: UUID
+    person: str
+
+
+class HotlistImports:
+    """Imports hotlists for the forces that have an index here."""
+
+    def __init__(
+        self,
+        hotlists: PostgresHotlists,
+        indexes: Mapping[str, LiveIndex],
+        *,
+        at_once: int,
+        most_entries: int,
+        clock: Clock = utc_now,
+    ) -> None:
+        """`at_once` imports run, others wait; `most_entries` is what one file may bring."""
+        self._hotlists = hotlists
+        self._indexes = indexes
+        self._turns = asyncio.Semaphore(at_once)
+        self._most_entries = most_entries
+        self._clock = clock
+        self._replaced = asyncio.Event()
+
+    async def run(self, order: ImportOrder, chunks: AsyncIterator[bytes]) -> ImportHotlistResponse:
+        """Import the file whose bytes are `chunks`; matching uses it when this returns.
+
+        Raises InvalidInput CSV_HEADER_INVALID, HOTLIST_EMPTY or HOTLIST_INVALID; then nothing has changed.
+        """
+        answer = await self._answered(order)
+        if answer is None:
+            async with self._turns:
+                answer = await self._import(order, chunks)
+        self._replaced.set()
+        return ImportHotlistResponse.FromString(answer)
+
+    async def clear_replaced(self, every_seconds: float = 60.0) -> None:
+        """Keep dropping what imports replaced or dead processes left; runs until cancelled."""
+        while True:
+            self._replaced.clear()
+            wait = every_seconds if await self._cleared() else min(every_seconds, 1.0)
+            try:
+                async with asyncio.timeout(wait):
+                    await self._replaced.wait()
+            except TimeoutError:
+                continue
+
+    async def _cleared(self) -> bool:
+        """Drop what can be dropped; False when something had to stay for now."""
+        try:
+            left = [await self._hotlists.drop_unused(force) for force in self._indexes]
+        except Exception as error:
+            if not passes(error):
+                raise
+            return False
+        return not any(left)
+
+    async def _import(self, order: ImportOrder, chunks: AsyncIterator[bytes]) -> bytes:
+        async with self._hotlists.begin(order.force) as load:
+            file = HotlistFile()
+            await load.fill(self._rows(load.load_no, file, chunks))
+            if not file.accepted:
+                raise InvalidInput(
+                    "HOTLIST_EMPTY",
+                    f"the file has no usable line ({file.rejected} were refused); the list is as it was",
+                    field="chunk",
+                )
+            sealed = await load.seal()
+            try:
+                return await self._activate(order, load, sealed, file)
+            except AlreadyImported:
+                answer = await self._answered(order)
+                assert answer is not None, "an import that was already made has its answer"
+                return answer
+
+    async def _activate(
+        self, order: ImportOrder, load: LoadInProgress, sealed: Sealed, file: HotlistFile
+    ) -> bytes:
+        activation = Activation(
+            order.force, order.name, order.near_matches, order.request_id, order.person, self._clock()
+        )
+
+        async def commit() -> bytes:
+            return await load.activate(
+                activation, sealed.entries, lambda version: _answer(version, sealed, file)
+            )
+
+        index = self._indexes[order.force]
+        answer = await index.activate(Load(load.load_no, sealed.entries), commit)
+        _log.info("hotlist imported", extra={"force": order.force, "entries": sealed.entries})
+        return answer
+
+    async def _answered(self, order: ImportOrder) -> bytes | None:
+        """What the same request was answered before, with its entries in use."""
+        earlier = await self._hotlists.answered(order.force, order.request_id)
+        if earlier is None:
+            return None
+        if earlier.name != order.name:
+            raise InvalidInput(
+                "HOTLIST_INVALID", "the request_id was used for another hotlist", field="header.request_id"
+            )
+        await self._indexes[order.force].renew()
+        return earlier.answer
+
+    async def _rows(
+        self, load_no: int, file: HotlistFile, chunks: AsyncIterator[bytes]
+    ) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            for start in range(0, len(chunk), _SLICE_BYTES):
+                part = chunk[start : start + _SLICE_BYTES]
+                yield await asyncio.to_thread(_copied, load_no, file, part)
+                if file.accepted > self._most_entries:
+                    raise InvalidInput(
+                        "HOTLIST_INVALID",
+                        f"the file has more than {self._most_entries} entries; split it into several lists",
+                        field="chunk",
+                    )
+        yield _copy_rows(load_no, file.finish())
+
+
+def _copied(load_no: int, file: HotlistFile, chunk: bytes) -> bytes:
+    return _copy_rows(load_no, file.feed(chunk))
+
+
+def _copy_rows(load_no: int, entries: Entries) -> bytes:
+    return copy_text(load_no, entries, folded_keys(entries.vrms)) if entries.vrms else b""
+
+
+def _answer(version: int, sealed: Sealed, file: HotlistFile) -> bytes:
+    problems = (
+        LineError(line=problem.line, column=problem.column, message=problem.message)
+        for problem in file.problems
+    )
+    return ImportHotlistResponse(
+        version=version,
+        entries=sealed.entries,
+        repeated_lines=sealed.repeated,
+        rejected_lines=file.rejected,
+        errors=problems,
+        ignored_columns=file.ignored_columns,
+    ).SerializeToString()

@@ -1,0 +1,68 @@
+"""What matching needs of others: the store's log and audit trail, its own database, a lease, a clock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from gantry.common.v1.read_pb2 import Purpose
+from gantry.store.v1.audit_pb2 import AuditAction
+from gantry.store.v1.store_pb2 import TailReadsResponse
+
+from services.match.leases import Lease
+from services.match.matching import Entry, NewAlert
+from services.match.postgres import Cursor, Move
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The time now."""
+    return datetime.now(UTC)
+
+
+class ReadLog(Protocol):
+    """The store's log of reads."""
+
+    def follow(self, force: str, after: int | None) -> AsyncIterator[TailReadsResponse]:
+        """Reads after a position, then new ones as they come; None: from the oldest kept. Raises Fault."""
+
+    async def report(self, force: str, position: int) -> None:
+        """Say that everything up to `position` is durably dealt with. Raises Fault."""
+
+
+class AuditTrail(Protocol):
+    """The store's audit trail."""
+
+    async def record(
+        self, force: str, person: str, action: AuditAction.ValueType, purpose: Purpose, subject: str
+    ) -> None:
+        """Write a record; durable when it returns. Raises Fault."""
+
+
+class Matching(Protocol):
+    """What is kept of matching; see `services.match.postgres.PostgresMatching`."""
+
+    async def cursor(self, force: str) -> Cursor:
+        """The durable cursor."""
+
+    async def entries(
+        self, force: str, loads: Sequence[int], keys: Sequence[int], now: datetime
+    ) -> list[Entry]:
+        """The entries with these folded keys that have not reached their weed date."""
+
+    async def move(self, force: str, step: Move) -> None:
+        """Move the cursor over reads that raised nothing. Raises Fenced."""
+
+    async def raise_alerts(
+        self, force: str, step: Move, alerts: Sequence[NewAlert], raised_at: datetime
+    ) -> int:
+        """Raise alerts and move the cursor at once; returns how many were new. Raises Fenced."""
+
+
+class LeaseSource(Protocol):
+    """Who may follow which force."""
+
+    async def lease(self, force: str) -> Lease:
+        """Wait until this replica is the one that follows `force`."""

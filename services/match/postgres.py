@@ -1,0 +1,158 @@
+"""Matching in PostgreSQL: the cursor of each force, the entries that a read may match, the alerts raised."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from chassis.database import statements
+from chassis.errors import Fault, database_fault
+from services.match.matching import Entry, NewAlert, read_of
+
+SQL: Final = statements("services.match")
+ALERTS_CHANNEL: Final = "gantry_match_alerts"
+LISTS_CHANNEL: Final = "gantry_match_lists"
+
+
+class Fenced(Exception):  # noqa: N818 - not an error: somebody else was first
+    """The cursor was moved by another replica, or the hotlists changed: start again from the cursor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Every read up to `position` is matched; reads after it need hotlists of `generation`."""
+
+    position: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A step of the cursor: from where, to where, and the head of the log as then known."""
+
+    cursor: Cursor
+    position: int
+    head: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How far matching is for a force."""
+
+    position: int
+    head: int
+    alerts_raised: int
+    alerts_open: int
+    entries: int
+
+
+def passes(error: BaseException) -> bool:
+    """Whether the trouble ends by itself: something is away, or somebody else was first."""
+    if isinstance(error, Fault | Fenced | OSError | TimeoutError):
+        return True
+    return database_fault(error) is not None
+
+
+@asynccontextmanager
+async def in_force(
+    pool: asyncpg.Pool, force: str, *, isolation: str | None = None
+) -> AsyncIterator[asyncpg.Connection]:
+    """A transaction that sees the rows of `force` and of no other."""
+    async with pool.acquire() as connection, connection.transaction(isolation=isolation):
+        await connection.execute(SQL["declare_force"], force)
+        yield connection
+
+
+@asynccontextmanager
+async def in_locked_force(connection: asyncpg.Connection, force: str) -> AsyncIterator[asyncpg.Record]:
+    """A transaction that holds the row of `force`; yields its position, generation and last_number."""
+    async with connection.transaction():
+        yield await connection.fetchrow(SQL["lock_matching"], force)
+
+
+class PostgresMatching:
+    """What a follower reads and writes. Raises Fenced when it has lost its place."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def ping(self) -> None:
+        """Raise when the database does not answer."""
+        await self._pool.execute(SQL["ping"])
+
+    async def cursor(self, force: str) -> Cursor:
+        """The durable cursor of a force; a new force begins before its first read."""
+        await self._pool.execute(SQL["begin_matching"], force)
+        row = await self._pool.fetchrow(SQL["read_cursor"], force)
+        return Cursor(row["position"], row["generation"])
+
+    async def entries(
+        self, force: str, loads: Sequence[int], keys: Sequence[int], now: datetime
+    ) -> list[Entry]:
+        """The entries with these folded keys that have not reached their weed date."""
+        async with in_force(self._pool, force) as connection:
+            rows = await connection.fetch(SQL["find_entries"], loads, keys, now)
+        return [Entry(**row) for row in rows]
+
+    async def move(self, force: str, step: Move) -> None:
+        """Move the cursor over reads that raised nothing."""
+        was = step.cursor
+        outcome = await self._pool.execute(
+            SQL["move_cursor"], force, was.position, was.generation, step.position, step.head
+        )
+        if outcome != "UPDATE 1":
+            raise Fenced
+
+    async def raise_alerts(
+        self, force: str, step: Move, alerts: Sequence[NewAlert], raised_at: datetime
+    ) -> int:
+        """Raise the alerts and move the cursor in one transaction; returns how many alerts were new."""
+        columns = _columns(force, alerts)
+        async with (
+            self._pool.acquire() as connection,
+            in_locked_force(connection, force) as row,
+        ):
+            if Cursor(row["position"], row["generation"]) != step.cursor:
+                raise Fenced
+            raised: int = await connection.fetchval(
+                SQL["raise_alerts"], force, row["last_number"], step.position, step.head, raised_at, *columns
+            )
+            if raised:
+                await connection.execute(SQL["notify"], ALERTS_CHANNEL, force)
+        return raised
+
+    async def status(self, force: str) -> Status:
+        """How far matching is, as far as it is durable."""
+        async with in_force(self._pool, force) as connection:
+            row = await connection.fetchrow(SQL["read_status"], force)
+        return Status(**row)
+
+
+def _columns(force: str, alerts: Sequence[NewAlert]) -> list[tuple[object, ...]]:
+    rows = [_row(force, alert) for alert in alerts]
+    return list(zip(*rows, strict=True))
+
+
+def _row(force: str, alert: NewAlert) -> tuple[object, ...]:
+    seen, entry = alert.candidate, alert.entry
+    columns = seen.batch.reads
+    return (
+        seen.batch.positions[seen.place],
+        seen.captured_at,
+        entry.hotlist_no,
+        entry.priority,
+        alert.near,
+        seen.camera_id,
+        columns.read_ids[seen.place],
+        entry.vrm,
+        entry.hotlist,
+        entry.reason,
+        entry.markers,
+        entry.instruction,
+        read_of(force, columns, seen.place).SerializeToString(),
+    )

@@ -1,0 +1,46 @@
+"""What match can be told, from ``GANTRY_*`` environment variables."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import NoDecode
+
+from anpr.force import is_force
+from chassis.settings import DatabaseSettings, HostPort, ServiceSettings
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+    return value
+
+
+def _force(value: str) -> str:
+    if not is_force(value):
+        raise ValueError("should be force codes of a-z, 0-9 and dash, separated by commas")
+    return value
+
+
+Forces = Annotated[
+    tuple[Annotated[str, AfterValidator(_force)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
+]
+
+
+class MatchSection(BaseModel):
+    """``GANTRY_MATCH__*``: where the log is, whose reads are matched, how much is imported at once."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store: HostPort
+    forces: Forces
+    imports_at_once: int = Field(2, ge=1, le=8)
+    most_entries: int = Field(60_000_000, ge=1)
+
+
+class MatchSettings(ServiceSettings):
+    """The settings of match's process."""
+
+    database: DatabaseSettings
+    match: MatchSection
