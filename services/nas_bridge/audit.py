@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import grpc
 from gantry.common.v1.read_pb2 import Purpose
 from gantry.store.v1.audit_pb2 import AuditAction, RecordAuditRequest
-from gantry.store.v1.audit_pb2_grpc import AuditServiceAsyncStub
 
 from chassis.errors import fault_from
 from services.nas_bridge.records import Route
+
+if TYPE_CHECKING:
+    from gantry.store.v1.audit_pb2_grpc import AuditServiceAsyncStub
 
 
 class StoreAuditor:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
 from gantry.store.v1.store_pb2 import ReportCursorRequest
-from gantry.store.v1.store_pb2_grpc import StoreServiceAsyncStub
 
 from chassis.errors import fault_from
 from services.nas_bridge.records import Route
+
+if TYPE_CHECKING:
+    from gantry.store.v1.store_pb2_grpc import StoreServiceAsyncStub
 
 _EVERY_SECONDS: Final = 1.0
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import grpc
 from gantry.nas.v1 import nas_pb2
-from gantry.nas.v1.nas_pb2_grpc import NationalAnprServiceAsyncStub, NationalAnprServiceStub
+from gantry.nas.v1.nas_pb2_grpc import NationalAnprServiceStub
 from pydantic import BaseModel, ConfigDict
 
 from chassis.client import open_channel
@@ -23,6 +23,9 @@ from services.nas_bridge.destination import (
 )
 from services.nas_bridge.naming import certified_name
 from services.nas_bridge.settings import DestinationSettings
+
+if TYPE_CHECKING:
+    from gantry.nas.v1.nas_pb2_grpc import NationalAnprServiceAsyncStub
 
 _MOST_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 
