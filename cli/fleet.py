@@ -1,0 +1,113 @@
+"""The simulated cameras of a suite on this machine: enrolled, given a hotlist to meet, and set going."""
+
+import itertools
+import json
+import os
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+from gantry.common.v1.read_pb2 import Purpose
+from gantry.match.v1.hotlist_pb2 import ImportHeader
+
+from cli.commands.hotlist import send_hotlist
+from cli.links import Links
+from cli.tokens import TokenFile
+from simulators.cameras.enrolment import enrolments
+from simulators.cameras.hotlist import choose_entries, write_csv
+from simulators.cameras.traffic import Run, SimulatedRead, simulate
+from simulators.cameras.world import World
+from suite.child import Child
+from suite.layout import Layout
+from suite.suite import Suite
+
+HOTLIST: Final = "vehicles of interest"
+PROCESS: Final = "cameras"
+_MODULE: Final = "simulators.cameras"
+_DRAWN_READS: Final = 30_000
+
+
+@dataclass(frozen=True)
+class FleetOrder:
+    """How the cameras send; `seconds` None is without end, `report` where they write down what they sent."""
+
+    seed: int
+    rate: float
+    seconds: float | None = None
+    report: Path | None = None
+
+
+async def enrol_fleet(links: Links, world: World) -> None:
+    """Enrol every camera of the world and keep the tokens; feeds whose token we have keep it."""
+    store, registry = TokenFile.of(links.home), await links.cameras()
+    for request in enrolments(world):
+        request.new_token = store.get(request.force, request.feed) is None
+        answer = await registry.EnrolCameras(request)
+        if answer.token:
+            store.keep(request.force, request.feed, answer.token)
+
+
+def start_fleet(suite: Suite, home_tokens: TokenFile, world: World, order: FleetOrder) -> Child:
+    """Start the cameras as a process of their own; SIGTERM ends them once all is acknowledged."""
+    layout = suite.layout
+    tokens = layout.secrets / "fleet-tokens.json"
+    _write_tokens(tokens, home_tokens, world)
+    arguments: dict[str, object] = {
+        "--ingest": suite.address("ingest", "public"),
+        "--authority": suite.authority.certificate,
+        "--tokens": tokens,
+        "--seed": order.seed,
+        "--rate": order.rate,
+        "--spans-file": layout.spans / f"{PROCESS}.jsonl",
+    }
+    if order.seconds is not None:
+        arguments["--seconds"] = order.seconds
+    if order.report is not None:
+        arguments["--report"] = order.report
+    words = [str(word) for pair in arguments.items() for word in pair]
+    return Child(
+        (sys.executable, "-m", _MODULE, *words), log=layout.logs / f"{PROCESS}.log", environment=os.environ
+    )
+
+
+async def import_hotlists(
+    links: Links, layout: Layout, reads: Sequence[SimulatedRead], *, seed: int, today: date, reason: str
+) -> Mapping[str, Path]:
+    """Give each force a hotlist of vehicles, some of which its cameras will meet; the files by force."""
+    files: dict[str, Path] = {}
+    for force in links.person.forces:
+        files[force] = layout.folder / f"hotlist-{force}.csv"
+        write_csv(files[force], choose_entries(reads, force=force, seed=seed, today=today))
+        header = ImportHeader(
+            force=force,
+            name=HOTLIST,
+            purpose=Purpose(reason=reason),
+            near_matches=True,
+            request_id=str(uuid.uuid4()),
+        )
+        await send_hotlist(links, files[force], header)
+    return files
+
+
+def drawn_reads(world: World, run: Run) -> list[SimulatedRead]:
+    """The reads of a run, or the first of one without end."""
+    return list(itertools.islice(simulate(world, run), _DRAWN_READS if run.seconds == float("inf") else None))
+
+
+def run_without_images(order: FleetOrder, start: datetime) -> Run:
+    """What settles the reads that the cameras will send; pictures are not needed to know them."""
+    seconds = float("inf") if order.seconds is None else order.seconds
+    return Run(order.seed, start, order.rate, seconds, images=False)
+
+
+def _write_tokens(path: Path, store: TokenFile, world: World) -> None:
+    tokens: dict[str, dict[str, str | None]] = {}
+    for feed in world.feeds:
+        tokens.setdefault(feed.force, {})[feed.name] = store.get(feed.force, feed.name)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(tokens, file, indent=1)

@@ -1,0 +1,245 @@
+"""Bring a suite up, set cameras going, and show what happens until told to stop."""
+
+import asyncio
+import contextlib
+import os
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from gantry.common.v1.read_pb2 import Purpose
+from gantry.match.v1.hotlist_pb2 import ListHotlistsRequest
+
+from chassis.errors import Fault
+from cli.exits import CliError
+from cli.fleet import (
+    HOTLIST,
+    PROCESS,
+    FleetOrder,
+    drawn_reads,
+    enrol_fleet,
+    import_hotlists,
+    run_without_images,
+    start_fleet,
+)
+from cli.home import SuiteHome
+from cli.interrupts import on_interrupt
+from cli.links import Links
+from cli.output import console, note, write_json
+from cli.panel.alert_lines import alert_line
+from cli.panel.observe import Observer
+from cli.panel.state import AlertLine, ProcessState, SuiteState
+from cli.tokens import TokenFile
+from cli.verbs import Session
+from cli.watching import Watch, watched
+from simulators.cameras.world import World
+from suite.child import Child
+from suite.settings import SuiteSettings
+from suite.suite import Suite
+
+_LOOK_SECONDS: Final = 1.0
+_LINE_EVERY_SECONDS: Final = 5.0
+_LATEST_ALERTS: Final = 8
+_FRESH: Final = timedelta(days=1)
+_CAMERAS_STOP_SECONDS: Final = 15.0
+_RESTART_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What `gantry up` was asked for."""
+
+    cameras: bool
+    rate: float
+    seed: int
+    seconds: float | None
+    base_port: int
+    purpose: str
+
+
+@dataclass
+class Scene:
+    """A running suite with all that the panel needs."""
+
+    suite: Suite
+    links: Links
+    wish: Wish
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    alerts: deque[AlertLine] = field(default_factory=lambda: deque(maxlen=_LATEST_ALERTS))
+    cameras: Child | None = None
+    said: str = ""
+
+    def say(self, text: str) -> None:
+        """What the suite reports while it runs: shown under the panel."""
+        self.said = text
+
+
+def run_up(session: Session, wish: Wish) -> None:
+    """Run until stopped, or for `wish.seconds`. SuiteError when something does not start."""
+    import uvloop
+
+    os.environ.pop("GRPC_VERBOSITY", None)  # ours only: services log what they have to say
+    uvloop.run(_up(session, wish))
+
+
+async def _up(session: Session, wish: Wish) -> None:
+    talk = _Talk(quiet=session.as_json)
+    settings = SuiteSettings(folder=session.home, base_port=wish.base_port)
+    async with Suite(settings, say=talk.say) as suite:
+        home = SuiteHome(suite.layout.folder)
+        async with Links(home, home.person(session.person)) as links:
+            scene = Scene(suite, links, wish)
+            with on_interrupt(scene.stop):
+                async with _cameras(scene, talk):
+                    talk.scene = scene
+                    try:
+                        await _show_until_stopped(scene, session)
+                    finally:
+                        talk.scene = None
+
+
+class _Talk:
+    """Where the suite's remarks go: lines at first, then the panel."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self.scene: Scene | None = None
+
+    def say(self, text: str) -> None:
+        """Tell the person."""
+        if self.scene is not None:
+            self.scene.say(text)
+        elif not self._quiet:
+            note(text)
+
+
+@contextlib.asynccontextmanager
+async def _cameras(scene: Scene, talk: _Talk) -> AsyncIterator[None]:
+    if not scene.wish.cameras:
+        yield
+        return
+    world = World.build(scene.wish.seed)
+    order = FleetOrder(scene.wish.seed, scene.wish.rate)
+    talk.say("enrolling the simulated cameras")
+    await enrol_fleet(scene.links, world)
+    await _give_hotlists(scene, world, order, talk)
+    keeping = asyncio.create_task(_keep_cameras(scene, world, order), name="cameras")
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        if scene.cameras is not None:
+            import signal
+
+            await scene.cameras.stop(((signal.SIGTERM, _CAMERAS_STOP_SECONDS),))
+
+
+async def _keep_cameras(scene: Scene, world: World, order: FleetOrder) -> None:
+    """Start the cameras, and again whenever they end."""
+    tokens = TokenFile.of(scene.links.home)
+    while True:
+        scene.cameras = start_fleet(scene.suite, tokens, world, order)
+        code = await scene.cameras.exited()
+        scene.say(f"the cameras ended with exit code {code} and are being started again")
+        await asyncio.sleep(_RESTART_SECONDS)
+
+
+async def _give_hotlists(scene: Scene, world: World, order: FleetOrder, talk: _Talk) -> None:
+    if await _has_fresh_hotlists(scene.links):
+        return
+    talk.say("loading hotlists of vehicles that the cameras will meet")
+    now = datetime.now(UTC)
+    reads = await asyncio.to_thread(drawn_reads, world, run_without_images(order, now))
+    reason = "Demonstration list for the simulated cameras"
+    await import_hotlists(
+        scene.links, scene.suite.layout, reads, seed=order.seed, today=now.date(), reason=reason
+    )
+
+
+async def _has_fresh_hotlists(links: Links) -> bool:
+    hotlists = await links.hotlists()
+    for force in links.person.forces:
+        answer = await hotlists.ListHotlists(ListHotlistsRequest(force=force))
+        ages = [
+            datetime.now(UTC) - hotlist.activated_at.ToDatetime(tzinfo=UTC)
+            for hotlist in answer.hotlists
+            if hotlist.name == HOTLIST
+        ]
+        if not ages or min(ages) > _FRESH:
+            return False
+    return True
+
+
+async def _show_until_stopped(scene: Scene, session: Session) -> None:
+    showing = (
+        _show_panel(scene) if console().is_terminal and not session.as_json else _show_lines(scene, session)
+    )
+    tasks: list[asyncio.Task[Any]] = [
+        asyncio.create_task(showing, name="panel"),
+        asyncio.create_task(_collect_alerts(scene), name="panel alerts"),
+        asyncio.create_task(scene.suite.watch(), name="suite watch"),
+        asyncio.create_task(scene.stop.wait(), name="stop"),
+    ]
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=scene.wish.seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _collect_alerts(scene: Scene) -> None:
+    watch = Watch(Purpose(reason=scene.wish.purpose))
+    while True:
+        with contextlib.suppress(CliError, Fault):
+            async for event in watched(scene.links, scene.links.person.forces, watch):
+                if event.alert is not None:
+                    scene.alerts.appendleft(alert_line(event.alert))
+        await asyncio.sleep(_RESTART_SECONDS)
+
+
+async def _show_panel(scene: Scene) -> None:
+    from rich.live import Live
+
+    from cli.panel.draw import draw
+
+    observer = Observer(scene.links, scene.links.person.forces)
+    with Live(console=console(), auto_refresh=False, screen=False, transient=False) as live:
+        while True:
+            state = await _look(scene, observer)
+            live.update(draw(state, f"Gantry in {scene.suite.settings.folder}", _hint(scene)), refresh=True)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _show_lines(scene: Scene, session: Session) -> None:
+    from cli.panel.draw import status_line
+
+    observer = Observer(scene.links, scene.links.person.forces)
+    while True:
+        state = await _look(scene, observer)
+        if session.as_json:
+            write_json(state.as_json())
+        else:
+            console().print(status_line(state), markup=False)
+        await asyncio.sleep(_LINE_EVERY_SECONDS)
+
+
+async def _look(scene: Scene, observer: Observer) -> SuiteState:
+    state = await observer.look()
+    state.alerts = list(scene.alerts)
+    if scene.wish.cameras:
+        cameras = scene.cameras
+        running = cameras is not None and cameras.exit_code is None
+        pid = cameras.pid if running and cameras is not None else None
+        state.processes = [*state.processes, ProcessState(PROCESS, "serving" if running else "starting", pid)]
+    return state
+
+
+def _hint(scene: Scene) -> str:
+    said = f"{scene.said}. " if scene.said else ""
+    return f"{said}Cameras may send to {scene.suite.address('ingest', 'public')}. Ctrl-C stops everything."
