@@ -1,7 +1,6 @@
 """The simulated cameras of a suite on this machine: enrolled, given a hotlist to meet, and set going."""
 
 import itertools
-import json
 import os
 import sys
 import uuid
@@ -51,18 +50,16 @@ async def enrol_fleet(links: Links, world: World) -> None:
             store.keep(request.force, request.feed, answer.token)
 
 
-def start_fleet(suite: Suite, home_tokens: TokenFile, world: World, order: FleetOrder) -> Child:
+def start_fleet(suite: Suite, tokens: TokenFile, order: FleetOrder) -> Child:
     """Start the cameras as a process of their own; SIGTERM ends them once all is acknowledged."""
     layout = suite.layout
-    tokens = layout.secrets / "fleet-tokens.json"
-    _write_tokens(tokens, home_tokens, world)
     arguments: dict[str, object] = {
         "--ingest": suite.address("ingest", "public"),
         "--authority": suite.authority.certificate,
-        "--tokens": tokens,
+        "--tokens": tokens.path,
         "--seed": order.seed,
         "--rate": order.rate,
-        "--spans-file": layout.spans / f"{PROCESS}.jsonl",
+        "--spans": layout.spans / f"{PROCESS}.jsonl",
     }
     if order.seconds is not None:
         arguments["--seconds"] = order.seconds
@@ -102,12 +99,3 @@ def run_without_images(order: FleetOrder, start: datetime) -> Run:
     """What settles the reads that the cameras will send; pictures are not needed to know them."""
     seconds = float("inf") if order.seconds is None else order.seconds
     return Run(order.seed, start, order.rate, seconds, images=False)
-
-
-def _write_tokens(path: Path, store: TokenFile, world: World) -> None:
-    tokens: dict[str, dict[str, str | None]] = {}
-    for feed in world.feeds:
-        tokens.setdefault(feed.force, {})[feed.name] = store.get(feed.force, feed.name)
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(tokens, file, indent=1)

@@ -15,8 +15,8 @@ class TokenFile:
     """A file of tokens by force and feed, readable by nobody else."""
 
     def __init__(self, path: Path) -> None:
-        """Read it; it may be absent. CliError when it is damaged."""
-        self._path = path
+        """Read it; it may be absent. CliError when it is damaged. Cameras take the file as it is."""
+        self.path = path
         try:
             self._tokens: dict[str, dict[str, str]] = json.loads(path.read_text())
         except (FileNotFoundError, NotADirectoryError):
@@ -36,9 +36,9 @@ class TokenFile:
     def keep(self, force: str, feed: str, token: str) -> None:
         """Write a token down before anything is sent with it."""
         self._tokens.setdefault(force, {})[feed] = token
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._path.with_name(f"{self._path.name}.draft")
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self.path.with_name(f"{self.path.name}.draft")
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(self._tokens, file, indent=1)
-        draft.replace(self._path)
+        draft.replace(self.path)

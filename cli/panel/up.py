@@ -125,7 +125,7 @@ async def _cameras(scene: Scene, talk: _Talk) -> AsyncIterator[None]:
     talk.say("enrolling the simulated cameras")
     await enrol_fleet(scene.links, world)
     await _give_hotlists(scene, world, order, talk)
-    keeping = asyncio.create_task(_keep_cameras(scene, world, order), name="cameras")
+    keeping = asyncio.create_task(_keep_cameras(scene, order), name="cameras")
     try:
         yield
     finally:
@@ -137,11 +137,11 @@ async def _cameras(scene: Scene, talk: _Talk) -> AsyncIterator[None]:
             await scene.cameras.stop(((signal.SIGTERM, _CAMERAS_STOP_SECONDS),))
 
 
-async def _keep_cameras(scene: Scene, world: World, order: FleetOrder) -> None:
+async def _keep_cameras(scene: Scene, order: FleetOrder) -> None:
     """Start the cameras, and again whenever they end."""
     tokens = TokenFile.of(scene.links.home)
     while True:
-        scene.cameras = start_fleet(scene.suite, tokens, world, order)
+        scene.cameras = start_fleet(scene.suite, tokens, order)
         code = await scene.cameras.exited()
         scene.say(f"the cameras ended with exit code {code} and are being started again")
         await asyncio.sleep(_RESTART_SECONDS)

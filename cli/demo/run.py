@@ -1,0 +1,158 @@
+"""The demo from its fresh folder to its verdict."""
+
+import asyncio
+import contextlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from cli.demo.compare import Check, Findings, checks
+from cli.demo.expected import expected_alerts, read_hotlist
+from cli.demo.fresh import make_fresh
+from cli.demo.gather import PURPOSE, LiveAlerts, accepted, drained, plates_of, raised, sent_reads, stored
+from cli.demo.report import Outcome, show_outcome, write_report
+from cli.exits import CliError
+from cli.fleet import (
+    HOTLIST,
+    PROCESS,
+    FleetOrder,
+    drawn_reads,
+    enrol_fleet,
+    import_hotlists,
+    run_without_images,
+    start_fleet,
+)
+from cli.home import SuiteHome
+from cli.links import Links
+from cli.output import note, write_json
+from cli.tokens import TokenFile
+from cli.verbs import Session
+from simulators.cameras.world import World
+from suite.child import Child
+from suite.logfile import last_lines
+from suite.settings import SuiteSettings
+from suite.suite import Suite
+
+_DRAIN_SECONDS: Final = 60.0
+_CAMERAS_PATIENCE_SECONDS: Final = 90.0
+_SAY_EVERY_SECONDS: Final = 10.0
+
+
+def run_demo(session: Session, *, seconds: float, rate: float, seed: int) -> None:
+    """Run, check, report. CliError when anything differs or does not work."""
+    import uvloop
+
+    os.environ.pop("GRPC_VERBOSITY", None)  # ours only: services log what they have to say
+    folder = session.home / "demo"
+    order = FleetOrder(seed, rate, seconds, folder.absolute() / "cameras.json")
+    make_fresh(folder)
+    outcome = uvloop.run(_Demo(session, folder, order).run())
+    path = folder / "report.json"
+    write_report(outcome, path)
+    if session.as_json:
+        write_json(outcome.as_json())
+    else:
+        show_outcome(outcome, path)
+    if not outcome.ok:
+        wrong = "; ".join(check.name for check in outcome.checks if not check.holds)
+        raise CliError(f"the demo found differences. What does not hold: {wrong}")
+
+
+class _Demo:
+    """One run. Everything it learns while the suite is up is compared once it is down."""
+
+    def __init__(self, session: Session, folder: Path, order: FleetOrder) -> None:
+        self._session = session
+        self._folder = folder
+        self._order = order
+        self._world = World.build(order.seed)
+        self._alerts = LiveAlerts()
+        self._late: list[str] = []
+
+    async def run(self) -> Outcome:
+        """Run the suite and the cameras, then compare."""
+        async with Suite(SuiteSettings(folder=self._folder), say=self._say) as suite:
+            home = SuiteHome(suite.layout.folder)
+            async with Links(home, home.person(self._session.person)) as links:
+                return await self._run(suite, links)
+
+    async def _run(self, suite: Suite, links: Links) -> Outcome:
+        started = datetime.now(UTC)
+        self._say("enrolling cameras and loading hotlists")
+        await enrol_fleet(links, self._world)
+        run = run_without_images(self._order, started)
+        reads = await asyncio.to_thread(drawn_reads, self._world, run)
+        plates = {(read.camera_id, read.read_id): read.vrm_seen for read in reads}
+        reason = PURPOSE.reason
+        files = await import_hotlists(
+            links, suite.layout, reads, seed=self._order.seed, today=started.date(), reason=reason
+        )
+        cameras = await self._send(suite, links)
+        sent, first_sent = sent_reads(cameras)
+        entries = [entry for force, path in files.items() for entry in read_hotlist(path, force, HOTLIST)]
+        findings = Findings(
+            sent=sent,
+            stored=await stored(suite, links.person.forces),
+            destinations={name: await accepted(suite, name) for name in suite.settings.destinations},
+            expected=expected_alerts(plates_of(sent, plates), entries, started),
+            raised=await raised(links),
+        )
+        every = [
+            *checks(findings),
+            Check("everything was delivered in time", "nothing lags", tuple(self._late)),
+        ]
+        latencies = self._alerts.milliseconds(first_sent)
+        seconds = self._order.seconds or 0.0
+        return Outcome(findings, every, cameras, latencies, self._order.seed, seconds)
+
+    async def _send(self, suite: Suite, links: Links) -> Mapping[str, Any]:
+        """Let the cameras send their run; their report."""
+        self._say(f"cameras send for {self._order.seconds:g} s")
+        watching = asyncio.create_task(self._alerts.collect(links), name="demo alerts")
+        failing = asyncio.create_task(suite.watch(), name="suite watch")
+        child = start_fleet(suite, TokenFile.of(links.home), self._order)
+        sending = asyncio.create_task(self._wait_for(child), name="demo cameras")
+        try:
+            await asyncio.wait({sending, failing, watching}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (failing, watching):
+                if task.done():
+                    await task
+            await sending
+            # What was raised at the last moment may still be on its way to us.
+            self._late = await drained(links, _DRAIN_SECONDS)
+        finally:
+            for task in (sending, watching, failing):
+                task.cancel()
+            await asyncio.gather(sending, watching, failing, return_exceptions=True)
+            await child.stop(())
+        return self._report(suite, child)
+
+    async def _wait_for(self, child: Child) -> None:
+        begun, longest = time.monotonic(), (self._order.seconds or 0.0) + _CAMERAS_PATIENCE_SECONDS
+        while child.exit_code is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(child.exited(), _SAY_EVERY_SECONDS)
+                return
+            gone = time.monotonic() - begun
+            if gone > longest:
+                raise CliError(f"the cameras have not ended after {gone:.0f} s")
+            self._say(f"{gone:.0f} s gone")
+
+    def _report(self, suite: Suite, child: Child) -> Mapping[str, Any]:
+        assert self._order.report is not None, "a demo always asks for the cameras' report"
+        try:
+            found: dict[str, Any] = json.loads(self._order.report.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            end = last_lines(suite.layout.logs / f"{PROCESS}.log")
+            raise CliError(
+                f"the cameras ended with exit code {child.exit_code} and no report:\n{end}"
+            ) from None
+        return found
+
+    def _say(self, text: str) -> None:
+        if not self._session.as_json:
+            note(text)
