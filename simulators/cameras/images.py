@@ -16,6 +16,7 @@ from simulators.cameras.world import CameraSite
 MAX_PATCH_BYTES = 3_072
 MAX_OVERVIEW_BYTES = 25_600
 _CAPTION_HEIGHT = 18
+_MINUTE_WIDTH = 112
 _PLATE_IN_SCENE = 60, 13
 
 
@@ -34,17 +35,22 @@ def overview_jpeg(
     light = scenery.light_at(captured_at.hour)
     picture = scenery.background(camera.number % scenery.SCENES, _edge(camera, lane), light).copy()
     _place_vehicle(picture, vehicle, rear, light, sum(map(ord, read_id)))
-    minute = captured_at.replace(second=0, microsecond=0)
-    picture.paste(_caption(camera, minute), (0, 0))
-    for place, digit in enumerate(f"{captured_at:%S.%f}"[:6]):
-        picture.paste(_digit(digit), (scenery.OVERVIEW_SIZE[0] - 44 + 7 * place, 0))
-    return _signed(_encoded(picture, 62), f"{camera.camera_id} {read_id}")
+    _write_caption(picture, camera, captured_at)
+    return _signed(_encoded(picture, 48), f"{camera.camera_id} {read_id}")
 
 
 def _edge(camera: CameraSite, lane: int) -> scenery.Edge:
     if lane == 1:
         return "nearside"
     return "offside" if lane == camera.lanes else "middle"
+
+
+def _write_caption(picture: Image.Image, camera: CameraSite, at: datetime) -> None:
+    seconds_left = scenery.OVERVIEW_SIZE[0] - 44
+    picture.paste(_caption(camera), (0, 0))
+    picture.paste(_minute(at.replace(second=0, microsecond=0)), (seconds_left - _MINUTE_WIDTH, 0))
+    for place, digit in enumerate(f"{at:%S.%f}"[:6]):
+        picture.paste(_digit(digit), (seconds_left + 7 * place, 0))
 
 
 def _place_vehicle(
@@ -70,14 +76,17 @@ def _plain_patch(plate: Plate, rear: bool) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _caption(camera: CameraSite, minute: datetime) -> Image.Image:
-    return _strip(scenery.OVERVIEW_SIZE[0], lambda draw: _write_caption(draw, camera, minute))
+def _caption(camera: CameraSite) -> Image.Image:
+    text, place = f"{camera.camera_id}  {camera.name}", (5, _CAPTION_HEIGHT // 2)
+    width = scenery.OVERVIEW_SIZE[0]
+    return _strip(width, lambda draw: draw.text(place, text, fill=255, font=font(12), anchor="lm"))
 
 
-def _write_caption(draw: ImageDraw.ImageDraw, camera: CameraSite, minute: datetime) -> None:
-    middle, right = _CAPTION_HEIGHT // 2, scenery.OVERVIEW_SIZE[0] - 46
-    draw.text((5, middle), f"{camera.camera_id}  {camera.name}", fill=255, font=font(12), anchor="lm")
-    draw.text((right, middle), f"{minute:%Y-%m-%d %H:%M:}", fill=255, font=font(12), anchor="rm")
+@lru_cache(maxsize=64)
+def _minute(minute: datetime) -> Image.Image:
+    place = _MINUTE_WIDTH - 2, _CAPTION_HEIGHT // 2
+    text = f"{minute:%Y-%m-%d %H:%M:}"
+    return _strip(_MINUTE_WIDTH, lambda draw: draw.text(place, text, fill=255, font=font(12), anchor="rm"))
 
 
 @lru_cache(maxsize=16)

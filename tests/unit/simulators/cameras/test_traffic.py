@@ -91,7 +91,7 @@ def test_cameras_that_were_offline_send_late_and_in_one_go(reads: list[Simulated
 
 
 def test_some_clocks_are_off_by_seconds() -> None:
-    live = replace(_RUN, warp=1.0)
+    live = replace(_RUN, rate=120, warp=1.0)
     lags = defaultdict(list)
     for read in simulate(_WORLD, live):
         if read.plan == "accept":
