@@ -36,8 +36,8 @@ async def _list(session: Session, forces: list[str], limit: int) -> None:
 
     found: list[tuple[str, AuditRecord]] = []
     async with connect(session.home, session.person) as links:
-        audit = await links.audit()
-        for force in links.person.chosen(forces):
+        chosen, audit = links.person.chosen(forces), await links.audit()
+        for force in chosen:
             found += [(force, record) for record in await _records(audit, force, limit)]
     if session.as_json:
         from cli.forms import audit_form
@@ -69,8 +69,8 @@ async def _verify(session: Session, forces: list[str]) -> None:
 
     found: list[dict[str, Any]] = []
     async with connect(session.home, session.person) as links:
-        audit = await links.audit()
-        for force in links.person.chosen(forces):
+        chosen, audit = links.person.chosen(forces), await links.audit()
+        for force in chosen:
             request = VerifyAuditChainRequest(force=force)
             answer = await audit.VerifyAuditChain(request, timeout=_PATIENCE_SECONDS)
             found.append({"force": force, "records": answer.records, "first_broken": answer.first_broken})

@@ -118,8 +118,8 @@ async def _list(session: Session, forces: list[str]) -> None:
 
     found: list[tuple[str, Hotlist]] = []
     async with connect(session.home, session.person) as links:
-        hotlists = await links.hotlists()
-        for force in links.person.chosen(forces):
+        chosen, hotlists = links.person.chosen(forces), await links.hotlists()
+        for force in chosen:
             answer = await hotlists.ListHotlists(ListHotlistsRequest(force=force))
             found += [(force, hotlist) for hotlist in answer.hotlists]
     if session.as_json:

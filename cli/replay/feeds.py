@@ -9,6 +9,7 @@ from gantry.ingest.v1.cameras_pb2 import CAMERA_KIND_FIXED, CAMERA_KIND_MOBILE, 
 
 from anpr.identifiers import is_camera_id
 from cli.exits import CliError, Exit
+from cli.output import counted
 from cli.replay.scan import Scan, Sighting
 from cli.tokens import TokenFile
 
@@ -114,14 +115,14 @@ def _camera(camera_id: str, seen: Sighting) -> Camera:
 def _locked_sentence(force: str, locked: Sequence[str], carried: Mapping[str, str]) -> str:
     feeds = sorted({carried[camera] for camera in locked})
     return (
-        f"{len(locked)} cameras of {force} ({_some(locked)}) are on feeds whose token is not here "
+        f"{counted(len(locked), 'camera')} of {force} ({_some(locked)}) on feeds whose token is not here "
         f"({_some(feeds)}): --move takes them over, which ends what those feeds send for them"
     )
 
 
 def _left_out_sentence(force: str, unknown: int, locked: int) -> str:
-    parts = [f"{unknown} cameras of {force} are not enrolled"] if unknown else []
-    parts += [f"{locked} cameras of {force} are on feeds whose token is not here"] if locked else []
+    parts = [f"{counted(unknown, 'camera')} of {force} not enrolled"] if unknown else []
+    parts += [f"{counted(locked, 'camera')} of {force} on feeds whose token is not here"] if locked else []
     return f"{' and '.join(parts)}: their reads will be rejected; --enrol enrols cameras"
 
 

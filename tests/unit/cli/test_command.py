@@ -1,0 +1,99 @@
+"""The command as people type it, without a suite."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.exits import Exit
+from cli.main import app
+from suite.certificates import Authority
+
+runner = CliRunner()
+LOOK = ["--purpose", "a test of the command"]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A folder with two people's certificates and no running suite."""
+    authority = Authority(tmp_path / "pki")
+    authority.issue_person("operator", ["essex", "kent"])
+    authority.issue_person("ana", ["kent"])
+    return tmp_path
+
+
+VERBS = [
+    ["status"],
+    ["search", "AB12CDE", *LOOK],
+    ["trace", "r1", *LOOK],
+    ["camera", "list"],
+    ["camera", "enrol", "C1", "--feed", "f", "--force", "essex"],
+    ["hotlist", "list"],
+    ["alerts", "watch", *LOOK],
+    ["alerts", "ack", "1", "--force", "kent", *LOOK],
+    ["audit", "list"],
+    ["audit", "verify"],
+]
+
+
+@pytest.mark.parametrize("words", VERBS, ids=" ".join)
+def test_without_a_suite_one_sentence_says_what_to_do(words: list[str], home: Path, tmp_path: Path) -> None:
+    for folder in (home, tmp_path / "nothing here"):
+        done = runner.invoke(app, [*words, "--home", str(folder)])
+        assert done.exit_code == Exit.UNREACHABLE
+        assert "gantry up" in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert done.stdout == ""
+
+
+@pytest.mark.parametrize("words", VERBS, ids=" ".join)
+def test_every_verb_answers_errors_in_json_too(words: list[str], home: Path) -> None:
+    done = runner.invoke(app, [*words, "--home", str(home), "--json"])
+    assert json.loads(done.stderr)["exit_code"] == Exit.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["search", "AB12CDE"], Exit.USAGE, "--purpose"),
+        (["audit", "list", "--as", "bob"], Exit.NOT_FOUND, "--as knows ana, operator"),
+        (["audit", "list", "--as", "ana", "--force", "essex"], Exit.REFUSED, "ana may not work for 'essex'"),
+        (["alerts", "ack", "1", *LOOK], Exit.USAGE, "--force essex or --force kent"),
+        (["search", "A1", "--from", "noon", *LOOK], Exit.USAGE, "--from noon: say a time such as"),
+        (["replay", "absent.csv"], Exit.USAGE, "cannot read absent.csv"),
+        (["replay", "absent.csv", "--speed", "0"], Exit.USAGE, "--speed 0: say a number above 0, or max"),
+        (["camera", "enrol", "--feed", "f"], Exit.USAGE, "name the cameras"),
+        (["hotlist", "import", "absent.csv", *LOOK], Exit.USAGE, "absent.csv is not a file"),
+    ],
+)
+def test_what_was_typed_wrong_is_said(words: list[str], code: Exit, said: str, home: Path) -> None:
+    done = runner.invoke(app, [*words, "--home", str(home)])
+    assert done.exit_code == code
+    assert said in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_help_of_every_verb_names_its_options() -> None:
+    for words in VERBS:
+        verb = [word for word in words if word.isalpha() and word.islower()][
+            : 2 if words[0] in _GROUPS else 1
+        ]
+        shown = runner.invoke(app, [*verb, "--help"], terminal_width=200)
+        assert shown.exit_code == 0
+        for option in ("--home", "--as", "--json", "--debug"):
+            assert option in shown.stdout
+    assert "Exit codes" in runner.invoke(app, ["--help"]).stdout
+
+
+_GROUPS = {"camera", "hotlist", "alerts", "audit"}
+
+
+def test_the_command_starts_without_what_it_may_not_need() -> None:
+    code = (
+        "import sys, cli.main; print(sorted({'grpc','rich','numpy','asyncio','google'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

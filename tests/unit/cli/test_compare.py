@@ -1,0 +1,61 @@
+"""The demo's comparison: silent about nothing."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from cli.demo.compare import Findings, SentRead, checks, percentile
+from cli.demo.expected import ExpectedAlert, Identity
+
+ONE: Identity = ("essex", "C1", 1, "r1")
+TWO: Identity = ("essex", "C1", 2, "r2")
+REFUSED: Identity = ("kent", "C9", 3, "r3")
+ALERT = ExpectedAlert(ONE, "list", "AB12CDE", near=False)
+SENT = [
+    SentRead(ONE, "accept", "accept"),
+    SentRead(TWO, "accept", "accept"),
+    SentRead(ONE, "duplicate", "duplicate"),
+    SentRead(REFUSED, "reject:VRM_EMPTY", "reject:VRM_EMPTY"),
+]
+
+
+def broken(
+    sent: Sequence[SentRead] = SENT,
+    stored: Sequence[Identity] = (ONE, TWO),
+    nas: Sequence[Identity] = (ONE, TWO),
+    raised: Sequence[ExpectedAlert] = (ALERT,),
+) -> list[str]:
+    found = Findings(sent, stored, {"nas": nas}, {ALERT}, raised)
+    return [f"{check.name}: {' '.join(check.differences)}" for check in checks(found) if not check.holds]
+
+
+def test_a_good_run_holds() -> None:
+    assert broken() == []
+
+
+def test_a_resend_after_a_lost_answer_counts_as_kept() -> None:
+    assert broken([SentRead(ONE, "accept", "duplicate"), SentRead(TWO, "accept", "accept")]) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"stored": [ONE]}, "store has exactly what was acknowledged: 1 missing: essex/C1/r2"),
+        ({"stored": [ONE, TWO, TWO]}, "there more than once: essex/C1/r2"),
+        ({"stored": [ONE, TWO, REFUSED]}, "1 not expected: kent/C9/r3"),
+        ({"nas": [TWO]}, "NAS accepted exactly what was acknowledged: 1 missing: essex/C1/r1"),
+        ({"raised": []}, "alerts raised are the alerts expected: 1 missing"),
+        ({"raised": [ALERT, ALERT]}, "there more than once"),
+        ({"sent": [*SENT, SentRead(("kent", "C1", 9, "r9"), "accept", "")]}, "planned accept, got no answer"),
+        ({"sent": [SentRead(ONE, "accept", "accept"), SentRead(TWO, "accept", "reject:X")]}, "got reject:X"),
+        ({"sent": [*SENT, SentRead(TWO, "duplicate", "accept")]}, "planned duplicate, got accept"),
+    ],
+)
+def test_each_difference_is_named(changed: dict[str, list[object]], said: str) -> None:
+    assert any(said in sentence for sentence in broken(**changed))  # type: ignore[arg-type]
+
+
+def test_percentiles() -> None:
+    assert percentile([], 0.5) is None
+    assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
+    assert percentile([float(n) for n in range(100)], 0.99) == 99.0

@@ -1,0 +1,90 @@
+"""The hops of one read, found among the spans of many."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cli.trace.follow import follow
+from cli.trace.spans import Span, parse_traceparent, read_spans
+
+HERE, THERE = "a" * 32, "b" * 32
+
+
+def span(name: str, number: int, parent: int = 0, trace: str = HERE, **more: Any) -> dict[str, Any]:
+    return {
+        "trace_id": trace,
+        "span_id": f"{number:016x}",
+        "parent_span_id": f"{parent:016x}" if parent else "",
+        "links": [],
+        "service": name.split(".", maxsplit=1)[0],
+        "name": name,
+        "start_ns": number * 1_000_000,
+        "end_ns": number * 1_000_000 + 500_000,
+        "status": "OK",
+        "attributes": {},
+    } | more
+
+
+def link(number: int, trace: str = HERE) -> dict[str, str]:
+    return {"trace_id": trace, "span_id": f"{number:016x}"}
+
+
+CAMERA = span("camera.send", 1)
+BATCH = span("ingest.batch", 2, 1)
+OTHER_BATCH = span("ingest.batch", 3, trace=THERE)
+APPEND = span("ingest.append", 4, 2, links=[link(2), link(3, THERE)])
+STORE = span("store.append", 5, 4)
+COMMIT = span("store.commit", 6, 5)
+ALERT = span("match.alert", 7, 5, attributes={"position": 42})
+OTHERS_ALERT = span("match.alert", 8, 5, attributes={"position": 43})
+DELIVERY = span("bridge.forward", 9, trace="c" * 32, links=[link(5)])
+NAS = span("nas.accept", 10, 9, trace="c" * 32)
+UNRELATED = span("ingest.batch", 11, trace="d" * 32)
+ALL = [CAMERA, BATCH, OTHER_BATCH, APPEND, STORE, COMMIT, ALERT, OTHERS_ALERT, DELIVERY, NAS, UNRELATED]
+
+
+def written(folder: Path) -> dict[str, Span]:
+    by_service: dict[str, list[str]] = {}
+    for one in ALL:
+        by_service.setdefault(one["service"], []).append(json.dumps(one, separators=(",", ":")))
+    for service, lines in by_service.items():
+        (folder / f"{service}.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "store.jsonl.1").write_text(json.dumps(STORE)[:40])
+    return read_spans(folder, [HERE])
+
+
+def test_a_read_is_followed_through_parents_and_links(tmp_path: Path) -> None:
+    hops = follow(written(tmp_path), STORE["span_id"], 42)
+    assert [(hop.span.name, hop.depth) for hop in hops] == [
+        ("camera.send", 0),
+        ("ingest.batch", 1),
+        ("ingest.append", 2),
+        ("store.append", 3),
+        ("store.commit", 4),
+        ("match.alert", 4),
+        ("bridge.forward", 4),
+        ("nas.accept", 5),
+    ]
+    assert next(hop.shared for hop in hops if hop.span.name == "ingest.append") == 1
+
+
+def test_spans_of_other_traces_are_not_read(tmp_path: Path) -> None:
+    known = written(tmp_path)
+    assert UNRELATED["span_id"] not in known
+    assert DELIVERY["span_id"] in known, "it links to a span of ours"
+
+
+def test_an_unknown_append_has_no_hops(tmp_path: Path) -> None:
+    assert follow(written(tmp_path), "f" * 16, 42) == []
+    assert read_spans(tmp_path / "absent", [HERE]) == {}
+
+
+def test_traceparents() -> None:
+    sampled = parse_traceparent(f"00-{HERE}-{5:016x}-01")
+    assert sampled is not None
+    assert (sampled.trace_id, sampled.span_id, sampled.sampled) == (HERE, f"{5:016x}", True)
+    unsampled = parse_traceparent(f"00-{HERE}-{5:016x}-00")
+    assert unsampled is not None
+    assert not unsampled.sampled
+    for wrong in ("", "00-x-y-z", f"00-{HERE}-{5:016x}-zz"):
+        assert parse_traceparent(wrong) is None
