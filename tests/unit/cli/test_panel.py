@@ -1,0 +1,53 @@
+"""The panel and the status line tell the same, and the line no plate."""
+
+from io import StringIO
+
+from rich.console import Console
+
+from cli.panel.draw import draw, status_line
+from cli.panel.state import AlertLine, DestinationState, ForceState, ProcessState, SuiteState
+
+NAS = DestinationState("nas", "running", 990, 10, 0)
+NADC = DestinationState("nadc", "retrying", 500, 500, 0, "connection refused")
+ESSEX = ForceState("essex", 1000, 1010, 123.4, 5, 7, 2, 500, destinations=[NAS, NADC])
+AWAY = ForceState("kent", problem="a service is away")
+ALERT = AlertLine("12:00:01", "essex", "AB12CDE", True, "ESX-A12-003", "Stolen [vehicle]", 42.0)
+STATE = SuiteState(
+    12.0, [ProcessState("store", "serving", 1), ProcessState("match", "starting")], [ESSEX, AWAY], [ALERT]
+)
+
+
+def drawn(state: SuiteState) -> str:
+    out = StringIO()
+    Console(file=out, width=140).print(draw(state, "Gantry", "Ctrl-C stops"))
+    return out.getvalue()
+
+
+def test_the_panel_shows_forces_processes_and_alerts() -> None:
+    text = drawn(STATE)
+    for word in ("store", "match starting", "123", "1,000", "990", "retrying", "a service is away"):
+        assert word in text
+    for word in ("AB12CDE", "near", "Stolen [vehicle]", "42 ms"):
+        assert word in text
+
+
+def test_the_line_tells_what_a_log_may_know() -> None:
+    line = status_line(STATE)
+    assert line == (
+        "12 s | essex: 123 reads/s, 1,000 stored, 7 alerts, nas 990 (lag 10) nadc 500 (lag 500) | "
+        "kent: a service is away | match starting"
+    )
+    assert "AB12CDE" not in str(STATE.as_json())
+
+
+def test_all_is_well_only_when_it_is() -> None:
+    good = ForceState("essex", destinations=[NAS])
+    assert SuiteState(processes=[ProcessState("store", "serving")], forces=[good]).ok
+    assert not SuiteState(processes=[ProcessState("store", "failing")], forces=[good]).ok
+    assert not SuiteState(forces=[ESSEX]).ok
+    assert not SuiteState(forces=[AWAY]).ok
+    assert not SuiteState(forces=[ForceState("essex", overdue_days=["2025-03-01"])]).ok
+
+
+def test_an_empty_panel_is_drawn_too() -> None:
+    assert "no alerts yet" in drawn(SuiteState())
