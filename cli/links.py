@@ -2,25 +2,24 @@
 
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import grpc
 from gantry.ingest.v1.cameras_pb2_grpc import CameraHealthServiceStub, CameraRegistryServiceStub
 from gantry.match.v1.alert_pb2_grpc import AlertServiceStub
 from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceStub
-from gantry.store.v1.audit_pb2_grpc import AuditServiceStub
-from gantry.store.v1.store_pb2_grpc import StoreServiceStub
 
 from chassis.client import open_channel
 from cli.home import Person, SuiteHome
 from clients.bridge import BridgeClient
+from clients.store import AuditClient, StoreClient
 
 if TYPE_CHECKING:
     from gantry.ingest.v1.cameras_pb2_grpc import CameraHealthServiceAsyncStub, CameraRegistryServiceAsyncStub
     from gantry.match.v1.alert_pb2_grpc import AlertServiceAsyncStub
     from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceAsyncStub
-    from gantry.store.v1.audit_pb2_grpc import AuditServiceAsyncStub
-    from gantry.store.v1.store_pb2_grpc import StoreServiceAsyncStub
+
+_AUDIT_SECONDS: Final = 600.0
 
 
 class Links:
@@ -38,13 +37,13 @@ class Links:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def store(self) -> "StoreServiceAsyncStub":
+    async def store(self) -> StoreClient:
         """Reads and images."""
-        return StoreServiceStub(await self._channel("store"))
+        return StoreClient(await self._channel("store"))
 
-    async def audit(self) -> "AuditServiceAsyncStub":
-        """The audit trail."""
-        return AuditServiceStub(await self._channel("store"))
+    async def audit(self) -> AuditClient:
+        """The audit trail. Recomputing a long chain takes its time, hence the long deadline."""
+        return AuditClient(await self._channel("store"), deadline=_AUDIT_SECONDS)
 
     async def cameras(self) -> "CameraRegistryServiceAsyncStub":
         """Which cameras there are."""

@@ -1,8 +1,8 @@
 """Options that several verbs share."""
 
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -10,9 +10,10 @@ from cli.exits import CliError, Exit
 
 if TYPE_CHECKING:
     from gantry.common.v1.read_pb2 import Purpose
-    from google.protobuf.timestamp_pb2 import Timestamp
 
     from cli.home import Person
+
+T = TypeVar("T")
 
 ForceOption = Annotated[
     str | None, typer.Option("--force", metavar="CODE", help="The force.", show_default=False)
@@ -50,19 +51,24 @@ def one_force(person: "Person", force: str | None) -> str:
     raise CliError(f"say for which force: --force {' or --force '.join(person.forces)}", Exit.USAGE)
 
 
-def time_of(text: str | None, option: str) -> "Timestamp | None":
-    """An option's time as a request takes it. CliError when it is none."""
+def time_of(text: str | None, option: str) -> datetime | None:
+    """An option's time, UTC unless it says otherwise. CliError when it is none."""
     if text is None:
         return None
-    from google.protobuf.timestamp_pb2 import Timestamp
-
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise CliError(f"{option} {text}: say a time such as 2025-03-01T08:00:00Z", Exit.USAGE) from None
-    stamp = Timestamp()
-    stamp.FromDatetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-    return stamp
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+async def first(items: AsyncIterator[T], count: int) -> AsyncIterator[T]:
+    """At most so many of the items; no more of them are asked for."""
+    async for item in items:
+        yield item
+        count -= 1
+        if count <= 0:
+            return
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.exits import CliError
-from cli.options import ForcesOption, run
+from cli.options import ForcesOption, first, run
 from cli.output import counted, local_time, note, plain, table, write_json
 from cli.verbs import Session
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from gantry.store.v1.audit_pb2 import AuditRecord
 
 _PAGE = 1000
-_PATIENCE_SECONDS = 600.0
 
 
 def list_records(
@@ -38,7 +37,8 @@ async def _list(session: Session, forces: list[str], limit: int) -> None:
     async with connect(session.home, session.person) as links:
         chosen, audit = links.person.chosen(forces), await links.audit()
         for force in chosen:
-            found += [(force, record) for record in await _records(audit, force, limit)]
+            newest = audit.records(force, page_size=min(_PAGE, limit))
+            found += [(force, record) async for record in first(newest, limit)]
     if session.as_json:
         from cli.forms import audit_form
 
@@ -48,22 +48,7 @@ async def _list(session: Session, forces: list[str], limit: int) -> None:
     table(columns, [_row(*one) for one in found], right=("no.",))
 
 
-async def _records(audit: Any, force: str, limit: int) -> "list[AuditRecord]":
-    from gantry.store.v1.audit_pb2 import ListAuditRecordsRequest
-
-    found: list[AuditRecord] = []
-    request = ListAuditRecordsRequest(force=force)
-    while True:
-        request.page_size = min(_PAGE, limit - len(found))
-        page = await audit.ListAuditRecords(request)
-        found += page.records
-        request.page_token = page.next_page_token
-        if not request.page_token or len(found) >= limit:
-            return found
-
-
 async def _verify(session: Session, forces: list[str]) -> None:
-    from gantry.store.v1.audit_pb2 import VerifyAuditChainRequest
 
     from cli.links import connect
 
@@ -71,8 +56,7 @@ async def _verify(session: Session, forces: list[str]) -> None:
     async with connect(session.home, session.person) as links:
         chosen, audit = links.person.chosen(forces), await links.audit()
         for force in chosen:
-            request = VerifyAuditChainRequest(force=force)
-            answer = await audit.VerifyAuditChain(request, timeout=_PATIENCE_SECONDS)
+            answer = await audit.verify(force)
             found.append({"force": force, "records": answer.records, "first_broken": answer.first_broken})
     broken = [one for one in found if one["first_broken"]]
     if session.as_json:

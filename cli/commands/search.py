@@ -1,17 +1,34 @@
 """`gantry search`: where was this vehicle?"""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import ForcesOption, PurposeOption, ReferenceOption, purpose_of, run, time_of
+from cli.options import ForcesOption, PurposeOption, ReferenceOption, first, purpose_of, run, time_of
 from cli.output import note, plain, table, write_json
 from cli.verbs import Session
 
 if TYPE_CHECKING:
-    from gantry.store.v1.store_pb2 import SearchReadsRequest, StoredRead
+    from datetime import datetime
+
+    from gantry.common.v1.read_pb2 import Purpose
+    from gantry.store.v1.store_pb2 import StoredRead
+
+    from clients.store import StoreClient
 
 _PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is searched for, and how many reads are wanted."""
+
+    vrm: str
+    purpose: "Purpose"
+    since: "datetime | None"
+    until: "datetime | None"
+    limit: int
 
 
 def search(
@@ -30,42 +47,35 @@ def search(
     limit: Annotated[int, typer.Option(min=1, help="Most reads to show, newest first.")] = 100,
 ) -> None:
     """Find the reads of a plate in the buffer, newest first."""
-    from gantry.store.v1.store_pb2 import SearchReadsRequest
-
-    request = SearchReadsRequest(
-        forces=force or (),
-        purpose=purpose_of(purpose, reference),
-        vrm=vrm,
-        captured_from=time_of(since, "--from"),
-        captured_to=time_of(until, "--to"),
+    query = Query(
+        vrm, purpose_of(purpose, reference), time_of(since, "--from"), time_of(until, "--to"), limit
     )
-    run(_search(session, request, force or [], limit))
+    run(_search(session, force or [], query))
 
 
-async def _search(session: Session, request: "SearchReadsRequest", forces: list[str], limit: int) -> None:
+async def _search(session: Session, forces: list[str], query: Query) -> None:
     from cli.links import connect
 
     async with connect(session.home, session.person) as links:
-        del request.forces[:]
-        request.forces.extend(links.person.chosen(forces))
-        found, more = await _pages(await links.store(), request, limit)
+        chosen = links.person.chosen(forces)
+        found = await _found(await links.store(), chosen, query)
+    more = len(found) > query.limit
+    found = found[: query.limit]
     if session.as_json:
         from cli.forms import stored_form
 
         write_json({"reads": [stored_form(read) for read in found], "more": more})
         return
-    _show(found, more, limit)
+    _show(found, more, query.limit)
 
 
-async def _pages(store: Any, request: "SearchReadsRequest", limit: int) -> "tuple[list[StoredRead], bool]":
-    found: list[StoredRead] = []
-    while True:
-        request.page_size = min(_PAGE, limit - len(found))
-        page = await store.SearchReads(request)
-        found += page.reads
-        request.page_token = page.next_page_token
-        if not request.page_token or len(found) >= limit:
-            return found, bool(request.page_token)
+async def _found(store: "StoreClient", forces: tuple[str, ...], query: Query) -> "list[StoredRead]":
+    """One read more than asked for tells whether there are more."""
+    wanted = query.limit + 1
+    reads = store.search(
+        list(forces), query.vrm, query.purpose, query.since, query.until, page_size=min(_PAGE, wanted)
+    )
+    return [read async for read in first(reads, wanted)]
 
 
 def _show(found: "list[StoredRead]", more: bool, limit: int) -> None:

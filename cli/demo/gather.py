@@ -3,14 +3,14 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import aiohttp
 from gantry.common.v1.read_pb2 import Purpose
 from gantry.match.v1.alert_pb2 import MATCH_KIND_NEAR, Alert
-from gantry.store.v1.store_pb2 import ReadBatch, TailReadsRequest
-from gantry.store.v1.store_pb2_grpc import StoreServiceStub
+from gantry.store.v1.store_pb2 import ReadBatch
 
 from chassis.client import open_channel
 from cli.demo.compare import SentRead
@@ -20,6 +20,7 @@ from cli.links import Links
 from cli.panel.observe import Observer
 from cli.panel.state import ForceState
 from cli.watching import Watch, watched
+from clients.store import StoreClient
 from simulators.national.ledger import identities_in
 from suite.suite import Suite
 
@@ -91,13 +92,14 @@ async def stored(suite: Suite, forces: Sequence[str]) -> list[Identity]:
     found: list[Identity] = []
     async with open_channel(suite.address("store"), suite.service("match")) as channel:
         for force in forces:
-            request = TailReadsRequest(force=force, consumer="demo", earliest=True, max_reads=_MOST_READS)
-            tail = StoreServiceStub(channel).TailReads(request)
-            async for response in tail:
-                found += [identity for batch in response.batches for identity in _identities(force, batch)]
-                if response.position >= response.head:
-                    tail.cancel()
-                    break
+            log = StoreClient(channel).follow(force, "demo", after=None, max_reads=_MOST_READS)
+            async with aclosing(log) as responses:
+                async for response in responses:
+                    found += [
+                        identity for batch in response.batches for identity in _identities(force, batch)
+                    ]
+                    if response.position >= response.head:
+                        break
     return found
 
 

@@ -8,7 +8,6 @@ from typing import Final
 import grpc
 from gantry.bridge.v1.bridge_pb2 import Destination, ForwarderState
 from gantry.match.v1.alert_pb2 import GetMatchStatusRequest
-from gantry.store.v1.store_pb2 import GetBufferStatusRequest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.errors import Fault
@@ -53,7 +52,7 @@ class Observer:
             await self._links.bridge(),
         )
         buffer, match, bound = await asyncio.gather(
-            store.GetBufferStatus(GetBufferStatusRequest(force=force), timeout=_PATIENCE_SECONDS),
+            store.status(force),
             alerts.GetMatchStatus(GetMatchStatusRequest(force=force), timeout=_PATIENCE_SECONDS),
             bridge.destinations(force),
         )

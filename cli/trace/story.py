@@ -1,14 +1,14 @@
 """Everything known of one read: where it is stored, who has it, and the hops on its way."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import grpc
 from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
 from gantry.common.v1.read_pb2 import Purpose
-from gantry.store.v1.store_pb2 import GetReadRequest, StoredRead
+from gantry.store.v1.store_pb2 import StoredRead
 
-from chassis.errors import NotFound, fault_from
+from chassis.errors import NotFound
 from cli.exits import CliError, Exit
 from cli.links import Links
 from cli.trace.follow import Hop, follow
@@ -66,14 +66,8 @@ async def tell(links: Links, forces: tuple[str, ...], read_id: str, purpose: Pur
 async def _find(links: Links, forces: tuple[str, ...], read_id: str, purpose: Purpose) -> StoredRead:
     store = await links.store()
     for force in forces:
-        try:
-            answer = await store.GetRead(GetReadRequest(force=force, purpose=purpose, read_id=read_id))
-        except grpc.aio.AioRpcError as error:
-            fault = fault_from(error)
-            if not isinstance(fault, NotFound):
-                raise fault from None
-        else:
-            return answer.read
+        with suppress(NotFound):
+            return await store.read(force, purpose, read_id=read_id)
     where = " or ".join(forces)
     raise CliError(
         f"{where} has no read with that read_id in the buffer", Exit.NOT_FOUND, reason="READ_UNKNOWN"
