@@ -93,11 +93,10 @@ async def stored(suite: Suite, forces: Sequence[str]) -> list[Identity]:
     async with open_channel(suite.address("store"), suite.service("match")) as channel:
         for force in forces:
             log = StoreClient(channel).follow(force, "demo", after=None, max_reads=_MOST_READS)
-            async with aclosing(log) as responses:
+            async with aclosing(cast("AsyncGenerator[TailReadsResponse]", log)) as responses:
                 async for response in responses:
-                    found += [
-                        identity for batch in response.batches for identity in _identities(force, batch)
-                    ]
+                    for batch in response.batches:
+                        found += _identities(force, batch)
                     if response.position >= response.head:
                         break
     return found
