@@ -1,0 +1,142 @@
+"""Cameras as people enrol and list them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+from uuid import UUID
+
+from gantry.common.v1.read_pb2 import Position
+from gantry.ingest.v1 import cameras_pb2 as pb
+
+from anpr.identifiers import is_camera_id
+from chassis.errors import InvalidInput
+
+MOST_CAMERAS: Final = 1_000
+_MOST_NAME: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledCamera:
+    """A camera in the registry; the place in degrees, None where not known."""
+
+    camera_id: str
+    name: str
+    kind: pb.CameraKind.ValueType
+    latitude: float | None
+    longitude: float | None
+    feed: str = ""
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What a person asks for. `digest` is the request's SHA-256; `token_sha256` that of a fresh token."""
+
+    force: str
+    feed: str
+    cameras: Sequence[EnrolledCamera]
+    new_token: bool
+    request_id: UUID
+    digest: bytes
+    token_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What came of it; `token_used` when the fresh token is now the feed's."""
+
+    created: int
+    updated: int
+    token_used: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a camera delivered since it was enrolled; `rejected` by number of the reason."""
+
+    camera_id: str
+    accepted: int
+    duplicate: int
+    rejected: dict[int, int]
+    last_received_at: datetime | None
+    last_captured_at: datetime | None
+
+
+class CameraRegistry(Protocol):
+    """The registry in the database. A force's methods see that force's rows only."""
+
+    async def enrol(self, enrolment: Enrolment) -> Enrolled:
+        """Do it once per request id. Raises AlreadyExists REQUEST_ID_REUSED for another request's id."""
+
+    async def cameras(self, force: str, after: str, most: int) -> list[EnrolledCamera]:
+        """Cameras by id, those after one."""
+
+    async def switch(self, force: str, camera_id: str, *, enabled: bool) -> EnrolledCamera | None:
+        """The camera as it now is; None when it is unknown."""
+
+    async def health(self, force: str, after: str, most: int) -> list[Health]:
+        """What cameras delivered, by id, those after one."""
+
+
+def cameras_from(cameras: Sequence[pb.Camera]) -> list[EnrolledCamera]:
+    """The cameras of a request. Raises InvalidInput CAMERA_INVALID with the field at fault."""
+    if not 1 <= len(cameras) <= MOST_CAMERAS:
+        raise camera_invalid("cameras", f"enrol 1 to {MOST_CAMERAS} cameras in one request")
+    seen: set[str] = set()
+    for index, camera in enumerate(cameras):
+        _check(camera, f"cameras[{index}]")
+        if camera.camera_id in seen:
+            raise camera_invalid(f"cameras[{index}].camera_id", "a camera should occur once in a request")
+        seen.add(camera.camera_id)
+    return [_camera_from(camera) for camera in cameras]
+
+
+def camera_message(camera: EnrolledCamera) -> pb.Camera:
+    """A camera for people."""
+    message = pb.Camera(
+        camera_id=camera.camera_id,
+        name=camera.name,
+        kind=camera.kind,
+        feed=camera.feed,
+        enabled=camera.enabled,
+    )
+    if camera.latitude is not None and camera.longitude is not None:
+        message.position.CopyFrom(Position(latitude=camera.latitude, longitude=camera.longitude))
+    return message
+
+
+def camera_invalid(field: str, message: str) -> InvalidInput:
+    """The fault for what cannot be enrolled."""
+    return InvalidInput("CAMERA_INVALID", f"{field}: {message}", field=field)
+
+
+def _check(camera: pb.Camera, where: str) -> None:
+    if not is_camera_id(camera.camera_id):
+        raise camera_invalid(
+            f"{where}.camera_id", "should be 1 to 64 of letters, digits, dot, dash, underscore"
+        )
+    if len(camera.name) > _MOST_NAME or not camera.name.isprintable():
+        raise camera_invalid(f"{where}.name", f"should be at most {_MOST_NAME} printable characters")
+    if camera.kind not in pb.CameraKind.values():
+        raise camera_invalid(f"{where}.kind", "should be fixed, mobile or portable")
+    if camera.HasField("position"):
+        if camera.kind == pb.CAMERA_KIND_MOBILE:
+            raise camera_invalid(f"{where}.position", "a mobile camera has no place of its own; leave it out")
+        if not -90.0 <= camera.position.latitude <= 90.0:
+            raise camera_invalid(f"{where}.position.latitude", "should be -90 to 90 degrees")
+        if not -180.0 <= camera.position.longitude <= 180.0:
+            raise camera_invalid(f"{where}.position.longitude", "should be -180 to 180 degrees")
+
+
+def _camera_from(camera: pb.Camera) -> EnrolledCamera:
+    placed = camera.HasField("position")
+    return EnrolledCamera(
+        camera.camera_id,
+        camera.name,
+        camera.kind or pb.CAMERA_KIND_FIXED,
+        camera.position.latitude if placed else None,
+        camera.position.longitude if placed else None,
+    )

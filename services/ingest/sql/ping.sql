@@ -1,0 +1,2 @@
+-- Answer when the registry can be read.
+select version from registry

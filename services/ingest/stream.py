@@ -1,0 +1,156 @@
+"""One vendor's stream: batches up, acknowledgements down, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+from gantry.ingest.v1 import ingest_pb2 as pb
+
+from chassis.errors import Fault
+from services.ingest.batch import Batch
+from services.ingest.budget import Budget
+from services.ingest.intake import Intake
+
+_log = logging.getLogger(__name__)
+_NONE_YET: Final = -1
+# A vendor who never reads acknowledgements must not make us collect them.
+_MOST_UNWRITTEN: Final = 1024 * 1024
+_ACK_COST: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """How much of one stream may be unacknowledged before it is made to wait, and what it is told."""
+
+    reads: int
+    cost: int
+    flow_control: bytes
+    """A serialised StreamReadsResponse with the FlowControl."""
+
+
+class FeedStream:
+    """Two tasks: one reads batches, this one writes what has been acknowledged.
+
+    The stream ends when the vendor half-closed and all is acknowledged, or with the fault given to `end`
+    after the acknowledgements that can still come.
+    """
+
+    def __init__(
+        self, context: Any, key: bytes, intake: Intake, budget: Budget, limits: StreamLimits
+    ) -> None:
+        self.key = key
+        self._context = context
+        self._intake = intake
+        self._budget = budget
+        self._limits = limits
+        self._pending: deque[Batch] = deque()
+        self._acks: deque[bytes] = deque()
+        self._reads = 0
+        self._cost = 0
+        self._unwritten = 0
+        self._half_closed = False
+        self._ending: BaseException | None = None
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._reader: asyncio.Task[None] | None = None
+
+    async def serve(self) -> None:
+        """Run the stream to its end. Raises the Fault it ends with."""
+        await self._context.write(self._limits.flow_control)
+        self._reader = asyncio.create_task(self._read(), name="feed stream reader")
+        try:
+            await self._write()
+        finally:
+            self._reader.cancel()
+            # A batch that is still on its way finds nobody to tell.
+            self._pending.clear()
+
+    def end(self, ending: BaseException) -> None:
+        """Take no more batches, acknowledge what is under way, then end with `ending`."""
+        if self._ending is None:
+            self._ending = ending
+        if self._reader is not None and self._reader is not asyncio.current_task():
+            self._reader.cancel()
+        self._changed.set()
+
+    def settled(self, batch: Batch) -> None:
+        """A batch is dealt with: acknowledge all at the front that are."""
+        batch.resolved = True
+        self._reads -= batch.kept
+        self._cost -= batch.cost
+        pending = self._pending
+        while pending and pending[0].resolved:
+            ack = pb.StreamReadsResponse(ack=pending.popleft().ack()).SerializeToString()
+            self._acks.append(ack)
+            self._unwritten += len(ack) + _ACK_COST
+        self._changed.set()
+
+    def failed(self, batch: Batch, fault: Fault) -> None:  # noqa: ARG002 - an owner hears which batch
+        """A batch is lost to this stream, and with it the order: nothing after it can be acknowledged."""
+        self._pending.clear()
+        self.end(fault)
+
+    async def _write(self) -> None:
+        context, acks = self._context, self._acks
+        while True:
+            while acks:
+                ack = acks.popleft()
+                await context.write(ack)
+                self._unwritten -= len(ack) + _ACK_COST
+            self._room.set()
+            if not self._pending:
+                if self._ending is not None:
+                    raise self._ending
+                if self._half_closed:
+                    return
+            await self._changed.wait()
+            self._changed.clear()
+
+    async def _read(self) -> None:
+        try:
+            await self._take_batches()
+        except Fault as fault:
+            self.end(fault)
+        except Exception as error:  # noqa: BLE001 - the task that serves the call has to raise it
+            self.end(error)
+
+    async def _take_batches(self) -> None:
+        context, intake, pending = self._context, self._intake, self._pending
+        after = _NONE_YET
+        while self._ending is None:
+            if self._is_full():
+                await self._wait_for_room()
+            data = await context.read()
+            if data is grpc.aio.EOF:
+                self._half_closed = True
+                self._changed.set()
+                return
+            batch = intake.stream_batch(self, self.key, data, after)
+            after = batch.sequence
+            pending.append(batch)
+            self._reads += batch.kept
+            self._cost += batch.cost
+            intake.queue(batch)
+
+    def _is_full(self) -> bool:
+        limits = self._limits
+        return (
+            self._reads >= limits.reads
+            or self._cost >= limits.cost
+            or self._unwritten >= _MOST_UNWRITTEN
+            or self._budget.full
+        )
+
+    async def _wait_for_room(self) -> None:
+        """Not reading is what makes HTTP/2 hold the vendor back."""
+        while self._is_full():
+            if self._budget.full:
+                await self._budget.room()
+            else:
+                self._room.clear()
+                await self._room.wait()
