@@ -120,4 +120,7 @@ def _tell(error: CliError, *, as_json: bool) -> None:
         answer = {"error": error.message, "exit_code": int(error.code), "reason": error.reason}
         write_json(answer, stream=sys.stderr)
         return
-    notes().print(f"gantry: {error.message}", style="bold red", markup=False)
+    sentence, _, rest = error.message.partition("\n")
+    notes().print(f"gantry: {sentence}", style="bold red", markup=False)
+    if rest:
+        notes().print(rest, style="dim", markup=False)

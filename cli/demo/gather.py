@@ -2,15 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aiohttp
 from gantry.common.v1.read_pb2 import Purpose
 from gantry.match.v1.alert_pb2 import MATCH_KIND_NEAR, Alert
-from gantry.store.v1.store_pb2 import ReadBatch
+from gantry.store.v1.store_pb2 import ReadBatch, TailReadsResponse
 
 from chassis.client import open_channel
 from cli.demo.compare import SentRead
