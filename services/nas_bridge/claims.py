@@ -7,7 +7,6 @@ a process that only believes it still has them.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -15,18 +14,13 @@ from typing import Final
 import asyncpg
 
 from chassis.database import statements
-from chassis.errors import Fault
 from services.nas_bridge.postgres import ForwarderRow, of_force
-from services.nas_bridge.records import Route
+from services.nas_bridge.records import ClaimLostError, Route
 
 _SQL: Final = statements("services.nas_bridge")
 _ASK_AGAIN_SECONDS: Final = 1.0
 _BEAT_SECONDS: Final = 2.0
 _ANSWER_SECONDS: Final = 5.0
-BROKEN: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, Fault)
-"""What a database that is away looks like from here."""
-
-_log = logging.getLogger(__name__)
 
 
 class PostgresClaim(ForwarderRow):
@@ -52,7 +46,7 @@ class PostgresClaims:
 
     @asynccontextmanager
     async def hold(self, route: Route) -> AsyncIterator[PostgresClaim]:
-        """Wait for the claim on a route and hold it inside the block. Raises what asyncpg raises."""
+        """Wait for the claim on a route and hold it inside the block. Raises ClaimLostError, Unavailable."""
         holder = await self._locked(route)
         try:
             async with of_force(self._pool, route.force) as connection:
@@ -67,7 +61,7 @@ class PostgresClaims:
             await asyncio.sleep(_BEAT_SECONDS)
             async with self._asking:
                 if self._holder is not None:
-                    with suppress(*BROKEN):
+                    with suppress(ClaimLostError):
                         await self._ask(self._holder, "select 1")
 
     async def aclose(self) -> None:
@@ -87,7 +81,7 @@ class PostgresClaims:
     async def _unlock(self, holder: _Holder, route: Route) -> None:
         async with self._asking:
             if not holder.gone.is_set():
-                with suppress(*BROKEN):
+                with suppress(ClaimLostError):
                     await self._ask(holder, _SQL.unlock_forwarder, *route)
 
     async def _open(self) -> _Holder:
@@ -97,15 +91,20 @@ class PostgresClaims:
     async def _ask(self, holder: _Holder, statement: str, *values: str) -> bool:
         try:
             return bool(await holder.connection.fetchval(statement, *values, timeout=_ANSWER_SECONDS))
-        except BaseException:
-            # Also when cancelled: an answer that nobody heard leaves unknown locks behind.
+        except Exception as error:
+            await self._discard(holder)
+            raise ClaimLostError("the connection that held the claims is gone") from error
+        except asyncio.CancelledError:
+            # An answer that nobody heard leaves unknown locks behind.
             await self._discard(holder)
             raise
 
     async def _discard(self, holder: _Holder) -> None:
         self._holder = None
         holder.gone.set()
-        holder.connection.terminate()
+        # The pool takes back a connection that broke by itself, and then will not hear of it again.
+        with suppress(asyncpg.InterfaceError):
+            holder.connection.terminate()
         await self._pool.release(holder.connection)
 
 

@@ -82,6 +82,7 @@ class Forwarder:
             except Exception as error:
                 if not _will_pass(error):
                     raise
+                _heed_cancellation()
                 wait = unclaimed.next_wait()
                 _log.warning("forwarding interrupted", extra=self._about(error, wait))
                 await asyncio.sleep(wait)
@@ -180,6 +181,13 @@ class Forwarder:
 
     def _about(self, error: BaseException, wait: float) -> dict[str, object]:
         return {**self._labels, "cause": type(error).__name__, "wait_seconds": round(wait, 3)}
+
+
+def _heed_cancellation() -> None:
+    # A driver that is told to stop just when its connection breaks may report only the latter.
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _indexes(receipt: Receipt) -> list[int]:

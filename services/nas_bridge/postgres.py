@@ -10,6 +10,7 @@ from typing import Any, Final
 import asyncpg
 
 from chassis.database import finished, statements
+from chassis.errors import database_unavailable
 from services.nas_bridge.destination import ReadName
 from services.nas_bridge.records import (
     ClaimLostError,
@@ -27,10 +28,14 @@ _SQL: Final = statements("services.nas_bridge")
 
 @asynccontextmanager
 async def of_force(pool: asyncpg.Pool, force: str) -> AsyncIterator[asyncpg.Connection]:
-    """A transaction that sees one force's rows."""
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(_SQL.declare_force, force)
-        yield connection
+    """A transaction that sees one force's rows. Raises Unavailable when the database goes away."""
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(_SQL.declare_force, force)
+            yield connection
+    except asyncpg.InternalClientError as error:
+        # What asyncpg says when a connection breaks at an unlucky moment.
+        raise database_unavailable() from error
 
 
 class PostgresRecords:

@@ -1,0 +1,53 @@
+"""A read's trace leads from the camera's batch to the national service's receipt."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from chassis.names import SpanName
+from tests.contract.nas_bridge.conftest import Stage, until
+
+FIRST = "00-11111111111111111111111111111111-2222222222222222-01"
+SECOND = "00-33333333333333333333333333333333-4444444444444444-01"
+UNSAMPLED = "00-55555555555555555555555555555555-6666666666666666-00"
+
+
+def spans_in(file: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("destination", "accept"), [("nas", SpanName.NAS_ACCEPT), ("nadc", SpanName.NADC_ACCEPT)]
+)
+async def test_batch_delivery_and_receipt_are_one_trace(
+    stage: Stage, tmp_path: Path, destination: str, accept: SpanName
+) -> None:
+    file = tmp_path / "spans.jsonl"
+    for traceparent in (UNSAMPLED, FIRST, SECOND):
+        await stage.store.grow("essex", 3, traceparent)
+    await stage.start_bridge(spans_file=file, gather_seconds=0.3)
+    await stage.until_delivered()
+    receipt = await (await stage.client()).receipt("essex", destination, 9)
+    await until(lambda: len(spans_in(file)) >= 6)
+    await stage.stop_bridges()
+    spans = [span for span in spans_in(file) if span["trace_id"] == "1" * 32]
+    (forward,) = [
+        span
+        for span in spans
+        if span["name"] == SpanName.BRIDGE_FORWARD and span["attributes"]["destination"] == destination  # type: ignore[index]
+    ]
+    assert forward["parent_span_id"] == "2" * 16
+    assert forward["links"] == [{"trace_id": "3" * 32, "span_id": "4" * 16}]
+    assert receipt.traceparent == f"00-{'1' * 32}-{forward['span_id']}-01"
+    by_id = {span["span_id"]: span for span in spans}
+    (accepted,) = [span for span in spans if span["name"] == accept]
+    above = accepted
+    while above["span_id"] != forward["span_id"]:
+        above = by_id[above["parent_span_id"]]
+    (kept,) = [
+        span
+        for span in spans
+        if span["name"] == SpanName.BRIDGE_RECEIPT and span["parent_span_id"] == forward["span_id"]
+    ]
+    assert kept["start_ns"] >= accepted["start_ns"]  # type: ignore[operator]
