@@ -44,10 +44,11 @@ async def enrol_fleet(links: Links, world: World) -> None:
     """Enrol every camera of the world and keep the tokens; feeds whose token we have keep it."""
     store, registry = TokenFile.of(links.home), await links.cameras()
     for request in enrolments(world):
-        request.new_token = store.get(request.force, request.feed) is None
-        answer = await registry.EnrolCameras(request)
+        force, feed = request.force, request.feed
+        new_token = store.get(force, feed) is None
+        answer = await registry.enrol(force, feed, request.cameras, new_token=new_token)
         if answer.token:
-            store.keep(request.force, request.feed, answer.token)
+            store.keep(force, feed, answer.token)
 
 
 def start_fleet(suite: Suite, tokens: TokenFile, order: FleetOrder) -> Child:

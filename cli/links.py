@@ -5,17 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import grpc
-from gantry.ingest.v1.cameras_pb2_grpc import CameraHealthServiceStub, CameraRegistryServiceStub
 from gantry.match.v1.alert_pb2_grpc import AlertServiceStub
 from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceStub
 
 from chassis.client import open_channel
 from cli.home import Person, SuiteHome
 from clients.bridge import BridgeClient
+from clients.ingest import CameraClient
 from clients.store import AuditClient, StoreClient
 
 if TYPE_CHECKING:
-    from gantry.ingest.v1.cameras_pb2_grpc import CameraHealthServiceAsyncStub, CameraRegistryServiceAsyncStub
     from gantry.match.v1.alert_pb2_grpc import AlertServiceAsyncStub
     from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceAsyncStub
 
@@ -45,13 +44,9 @@ class Links:
         """The audit trail. Recomputing a long chain takes its time, hence the long deadline."""
         return AuditClient(await self._channel("store"), deadline=_AUDIT_SECONDS)
 
-    async def cameras(self) -> "CameraRegistryServiceAsyncStub":
-        """Which cameras there are."""
-        return CameraRegistryServiceStub(await self._channel("ingest"))
-
-    async def camera_health(self) -> "CameraHealthServiceAsyncStub":
-        """How they do."""
-        return CameraHealthServiceStub(await self._channel("ingest"))
+    async def cameras(self) -> CameraClient:
+        """Which cameras there are, and how they do."""
+        return CameraClient(await self._channel("ingest"))
 
     async def hotlists(self) -> "HotlistServiceAsyncStub":
         """Lists of vehicles of interest."""

@@ -1,7 +1,6 @@
 """`gantry camera`: which cameras may send, and how they do."""
 
 import csv
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,18 +62,12 @@ async def enrol_in_parts(
     links: "Links", force: str, feed: str, cameras: Sequence["Camera"], *, new_token: bool
 ) -> "EnrolCamerasResponse":
     """Enrol any number of cameras; the counts of all parts are summed, the token is the first part's."""
-    from gantry.ingest.v1.cameras_pb2 import EnrolCamerasRequest, EnrolCamerasResponse
+    from gantry.ingest.v1.cameras_pb2 import EnrolCamerasResponse
 
     registry, total = await links.cameras(), EnrolCamerasResponse()
     for start in range(0, len(cameras), _PAGE):
-        part = EnrolCamerasRequest(
-            force=force,
-            feed=feed,
-            cameras=cameras[start : start + _PAGE],
-            new_token=new_token and start == 0,
-            request_id=str(uuid.uuid4()),
-        )
-        answer = await registry.EnrolCameras(part)
+        part, fresh = cameras[start : start + _PAGE], new_token and start == 0
+        answer = await registry.enrol(force, feed, part, new_token=fresh)
         total.created += answer.created
         total.updated += answer.updated
         total.token = total.token or answer.token
@@ -83,16 +76,7 @@ async def enrol_in_parts(
 
 async def all_cameras(links: "Links", force: str) -> "list[Camera]":
     """Every camera of a force."""
-    from gantry.ingest.v1.cameras_pb2 import ListCamerasRequest
-
-    registry, request = await links.cameras(), ListCamerasRequest(force=force, page_size=_PAGE)
-    found: list[Camera] = []
-    while True:
-        page = await registry.ListCameras(request)
-        found += page.cameras
-        request.page_token = page.next_page_token
-        if not request.page_token:
-            return found
+    return [camera async for camera in (await links.cameras()).cameras(force, page_size=_PAGE)]
 
 
 async def _enrol(
@@ -154,16 +138,8 @@ async def _list(session: Session, forces: list[str]) -> None:
 
 
 async def _health(links: "Links", force: str) -> "dict[str, CameraHealth]":
-    from gantry.ingest.v1.cameras_pb2 import ListCameraHealthRequest
-
-    service, request = await links.camera_health(), ListCameraHealthRequest(force=force, page_size=_PAGE)
-    found: dict[str, CameraHealth] = {}
-    while True:
-        page = await service.ListCameraHealth(request)
-        found |= {one.camera_id: one for one in page.cameras}
-        request.page_token = page.next_page_token
-        if not request.page_token:
-            return found
+    registry = await links.cameras()
+    return {one.camera_id: one async for one in registry.health(force, page_size=_PAGE)}
 
 
 def _form(force: str, camera: "Camera", health: "CameraHealth | None") -> dict[str, Any]:
