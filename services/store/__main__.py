@@ -1,0 +1,39 @@
+"""Start the store: read settings, open what it needs, serve until told to stop."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from chassis.database import open_pool
+from chassis.migrations import check_migrated
+from chassis.run import run
+from chassis.server import grpc_server
+from chassis.telemetry import telemetry
+from services.store.assembly import assemble
+from services.store.postgres import PostgresLog
+from services.store.settings import StoreSettings
+
+PACKAGE: Final = "services.store"
+
+
+def now_us() -> int:
+    """Microseconds since 1970-01-01T00:00:00Z."""
+    return time.time_ns() // 1000
+
+
+async def main(settings: StoreSettings) -> None:
+    """Run the store until SIGTERM or SIGINT."""
+    async with (
+        telemetry("store", settings.telemetry),
+        open_pool(settings.database) as pool,
+        PostgresLog(pool, now_us, settings.store.retention_days) as log,
+        grpc_server(settings) as server,
+    ):
+        await check_migrated(pool, PACKAGE)
+        assemble(server, settings.store, pool, log, now_us)
+        await server.serve_until_signalled()
+
+
+if __name__ == "__main__":
+    run("store", StoreSettings, main, migrations=PACKAGE)

@@ -1,0 +1,73 @@
+"""The parts of the store put together on a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import asyncpg
+from gantry.store.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
+from gantry.store.v1.store_pb2_grpc import add_StoreServiceServicer_to_server
+
+from chassis.guard import PERSON
+from chassis.server import GrpcServer
+from services.store import audit_service
+from services.store.audit import AuditTrail
+from services.store.audit_service import AuditService
+from services.store.forces import Forces
+from services.store.heads import watch_heads
+from services.store.images import open_images
+from services.store.lookup_service import LookupService
+from services.store.lookups import Lookups
+from services.store.postgres import PostgresLog
+from services.store.service import SERVICE, Parts, StoreService, tail_handler
+from services.store.settings import BufferSettings
+from services.store.status import BufferRecords, StatusService
+from services.store.writer import GroupWriter, Limits
+
+_FOLLOWERS: Final = ("match", "nas_bridge")
+CALLERS: Final = {
+    "AppendReads": ("ingest",),
+    "TailReads": _FOLLOWERS,
+    "ReportCursor": _FOLLOWERS,
+    "SearchReads": (PERSON,),
+    "GetRead": (PERSON,),
+    "GetImage": (PERSON,),
+    "GetBufferStatus": (PERSON, *_FOLLOWERS),
+    "ListPurgeCertificates": (PERSON,),
+}
+AUDIT_CALLERS: Final = {
+    "RecordAudit": ("ingest", *_FOLLOWERS),
+    "ListAuditRecords": (PERSON,),
+    "VerifyAuditChain": (PERSON,),
+}
+
+
+def assemble(
+    server: GrpcServer,
+    settings: BufferSettings,
+    pool: asyncpg.Pool,
+    log: PostgresLog,
+    now_us: Callable[[], int],
+) -> None:
+    """Hand the services and the background work to the server. Raises StartupFailure for unusable settings."""
+    images = open_images(settings.images)
+    forces = Forces(log, settings.ring_bytes)
+    limits = Limits(settings.queue_reads, settings.queue_bytes, settings.commit_reads)
+    writer = GroupWriter(log, images, forces.opened, now_us, limits)
+    trail = AuditTrail(log, now_us)
+    lookups = LookupService(Lookups(log), trail, images)
+    status = StatusService(BufferRecords(log, pool), settings.retention_days, now_us)
+    service = StoreService(Parts(log, writer, forces, images, lookups, status, now_us, server.stopping))
+    server.add(add_StoreServiceServicer_to_server, service, service=SERVICE, callers=CALLERS, ready=log.ping)
+    server.add_raw(SERVICE, "TailReads", tail_handler(service))
+    server.add(
+        add_AuditServiceServicer_to_server,
+        AuditService(trail),
+        service=audit_service.SERVICE,
+        callers=AUDIT_CALLERS,
+        ready=log.ping,
+    )
+    server.own(writer.run(), "writer")
+    server.own(watch_heads(pool, log.sender, forces.announce), "heads")
+    server.on_stop(forces.wake)

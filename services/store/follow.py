@@ -1,0 +1,95 @@
+"""Following a log: from the database until the follower has caught up, then from the ring, without a gap between the two."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from chassis.errors import OutOfRange
+from services.store.ring import Batch, Ring
+
+PROGRESS_SECONDS: Final = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Batches in order, the position they bring the follower to, and the log's head."""
+
+    batches: Sequence[Batch]
+    position: int
+    head: int
+
+
+class PastReads(Protocol):
+    """The log in the database."""
+
+    async def batches_after(self, force: str, position: int, most_reads: int) -> Sequence[Batch]:
+        """What follows a position, oldest first: at least one batch if there is anything, else none."""
+
+    async def purged_to(self, force: str) -> int:
+        """The highest position that was ever deleted."""
+
+    async def oldest(self, force: str) -> int:
+        """The position just before the oldest read that is left; the head when none is."""
+
+
+async def starting_position(past: PastReads, ring: Ring, force: str, after: int | None) -> tuple[int, int]:
+    """Where to begin, and up to which position missing reads are accepted. `after` None: at the oldest read.
+
+    Raises OutOfRange POSITION_AHEAD or POSITION_PURGED.
+    """
+    if after is None:
+        purged_to = await past.purged_to(force)
+        return await past.oldest(force), purged_to
+    if after > ring.head:
+        raise OutOfRange(
+            "POSITION_AHEAD",
+            f"the log ends at {ring.head}; it never reached that position",
+            field="after_position",
+        )
+    await _check_not_purged(past, force, after)
+    return after, after
+
+
+async def follow(
+    past: PastReads, ring: Ring, force: str, position: int, accepted_gap: int, most_reads: int
+) -> AsyncIterator[Part]:
+    """Parts of the log after `position`, for ever; an empty one at the start and when nothing happened for a while.
+
+    Raises OutOfRange POSITION_PURGED when reads after both `position` and `accepted_gap` were deleted before they came.
+    """
+    yield Part((), position, max(position, ring.head))
+    while True:
+        changed = ring.changed
+        batches: Sequence[Batch] | None = ring.after(position, most_reads)
+        if batches is None:
+            batches = await past.batches_after(force, position, most_reads)
+            # Asked after the reads: a deletion that they missed shows here.
+            await _check_not_purged(past, force, max(position, accepted_gap))
+        if batches:
+            position = batches[-1].last
+            yield Part(batches, position, max(position, ring.head))
+        elif not await _set_within(changed, PROGRESS_SECONDS):
+            yield Part((), position, max(position, ring.head))
+
+
+async def _check_not_purged(past: PastReads, force: str, position: int) -> None:
+    purged_to = await past.purged_to(force)
+    if purged_to > position:
+        first = purged_to + 1
+        raise OutOfRange(
+            "POSITION_PURGED",
+            f"reads after that position were deleted; the log is whole from {first} on",
+            metadata={"first_position": str(first)},
+            field="after_position",
+        )
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

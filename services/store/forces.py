@@ -1,0 +1,52 @@
+"""The forces that this process deals with: number in the database, ring, and how far the log is known to reach."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+from services.store.ring import Ring
+
+
+class ForceTable(Protocol):
+    """Forces in the database."""
+
+    async def open_force(self, force: str) -> int:
+        """Make the force if it is new; the head of its log."""
+
+
+class Forces:
+    """A ring for every force in use."""
+
+    def __init__(self, table: ForceTable, ring_bytes: int) -> None:
+        self._table = table
+        self._ring_bytes = ring_bytes
+        self._rings: dict[str, Ring] = {}
+        self._opening = asyncio.Lock()
+
+    async def open(self, force: str) -> Ring:
+        """The ring of a force, made when it is first asked for. Raises InvalidInput FORCE_INVALID."""
+        ring = self._rings.get(force)
+        return ring if ring is not None else await self._open(force)
+
+    def opened(self, force: str) -> Ring:
+        """The ring of a force that was opened before."""
+        return self._rings[force]
+
+    def announce(self, heads: Mapping[str, int]) -> None:
+        """Logs of forces in use are known to reach these positions; others are ignored."""
+        for force, head in heads.items():
+            if force in self._rings:
+                self._rings[force].announce(head)
+
+    def wake(self) -> None:
+        """Let all followers look again."""
+        for ring in self._rings.values():
+            ring.wake()
+
+    async def _open(self, force: str) -> Ring:
+        async with self._opening:
+            if force not in self._rings:
+                self._rings[force] = Ring(self._ring_bytes, await self._table.open_force(force))
+            return self._rings[force]

@@ -1,0 +1,257 @@
+-- The log: forces, cameras, reads in partitions by force and day of capture, appends, consumers.
+--
+-- Times of reads are microseconds since 1970-01-01T00:00:00Z, as on the wire: exact, and nothing is converted on the hot path.
+-- No column of `reads` may be null, so that no row has a null bitmap; columns are ordered by alignment.
+
+create table forces (
+    force_no smallint primary key,
+    force text collate "C" not null unique check (force ~ '^[a-z][a-z0-9-]{0,31}$'),
+    -- Position of the newest read. Whoever appends holds this row's lock until commit: order of position is order of commit.
+    head bigint not null default 0,
+    -- Reads ever stored, purged ones included.
+    reads_stored bigint not null default 0,
+    -- Highest position that retention has deleted: a follower behind it would have a gap.
+    purged_to bigint not null default 0
+) with (fillfactor = 25);
+
+create table cameras (
+    camera_no integer generated always as identity primary key,
+    force_no smallint not null references forces,
+    camera_id text collate "C" not null,
+    unique (force_no, camera_id)
+);
+
+create table reads (
+    position bigint not null,
+    captured_at_us bigint not null,
+    camera_no integer not null,
+    -- 1e-7 degrees; 2147483647 when the place is not known.
+    latitude_e7 integer not null,
+    longitude_e7 integer not null,
+    confidence real not null,
+    force_no smallint not null,
+    -- Degrees; 360 when not known.
+    heading smallint not null,
+    read_id text collate "C" not null,
+    vrm text collate "C" not null,
+    -- A serialised ReadDetails; empty when there is nothing more.
+    details bytea not null,
+    -- Empty, or three big-endian unsigned 32-bit numbers: offset in the image object, bytes of the plate patch, bytes of the
+    -- overview that follows it. The object is named by the append and the day of capture.
+    image bytea not null
+) partition by list (force_no);
+
+-- Every partition of a day also has a unique index on (captured_at_us, hashtextextended(read_id, camera_no)), which finds
+-- duplicates. It is made with the partition: a parent cannot have it, since an expression is no part of a partition key.
+create index reads_vrm on reads (vrm);
+-- Rows lie in the order of their positions, so a summary of each 64 pages finds them at no cost a read.
+create index reads_position on reads using brin (position) with (pages_per_range = 64);
+create index reads_read_id on reads using brin (read_id text_bloom_ops (n_distinct_per_range = 5000, false_positive_rate = 0.01))
+    with (pages_per_range = 64);
+
+-- One row an AppendReads request: what its reads have in common.
+create table appends (
+    force_no smallint not null,
+    first_position bigint not null,
+    last_position bigint not null,
+    received_at_us bigint not null,
+    captured_from_us bigint not null,
+    captured_to_us bigint not null,
+    -- Number of the object that holds the images; 0 when there are none.
+    image_object bigint not null,
+    traceparent text collate "C" not null,
+    primary key (force_no, last_position)
+);
+
+-- The partitions that exist besides `older`.
+create table days (
+    force_no smallint not null references forces,
+    day date not null,
+    primary key (force_no, day)
+);
+
+create table consumers (
+    force_no smallint not null references forces,
+    consumer text collate "C" not null,
+    position bigint not null,
+    reported_at timestamptz not null,
+    primary key (force_no, consumer)
+) with (fillfactor = 50);
+
+-- A transaction sees the forces that it names in `gantry.forces` (codes, separated by commas) and no others; without the setting, none.
+alter table cameras enable row level security;
+alter table cameras force row level security;
+create policy named_forces on cameras using (force_no = any (array(
+    select f.force_no from forces f where f.force = any (string_to_array(current_setting('gantry.forces', true), ',')))));
+
+alter table reads enable row level security;
+alter table reads force row level security;
+create policy named_forces on reads using (force_no = any (array(
+    select f.force_no from forces f where f.force = any (string_to_array(current_setting('gantry.forces', true), ',')))));
+
+alter table appends enable row level security;
+alter table appends force row level security;
+create policy named_forces on appends using (force_no = any (array(
+    select f.force_no from forces f where f.force = any (string_to_array(current_setting('gantry.forces', true), ',')))));
+
+-- Drop the summary of the range of pages that holds one page: keeping a summary of rows that still come costs every insert.
+create function forget_summary(p_table regclass, p_page bigint) returns void
+language sql set search_path = store, pg_temp as $$
+    select brin_desummarize_range(i.indexrelid, p_page)
+    from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam
+    where i.indrelid = p_table and a.amname = 'brin'
+$$;
+
+-- Make what a force needs before its first read and return its number. The runtime role makes no tables itself.
+create function make_force(p_force text) returns smallint
+language plpgsql security definer set search_path = store, pg_temp as $$
+declare
+    number smallint;
+    parent text;
+    older text;
+begin
+    select force_no into number from forces where force = p_force;
+    if found then
+        return number;
+    end if;
+    perform set_config('lock_timeout', '5s', true);
+    perform pg_advisory_xact_lock(hashtextextended('gantry store partitions', 0));
+    select force_no into number from forces where force = p_force;
+    if found then
+        return number;
+    end if;
+    select coalesce(max(force_no), 0) + 1 into number from forces;
+    parent := format('reads_f%s', number);
+    older := parent || '_older';
+    insert into forces (force_no, force) values (number, p_force);
+    execute format('create table %I (like reads including defaults) partition by range (captured_at_us)', parent);
+    execute format('create table %I partition of %I default', older, parent);
+    execute format('create unique index %I on %I (captured_at_us, hashtextextended(read_id, camera_no))', older || '_key', older);
+    execute format('alter table reads attach partition %I for values in (%s)', parent, number);
+    perform forget_summary(older::regclass, 0);
+    return number;
+end $$;
+
+-- Make the partition of a force's day. True when it is there; false when reads of that day lie in `older` already, where the rest
+-- of them then has to go too, since duplicates are found within one partition.
+create function make_day(p_force_no smallint, p_day date) returns boolean
+language plpgsql security definer set search_path = store, pg_temp as $$
+declare
+    us_a_day constant bigint := 86400000000;
+    parent text := format('reads_f%s', p_force_no);
+    leaf text := parent || to_char(p_day, '"_d"YYYYMMDD');
+    from_us bigint := (p_day - date '1970-01-01')::bigint * us_a_day;
+begin
+    perform set_config('lock_timeout', '5s', true);
+    perform pg_advisory_xact_lock(hashtextextended('gantry store partitions', 0));
+    if exists (select from days where force_no = p_force_no and day = p_day) then
+        return true;
+    end if;
+    begin
+        -- Attaching a finished table takes weaker locks than making it as a partition would. It only ever grows, and is
+        -- dropped whole, so vacuuming after inserts would be work for nothing.
+        execute format(
+            'create table %I (like %I including defaults) with (autovacuum_vacuum_insert_threshold = -1)', leaf, parent);
+        execute format('create unique index %I on %I (captured_at_us, hashtextextended(read_id, camera_no))', leaf || '_key', leaf);
+        execute format(
+            'alter table %I attach partition %I for values from (%s) to (%s)', parent, leaf, from_us, from_us + us_a_day);
+    exception when check_violation then
+        return false;
+    end;
+    perform forget_summary(leaf::regclass, 0);
+    insert into days (force_no, day) values (p_force_no, p_day);
+    return true;
+end $$;
+
+-- Bring the summaries of a day's partition (null: of `older`) up to its end, so that look-ups by position and read_id stay quick.
+create function summarise_day(p_force_no smallint, p_day date) returns void
+language plpgsql security definer set search_path = store, pg_temp as $$
+declare
+    leaf regclass := to_regclass(format('reads_f%s', p_force_no) || coalesce(to_char(p_day, '"_d"YYYYMMDD'), '_older'));
+begin
+    perform set_config('lock_timeout', '200ms', true);
+    perform brin_summarize_new_values(i.indexrelid)
+    from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam
+    where i.indrelid = leaf and a.amname = 'brin';
+    -- An empty table and the range that still fills count as summarised now.
+    perform forget_summary(leaf, greatest(pg_relation_size(leaf) / current_setting('block_size')::bigint - 1, 0));
+end $$;
+
+-- Append the reads of one force. Elements of the arrays p_sizes to p_captured_to_us belong to one request each; the rest is one
+-- element a read, in the order of the requests, in the forms that are cheapest to send and to take apart:
+--   p_fixed        22 bytes a read, big-endian: captured_at_us (8), camera_no (4), latitude_e7 (4), longitude_e7 (4), heading (2)
+--   p_read_ids, p_vrms   joined by newlines
+--   p_details      hexadecimal, joined by newlines; null when no read has any
+--   p_images       12 bytes a read as in reads.image, zeros for none; null when no read has any
+-- Returns the head before, the head now, and the positions that were stored, or null when all of them were.
+create function append_reads(
+    p_force_no smallint, p_force text, p_sender text, p_received_at_us bigint,
+    p_sizes integer[], p_traceparents text[], p_image_objects bigint[], p_captured_from_us bigint[], p_captured_to_us bigint[],
+    p_fixed bytea, p_confidences real[], p_read_ids text, p_vrms text, p_details text, p_images bytea,
+    out head_before bigint, out head_now bigint, out stored bigint[]
+)
+language plpgsql as $$
+declare
+    number_sent constant integer := length(p_fixed) / 22;
+    number_stored integer;
+begin
+    perform set_config('gantry.forces', p_force, true);
+    -- Everything below runs on a snapshot taken after the lock, and positions become visible in the order in which it is held.
+    select f.head into strict head_before from forces f where f.force_no = p_force_no for no key update;
+    with new_reads as (
+        insert into reads (position, captured_at_us, camera_no, latitude_e7, longitude_e7, confidence, force_no, heading,
+            read_id, vrm, details, image)
+        select head_before + place + 1,
+            substr(p_fixed, place * 22 + 1, 8)::bigint,
+            substr(p_fixed, place * 22 + 9, 4)::integer,
+            substr(p_fixed, place * 22 + 13, 4)::integer,
+            substr(p_fixed, place * 22 + 17, 4)::integer,
+            confidence,
+            p_force_no,
+            substr(p_fixed, place * 22 + 21, 2)::smallint,
+            read_id,
+            vrm,
+            coalesce(decode(details, 'hex'), ''),
+            coalesce(nullif(substr(p_images, place * 12 + 1, 12), '\x000000000000000000000000'), '')
+        from (
+            select generate_series(0, number_sent - 1) as place, unnest(p_confidences) as confidence,
+                unnest(string_to_array(p_read_ids, e'\n')) as read_id, unnest(string_to_array(p_vrms, e'\n')) as vrm,
+                unnest(string_to_array(p_details, e'\n')) as details
+        ) as sent
+        on conflict do nothing
+        returning position
+    )
+    select count(*), max(position), array_agg(position) into number_stored, head_now, stored from new_reads;
+    if number_stored = 0 then
+        head_now := head_before;
+        stored := '{}';
+        return;
+    end if;
+    if number_stored = number_sent then
+        stored := null;
+    end if;
+    insert into appends (force_no, first_position, last_position, received_at_us, captured_from_us, captured_to_us,
+        image_object, traceparent)
+    select p_force_no, first_position, least(last_position, head_now), p_received_at_us, captured_from_us, captured_to_us,
+        image_object, traceparent
+    from (
+        select head_before + sum(size) over (order by place) - size + 1 as first_position,
+            head_before + sum(size) over (order by place) as last_position,
+            captured_from_us, captured_to_us, image_object, traceparent
+        from (
+            select generate_series(1, cardinality(p_sizes)) as place, unnest(p_sizes) as size,
+                unnest(p_captured_from_us) as captured_from_us, unnest(p_captured_to_us) as captured_to_us,
+                unnest(p_image_objects) as image_object, unnest(p_traceparents) as traceparent
+        ) as requests
+    ) as placed
+    where first_position <= head_now;
+    update forces f set head = head_now, reads_stored = reads_stored + number_stored where f.force_no = p_force_no;
+    perform pg_notify('gantry_store_appended', p_force || ' ' || head_now || ' ' || p_sender);
+end $$;
+
+revoke execute on function forget_summary, make_force, make_day, summarise_day, append_reads from public;
+grant execute on function make_force, make_day, summarise_day, append_reads to gantry_store;
+grant select, update (head, reads_stored) on forces to gantry_store;
+grant select on days to gantry_store;
+grant select, insert on cameras, reads, appends to gantry_store;
+grant select, insert, update on consumers to gantry_store;

@@ -1,0 +1,42 @@
+"""What the store can be told, beyond what every service can."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.settings import DatabaseSettings, ServiceSettings
+
+_MEBIBYTE = 1024 * 1024
+
+
+class BufferSettings(BaseModel):
+    """The buffer itself: ``GANTRY_STORE__*``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    images: str = Field(
+        pattern="^(file|s3)://", description="where images are kept: file:///folder or s3://bucket/prefix"
+    )
+    retention_days: int = Field(7, ge=1, le=3650)
+    retention_interval_seconds: float = Field(60.0, gt=0)
+    required_consumers: str = Field(
+        "match,nas,nadc", description="names joined by commas; a day waits for all of them"
+    )
+    ring_bytes: int = Field(
+        64 * _MEBIBYTE, ge=0, description="recently committed reads kept in memory, a force"
+    )
+    queue_reads: int = Field(200_000, ge=1)
+    queue_bytes: int = Field(256 * _MEBIBYTE, ge=_MEBIBYTE)
+    commit_reads: int = Field(20_000, ge=1, description="most reads in one transaction")
+
+    @property
+    def consumers_waited_for(self) -> frozenset[str]:
+        """The required consumers."""
+        return frozenset(name.strip() for name in self.required_consumers.split(",") if name.strip())
+
+
+class StoreSettings(ServiceSettings):
+    """Settings of the store."""
+
+    database: DatabaseSettings
+    store: BufferSettings

@@ -1,0 +1,7 @@
+-- A force's audit records above a number, oldest first.
+--   $1 force_no, $2 above this number, $3 most rows
+select number, recorded_at_us, service, person, action, reason, reference, subject, hash
+from audit_records
+where force_no = $1 and number > $2
+order by number
+limit $3

@@ -1,0 +1,3 @@
+-- Ask whether the database answers.
+--   no parameters
+select 1

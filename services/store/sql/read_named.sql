@@ -1,0 +1,18 @@
+-- The newest read with a vendor's identifier. First all of them, or an index in order of time might be walked to its end.
+--   $1 force_no, $2 read_id
+with found as materialized (
+    select * from reads where force_no = $1 and read_id = $2
+)
+select r.force_no, r.position, r.captured_at_us, c.camera_id, r.latitude_e7, r.longitude_e7, r.confidence, r.heading, r.read_id,
+    r.vrm, r.details, r.image, a.received_at_us, a.image_object, a.traceparent
+from found r
+join cameras c using (camera_no)
+cross join lateral (
+    select received_at_us, image_object, traceparent
+    from appends
+    where force_no = r.force_no and last_position >= r.position
+    order by last_position
+    limit 1
+) as a
+order by r.captured_at_us desc, r.position desc
+limit 1

@@ -1,0 +1,118 @@
+"""A real store on a real database, in this process, with a clock that tests may move."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncpg
+import grpc
+import pytest
+
+from chassis.client import open_channel
+from chassis.database import open_pool
+from chassis.server import grpc_server
+from chassis.settings import DatabaseSettings
+from clients.store import AuditClient, StoreClient
+from services.store.assembly import assemble
+from services.store.postgres import PostgresLog
+from services.store.settings import BufferSettings, StoreSettings
+from suite.certificates import Authority
+
+
+class Clock:
+    """Microseconds since 1970: the real time, plus what a test adds."""
+
+    def __init__(self) -> None:
+        self.ahead_us = 0
+
+    def __call__(self) -> int:
+        return time.time_ns() // 1000 + self.ahead_us
+
+
+@dataclass
+class RunningStore:
+    """A store's door, and what is behind it."""
+
+    target: str
+    pki: Authority
+    pool: asyncpg.Pool
+    log: PostgresLog
+    images: Path
+    clock: Clock
+    opened: AsyncExitStack = field(repr=False)
+
+    async def channel_of_service(self, name: str) -> grpc.aio.Channel:
+        return await self.opened.enter_async_context(open_channel(self.target, self.pki.issue_service(name)))
+
+    async def channel_of_person(self, name: str, *forces: str) -> grpc.aio.Channel:
+        tls = self.pki.issue_person(name, forces)
+        return await self.opened.enter_async_context(open_channel(self.target, tls))
+
+    async def service(self, name: str) -> StoreClient:
+        """A client with a service's certificate."""
+        return StoreClient(await self.channel_of_service(name))
+
+    async def person(self, name: str, *forces: str) -> StoreClient:
+        """A client with a person's certificate."""
+        return StoreClient(await self.channel_of_person(name, *forces))
+
+    async def auditor(self, name: str, *forces: str) -> AuditClient:
+        """The audit trail for a person."""
+        return AuditClient(await self.channel_of_person(name, *forces))
+
+
+StartStore = Callable[..., Awaitable[RunningStore]]
+
+
+@pytest.fixture
+async def start_store(
+    service_database: Callable[[str], Awaitable[DatabaseSettings]], pki: Authority, tmp_path: Path
+) -> AsyncIterator[StartStore]:
+    """Start stores; those of one test share database, images and clock, like replicas."""
+    clock, databases = Clock(), []
+    async with AsyncExitStack() as opened:
+
+        async def start(
+            *, before_commit: Callable[[], Awaitable[None]] | None = None, **buffer: object
+        ) -> RunningStore:
+            if not databases:
+                databases.append(await service_database("store"))
+            settings = StoreSettings(
+                tls=pki.issue_service("store"),
+                database=databases[0],
+                store=BufferSettings(images=f"file://{tmp_path}/images", **buffer),
+            )
+            return await opened.enter_async_context(
+                _running(settings, pki, clock, before_commit, tmp_path / "images")
+            )
+
+        yield start
+
+
+@pytest.fixture
+async def store(start_store: StartStore) -> RunningStore:
+    """One store with the usual settings."""
+    return await start_store()
+
+
+@asynccontextmanager
+async def _running(
+    settings: StoreSettings,
+    pki: Authority,
+    clock: Clock,
+    before_commit: Callable[[], Awaitable[None]] | None,
+    images: Path,
+) -> AsyncIterator[RunningStore]:
+    async with (
+        open_pool(settings.database) as pool,
+        PostgresLog(pool, clock, settings.store.retention_days, before_commit) as log,
+        grpc_server(settings) as server,
+        AsyncExitStack() as opened,
+    ):
+        assemble(server, settings.store, pool, log, clock)
+        await server.start()
+        yield RunningStore(f"127.0.0.1:{server.ports['grpc']}", pki, pool, log, images, clock, opened)
