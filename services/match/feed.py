@@ -18,8 +18,8 @@ from typing import Final, Protocol
 from chassis.errors import Unavailable
 from chassis.names import MetricName
 from chassis.telemetry import meter
+from services.match.passing import go_on_after
 from services.match.places import Place
-from services.match.postgres import passes
 from services.match.postgres_alerts import PAGE, Event, Page
 
 KEPT_EVENTS: Final = 2_000
@@ -87,9 +87,8 @@ class Feed:
                 continue
             try:
                 await self._advance()
-            except Exception as error:
-                if not passes(error):
-                    raise
+            except Exception as error:  # noqa: BLE001 - a bug is raised again
+                go_on_after(error)
                 _log.warning("alerts cannot be read", extra={"force": self._force})
 
     async def follow(self, place: Place) -> AsyncGenerator[Step, None]:

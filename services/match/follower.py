@@ -13,8 +13,9 @@ from chassis.errors import Fault
 from services.match.leases import Lease
 from services.match.live_index import LiveIndex
 from services.match.matcher import Matcher
+from services.match.passing import passes
 from services.match.ports import Clock, LeaseSource, Matching, ReadLog, utc_now
-from services.match.postgres import Cursor, Fenced, passes
+from services.match.postgres import Cursor, Fenced
 
 _FIRST_WAIT: Final = 0.1
 _MOST_WAIT: Final = 5.0
@@ -61,9 +62,10 @@ class Follower:
             lease = await self._leases.lease(self._force)
             started = time.monotonic()
             try:
-                await self._follow(lease)
-            except ExceptionGroup as group:
-                await self._wait_out(group, time.monotonic() - started)
+                error = await _error_of(
+                    asyncio.create_task(self._follow(lease), name=f"follow {self._force}")
+                )
+                await self._wait_out(error, time.monotonic() - started)
             finally:
                 if lease.lost.is_set():
                     self._index.drop()
@@ -95,10 +97,10 @@ class Follower:
             if (await self._matching.cursor(self._force)).generation != generation:
                 raise Fenced
 
-    async def _wait_out(self, group: ExceptionGroup[Exception], lasted: float) -> None:
-        errors = list(_leaves(group))
-        if not all(isinstance(error, _LeaseLost) or passes(error) for error in errors):
-            raise group
+    async def _wait_out(self, error: BaseException | None, lasted: float) -> None:
+        errors = list(_leaves(error)) if error is not None else []
+        if error is not None and not all(isinstance(each, _LeaseLost) or passes(each) for each in errors):
+            raise error
         if all(isinstance(error, Fenced | _LeaseLost) for error in errors):
             _log.info("starting again from the cursor", extra=self._labels)
             await asyncio.sleep(random.uniform(0, _FENCED_WAIT))  # noqa: S311
@@ -115,13 +117,24 @@ async def _until_lost(lease: Lease) -> None:
     raise _LeaseLost
 
 
-def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
-    for error in group.exceptions:
-        if isinstance(error, ExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
+async def _error_of(task: asyncio.Task[None]) -> BaseException | None:
+    """How the task ended. Ends it with us: a task group can mistake our end for that of one of its tasks."""
+    try:
+        await asyncio.wait([task])
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+    return None if task.cancelled() else task.exception()
 
 
-def _reason(error: Exception) -> str:
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _reason(error: BaseException) -> str:
     return error.reason if isinstance(error, Fault) else type(error).__name__

@@ -109,13 +109,13 @@ class HotlistFile:
         try:
             self._add(line, entries)
         except _LineError as problem:
-            self._reject(problem)
+            # Spreadsheets leave rows of nothing but commas behind.
+            if line.strip(b' ,\t\r"'):
+                self._reject(problem)
 
     def _add(self, line: bytes, entries: Entries) -> None:
         cells = _split(line)
         if len(cells) != self._width:
-            if not "".join(cells).strip():
-                return
             raise _LineError("", f"the line has {len(cells)} fields, the header {self._width}")
         cell = self._cell
         # All checks first: a line is taken whole or not at all.

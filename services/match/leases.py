@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 import asyncpg
 
-from services.match.postgres import SQL, passes
+from services.match.passing import go_on_after
+from services.match.postgres import SQL
 
 TICK_SECONDS: Final = 1.0
 _ANSWER_SECONDS: Final = 5.0
@@ -52,9 +54,8 @@ class Leases:
             try:
                 async with self._pool.acquire() as connection:
                     await self._keep(connection)
-            except Exception as error:
-                if not passes(error):
-                    raise
+            except Exception as error:  # noqa: BLE001 - a bug is raised again
+                go_on_after(error)
                 _log.warning("lost the session that holds the leases", extra={"kind": type(error).__name__})
             finally:
                 self._lose_all()
@@ -98,7 +99,6 @@ def _hearing(listener: Listener) -> Callable[..., None]:
 
 
 async def _forget(connection: asyncpg.Connection, heard: Mapping[str, Callable[..., None]]) -> None:
-    if connection.is_closed():
-        return
-    for channel, callback in heard.items():
-        await connection.remove_listener(channel, callback)
+    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        for channel, callback in heard.items():
+            await connection.remove_listener(channel, callback)

@@ -11,7 +11,6 @@ from typing import Final
 import asyncpg
 
 from chassis.database import statements
-from chassis.errors import Fault, database_fault
 from services.match.matching import Entry, NewAlert, read_of
 
 SQL: Final = statements("services.match")
@@ -49,13 +48,6 @@ class Status:
     alerts_raised: int
     alerts_open: int
     entries: int
-
-
-def passes(error: BaseException) -> bool:
-    """Whether the trouble ends by itself: something is away, or somebody else was first."""
-    if isinstance(error, Fault | Fenced | OSError | TimeoutError):
-        return True
-    return database_fault(error) is not None
 
 
 @asynccontextmanager

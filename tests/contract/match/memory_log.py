@@ -1,0 +1,87 @@
+"""A store's log in memory: appends, tails and the store's promises, without the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from gantry.common.v1.read_columns_pb2 import ReadColumns
+from gantry.store.v1.store_pb2 import ReadBatch, TailReadsResponse
+
+from chassis.errors import OutOfRange
+
+NOON_US = 1_750_000_000_000_000
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A read: who saw which plate when."""
+
+    vrm: str
+    camera_id: str = "a12-east"
+    read_id: str = "r1"
+    captured_at_us: int = NOON_US
+
+
+class MemoryLog:
+    """The log of one force."""
+
+    def __init__(self) -> None:
+        self.batches: list[ReadBatch] = []
+        self.head = 0
+        self.reported = 0
+        self.first_kept = 1
+        self.follows: list[int | None] = []
+        self._grown = asyncio.Event()
+
+    def append(self, *reads: Seen, received_at_us: int = NOON_US) -> int:
+        """Append reads in one batch; returns the position of the last."""
+        positions = range(self.head + 1, self.head + 1 + len(reads))
+        self.batches.append(
+            ReadBatch(reads=columns_of(reads), positions=positions, received_at_us=received_at_us)
+        )
+        self.head += len(reads)
+        self._grown.set()
+        self._grown = asyncio.Event()
+        return self.head
+
+    async def follow(self, force: str, after: int | None) -> AsyncIterator[TailReadsResponse]:
+        """See `services.match.ports.ReadLog`."""
+        self.follows.append(after)
+        if after is not None and after + 1 < self.first_kept:
+            raise OutOfRange("POSITION_PURGED", "gone", metadata={"first_position": str(self.first_kept)})
+        position = self.first_kept - 1 if after is None else after
+        while True:
+            batches = [part for batch in self.batches if (part := _after(batch, position)) is not None]
+            position = self.head
+            yield TailReadsResponse(batches=batches, position=position, head=self.head)
+            if position == self.head:
+                await self._grown.wait()
+
+    async def report(self, force: str, position: int) -> None:
+        """See `services.match.ports.ReadLog`."""
+        self.reported = position
+
+
+def columns_of(reads: Sequence[Seen]) -> ReadColumns:
+    """The reads in the form in which they travel."""
+    cameras = sorted({read.camera_id for read in reads})
+    return ReadColumns(
+        camera_ids=cameras,
+        camera_indexes=[cameras.index(read.camera_id) for read in reads],
+        read_ids=[read.read_id for read in reads],
+        captured_at_us=[read.captured_at_us for read in reads],
+        vrms=[read.vrm for read in reads],
+        confidences=[0.9] * len(reads),
+        latitudes_e7=[515_000_000] * len(reads),
+        longitudes_e7=[5_000_000] * len(reads),
+    )
+
+
+def _after(batch: ReadBatch, position: int) -> ReadBatch | None:
+    if not batch.positions or batch.positions[-1] <= position:
+        return None
+    if batch.positions[0] > position:
+        return batch
+    raise AssertionError("a cursor stands between batches")

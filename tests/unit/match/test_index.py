@@ -1,0 +1,103 @@
+"""The index finds exactly what comparing every plate with every entry finds."""
+
+from __future__ import annotations
+
+import numpy as np
+from gantry.common.v1.read_columns_pb2 import ReadColumns
+from gantry.store.v1.store_pb2 import ReadBatch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anpr.confusable import CLASSES, fold, folded_keys
+from services.match.index import Index, Segment
+from services.match.matching import Entry, find_candidates, match
+
+# Few characters, most of them confusable, so that exact and near matches are common.
+PLATES = st.text(alphabet="0OQD1I8BA", min_size=1, max_size=4)
+ANY_PLATES = st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=1, max_size=12)
+LISTS = st.lists(st.tuples(st.booleans(), st.sets(PLATES, max_size=8)), max_size=4)
+BATCHES = st.lists(st.lists(PLATES, max_size=6), max_size=5)
+
+
+def entries_of(lists) -> list[Entry]:
+    return [
+        Entry(number, f"list {number}", near, int(folded_keys([vrm])[0]), vrm, "why", 5, "", "")
+        for number, (near, vrms) in enumerate(lists)
+        for vrm in sorted(vrms)
+    ]
+
+
+def index_of(entries: list[Entry]) -> Index:
+    numbers = {entry.hotlist_no for entry in entries}
+    keys = {n: [entry.folded_key for entry in entries if entry.hotlist_no == n] for n in numbers}
+    return Index(1, tuple(Segment(n, np.array(keys[n], dtype=np.uint64)) for n in sorted(numbers)))
+
+
+def batches_of(batches) -> list[ReadBatch]:
+    made, position = [], 1
+    for vrms in batches:
+        ids = [f"r{position + place}" for place in range(len(vrms))]
+        columns = ReadColumns(
+            camera_ids=["a"],
+            camera_indexes=[0] * len(vrms),
+            read_ids=ids,
+            vrms=vrms,
+            captured_at_us=[1] * len(vrms),
+        )
+        made.append(ReadBatch(reads=columns, positions=range(position, position + len(vrms))))
+        position += len(vrms)
+    return made
+
+
+@given(LISTS, BATCHES)
+def test_alerts_are_those_of_comparing_everything_with_everything(lists, batches):
+    entries = entries_of(lists)
+    candidates = find_candidates(index_of(entries), batches_of(batches))
+    keys = {candidate.folded_key for candidate in candidates}
+    alerts = match(candidates, [entry for entry in entries if entry.folded_key in keys])
+    found = {
+        (
+            alert.candidate.batch.positions[alert.candidate.place],
+            alert.entry.hotlist_no,
+            alert.entry.vrm,
+            alert.near,
+        )
+        for alert in alerts
+    }
+    assert len(found) == len(alerts)
+    vrms = [vrm for batch in batches for vrm in batch]
+    assert found == {
+        (position, number, entry, entry != vrm)
+        for position, vrm in enumerate(vrms, 1)
+        for number, (near, plates) in enumerate(lists)
+        for entry in plates
+        if entry == vrm or (near and fold(entry) == fold(vrm))
+    }
+
+
+@given(st.lists(ANY_PLATES, max_size=60), st.lists(ANY_PLATES, min_size=1, max_size=60))
+def test_a_segment_finds_what_it_has_and_nothing_else(listed, read):
+    segment = Segment(1, folded_keys(listed))
+    folded = {fold(vrm) for vrm in listed}
+    found = Index(1, (segment,)).find(folded_keys(read)).tolist()
+    assert found == [place for place, vrm in enumerate(read) if fold(vrm) in folded]
+
+
+def test_candidates_are_few_beside_what_passes_by_chance():
+    random = np.random.default_rng(1)
+    segment = Segment(1, random.integers(0, 2**62, 100_000, dtype=np.uint64))
+    others = random.integers(0, 2**62, 100_000, dtype=np.uint64)
+    assert len(Index(1, (segment,)).find(others)) == 0
+    assert segment.nbytes < 100_000 * 12.5
+
+
+def test_no_lists_no_candidates():
+    assert find_candidates(Index(1, ()), batches_of([["A"]])) == []
+    assert find_candidates(Index(1, (Segment(1, folded_keys([])),)), batches_of([["A"]])) == []
+
+
+def test_every_confusable_class_is_near():
+    for group in CLASSES:
+        entry = Entry(1, "l", True, int(folded_keys([group[0]])[0]), group[0], "why", 5, "", "")
+        candidates = find_candidates(index_of([entry]), batches_of([list(group)]))
+        assert [alert.near for alert in match(candidates, [entry])] == [False, *[True] * (len(group) - 1)]
