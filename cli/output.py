@@ -2,9 +2,11 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
+
+_PIPE_WIDTH: Final = 400
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -42,8 +44,12 @@ def write_json(value: object, *, stream: IO[str] | None = None) -> None:
 
 
 def show(renderable: "RenderableType") -> None:
-    """Print a table or a text to standard output."""
-    console().print(renderable)
+    """Print a table; in a pipe it is as wide as its longest row, since nobody there scrolls."""
+    target = console()
+    if target.is_terminal:
+        target.print(renderable, soft_wrap=False)
+    else:
+        _unbounded().print(renderable)
 
 
 def table(
@@ -59,9 +65,7 @@ def table(
         grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         grid.add_row(*(Text.from_markup(cell) for cell in row))
-    target = console()
-    # A table in a pipe is cut by nobody: let it be as wide as its longest row.
-    target.print(grid, soft_wrap=False) if target.is_terminal else _wide(grid)
+    show(grid)
 
 
 def plain(text: str) -> str:
@@ -81,18 +85,10 @@ def counted(number: int, noun: str, nouns: str = "") -> str:
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
-def as_mapping(pairs: Sequence[tuple[str, int]]) -> Mapping[str, int]:
-    """Sum pairs by name, largest first."""
-    sums: dict[str, int] = {}
-    for name, number in pairs:
-        sums[name] = sums.get(name, 0) + number
-    return dict(sorted(sums.items(), key=lambda pair: (-pair[1], pair[0])))
-
-
-def _wide(grid: "RenderableType") -> None:
+def _unbounded() -> "Console":
     from rich.console import Console
 
-    Console(width=400, highlight=False).print(grid)
+    return Console(width=_PIPE_WIDTH, highlight=False)
 
 
 def _plain(value: object) -> object:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from cli.exits import CliError, Exit
 from cli.options import run
-from cli.output import console, note, warn, write_json
+from cli.output import note, show, warn, write_json
 from cli.verbs import Session
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ async def _status(session: Session) -> None:
     if session.as_json:
         write_json(state.as_json())
     else:
-        console().print(processes_line(state.processes))
-        console().print(forces_table(state.forces))
+        show(processes_line(state.processes))
+        show(forces_table(state.forces))
         _remarks(state)
     if not state.ok:
         raise CliError("something is not well; see above")

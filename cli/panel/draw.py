@@ -38,11 +38,11 @@ def forces_table(forces: Sequence[ForceState]) -> Table:
     destinations = list(dict.fromkeys(one.name for force in forces for one in force.destinations))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("force", style="bold")
-    for name in ("reads/s", "stored", "alerts", "open", "match lag"):
+    for name in ("reads/s", "stored", "unmatched", "alerts", "open"):
         table.add_column(name, justify="right")
     for name in destinations:
-        table.add_column(f"{name} delivered", justify="right")
-        table.add_column("lag", justify="right")
+        table.add_column(f"at {name}", justify="right", style="cyan")
+        table.add_column("behind", justify="right")
     for force in forces:
         table.add_row(*_force_cells(force, destinations))
     return table
@@ -97,9 +97,9 @@ def _force_cells(force: ForceState, destinations: Sequence[str]) -> list[Rendera
         force.force,
         f"{force.reads_per_s:,.0f}",
         f"{force.stored:,}",
+        _lag(force.match_lag),
         Text(f"{force.alerts:,}", style="yellow" if force.alerts else ""),
         f"{force.alerts_open:,}",
-        _lag(force.match_lag),
     ]
     for name in destinations:
         cells += _destination_cells(by_name.get(name))

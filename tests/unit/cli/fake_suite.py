@@ -1,0 +1,246 @@
+"""A suite's face without a suite: servers that answer what the tests put into them."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+from gantry.bridge.v1 import bridge_pb2, bridge_pb2_grpc
+from gantry.common.v1.read_pb2 import Position, Read
+from gantry.ingest.v1 import cameras_pb2, cameras_pb2_grpc, ingest_pb2, ingest_pb2_grpc
+from gantry.match.v1 import alert_pb2, alert_pb2_grpc, hotlist_pb2, hotlist_pb2_grpc
+from gantry.store.v1 import audit_pb2, audit_pb2_grpc, store_pb2, store_pb2_grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from suite.certificates import Authority
+
+NOON = Timestamp(seconds=1_740_830_400)
+
+
+@dataclass
+class World:
+    """What the servers know, and what they were asked."""
+
+    reads: list[store_pb2.StoredRead] = field(default_factory=list)
+    alerts: list[alert_pb2.Alert] = field(default_factory=list)
+    cameras: dict[str, cameras_pb2.Camera] = field(default_factory=dict)
+    submitted: set[tuple[str, str]] = field(default_factory=set)
+    audit: list[audit_pb2.AuditRecord] = field(default_factory=list)
+    first_broken: int = 0
+    receipts: dict[str, bridge_pb2.GetReceiptResponse] = field(default_factory=dict)
+    imported: bytes = b""
+    header: hotlist_pb2.ImportHeader = field(default_factory=hotlist_pb2.ImportHeader)
+    purposes: list[str] = field(default_factory=list)
+    subscriptions: list[alert_pb2.SubscribeRequest] = field(default_factory=list)
+    drop_first_subscription: bool = False
+
+
+def stored(vrm: str, read_id: str, position: int, **more: Any) -> store_pb2.StoredRead:
+    read = Read(force="essex", camera_id="C1", read_id=read_id, captured_at=NOON, vrm=vrm, confidence=0.9)
+    read.position.CopyFrom(Position(latitude=51.5, longitude=0.5))
+    return store_pb2.StoredRead(read=read, position=position, received_at=NOON, **more)
+
+
+def alert(number: int, vrm: str) -> alert_pb2.Alert:
+    return alert_pb2.Alert(
+        alert_id=str(number),
+        read=stored(vrm, f"r{number}", number).read,
+        kind=alert_pb2.MATCH_KIND_EXACT,
+        hotlist="stolen",
+        entry_vrm=vrm,
+        reason="Stolen vehicle",
+        priority=2,
+        markers=["ARMED"],
+        raised_at=NOON,
+    )
+
+
+class Store(store_pb2_grpc.StoreServiceServicer):
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def SearchReads(self, request: Any, context: Any) -> Any:
+        self._world.purposes.append(request.purpose.reason)
+        start = int(request.page_token or 0)
+        found = [one for one in self._world.reads if one.read.vrm == request.vrm.upper().replace(" ", "")]
+        page = found[start : start + request.page_size]
+        more = str(start + len(page)) if start + len(page) < len(found) else ""
+        return store_pb2.SearchReadsResponse(reads=page, next_page_token=more)
+
+    def GetRead(self, request: Any, context: Any) -> Any:
+        for one in self._world.reads:
+            if (one.read.force, one.read.read_id) == (request.force, request.read_id):
+                return store_pb2.GetReadResponse(read=one)
+        return context.abort(grpc.StatusCode.NOT_FOUND, "no such read")
+
+    def GetBufferStatus(self, request: Any, context: Any) -> Any:
+        return store_pb2.GetBufferStatusResponse(reads_stored=len(self._world.reads), head=7)
+
+
+class Audit(audit_pb2_grpc.AuditServiceServicer):
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def ListAuditRecords(self, request: Any, context: Any) -> Any:
+        return audit_pb2.ListAuditRecordsResponse(records=self._world.audit[: request.page_size])
+
+    def VerifyAuditChain(self, request: Any, context: Any) -> Any:
+        return audit_pb2.VerifyAuditChainResponse(records=3, first_broken=self._world.first_broken)
+
+
+class Alerts(alert_pb2_grpc.AlertServiceServicer):
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def Subscribe(self, request: Any, context: Any) -> Any:
+        self._world.subscriptions.append(request)
+        if request.force != "essex":
+            yield alert_pb2.SubscribeResponse(progress=alert_pb2.Progress(at=NOON), resume_token="none")
+            return
+        begin = int(request.resume_token or 0)
+        for number, one in enumerate(self._world.alerts[begin:], begin + 1):
+            if self._world.drop_first_subscription and number == 2:
+                self._world.drop_first_subscription = False
+                context.abort(grpc.StatusCode.UNAVAILABLE, "stopping")
+            yield alert_pb2.SubscribeResponse(alert=one, resume_token=str(number))
+        yield alert_pb2.SubscribeResponse(
+            progress=alert_pb2.Progress(at=NOON), resume_token=str(len(self._world.alerts))
+        )
+        context.abort(grpc.StatusCode.UNAVAILABLE, "stopping")
+
+    def Acknowledge(self, request: Any, context: Any) -> Any:
+        if request.alert_id == "unknown":
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such alert")
+        return alert_pb2.AcknowledgeResponse(
+            acknowledgement=alert_pb2.Acknowledgement(
+                alert_id=request.alert_id, person="operator", at=NOON, note=request.note
+            )
+        )
+
+    def GetMatchStatus(self, request: Any, context: Any) -> Any:
+        return alert_pb2.GetMatchStatusResponse(
+            position=5, head=7, alerts_raised=2, alerts_open=1, entries=500
+        )
+
+
+class Hotlists(hotlist_pb2_grpc.HotlistServiceServicer):
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def ImportHotlist(self, request_iterator: Any, context: Any) -> Any:
+        for part in request_iterator:
+            if part.HasField("header"):
+                self._world.header.CopyFrom(part.header)
+            self._world.imported += part.chunk
+        error = hotlist_pb2.LineError(line=3, column="vrm", message="is empty")
+        return hotlist_pb2.ImportHotlistResponse(version=1, entries=2, rejected_lines=1, errors=[error])
+
+    def ListHotlists(self, request: Any, context: Any) -> Any:
+        hotlist = hotlist_pb2.Hotlist(
+            name="stolen", version=1, entries=2, activated_at=NOON, imported_by="ana"
+        )
+        return hotlist_pb2.ListHotlistsResponse(hotlists=[hotlist])
+
+
+class Bridge(bridge_pb2_grpc.BridgeServiceServicer):
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def ListDestinations(self, request: Any, context: Any) -> Any:
+        running = bridge_pb2.FORWARDER_STATE_RUNNING
+        nas = bridge_pb2.Destination(name="nas", state=running, position=7, head=7, delivered=7)
+        nadc = bridge_pb2.Destination(name="nadc", state=running, position=6, head=7, delivered=6)
+        return bridge_pb2.ListDestinationsResponse(destinations=[nadc, nas])
+
+    def GetReceipt(self, request: Any, context: Any) -> Any:
+        if request.destination not in self._world.receipts:
+            context.abort(grpc.StatusCode.NOT_FOUND, "not delivered yet")
+        return self._world.receipts[request.destination]
+
+
+class Registry(cameras_pb2_grpc.CameraRegistryServiceServicer):
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def EnrolCameras(self, request: Any, context: Any) -> Any:
+        created = [camera for camera in request.cameras if camera.camera_id not in self._world.cameras]
+        for camera in request.cameras:
+            camera.feed = request.feed
+            camera.enabled = True
+            self._world.cameras[camera.camera_id] = camera
+        token = f"gf_{request.feed}" if request.new_token or created else ""
+        return cameras_pb2.EnrolCamerasResponse(
+            token=token, created=len(created), updated=len(request.cameras) - len(created)
+        )
+
+    def ListCameras(self, request: Any, context: Any) -> Any:
+        own = list(self._world.cameras.values()) if request.force == "essex" else []
+        return cameras_pb2.ListCamerasResponse(cameras=own)
+
+
+class Health(cameras_pb2_grpc.CameraHealthServiceServicer):
+    def ListCameraHealth(self, request: Any, context: Any) -> Any:
+        return cameras_pb2.ListCameraHealthResponse()
+
+
+class Ingest(ingest_pb2_grpc.IngestServiceServicer):
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def StreamReads(self, request_iterator: Any, context: Any) -> Any:
+        flow = ingest_pb2.FlowControl(max_batch_reads=500, max_batch_bytes=1 << 20, max_reads_in_flight=5000)
+        yield ingest_pb2.StreamReadsResponse(flow_control=flow)
+        for request in request_iterator:
+            keys = [(read.camera_id, read.read_id) for read in request.reads]
+            fresh = len(set(keys) - self._world.submitted)
+            self._world.submitted.update(keys)
+            ack = ingest_pb2.BatchAck(sequence=request.sequence, accepted=fresh, duplicate=len(keys) - fresh)
+            yield ingest_pb2.StreamReadsResponse(ack=ack)
+
+
+@contextmanager
+def fake_suite(home: Path) -> Iterator[World]:
+    """Servers of every service behind the addresses that a home's files name."""
+    world, authority = World(), Authority(home / "pki")
+    authority.issue_person("operator", ["essex", "kent"])
+    servers: dict[str, list[tuple[Any, Any]]] = {
+        "store": [
+            (store_pb2_grpc.add_StoreServiceServicer_to_server, Store(world)),
+            (audit_pb2_grpc.add_AuditServiceServicer_to_server, Audit(world)),
+        ],
+        "match": [
+            (alert_pb2_grpc.add_AlertServiceServicer_to_server, Alerts(world)),
+            (hotlist_pb2_grpc.add_HotlistServiceServicer_to_server, Hotlists(world)),
+        ],
+        "nas_bridge": [(bridge_pb2_grpc.add_BridgeServiceServicer_to_server, Bridge(world))],
+        "ingest": [
+            (cameras_pb2_grpc.add_CameraRegistryServiceServicer_to_server, Registry(world)),
+            (cameras_pb2_grpc.add_CameraHealthServiceServicer_to_server, Health()),
+            (ingest_pb2_grpc.add_IngestServiceServicer_to_server, Ingest(world)),
+        ],
+    }
+    running = [_serve(home, authority, name, added) for name, added in servers.items()]
+    yield world
+    for server in running:
+        server.stop(None)
+
+
+def _serve(home: Path, authority: Authority, name: str, added: Any) -> grpc.Server:
+    tls = authority.issue_service(name)
+    pair, trusted = (tls.key.read_bytes(), tls.certificate.read_bytes()), tls.authority.read_bytes()
+    server = grpc.server(ThreadPoolExecutor(20))
+    for add, servicer in added:
+        add(servicer, server)
+    mutual = grpc.ssl_server_credentials([pair], trusted, require_client_auth=True)
+    ports = {
+        "grpc": server.add_secure_port("127.0.0.1:0", mutual),
+        "public": server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair])),
+    }
+    server.start()
+    (home / "run").mkdir(exist_ok=True)
+    (home / "run" / f"{name}.json").write_text(json.dumps(ports))
+    return server

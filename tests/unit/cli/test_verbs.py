@@ -1,0 +1,203 @@
+"""Each verb against servers that answer: what people see, what scripts get, what the service was told."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
+from gantry.store.v1.audit_pb2 import AUDIT_ACTION_SEARCH_READS, AuditRecord
+from typer.testing import CliRunner, Result
+
+from cli.exits import Exit
+from cli.main import app
+from tests.unit.cli.fake_suite import NOON, World, alert, fake_suite, stored
+
+LOOK = ("--purpose", "Burglary at Mill Lane", "--reference", "OP 12/25")
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with fake_suite(tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def gantry(tmp_path: Path, world: World) -> Command:
+    def run(*words: str, code: Exit = Exit.OK) -> Result:
+        done = CliRunner().invoke(app, [*words, "--home", str(tmp_path)])
+        assert done.exit_code == code, done.output
+        return done
+
+    return run
+
+
+def lines_of(done: Result) -> list[Any]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_search_shows_pages_as_one_and_tells_the_purpose(gantry: Command, world: World) -> None:
+    world.reads = [stored("AB12CDE", f"r{number}", number) for number in range(2500)]
+    answer = lines_of(gantry("search", "ab12 cde", *LOOK, "--limit", "2000", "--json"))[0]
+    assert len(answer["reads"]) == 2000
+    assert answer["more"] is True
+    first = answer["reads"][0]
+    assert (first["vrm"], first["force"], first["captured_at"]) == (
+        "AB12CDE",
+        "essex",
+        "2025-03-01T12:00:00Z",
+    )
+    assert set(world.purposes) == {"Burglary at Mill Lane"}
+    shown = gantry("search", "AB12CDE", *LOOK, "--limit", "2")
+    assert "r0" in shown.stdout
+    assert "51.50000 0.50000" in shown.stdout
+    assert "the newest 2 are shown" in shown.stderr
+
+
+def test_a_search_that_finds_nothing_is_an_answer(gantry: Command) -> None:
+    assert "no read of this plate" in gantry("search", "XX99XXX", *LOOK).stderr
+    assert lines_of(gantry("search", "XX99XXX", *LOOK, "--json")) == [{"reads": [], "more": False}]
+
+
+def test_watching_once_ends_when_caught_up_and_gives_tokens(gantry: Command, world: World) -> None:
+    world.alerts = [alert(1, "AB12CDE"), alert(2, "XY34FGH")]
+    events = lines_of(gantry("alerts", "watch", "--earliest", "--once", *LOOK, "--json"))
+    assert [(one["event"], one["alert_id"], one["resume_token"]) for one in events] == [
+        ("alert", "1", "1"),
+        ("alert", "2", "2"),
+    ]
+    shown = gantry("alerts", "watch", "--earliest", "--once", *LOOK)
+    assert "AB12CDE" in shown.stdout
+    assert "ARMED" in shown.stdout
+    assert "--force essex --resume 2" in shown.stderr
+    later = lines_of(
+        gantry("alerts", "watch", "--once", "--force", "essex", "--resume", "1", *LOOK, "--json")
+    )
+    assert [one["alert_id"] for one in later] == ["2"]
+
+
+def test_a_watch_goes_on_where_a_restart_cut_it(gantry: Command, world: World) -> None:
+    world.alerts, world.drop_first_subscription = [alert(1, "AB12CDE"), alert(2, "XY34FGH")], True
+    words = ("alerts", "watch", "--earliest", "--once", "--force", "essex", *LOOK, "--json")
+    assert [one["alert_id"] for one in lines_of(gantry(*words))] == ["1", "2"]
+    assert [one.resume_token for one in world.subscriptions] == ["", "1"]
+
+
+def test_a_resume_token_is_of_one_force(gantry: Command) -> None:
+    assert (
+        "say which with --force" in gantry("alerts", "watch", "--resume", "1", *LOOK, code=Exit.USAGE).stderr
+    )
+
+
+def test_acknowledging(gantry: Command) -> None:
+    words = ("alerts", "ack", "17", "--force", "essex", "--note", "unit sent", *LOOK)
+    assert "alert 17 taken in hand by you" in gantry(*words).stderr
+    assert lines_of(gantry(*words, "--json"))[0]["note"] == "unit sent"
+    gantry("alerts", "ack", "unknown", "--force", "essex", *LOOK, code=Exit.NOT_FOUND)
+
+
+def test_importing_a_hotlist_names_bad_lines(gantry: Command, world: World, tmp_path: Path) -> None:
+    path = tmp_path / "stolen.csv"
+    path.write_text("vrm,reason\nAB12CDE,Stolen\n,x\n" + "A1,y\n" * 100_000)
+    said = gantry("hotlist", "import", str(path), "--force", "kent", *LOOK).stderr
+    assert "hotlist stolen of kent: 2 entries active, version 1" in said
+    assert "line 3, vrm: is empty" in said
+    assert world.imported == path.read_bytes()
+    assert (world.header.force, world.header.near_matches) == ("kent", True)
+    assert world.header.purpose.reference == "OP 12/25"
+    assert lines_of(gantry("hotlist", "list", "--json"))[0]["hotlists"][0]["name"] == "stolen"
+
+
+def test_enrolling_shows_the_token_once(gantry: Command, tmp_path: Path) -> None:
+    path = tmp_path / "cameras.csv"
+    path.write_text("camera_id,name,kind,lat,lon\nC1,A12 J19,fixed,51.7,0.5\nC2,Unit 2,mobile,,\n")
+    done = gantry("camera", "enrol", "--file", str(path), "--feed", "gw", "--force", "essex", "--keep-token")
+    assert done.stdout == "gf_gw\n"
+    assert "2 cameras of essex enrolled on gw" in done.stderr
+    cameras = lines_of(gantry("camera", "list", "--force", "essex", "--json"))[0]["cameras"]
+    assert [(one["camera_id"], one["kind"], one["lat"]) for one in cameras] == [
+        ("C1", "fixed", 51.7),
+        ("C2", "mobile", None),
+    ]
+    assert "A12 J19" in gantry("camera", "list").stdout
+
+
+def test_status_tells_lag_and_what_is_not_well(gantry: Command) -> None:
+    state = lines_of(gantry("status", "--json"))[0]
+    assert [one["name"] for one in state["processes"]] == ["ingest", "match", "nas_bridge", "store"]
+    essex = state["forces"][0]
+    assert (essex["match_lag"], [(one["name"], one["lag"]) for one in essex["destinations"]]) == (
+        2,
+        [("nadc", 1), ("nas", 0)],
+    )
+    assert "at nas" in gantry("status").stdout
+
+
+def test_trace_of_an_unsampled_read_shows_what_is_stored(gantry: Command, world: World) -> None:
+    world.reads = [stored("AB12CDE", "r1", 7)]
+    world.receipts["nas"] = GetReceiptResponse(receipt_id="N-1", first_position=5, last_position=9)
+    shown = gantry("trace", "r1", *LOOK)
+    for word in ("position 7", "receipt N-1", "nadc: not delivered yet"):
+        assert word in shown.stdout
+    assert "this read was not sampled" in shown.stderr
+    assert "AB12CDE" not in shown.output
+    gantry("trace", "r2", *LOOK, code=Exit.NOT_FOUND)
+
+
+def test_trace_shows_hops_from_the_spans(gantry: Command, world: World, tmp_path: Path) -> None:
+    trace, append = "a" * 32, "5" * 16
+    world.reads = [stored("AB12CDE", "r1", 7, traceparent=f"00-{trace}-{append}-01")]
+    (tmp_path / "spans").mkdir()
+    common = {"trace_id": trace, "links": [], "status": "UNSET", "attributes": {}}
+    spans = [
+        {"span_id": "4" * 16, "parent_span_id": "", "service": "ingest", "name": "ingest.append"},
+        {"span_id": append, "parent_span_id": "4" * 16, "service": "store", "name": "AppendReads"},
+    ]
+    for number, span in enumerate(spans):
+        times = {"start_ns": number * 2_000_000, "end_ns": 9_000_000}
+        (tmp_path / "spans" / f"{span['service']}.jsonl").write_text(json.dumps(span | common | times) + "\n")
+    hops = lines_of(gantry("trace", "r1", *LOOK, "--json"))[0]["hops"]
+    assert [(hop["service"], hop["start_ms"], hop["duration_ms"]) for hop in hops] == [
+        ("ingest", 0.0, 9.0),
+        ("store", 2.0, 7.0),
+    ]
+    assert "ingest.append" in gantry("trace", "r1", *LOOK).stdout
+
+
+def test_the_audit_trail_and_its_chain(gantry: Command, world: World) -> None:
+    record = AuditRecord(
+        number=1, recorded_at=NOON, person="ana", action=AUDIT_ACTION_SEARCH_READS, subject="x"
+    )
+    world.audit = [record]
+    assert (
+        lines_of(gantry("audit", "list", "--force", "essex", "--json"))[0]["records"][0]["action"]
+        == "search_reads"
+    )
+    assert "search reads" in gantry("audit", "list").stdout
+    assert "the chain of 3 records is whole" in gantry("audit", "verify").stderr
+    world.first_broken = 2
+    assert "essex at record 2" in gantry("audit", "verify", "--force", "essex", code=Exit.FAILED).stderr
+
+
+def test_replay_enrols_sends_and_sums_up(gantry: Command, world: World, tmp_path: Path) -> None:
+    path = tmp_path / "reads.csv"
+    rows = [f"essex,C{number % 7},{number / 10},AB12CDE" for number in range(3000)]
+    path.write_text("force,camera_id,t,vrm\n" + "\n".join([*rows, "essex,C1,never,AB12CDE", "half"]))
+    words = ("replay", str(path), "--map", "captured_at=t", "--enrol", "--speed", "max")
+    told = lines_of(gantry(*words, "--json"))[0]
+    assert (told["accepted"], told["duplicate"], told["broken_lines"], told["unanswered"]) == (3000, 0, 2, 0)
+    assert [(one["line"], one["column"]) for one in told["problems"]] == [(3002, "captured_at"), (3003, "")]
+    assert sorted(world.cameras) == [f"C{number}" for number in range(7)]
+    again = gantry(*words)
+    assert "3,000  duplicate" in again.stdout
+    assert "no read is captured ahead of the clock" in again.stderr
+
+
+def test_replay_with_wrong_headers_says_what_to_type(gantry: Command, tmp_path: Path) -> None:
+    path = tmp_path / "reads.csv"
+    path.write_text("org,cam,time,plate\n")
+    said = gantry("replay", str(path), code=Exit.USAGE).stderr
+    assert "columns found: org, cam, time, plate" in said
+    assert "--map camera_id=cam --map captured_at=time --map vrm=plate" in said
