@@ -6,7 +6,6 @@ from contextlib import aclosing
 from typing import Final
 
 from gantry.bridge.v1.bridge_pb2_grpc import add_BridgeServiceServicer_to_server
-from gantry.store.v1.audit_pb2_grpc import AuditServiceStub
 
 from chassis.client import open_channel
 from chassis.database import open_pool
@@ -14,7 +13,7 @@ from chassis.migrations import check_migrated
 from chassis.run import run
 from chassis.server import grpc_server
 from chassis.telemetry import telemetry
-from services.nas_bridge.audit import StoreAuditor
+from clients.store import AuditClient, StoreClient
 from services.nas_bridge.claims import PostgresClaims
 from services.nas_bridge.forwarding import Forwarding, destinations_by_force, run_forwarders
 from services.nas_bridge.housekeeping import Housekeeping
@@ -41,9 +40,9 @@ async def main(settings: BridgeSettings) -> None:
     ):
         await check_migrated(pool, PACKAGE)
         records = PostgresRecords(pool)
-        forwarders = Forwarding(bridge, destinations, store, claims).forwarders()
+        forwarders = Forwarding(bridge, destinations, StoreClient(store), claims).forwarders()
         await records.register(forwarders)
-        service = BridgeService(records, StoreAuditor(AuditServiceStub(store)), destinations_by_force(bridge))
+        service = BridgeService(records, AuditClient(store), destinations_by_force(bridge))
         server.add(
             add_BridgeServiceServicer_to_server,
             service,

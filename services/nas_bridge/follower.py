@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+from typing import Final, Protocol, cast
 
-import grpc
-from gantry.store.v1.store_pb2 import TailReadsRequest, TailReadsResponse
+from gantry.store.v1.store_pb2 import TailReadsResponse
 
-from chassis.errors import Fault, OutOfRange, fault_from
+from chassis.errors import Fault, OutOfRange
 from services.nas_bridge.backoff import Backoff
 from services.nas_bridge.intake import Intake
 from services.nas_bridge.settings import Images
 
 # The store speaks at least every 5 s; three times silent, and the connection is as good as dead.
 SILENCE_SECONDS: Final = 15.0
-_TAIL: Final = "/gantry.store.v1.StoreService/TailReads"
-# With pictures a read is a hundred times longer.
-_MOST_READS: Final[dict[Images, int]] = {"none": 5_000, "patch": 1_000, "both": 250}
+_MOST_READS: Final = 5_000
 
 _log = logging.getLogger(__name__)
 
@@ -34,19 +31,20 @@ class LogGapError(Exception):
         self.first_position = first_position
 
 
-class _Part(NamedTuple):
-    response: TailReadsResponse
-    size: int
+class Log(Protocol):
+    """The log of reads; `clients.store.StoreClient` is one."""
 
-
-_Call: TypeAlias = "grpc.aio.UnaryStreamCall[Any, _Part]"
+    def follow(
+        self, force: str, consumer: str, *, after: int | None, include_images: bool, max_reads: int
+    ) -> AsyncIterator[TailReadsResponse]:
+        """The log after a position, or from its oldest read (None). Raises Fault."""
 
 
 @dataclass(frozen=True)
 class Follower:
     """Reads the log of `force` in the name of `consumer`."""
 
-    channel: grpc.aio.Channel
+    log: Log
     force: str
     consumer: str
     images: Images
@@ -56,66 +54,51 @@ class Follower:
     async def follow(self, intake: Intake) -> None:
         """Put everything after the intake's position into it, for ever. Raises LogGapError."""
         while True:
+            asked = None
             try:
                 await self._follow_once(intake)
-            except (grpc.aio.AioRpcError, TimeoutError) as error:
-                wait = self.backoff.next_wait(_examine(error))
-                _log.warning("the log cannot be followed now", extra=self._about(error, wait))
-                await asyncio.sleep(wait)
+                cause = "the stream ended"
+            except TimeoutError:
+                cause = "silence"
+            except OutOfRange as fault:
+                raise _gap(fault) from fault
+            except Fault as fault:
+                cause, asked = fault.reason, fault.retry_after
+            wait = self.backoff.next_wait(asked)
+            _log.warning("the log cannot be followed now", extra=self._about(cause, wait))
+            await asyncio.sleep(wait)
 
     async def _follow_once(self, intake: Intake) -> None:
-        async with self._stream(intake.position) as parts:
-            while (part := await self._next(parts)) is not None:
-                self.backoff.succeeded()
-                _strip(part.response, self.images)
-                await intake.put(part.response, part.size)
-
-    async def _next(self, parts: _Call) -> _Part | None:
-        async with asyncio.timeout(self.silence_seconds):
-            part = await parts.read()
-        return None if part is grpc.aio.EOF else cast("_Part", part)
-
-    @asynccontextmanager
-    async def _stream(self, position: int) -> AsyncIterator[_Call]:
-        tail = self.channel.unary_stream(
-            _TAIL,
-            TailReadsRequest.SerializeToString,
-            lambda raw: _Part(TailReadsResponse.FromString(raw), len(raw)),
-        )
-        call = tail(self._request(position))
-        try:
-            yield call
-        finally:
-            call.cancel()
-
-    def _request(self, position: int) -> TailReadsRequest:
-        request = TailReadsRequest(
-            force=self.force,
-            consumer=self.consumer,
+        responses = self.log.follow(
+            self.force,
+            self.consumer,
+            # A forwarder that has delivered nothing yet takes what the buffer still has.
+            after=intake.position or None,
             include_images=self.images != "none",
-            max_reads=_MOST_READS[self.images],
+            max_reads=_MOST_READS,
         )
-        # A forwarder that has delivered nothing yet takes what the buffer still has.
-        if position == 0:
-            request.earliest = True
-        else:
-            request.after_position = position
-        return request
+        async with aclosing(cast("AsyncGenerator[TailReadsResponse, None]", responses)):
+            while (response := await self._next(responses)) is not None:
+                self.backoff.succeeded()
+                _strip(response, self.images)
+                await intake.put(response, response.ByteSize())
 
-    def _about(self, error: BaseException, wait: float) -> dict[str, object]:
-        cause = fault_from(error).reason if isinstance(error, grpc.aio.AioRpcError) else "silence"
-        return {"force": self.force, "destination": self.consumer, "cause": cause, "wait_seconds": wait}
+    async def _next(self, responses: AsyncIterator[TailReadsResponse]) -> TailReadsResponse | None:
+        async with asyncio.timeout(self.silence_seconds):
+            return await anext(responses, None)
+
+    def _about(self, cause: str, wait: float) -> dict[str, object]:
+        return {
+            "force": self.force,
+            "destination": self.consumer,
+            "cause": cause,
+            "wait_seconds": round(wait, 3),
+        }
 
 
-def _examine(error: grpc.aio.AioRpcError | TimeoutError) -> float | None:
-    """What the store asks us to wait; raises LogGapError when waiting will not help."""
-    if isinstance(error, TimeoutError):
-        return None
-    fault: Fault = fault_from(error)
-    if isinstance(fault, OutOfRange):
-        first = fault.metadata.get("first_position", "")
-        raise LogGapError(_gap_sentence(fault), int(first) if first.isdecimal() else 0) from None
-    return fault.retry_after
+def _gap(fault: OutOfRange) -> LogGapError:
+    first = fault.metadata.get("first_position", "")
+    return LogGapError(_gap_sentence(fault), int(first) if first.isdecimal() else 0)
 
 
 def _gap_sentence(fault: Fault) -> str:

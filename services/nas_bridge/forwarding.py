@@ -7,9 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
-from gantry.store.v1.store_pb2_grpc import StoreServiceStub
-
+from clients.store import StoreClient
 from services.nas_bridge.destination import Destination
 from services.nas_bridge.follower import Follower
 from services.nas_bridge.forwarder import Forwarder, ForwarderLimits
@@ -34,7 +32,7 @@ class Forwarding:
 
     settings: BridgeSection
     destinations: Mapping[str, Destination]
-    store: grpc.aio.Channel
+    store: StoreClient
     claims: Claims
 
     def forwarders(self) -> dict[Route, Forwarder]:
@@ -53,7 +51,7 @@ class Forwarding:
             destination=self.destinations[destination.name],
             follower=Follower(self.store, *route, destination.images, limits.backoff()),
             claims=self.claims,
-            report=CursorReport(StoreServiceStub(self.store), route),
+            report=CursorReport(self.store, route),
             limits=limits,
         )
 

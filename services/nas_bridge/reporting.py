@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
-import grpc
-from gantry.store.v1.store_pb2 import ReportCursorRequest
-
-from chassis.errors import fault_from
+from chassis.errors import Fault
 from services.nas_bridge.records import Route
-
-if TYPE_CHECKING:
-    from gantry.store.v1.store_pb2_grpc import StoreServiceAsyncStub
 
 _EVERY_SECONDS: Final = 1.0
 
 _log = logging.getLogger(__name__)
 
 
+class CursorLog(Protocol):
+    """Who is to know; `clients.store.StoreClient` is one."""
+
+    async def report_cursor(self, force: str, consumer: str, position: int) -> None:
+        """Tell how far a consumer has durably come. Raises Fault."""
+
+
 class CursorReport:
     """Reports at most once a second, and again until the store has heard it."""
 
-    def __init__(self, store: StoreServiceAsyncStub, route: Route) -> None:
-        self._store = store
+    def __init__(self, log: CursorLog, route: Route) -> None:
+        self._log = log
         self._route = route
         self._position = 0
         self._changed = asyncio.Event()
@@ -45,10 +46,8 @@ class CursorReport:
     async def _report(self) -> None:
         force, destination = self._route
         try:
-            await self._store.ReportCursor(
-                ReportCursorRequest(force=force, consumer=destination, position=self._position)
-            )
-        except grpc.aio.AioRpcError as error:
+            await self._log.report_cursor(force, destination, self._position)
+        except Fault as fault:
             self._changed.set()
-            about = {"force": force, "destination": destination, "cause": fault_from(error).reason}
+            about = {"force": force, "destination": destination, "cause": fault.reason}
             _log.warning("the store did not hear how far delivery is", extra=about)

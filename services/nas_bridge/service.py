@@ -10,6 +10,7 @@ import grpc
 from gantry.bridge.v1 import bridge_pb2
 from gantry.bridge.v1.bridge_pb2_grpc import BridgeServiceServicer
 from gantry.common.v1.read_pb2 import Purpose
+from gantry.store.v1.audit_pb2 import AuditAction
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.errors import InvalidInput, NotFound
@@ -25,21 +26,23 @@ _MOST_REFERENCE: Final = 100
 _Call: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
-class Auditor(Protocol):
-    """Writes down who looks at what, before they see it."""
+class AuditTrail(Protocol):
+    """Who looked at what; `clients.store.AuditClient` is one."""
 
-    async def viewed_dead_letters(self, route: Route, person: str, purpose: Purpose) -> None:
-        """Record the look; durable when it returns. Raises Fault, and then nothing may be shown."""
+    async def record(
+        self, force: str, person: str, action: AuditAction.ValueType, purpose: Purpose, subject: str
+    ) -> int:
+        """Write a record, durable on return. Raises Fault, and then nothing may be shown."""
 
 
 class BridgeService(BridgeServiceServicer):
     """State of the forwarders, their receipts and their dead letters."""
 
     def __init__(
-        self, records: Records, auditor: Auditor, destinations_of: Mapping[str, Sequence[str]]
+        self, records: Records, audit: AuditTrail, destinations_of: Mapping[str, Sequence[str]]
     ) -> None:
         self._records = records
-        self._auditor = auditor
+        self._audit = audit
         self._destinations_of = destinations_of
 
     async def ListDestinations(
@@ -60,7 +63,13 @@ class BridgeService(BridgeServiceServicer):
         _check_purpose(request.purpose)
         size = _page_size(request.page_size)
         token = PageToken.read(request.page_token, route)
-        await self._auditor.viewed_dead_letters(route, caller.name, request.purpose)
+        await self._audit.record(
+            route.force,
+            caller.name,
+            AuditAction.AUDIT_ACTION_VIEW_DEAD_LETTERS,
+            request.purpose,
+            route.destination,
+        )
         letters = await self._records.dead_letters(route, token.before, size + 1)
         page = letters[:size]
         following = PageToken(route, page[-1].position).text() if len(letters) > size else ""
