@@ -33,6 +33,7 @@ class Health:
         self._answers = health_aio.HealthServicer()
         self._checks: dict[str, Check | None] = {}
         self._ready: dict[str, bool] = {}
+        self._failing: set[Check] = set()
 
     def register(self, server: grpc.aio.Server) -> None:
         """Answer on `server`."""
@@ -62,7 +63,7 @@ class Health:
     async def _look(self) -> None:
         # Services often share a check (one pool): ask each only once.
         checks = {check for check in self._checks.values() if check is not None}
-        passed = dict(zip(checks, await asyncio.gather(*map(_passes, checks)), strict=True))
+        passed = dict(zip(checks, await asyncio.gather(*map(self._passes, checks)), strict=True))
         for service, check in self._checks.items():
             await self._tell(service, check is None or passed[check])
         await self._answers.set("", _SERVING if all(self._ready.values()) else _NOT_SERVING)
@@ -73,12 +74,14 @@ class Health:
         self._ready[service] = ready
         await self._answers.set(service, _SERVING if ready else _NOT_SERVING)
 
-
-async def _passes(check: Check) -> bool:
-    try:
-        async with asyncio.timeout(_CHECK_SECONDS):
-            await check()
-    except Exception as error:  # noqa: BLE001 - whatever is wrong, the answer is "not ready"
-        _log.debug("readiness check failed", extra={"cause": type(error).__name__})
-        return False
-    return True
+    async def _passes(self, check: Check) -> bool:
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await check()
+        except Exception as error:  # noqa: BLE001 - whatever is wrong, the answer is "not ready"
+            if check not in self._failing:
+                _log.warning("readiness check failed", extra={"cause": type(error).__name__})
+            self._failing.add(check)
+            return False
+        self._failing.discard(check)
+        return True

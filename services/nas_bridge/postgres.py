@@ -47,7 +47,7 @@ class PostgresRecords:
     async def ping(self) -> None:
         """Fail when the database cannot be asked."""
         async with self._pool.acquire() as connection:
-            await connection.execute("")
+            await connection.execute(_SQL.ping)
 
     async def register(self, routes: Iterable[Route]) -> None:
         """Make the rows of forwarders that are new."""
