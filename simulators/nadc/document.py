@@ -19,7 +19,6 @@ MOST_READS: Final = 20_000
 _FORCE: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _SECOND_LENGTH: Final = len("2025-11-21T21:13:32")
 _CAPTURED_LENGTH: Final = len("2025-11-21T21:13:32.123456Z")
-_NEEDED: Final = ("camera", "id", "captured", "plate", "confidence")
 
 
 class DocumentError(ValueError):
@@ -57,6 +56,8 @@ def parse_batch(document: bytes) -> Batch:
     parser.StartDoctypeDeclHandler = _refuse_doctype
     try:
         parser.Parse(document, True)
+    except KeyError as error:
+        raise DocumentError(f"A Read lacks the attribute {error.args[0]}.") from None
     except expat.ExpatError as error:
         raise DocumentError(f"The document is not well-formed XML: {error}.") from None
     return collector.batch()
@@ -86,14 +87,22 @@ def fault_document(code: str, text: str) -> str:
 
 
 class _Collector:
+    """Takes what is needed of each read at once: thousands of attribute tables kept would cost more."""
+
     def __init__(self) -> None:
         self.root: dict[str, str] = {}
-        self.reads: list[dict[str, str]] = []
+        self.cameras: list[str] = []
+        self.ids: list[str] = []
+        self.captured: list[str] = []
+        self.plates = 0
         self.images: list[str | None] = []
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if name == "Read":
-            self.reads.append(attributes)
+            self.cameras.append(attributes["camera"])
+            self.ids.append(attributes["id"])
+            self.captured.append(attributes["captured"])
+            self.plates += "plate" in attributes
         elif name == "Image":
             self.images.append(attributes.get("kind"))
         elif name == "ReadBatch":
@@ -102,32 +111,19 @@ class _Collector:
             raise DocumentError(f"There is an element {name[:40]!r}, which has no place in a batch.")
 
     def batch(self) -> Batch:
-        force = self.root.get("force", "")
+        force, count = self.root.get("force", ""), len(self.ids)
         if not _FORCE.fullmatch(force):
             raise DocumentError("ReadBatch should have a force of 1 to 32 of a-z, 0-9 and dash.")
-        if not 0 < len(self.reads) <= MOST_READS:
-            raise DocumentError(f"A batch should have 1 to {MOST_READS} reads; this has {len(self.reads)}.")
-        if self.root.get("count") != str(len(self.reads)):
+        if not 0 < count <= MOST_READS:
+            raise DocumentError(f"A batch should have 1 to {MOST_READS} reads; this has {count}.")
+        if self.root.get("count") != str(count):
             raise DocumentError("The count of ReadBatch differs from the number of reads.")
+        if self.plates != count:
+            raise DocumentError("A Read lacks the attribute plate.")
+        reads = Identities(force, self.cameras, _microseconds(self.captured), self.ids)
         return Batch(
-            self.root.get("name", ""),
-            self._identities(force),
-            self._images("plate"),
-            self._images("overview"),
+            self.root.get("name", ""), reads, self.images.count("plate"), self.images.count("overview")
         )
-
-    def _identities(self, force: str) -> Identities:
-        cameras, ids, captured, _, _ = (self._column(name) for name in _NEEDED)
-        return Identities(force, cameras, _microseconds(captured), ids)
-
-    def _column(self, name: str) -> list[str]:
-        try:
-            return [read[name] for read in self.reads]
-        except KeyError:
-            raise DocumentError(f"A Read lacks the attribute {name}.") from None
-
-    def _images(self, kind: str) -> int:
-        return self.images.count(kind)
 
 
 class _Seconds(dict[str, int]):

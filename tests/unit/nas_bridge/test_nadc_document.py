@@ -24,6 +24,7 @@ XML_TEXT = st.text(
     min_size=1,
     max_size=20,
 )
+CAPTURED = b"2025-11-21T21:13:32.123456Z"
 ONE_READ = (
     b"<ReadBatch force='essex' count='1'>"
     b"<Read camera='c' id='i' plate='P' confidence='1' captured='%b'/></ReadBatch>"
@@ -129,9 +130,10 @@ def test_a_faults_code_is_read_only_if_it_is_one() -> None:
     ("document", "says"),
     [
         (b"<ReadBatch force='essex' count='0'/>", "1 to 20000 reads"),
-        (b"<ReadBatch force='essex' count='2'><Read/></ReadBatch>", "count"),
+        ((ONE_READ % CAPTURED).replace(b"count='1'", b"count='2'"), "count"),
+        ((ONE_READ % CAPTURED).replace(b"plate=", b"vrm="), "lacks the attribute plate"),
         (b"<ReadBatch force='essex' count='1'><Read/></ReadBatch>", "lacks the attribute camera"),
-        (b"<ReadBatch force='Essex' count='1'><Read/></ReadBatch>", "force"),
+        ((ONE_READ % CAPTURED).replace(b"essex", b"Essex"), "force"),
         (b"<ReadBatch force='essex' count='1'><Van/></ReadBatch>", "'Van'"),
         (b"<ReadBatch", "well-formed"),
         (b"<!DOCTYPE a [<!ENTITY b 'c'>]><ReadBatch/>", "document type"),
