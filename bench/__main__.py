@@ -61,7 +61,8 @@ def _add_chain(run: Run, name: str, chain: measurements.Chain) -> None:
     run.add(name, chain.reads_per_second, "reads/s", rate=True)
     run.add(f"{name}_ack_p50_ms", chain.ack_p50_ms, "ms")
     run.add(f"{name}_ack_p99_ms", chain.ack_p99_ms, "ms")
-    run.add(f"{name}_generator_cpu", chain.generator_cpu_us, "us/read")
+    for process, microseconds in chain.processor_us.items():
+        run.add(f"{name}_cpu_{process}", microseconds, "us/read")
 
 
 async def _alerts(run: Run) -> None:

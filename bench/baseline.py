@@ -47,7 +47,7 @@ def _rows(count: int) -> list[tuple[Any, ...]]:
 async def raw_copy(suite: Suite, count: int) -> float:
     """Rows a second of COPY, 10,000 a transaction, into a table with the columns and indexes of a day."""
     rows = _rows(count)
-    connection = await asyncpg.connect(**suite.postgres.superuser(), database="gantry")
+    connection = await asyncpg.connect(**suite.postgres.superuser("gantry"))
     try:
         await connection.execute(SQL["drop_copy_table"])
         await connection.execute(SQL["make_copy_table"])
@@ -65,7 +65,7 @@ async def raw_copy(suite: Suite, count: int) -> float:
 
 async def bytes_a_read(suite: Suite) -> float:
     """Bytes on disk of all partitions of reads with their indexes, and of appends, by the reads in them."""
-    connection = await asyncpg.connect(**suite.postgres.superuser(), database="gantry")
+    connection = await asyncpg.connect(**suite.postgres.superuser("gantry"))
     try:
         taken, reads = await connection.fetchrow(SQL["disk_taken"])
     finally:

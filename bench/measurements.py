@@ -7,7 +7,7 @@ import contextlib
 import io
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,8 @@ from gantry.common.v1.read_pb2 import Purpose
 from gantry.match.v1 import alert_pb2, alert_pb2_grpc, hotlist_pb2, hotlist_pb2_grpc
 from gantry.store.v1 import store_pb2, store_pb2_grpc
 
+from bench.generator import Plan
+from bench.processor import processor_seconds
 from bench.reads import ReadMaker, camera_ids, plates
 from bench.sending import accepted_nationally, enrol, generate, plan, settle
 from chassis.client import open_channel
@@ -36,7 +38,8 @@ class Chain:
     reads_per_second: float
     ack_p50_ms: float
     ack_p99_ms: float
-    generator_cpu_us: float
+    processor_us: Mapping[str, float]
+    """Microseconds of processor time a read, by process."""
 
 
 async def store_append(suite: Suite, count: int) -> float:
@@ -53,9 +56,13 @@ async def store_append(suite: Suite, count: int) -> float:
             runs = [maker.columns(APPEND_READS) for _ in range(count // len(forces) // APPEND_READS)]
             work += [(stub, force, runs[lane::APPENDS_AT_ONCE]) for lane in range(APPENDS_AT_ONCE)]
         appended = sum(len(runs) for _, _, runs in work) * APPEND_READS
+        before = min((await accepted_nationally(suite)).values())
         started = time.perf_counter()
         await asyncio.gather(*(_append(stub, force, runs) for stub, force, runs in work))
-        return appended / (time.perf_counter() - started)
+        rate = appended / (time.perf_counter() - started)
+        # The next measurement must not pay for what follows from this one.
+        await settle(suite, before + appended)
+        return rate
 
 
 async def _append(
@@ -69,23 +76,28 @@ async def chain_batches(suite: Suite, count: int, batch: int = 500) -> Chain:
     """Gateways of both forces send batches; the clock stops when match, NAS and NADC have every read."""
     feeds = await enrol(suite, "batches", feeds_a_force=2)
     before = min((await accepted_nationally(suite)).values())
-    outcome = await generate(plan(suite, "batches", feeds, reads=count, batch=batch))
-    ended = await settle(suite, before + outcome.acked)
-    return _chain(outcome.acked / (ended - outcome.started), outcome.ack_ms, outcome.cpu_seconds / count)
+    return await _run_chain(suite, plan(suite, "batches", feeds, reads=count, batch=batch), before)
 
 
 async def chain_single_reads(suite: Suite, seconds: float, streams: int = 1_000) -> Chain:
     """Streams send one read, wait for its acknowledgement, send the next; the chain follows live."""
     feeds = await enrol(suite, "single", feeds_a_force=10)
     before = min((await accepted_nationally(suite)).values())
-    outcome = await generate(plan(suite, "single", feeds, seconds=seconds, streams=streams))
+    return await _run_chain(suite, plan(suite, "single", feeds, seconds=seconds, streams=streams), before)
+
+
+async def _run_chain(suite: Suite, work: Plan, before: int) -> Chain:
+    used = processor_seconds(suite)
+    outcome = await generate(work)
     ended = await settle(suite, before + outcome.acked)
-    cpu = outcome.cpu_seconds / max(1, outcome.acked)
-    return _chain(outcome.acked / (ended - outcome.started), outcome.ack_ms, cpu)
-
-
-def _chain(rate: float, ack_ms: Sequence[float], cpu_seconds: float) -> Chain:
-    return Chain(rate, percentile(ack_ms, 50), percentile(ack_ms, 99), cpu_seconds * 1e6)
+    taken = {name: after - used.get(name, 0.0) for name, after in processor_seconds(suite).items()}
+    taken["generator"] = outcome.cpu_seconds
+    return Chain(
+        outcome.acked / (ended - outcome.started),
+        percentile(outcome.ack_ms, 50),
+        percentile(outcome.ack_ms, 99),
+        {name: seconds / outcome.acked * 1e6 for name, seconds in sorted(taken.items())},
+    )
 
 
 async def alert_latency(suite: Suite, rate: float, seconds: float, entries: int) -> list[float]:
