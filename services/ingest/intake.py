@@ -28,6 +28,7 @@ from services.ingest.wire import Envelope, Opener
 _NO_PARENT: Final = Context()
 # What a read, and a batch, takes as Python objects, beside its bytes.
 _READ_COST: Final = 1024
+_BETWEEN_NEW_TRACES: Final = 0.002
 _BEARER: Final = "bearer"
 
 _rejections = meter().create_counter(MetricName.INGEST_REJECTIONS, "1", "Reads refused, by reason")
@@ -61,6 +62,7 @@ class Intake:
         self._stream = Opener(pb.StreamReadsRequest, limits.batch_reads)
         self._single = Opener(pb.SubmitReadsRequest, limits.batch_reads)
         self._traces = TraceBudget(limits.traces_per_second)
+        self._next_trace_at = 0.0
 
     def authenticate(self, metadata: Any) -> bytes:
         """The key of the feed whose token the call carries. Raises Unauthenticated TOKEN_MISSING or
@@ -130,15 +132,27 @@ class Intake:
 
         Anybody can set the sampled flag on every batch, so following it has a budget.
         """
-        parent = _NO_PARENT
-        if traceparent and (remote := w3c.parse(traceparent)) is not None:
-            if not remote.trace_flags.sampled or not self._traces.take():
-                return UNSAMPLED
-            parent = set_span_in_context(NonRecordingSpan(remote), _NO_PARENT)
-        span = tracer().start_span(SpanName.INGEST_BATCH, parent, SpanKind.SERVER)
-        if span.is_recording():
-            span.set_attributes({"force": feed.force, "feed": feed.name})
-        return span
+        remote = w3c.parse(traceparent) if traceparent else None
+        if remote is None:
+            return self._new_trace(feed)
+        if not remote.trace_flags.sampled or not self._traces.take():
+            return UNSAMPLED
+        parent = set_span_in_context(NonRecordingSpan(remote), _NO_PARENT)
+        return _described(tracer().start_span(SpanName.INGEST_BATCH, parent, SpanKind.SERVER), feed)
+
+    def _new_trace(self, feed: Feed) -> Span:
+        # The tracer has the last word, but is not asked for every read of a thousand cameras.
+        now = time.monotonic()
+        if now < self._next_trace_at:
+            return UNSAMPLED
+        self._next_trace_at = now + _BETWEEN_NEW_TRACES
+        return _described(tracer().start_span(SpanName.INGEST_BATCH, _NO_PARENT, SpanKind.SERVER), feed)
+
+
+def _described(span: Span, feed: Feed) -> Span:
+    if span.is_recording():
+        span.set_attributes({"force": feed.force, "feed": feed.name})
+    return span
 
 
 def token_unknown() -> Unauthenticated:

@@ -44,6 +44,7 @@ class FeedStream:
         self, context: Any, key: bytes, intake: Intake, budget: Budget, limits: StreamLimits
     ) -> None:
         self.key = key
+        self._loop = asyncio.get_running_loop()
         self._context = context
         self._intake = intake
         self._budget = budget
@@ -55,8 +56,8 @@ class FeedStream:
         self._unwritten = 0
         self._half_closed = False
         self._ending: BaseException | None = None
-        self._changed = asyncio.Event()
-        self._room = asyncio.Event()
+        self._wanted_ack: asyncio.Future[None] | None = None
+        self._wanted_room: asyncio.Future[None] | None = None
         self._reader: asyncio.Task[None] | None = None
 
     async def serve(self) -> None:
@@ -76,7 +77,7 @@ class FeedStream:
             self._ending = ending
         if self._reader is not None and self._reader is not asyncio.current_task():
             self._reader.cancel()
-        self._changed.set()
+        _wake(self._wanted_ack)
 
     def settled(self, batch: Batch) -> None:
         """A batch is dealt with: acknowledge all at the front that are."""
@@ -88,7 +89,7 @@ class FeedStream:
             ack = pb.StreamReadsResponse(ack=pending.popleft().ack()).SerializeToString()
             self._acks.append(ack)
             self._unwritten += len(ack) + _ACK_COST
-        self._changed.set()
+        _wake(self._wanted_ack)
 
     def failed(self, batch: Batch, fault: Fault) -> None:  # noqa: ARG002 - an owner hears which batch
         """A batch is lost to this stream, and with it the order: nothing after it can be acknowledged."""
@@ -102,14 +103,14 @@ class FeedStream:
                 ack = acks.popleft()
                 await context.write(ack)
                 self._unwritten -= len(ack) + _ACK_COST
-            self._room.set()
+            _wake(self._wanted_room)
             if not self._pending:
                 if self._ending is not None:
                     raise self._ending
                 if self._half_closed:
                     return
-            await self._changed.wait()
-            self._changed.clear()
+            self._wanted_ack = self._loop.create_future()
+            await self._wanted_ack
 
     async def _read(self) -> None:
         try:
@@ -128,7 +129,7 @@ class FeedStream:
             data = await context.read()
             if data is grpc.aio.EOF:
                 self._half_closed = True
-                self._changed.set()
+                _wake(self._wanted_ack)
                 return
             batch = intake.stream_batch(self, self.key, data, after)
             after = batch.sequence
@@ -152,5 +153,10 @@ class FeedStream:
             if self._budget.full:
                 await self._budget.room()
             else:
-                self._room.clear()
-                await self._room.wait()
+                self._wanted_room = self._loop.create_future()
+                await self._wanted_room
+
+
+def _wake(wanted: asyncio.Future[None] | None) -> None:
+    if wanted is not None and not wanted.done():
+        wanted.set_result(None)
