@@ -70,9 +70,11 @@ class Matcher:
             await self._moved.wait()
             self._moved.clear()
             async with self._writing:
-                if self._seen > self._durable.position:
-                    await self._matching.move(self._force, self._step(self._seen))
-                    self._passed(self._seen)
+                # Matching goes on during the write: what it sees meanwhile is not durable by it.
+                seen = self._seen
+                if seen > self._durable.position:
+                    await self._matching.move(self._force, self._step(seen))
+                    self._passed(seen)
             await asyncio.sleep(IDLE_WRITE_SECONDS)
 
     async def report(self) -> None:
