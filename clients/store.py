@@ -45,7 +45,7 @@ class StoreClient:
         include_images: bool = False,
         max_reads: int = 0,
     ) -> AsyncIterator[store_pb2.TailReadsResponse]:
-        """The log after a position, or from the oldest read (None), until the store stops or the caller does."""
+        """The log after a position, or from the oldest read (None), until the store or the caller stops."""
         request = store_pb2.TailReadsRequest(
             force=force, consumer=consumer, include_images=include_images, max_reads=max_reads
         )

@@ -20,9 +20,12 @@ from services.store.images import open_images
 from services.store.lookup_service import LookupService
 from services.store.lookups import Lookups
 from services.store.postgres import PostgresLog
+from services.store.retention import Retention, Rules
+from services.store.retention_records import RetentionRecords
 from services.store.service import SERVICE, Parts, StoreService, tail_handler
 from services.store.settings import BufferSettings
 from services.store.status import BufferRecords, StatusService
+from services.store.upkeep import Upkeep
 from services.store.writer import GroupWriter, Limits
 
 _FOLLOWERS: Final = ("match", "nas_bridge")
@@ -50,7 +53,7 @@ def assemble(
     log: PostgresLog,
     now_us: Callable[[], int],
 ) -> None:
-    """Hand the services and the background work to the server. Raises StartupFailure for unusable settings."""
+    """Hand the services and the background work to the server. Raises StartupFailure for a bad one."""
     images = open_images(settings.images)
     forces = Forces(log, settings.ring_bytes)
     limits = Limits(settings.queue_reads, settings.queue_bytes, settings.commit_reads)
@@ -69,5 +72,9 @@ def assemble(
         ready=log.ping,
     )
     server.own(writer.run(), "writer")
+    rules = Rules(settings.retention_days, settings.consumers_waited_for)
+    retention = Retention(RetentionRecords(log, pool), images, rules, now_us)
+    server.own(retention.run(settings.retention_interval_seconds), "retention")
+    server.own(Upkeep(log, now_us).run(), "upkeep")
     server.own(watch_heads(pool, log.sender, forces.announce), "heads")
     server.on_stop(forces.wake)

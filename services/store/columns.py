@@ -50,7 +50,7 @@ class Append:
 
 
 def accept(force: str, columns: ReadColumns, traceparent: str, now_us: int) -> Append:
-    """Check a request's reads and take the images out of `columns`. Raises InvalidInput, never quoting a read."""
+    """Check reads and take the images out of `columns`. Raises InvalidInput that quotes no read."""
     count = len(columns.read_ids)
     _check_lengths(columns, count)
     if count:

@@ -1,4 +1,4 @@
-"""Following a log: from the database until the follower has caught up, then from the ring, without a gap between the two."""
+"""Following a log: from the database until the follower has caught up, then from the ring, without a gap."""
 
 from __future__ import annotations
 
@@ -35,14 +35,22 @@ class PastReads(Protocol):
         """The position just before the oldest read that is left; the head when none is."""
 
 
-async def starting_position(past: PastReads, ring: Ring, force: str, after: int | None) -> tuple[int, int]:
-    """Where to begin, and up to which position missing reads are accepted. `after` None: at the oldest read.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """After which position a follower begins, and up to which it accepts that reads are missing."""
+
+    position: int
+    accepted_gap: int
+
+
+async def start_at(past: PastReads, ring: Ring, force: str, after: int | None) -> Start:
+    """Begin after a position, or at the oldest read (None).
 
     Raises OutOfRange POSITION_AHEAD or POSITION_PURGED.
     """
     if after is None:
         purged_to = await past.purged_to(force)
-        return await past.oldest(force), purged_to
+        return Start(await past.oldest(force), purged_to)
     if after > ring.head:
         raise OutOfRange(
             "POSITION_AHEAD",
@@ -50,16 +58,17 @@ async def starting_position(past: PastReads, ring: Ring, force: str, after: int 
             field="after_position",
         )
     await _check_not_purged(past, force, after)
-    return after, after
+    return Start(after, after)
 
 
 async def follow(
-    past: PastReads, ring: Ring, force: str, position: int, accepted_gap: int, most_reads: int
+    past: PastReads, ring: Ring, force: str, start: Start, most_reads: int
 ) -> AsyncIterator[Part]:
-    """Parts of the log after `position`, for ever; an empty one at the start and when nothing happened for a while.
+    """Parts of the log, for ever; an empty one at the start and when nothing happened for a while.
 
-    Raises OutOfRange POSITION_PURGED when reads after both `position` and `accepted_gap` were deleted before they came.
+    Raises OutOfRange POSITION_PURGED when reads were deleted before they came, past what `start` accepts.
     """
+    position = start.position
     yield Part((), position, max(position, ring.head))
     while True:
         changed = ring.changed
@@ -67,7 +76,7 @@ async def follow(
         if batches is None:
             batches = await past.batches_after(force, position, most_reads)
             # Asked after the reads: a deletion that they missed shows here.
-            await _check_not_purged(past, force, max(position, accepted_gap))
+            await _check_not_purged(past, force, max(position, start.accepted_gap))
         if batches:
             position = batches[-1].last
             yield Part(batches, position, max(position, ring.head))

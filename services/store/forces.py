@@ -1,4 +1,4 @@
-"""The forces that this process deals with: number in the database, ring, and how far the log is known to reach."""
+"""The forces that this process deals with: a ring for each, and how far its log is known to reach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""News of other replicas' commits: told by the database at each commit, and asked for now and then in case that was missed."""
+"""News of other replicas' commits: told by the database at each, and asked for in case that was missed."""
 
 from __future__ import annotations
 

@@ -12,8 +12,9 @@ from gantry.store.v1.store_pb2 import StoredRead
 from chassis.database import statements
 from services.store.audit import ForceRows
 from services.store.columns import NO_HEADING, NO_PLACE
-from services.store.days import US_A_DAY
-from services.store.images import object_key, unpack_ref
+from services.store.days import day_of
+from services.store.images import object_key
+from services.store.packing import unpack_ref
 
 _E7: Final = 10_000_000
 _SQL: Final = statements("services.store")
@@ -95,7 +96,7 @@ def _found(row: Mapping[str, Any], force: str) -> Found:
         traceparent=row["traceparent"],
     )
     stored.received_at.FromMicroseconds(row["received_at_us"])
-    key = object_key(force, row["captured_at_us"] // US_A_DAY, row["image_object"])
+    key = object_key(force, day_of(row["captured_at_us"]), row["image_object"])
     place = (row["captured_at_us"], row["force_no"], row["position"])
     return Found(stored, place, ImagePlace(key, offset, patch_bytes, overview_bytes))
 

@@ -28,7 +28,10 @@ def page_token(query: object, place: tuple[int, ...]) -> str:
 
 
 def place_of(token: str, query: object, length: int) -> tuple[int, ...] | None:
-    """The `length` numbers in a token of `query`; None for the first page. Raises InvalidInput PAGE_TOKEN_INVALID."""
+    """The `length` numbers in a token of `query`; None for the first page.
+
+    Raises InvalidInput PAGE_TOKEN_INVALID.
+    """
     if not token:
         return None
     try:

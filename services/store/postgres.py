@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import repeat
 from typing import Any, Final, Self
 
 import asyncpg
@@ -18,9 +20,10 @@ from chassis.errors import InvalidInput, OutOfRange
 from services.store.columns import Append
 from services.store.days import US_A_DAY, date_of
 from services.store.encode import append_arguments
+from services.store.group import ForceGroup, Outcome
 from services.store.rebuild import CatchUpRows, rebuilt
 from services.store.ring import Batch
-from services.store.writer import ForceGroup, Outcome
+from services.store.upkeep import Partition
 
 _MOST_APPENDS: Final = 1_000
 _RELEASE_SECONDS: Final = 1.0
@@ -36,6 +39,8 @@ class _Force:
     camera_nos: dict[str, int] = field(default_factory=dict)
     camera_ids: dict[int, str] = field(default_factory=dict)
     days: set[date] = field(default_factory=set)
+    # Reads since the last summary, by day; None stands for late reads.
+    appended: Counter[date | None] = field(default_factory=Counter)
 
 
 class PostgresLog:
@@ -48,7 +53,7 @@ class PostgresLog:
         retention_days: int,
         before_commit: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`before_commit` runs inside each append's transaction when all is done but the commit; for tests."""
+        """`before_commit` runs inside each append's transaction, just before it commits; for tests."""
         self.sender = secrets.token_hex(8)
         self._pool = pool
         self._now_us = now_us
@@ -82,7 +87,7 @@ class PostgresLog:
         """The head of every force's log."""
         return {row["force"]: row["head"] for row in await self._pool.fetch(_SQL.heads)}
 
-    async def append(self, groups: Sequence[ForceGroup], received_at_us: int) -> Sequence[Outcome]:
+    async def append(self, groups: Sequence[ForceGroup]) -> Sequence[Outcome]:
         """Commit all groups in one transaction, an outcome each, in the order of `groups`."""
         forces = [await self._force(group.force) for group in groups]
         arguments = {}
@@ -92,7 +97,13 @@ class PostgresLog:
                 await self._camera_nos(force, append.columns.camera_ids) for append in group.appends
             ]
             encoded = append_arguments(group.appends, camera_nos, group.image_objects, group.image_refs)
-            arguments[force.number] = (force.number, force.code, self.sender, received_at_us, *encoded)
+            arguments[force.number] = (
+                force.number,
+                force.code,
+                self.sender,
+                group.received_at_us,
+                *encoded,
+            )
         # Replicas lock forces in the same order, so that they never wait for each other in a circle.
         outcomes = await self._append([arguments[number] for number in sorted(arguments)])
         return [outcomes[force.number] for force in forces]
@@ -146,6 +157,27 @@ class PostgresLog:
         """The number of a force, made if it is new."""
         return (await self._force(force)).number
 
+    def appended(self) -> Mapping[Partition, int]:
+        """About how many reads went where since they were last summarised."""
+        return {
+            (force.code, day): reads
+            for force in self._forces.values()
+            for day, reads in force.appended.items()
+            if reads
+        }
+
+    async def summarise(self, partition: Partition) -> None:
+        """Summarise what went into a partition, and count from 0 again."""
+        force = await self._force(partition[0])
+        force.appended.pop(partition[1], None)
+        await self._pool.execute(_SQL.summarise_day, force.number, partition[1])
+
+    async def make_ahead(self, days: tuple[date, ...]) -> None:
+        """Make partitions of these days for all forces in use."""
+        for force in [*self._forces.values()]:
+            for day in days:
+                await self._make_day(force, day)
+
     async def _append(self, calls: Sequence[tuple[Any, ...]]) -> dict[int, Outcome]:
         connection = await self._appending()
         try:
@@ -156,7 +188,7 @@ class PostgresLog:
                 outcomes = await _run(connection, calls)
                 if self._before_commit is not None:
                     await self._before_commit()
-            return outcomes
+                return outcomes
         except BaseException:
             # Whatever state it is in, the next append gets another.
             await self.close()
@@ -181,13 +213,18 @@ class PostgresLog:
 
     async def _make_days(self, force: _Force, appends: Sequence[Append]) -> None:
         oldest = self._now_us() // US_A_DAY - self._retention_days
-        wanted = {us // US_A_DAY for append in appends for us in _spread(append.columns.captured_at_us)}
-        for number in wanted:
+        wanted = Counter(us // US_A_DAY for append in appends for us in _spread(append))
+        for number, reads in wanted.items():
             day = date_of(number)
-            if number >= oldest and day not in force.days:
-                await self._pool.fetchval(_SQL.make_day, force.number, day)
-                # Also when it could not be made: those reads have their place in `older` then.
-                force.days.add(day)
+            if number >= oldest:
+                await self._make_day(force, day)
+            force.appended[day if day in force.days else None] += reads
+
+    async def _make_day(self, force: _Force, day: date) -> None:
+        if day not in force.days:
+            await self._pool.fetchval(_SQL.make_day, force.number, day)
+            # Also when it could not be made: those reads have their place in `older` then.
+            force.days.add(day)
 
     async def _camera_nos(self, force: _Force, camera_ids: Sequence[str]) -> list[int]:
         try:
@@ -227,7 +264,8 @@ def _first_reads(appends: Sequence[Any], most_reads: int) -> Sequence[Any]:
     return appends
 
 
-def _spread(captured_at_us: Sequence[int]) -> Sequence[int]:
-    """Times that stand for all days that occur: usually one is enough."""
-    first, last = min(captured_at_us), max(captured_at_us)
-    return (first,) if first // US_A_DAY == last // US_A_DAY else captured_at_us
+def _spread(append: Append) -> Iterable[int]:
+    """Times that stand for the days of an append's reads, cheaply where they are all of one day."""
+    times = append.columns.captured_at_us
+    first = min(times)
+    return repeat(first, append.count) if first // US_A_DAY == max(times) // US_A_DAY else times

@@ -55,7 +55,7 @@ class Ring:
         if not batches or batches[-1].last <= self.end:
             return
         if head_before != self.end:
-            # Somebody else appended in between: the ring starts anew, followers read the gap from the database.
+            # Somebody else appended in between: the ring starts anew, followers read the gap elsewhere.
             self._clear(head_before)
         for batch in batches:
             self._batches.append(batch)

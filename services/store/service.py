@@ -15,10 +15,11 @@ from chassis.errors import InvalidInput, Unavailable
 from chassis.names import MetricName
 from chassis.telemetry import current_traceparent, meter
 from services.store.columns import MOST_READS, accept
-from services.store.follow import Part, PastReads, follow, starting_position
+from services.store.follow import Part, PastReads, follow, start_at
 from services.store.forces import Forces
-from services.store.images import ImageStore, fetch_images
+from services.store.images import ImageStore
 from services.store.lookup_service import LookupService
+from services.store.packing import fetch_images
 from services.store.ring import Batch
 from services.store.status import StatusService
 from services.store.wire import tail_response, with_images
@@ -68,7 +69,9 @@ class StoreService(StoreServiceServicer):
         self._stopping = parts.stopping
 
     async def AppendReads(
-        self, request: store_pb2.AppendReadsRequest, context: Call
+        self,
+        request: store_pb2.AppendReadsRequest,
+        context: Call,  # noqa: ARG002
     ) -> store_pb2.AppendReadsResponse:
         """Check, queue, and answer when the group that the reads were in is committed."""
         weight = request.ByteSize()
@@ -82,17 +85,19 @@ class StoreService(StoreServiceServicer):
         )
 
     async def TailReads(  # type: ignore[override]  # responses are serialised already, see `tail_handler`
-        self, request: store_pb2.TailReadsRequest, context: Call
+        self,
+        request: store_pb2.TailReadsRequest,
+        context: Call,  # noqa: ARG002
     ) -> AsyncIterator[bytes]:
         """Follow the log until the caller or the store stops."""
         most_reads = _most_reads(request)
         ring = await self._forces.open(request.force)
         _check_consumer(request.consumer)
         after = None if request.earliest else request.after_position
-        position, accepted_gap = await starting_position(self._log, ring, request.force, after)
+        start = await start_at(self._log, ring, request.force, after)
         _tails.add(1, {"force": request.force})
         try:
-            async for part in follow(self._log, ring, request.force, position, accepted_gap, most_reads):
+            async for part in follow(self._log, ring, request.force, start, most_reads):
                 async for response in self._responses(request, part):
                     yield response
                 if self._stopping.is_set():
@@ -103,7 +108,9 @@ class StoreService(StoreServiceServicer):
             _tails.add(-1, {"force": request.force})
 
     async def ReportCursor(
-        self, request: store_pb2.ReportCursorRequest, context: Call
+        self,
+        request: store_pb2.ReportCursorRequest,
+        context: Call,  # noqa: ARG002
     ) -> store_pb2.ReportCursorResponse:
         """Keep a consumer's cursor."""
         _check_consumer(request.consumer)

@@ -49,7 +49,7 @@ class BufferRecords:
             consumers = [tuple(row) for row in await connection.fetch(_SQL.consumers, number)]
             days = [row["day"] for row in await connection.fetch(_SQL.days, number)]
             before_us = start_of(days[0]) if days else _NEWEST
-            late_us = await connection.fetchval(_SQL.late_reads_from, number, before_us)
+            late_us = await connection.fetchval(_SQL.late_from, number, before_us)
         late_from = None if late_us is None else day_of(late_us)
         return BufferState(status["head"], status["reads_stored"], consumers, days, late_from)
 

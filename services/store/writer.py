@@ -1,4 +1,4 @@
-"""Group commit: whatever has queued goes into the database as one transaction, in the order in which it came."""
+"""Group commit: whatever has queued becomes one transaction, in the order in which it came."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from typing import Final, Protocol
 from chassis.errors import Exhausted, Fault, database_fault, database_unavailable
 from chassis.names import MetricName, SpanName
 from chassis.telemetry import meter, span_following
-from services.store.columns import Append, kept
-from services.store.days import US_A_DAY
-from services.store.images import ImagePacker, ObjectNumbers, object_key
-from services.store.ring import Batch, BatchImages, Ring
-from services.store.wire import read_batch
+from services.store.columns import Append
+from services.store.group import Appended, ForceGroup, Outcome, settled
+from services.store.images import ObjectNumbers, object_key
+from services.store.packing import ImagePacker
+from services.store.ring import Ring
 
 _QUEUE_RETRY_SECONDS: Final = 0.5
+_COMMIT_BYTES: Final = 32 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
 _reads = meter().create_counter(MetricName.STORE_READS, "1", "Reads stored")
@@ -29,37 +30,10 @@ _commit_reads = meter().create_histogram(MetricName.STORE_COMMIT_READS, "1", "Re
 _image_bytes = meter().create_counter(MetricName.STORE_IMAGE_BYTES, "By", "Bytes of images stored")
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """What became of one request's reads. `last_position` is 0 when all were duplicates."""
-
-    duplicate_indexes: Sequence[int]
-    last_position: int
-
-
-@dataclass(slots=True, eq=False)
-class ForceGroup:
-    """The appends of one force in a commit. The lists have one element an append; one of `image_refs` may be empty."""
-
-    force: str
-    appends: list[Append] = field(default_factory=list)
-    image_objects: list[int] = field(default_factory=list)
-    image_refs: list[list[bytes]] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The head before and after, and the positions that were stored; None when all of them were."""
-
-    head_before: int
-    head: int
-    stored: Sequence[int] | None
-
-
 class AppendLog(Protocol):
     """Where reads become durable."""
 
-    async def append(self, groups: Sequence[ForceGroup], received_at_us: int) -> Sequence[Outcome]:
+    async def append(self, groups: Sequence[ForceGroup]) -> Sequence[Outcome]:
         """Commit all groups in one transaction, an outcome each."""
 
 
@@ -101,7 +75,7 @@ class GroupWriter:
         self._images = images
         self._ring_of = ring_of
         self._now_us = now_us
-        self._numbers = ObjectNumbers(now_us)
+        self._numbers = ObjectNumbers()
         self._limits = limits
         self._queue: deque[_Waiting] = deque()
         self._queued_reads = 0
@@ -132,32 +106,44 @@ class GroupWriter:
     async def run(self) -> None:
         """Commit what is queued, for ever. While one group commits, the images of the next are put away."""
         committing: asyncio.Task[None] | None = None
-        while True:
-            await self._arrived.wait()
-            if committing is not None and not self._queue[0].append.has_images:
-                # Nothing to prepare, so let more gather.
-                await committing
-            work = await self._prepared(self._take())
+        try:
+            while True:
+                await self._arrived.wait()
+                if committing is not None and not self._queue[0].append.has_images:
+                    # Nothing to prepare, so let more gather.
+                    await committing
+                work = await self._prepared(self._take())
+                if committing is not None:
+                    await committing
+                committing = asyncio.create_task(self._commit(work), name="commit") if work else None
+        finally:
             if committing is not None:
-                await committing
-            committing = asyncio.create_task(self._commit(work), name="commit") if work else None
+                committing.cancel()
 
     def _take(self) -> list[_Waiting]:
         taken: list[_Waiting] = []
-        reads = 0
-        while self._queue and (not taken or reads + self._queue[0].append.count <= self._limits.commit_reads):
+        reads = weight = 0
+        while self._queue and (
+            not taken
+            or (
+                reads + self._queue[0].append.count <= self._limits.commit_reads
+                and weight + self._queue[0].weight <= _COMMIT_BYTES
+            )
+        ):
             waiting = self._queue.popleft()
             reads += waiting.append.count
-            self._queued_bytes -= waiting.weight
+            weight += waiting.weight
             taken.append(waiting)
         self._queued_reads -= reads
+        self._queued_bytes -= weight
         if not self._queue:
             self._arrived.clear()
         return taken
 
     async def _prepared(self, waiting: Sequence[_Waiting]) -> list[_Work] | None:
-        """The work by force, its images durable; None when they could not be, and everybody has that answer."""
-        work = list(_by_force(waiting, self._numbers.next()).values())
+        """The work by force, its images durable; None when they could not be and all have that answer."""
+        received_at_us = self._now_us()
+        work = list(_by_force(waiting, self._numbers.next(received_at_us), received_at_us).values())
         objects = {key: content for each in work for key, content in each.objects().items()}
         try:
             if objects:
@@ -191,13 +177,12 @@ class GroupWriter:
         _commit_reads.record(sum(each.append.count for each in waiting))
 
     async def _append(self, work: Sequence[_Work]) -> None:
-        received_at_us = self._now_us()
-        appending = asyncio.create_task(self._log.append([part.group for part in work], received_at_us))
+        appending = asyncio.create_task(self._log.append([part.group for part in work]))
         # Once round the loop, so that the database works while the form for the ring is made.
         await asyncio.sleep(0)
         serialised = [[append.columns.SerializeToString() for append in part.group.appends] for part in work]
         for part, bodies, outcome in zip(work, serialised, await appending, strict=True):
-            appended, batches = _settled(part.group, bodies, outcome, received_at_us)
+            appended, batches = settled(part.group, bodies, outcome)
             # First the followers: an alert is more urgent than an ack.
             self._ring_of(part.group.force).publish(outcome.head_before, batches)
             for each, answer in zip(part.waiting, appended, strict=True):
@@ -231,63 +216,19 @@ class _Work:
         group = self.group
         parts = zip(self.waiting, group.appends, group.image_objects, group.image_refs, strict=True)
         return [
-            _Work(ForceGroup(group.force, [append], [number], [refs]), self.number, [waiting])
+            _Work(
+                ForceGroup(group.force, group.received_at_us, [append], [number], [refs]), number, [waiting]
+            )
             for waiting, append, number, refs in parts
         ]
 
 
-def _by_force(waiting: Sequence[_Waiting], number: int) -> dict[str, _Work]:
+def _by_force(waiting: Sequence[_Waiting], number: int, received_at_us: int) -> dict[str, _Work]:
     work: dict[str, _Work] = {}
     for each in waiting:
         force = each.append.force
-        work.setdefault(force, _Work(ForceGroup(force), number)).add(each)
+        work.setdefault(force, _Work(ForceGroup(force, received_at_us), number)).add(each)
     return work
-
-
-def _settled(
-    group: ForceGroup, bodies: Sequence[bytes], outcome: Outcome, received_at_us: int
-) -> tuple[list[Appended], list[Batch]]:
-    """What each append is told, and the batches that followers get."""
-    appended: list[Appended] = []
-    batches: list[Batch] = []
-    stored = None if outcome.stored is None else frozenset(outcome.stored)
-    first, after = outcome.head_before + 1, outcome.head_before
-    for index, append in enumerate(group.appends):
-        positions: Sequence[int] = range(first, first + append.count)
-        first += append.count
-        duplicates: list[int] = []
-        if stored is not None:
-            duplicates = [place for place, position in enumerate(positions) if position not in stored]
-        if len(duplicates) < append.count:
-            batch = _batch(group, index, bodies[index], positions, duplicates, after, received_at_us)
-            batches.append(batch)
-            after = batch.last
-        appended.append(Appended(duplicates, after if len(duplicates) < append.count else 0))
-    return appended, batches
-
-
-def _batch(
-    group: ForceGroup,
-    index: int,
-    body: bytes,
-    positions: Sequence[int],
-    duplicates: Sequence[int],
-    after: int,
-    received_at_us: int,
-) -> Batch:
-    append, refs = group.appends[index], group.image_refs[index]
-    captured_at_us: Sequence[int] = append.columns.captured_at_us
-    if duplicates:
-        new = sorted(frozenset(range(append.count)).difference(duplicates))
-        columns = kept(append.columns, new)
-        body, captured_at_us = columns.SerializeToString(), columns.captured_at_us
-        positions = [positions[place] for place in new]
-        refs = [refs[place] for place in new] if refs else refs
-    images = None
-    if any(refs):
-        images = BatchImages(group.image_objects[index], [us // US_A_DAY for us in captured_at_us], refs)
-    framed = read_batch(body, positions, append.traceparent, received_at_us)
-    return Batch(after, positions[-1], len(positions), framed, images)
 
 
 def _answer(waiting: _Waiting, appended: Appended) -> None:

@@ -80,18 +80,18 @@ begin
     return purge;
 end $$;
 
--- Forget appends of which no read is left; those captured after a time or received after another are not looked at.
+-- Forget appends captured and received before two times, of which no read is left: those before the first late read.
 create function forget_appends(p_force_no smallint, p_captured_before_us bigint, p_received_before_us bigint) returns bigint
 language plpgsql security definer set search_path = store, pg_temp as $$
 declare
-    leaf text := format('reads_f%s_older', p_force_no);
+    first_late bigint;
     forgotten bigint;
 begin
     perform set_config('gantry.forces', (select force from forces where force_no = p_force_no), true);
-    execute format(
-        'delete from appends a where a.force_no = $1 and a.captured_to_us < $2 and a.received_at_us < $3'
-        ' and not exists (select from %I r where r.position between a.first_position and a.last_position)', leaf)
-    using p_force_no, p_captured_before_us, p_received_before_us;
+    execute format('select min(position) from %I', format('reads_f%s_older', p_force_no)) into first_late;
+    delete from appends
+    where force_no = p_force_no and last_position < coalesce(first_late, 9223372036854775807)
+        and captured_to_us < p_captured_before_us and received_at_us < p_received_before_us;
     get diagnostics forgotten = row_count;
     return forgotten;
 end $$;

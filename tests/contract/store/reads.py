@@ -20,8 +20,9 @@ def columns(
     vrm: str = "AB12CDE",
     images: bool = False,
 ) -> ReadColumns:
-    """`size` reads that nobody has made before; odd ones lack place, heading and details, and images if any."""
+    """`size` reads that nobody made before; every second lacks what a read may lack."""
     numbers = [next(_numbers) for _ in range(size)]
+    cameras = cameras[:size]
     reads = ReadColumns(
         camera_ids=cameras,
         camera_indexes=[index % len(cameras) for index in range(size)],

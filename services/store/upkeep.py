@@ -1,0 +1,65 @@
+"""What keeps appending and looking up quick: partitions before they are needed, summaries of new reads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Final, Protocol
+
+import asyncpg
+
+from chassis.errors import Fault
+from services.store.days import US_A_DAY, day_of
+
+_LOOK_SECONDS: Final = 2.0
+_SUMMARISE_READS: Final = 100_000
+_SUMMARISE_US: Final = 60_000_000
+
+_log = logging.getLogger(__name__)
+
+Partition = tuple[str, date | None]
+"""Force and day; None is the partition of late reads."""
+
+
+class Partitions(Protocol):
+    """The log's partitions."""
+
+    def appended(self) -> Mapping[Partition, int]:
+        """About how many reads went where since they were last summarised."""
+
+    async def summarise(self, partition: Partition) -> None:
+        """Summarise what went into a partition, and count from 0 again."""
+
+    async def make_ahead(self, days: tuple[date, ...]) -> None:
+        """Make partitions of these days for all forces in use."""
+
+
+class Upkeep:
+    """Looks after the partitions that this replica appends to."""
+
+    def __init__(self, partitions: Partitions, now_us: Callable[[], int]) -> None:
+        self._partitions = partitions
+        self._now_us = now_us
+        self._summarised_at_us = now_us()
+
+    async def run(self) -> None:
+        """Work for ever; what fails is tried again at the next look."""
+        while True:
+            try:
+                await self.run_once()
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, Fault) as error:
+                _log.warning("upkeep will be tried again", extra={"error": type(error).__name__})
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def run_once(self) -> None:
+        """Do what is due."""
+        now_us = self._now_us()
+        await self._partitions.make_ahead((day_of(now_us), day_of(now_us + US_A_DAY)))
+        due = now_us - self._summarised_at_us >= _SUMMARISE_US
+        for partition, reads in self._partitions.appended().items():
+            if reads >= _SUMMARISE_READS or due:
+                await self._partitions.summarise(partition)
+        if due:
+            self._summarised_at_us = now_us
