@@ -74,14 +74,11 @@ def _row(hop: "Hop", start_ns: int) -> list[str]:
     span = hop.span
     style = "red" if span.status == "ERROR" else "bold" if hop.depth == 0 else ""
     name = f"{'  ' * hop.depth}{plain(span.name)}"
-    remark = f"serves {hop.shared} more" if hop.shared else ""
-    if span.status == "ERROR":
-        remark = f"failed {remark}"
     begins = f"{(span.start_ns - start_ns) / 1e6:,.1f}"
     return [
         span.service,
         f"[{style}]{name}[/]" if style else name,
         begins,
         f"{span.milliseconds:,.1f}",
-        f"[dim]{remark}[/dim]",
+        f"[dim]{plain(hop.remark)}[/dim]",
     ]

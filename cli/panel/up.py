@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -124,16 +125,17 @@ async def _cameras(scene: Scene, talk: _Talk) -> AsyncIterator[None]:
     order = FleetOrder(scene.wish.seed, scene.wish.rate)
     talk.say("enrolling the simulated cameras")
     await enrol_fleet(scene.links, world)
-    await _give_hotlists(scene, world, order, talk)
-    keeping = asyncio.create_task(_keep_cameras(scene, order), name="cameras")
+    tasks = [
+        asyncio.create_task(_keep_cameras(scene, order), name="cameras"),
+        asyncio.create_task(_give_hotlists(scene, world, order), name="hotlists"),
+    ]
     try:
         yield
     finally:
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if scene.cameras is not None:
-            import signal
-
             await scene.cameras.stop(((signal.SIGTERM, _CAMERAS_STOP_SECONDS),))
 
 
@@ -143,14 +145,22 @@ async def _keep_cameras(scene: Scene, order: FleetOrder) -> None:
     while True:
         scene.cameras = start_fleet(scene.suite, tokens, order)
         code = await scene.cameras.exited()
-        scene.say(f"the cameras ended with exit code {code} and are being started again")
+        scene.say(f"The cameras ended with exit code {code} and are being started again")
         await asyncio.sleep(_RESTART_SECONDS)
 
 
-async def _give_hotlists(scene: Scene, world: World, order: FleetOrder, talk: _Talk) -> None:
-    if await _has_fresh_hotlists(scene.links):
-        return
-    talk.say("loading hotlists of vehicles that the cameras will meet")
+async def _give_hotlists(scene: Scene, world: World, order: FleetOrder) -> None:
+    """Load what the cameras will meet; drawing it takes seconds, for which nobody should wait."""
+    try:
+        if not await _has_fresh_hotlists(scene.links):
+            scene.say("Loading hotlists of vehicles that the cameras will meet")
+            await _load_hotlists(scene, world, order)
+            scene.say("")
+    except (Fault, CliError) as error:
+        scene.say(f"The hotlists could not be loaded: {error}")
+
+
+async def _load_hotlists(scene: Scene, world: World, order: FleetOrder) -> None:
     now = datetime.now(UTC)
     reads = await asyncio.to_thread(drawn_reads, world, run_without_images(order, now))
     reason = "Demonstration list for the simulated cameras"

@@ -1,76 +1,85 @@
 """Which spans tell of one read: what led to its append, and what followed from it."""
 
-from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from cli.trace.spans import Span
 
 _POSITION_KEYS: Final = ("gantry.position", "position")
+_ALERT: Final = "match.alert"
 
 
 @dataclass(frozen=True)
 class Hop:
-    """One line of the story. `depth` is its nesting; `shared` counts other spans it links to."""
+    """One line of the story. `depth` is its nesting, `remark` what a person should know of it."""
 
     span: Span
     depth: int
-    shared: int = 0
+    remark: str = ""
 
 
 def follow(spans: Mapping[str, Span], append: str, position: int) -> list[Hop]:
-    """The hops of a read, in the order of their start.
+    """The hops of a read: each below what caused it, siblings in the order of their start.
 
     `append` is the span that stored it. Backward, an append serves several batches: the one it is a child of
-    stands for them. Forward, everything that is a child of it or links to it counts,
-    but for alerts of other reads.
+    stands for them. Forward, what is a child of it or links to it counts, but for other reads' alerts.
     """
     if append not in spans:
         return []
-    before = _ancestors(spans, append)
-    after = _descendants(spans, append, position)
-    depth = _depths(before, append, after)
-    chosen = sorted([*before, *after], key=lambda span: (span.start_ns, depth[span.span_id], -span.end_ns))
-    return [Hop(span, depth[span.span_id], _shared(span)) for span in chosen]
+    causes = _causes(spans, append)
+    effects = _effects(spans, position)
+    hops = [Hop(span, depth, _remark(span)) for depth, span in enumerate(causes)]
+    seen = {span.span_id for span in causes}
+    hops += _below(spans[append], len(causes), effects, seen)
+    return hops
 
 
-def _ancestors(spans: Mapping[str, Span], start: str) -> list[Span]:
+def _causes(spans: Mapping[str, Span], last: str) -> list[Span]:
+    """The span and what led to it, first cause first."""
     found: dict[str, Span] = {}
-    current = start
+    current = last
     while current in spans and current not in found:
         span = found[current] = spans[current]
         current = span.parent if span.parent in spans else next(iter(span.links), "")
-    return list(found.values())
+    return list(reversed(found.values()))
 
 
-def _descendants(spans: Mapping[str, Span], start: str, position: int) -> list[Span]:
-    followers: defaultdict[str, list[Span]] = defaultdict(list)
-    for span in spans.values():
-        for cause in {span.parent, *span.links}:
-            followers[cause].append(span)
-    found: dict[str, Span] = {}
-    queue = deque([start])
-    while queue:
-        for span in followers[queue.popleft()]:
-            if span.span_id not in found and span.span_id != start and _concerns(span, position):
-                found[span.span_id] = span
-                queue.append(span.span_id)
-    return list(found.values())
+def _effects(spans: Mapping[str, Span], position: int) -> Mapping[str, Sequence[Span]]:
+    """By span id, what it caused and what concerns the read, in the order of their start."""
+    effects: defaultdict[str, list[Span]] = defaultdict(list)
+    for span in sorted(spans.values(), key=lambda one: one.start_ns):
+        if _concerns(span, position):
+            for cause in dict.fromkeys((span.parent, *span.links)):
+                effects[cause].append(span)
+    return effects
+
+
+def _below(span: Span, depth: int, effects: Mapping[str, Sequence[Span]], seen: set[str]) -> Iterator[Hop]:
+    for effect in effects.get(span.span_id, ()):
+        if effect.span_id not in seen:
+            seen.add(effect.span_id)
+            yield Hop(effect, depth, _remark(effect))
+            yield from _below(effect, depth + 1, effects, seen)
 
 
 def _concerns(span: Span, position: int) -> bool:
-    told = next((span.attributes[key] for key in _POSITION_KEYS if key in span.attributes), None)
+    told = _position(span)
     return told is None or str(told) == str(position)
 
 
-def _depths(before: list[Span], append: str, after: Iterable[Span]) -> dict[str, int]:
-    depth = {span.span_id: level for level, span in enumerate(reversed(before))}
-    for span in sorted(after, key=lambda one: one.start_ns):
-        causes = [cause for cause in (span.parent, *span.links) if cause in depth]
-        depth[span.span_id] = depth[causes[0]] + 1 if causes else depth[append] + 1
-    return depth
+def _position(span: Span) -> Any:
+    return next((span.attributes[key] for key in _POSITION_KEYS if key in span.attributes), None)
 
 
-def _shared(span: Span) -> int:
-    return len(set(span.links) - {span.parent})
+def _remark(span: Span) -> str:
+    others = len(set(span.links) - {span.parent})
+    parts = ["failed"] if span.status == "ERROR" else []
+    if destination := span.attributes.get("destination"):
+        parts.append(f"to {destination}")
+    if others:
+        parts.append(f"serves {others} more")
+    if span.name == _ALERT and _position(span) is None:
+        parts.append("of a read of the same append")
+    return ", ".join(parts)

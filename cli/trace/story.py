@@ -99,7 +99,7 @@ def _hop_form(hop: Hop, start_ns: int) -> dict[str, Any]:
         "duration_ms": round(span.milliseconds, 3),
         "status": span.status,
         "depth": hop.depth,
-        "shared_with": hop.shared,
+        "remark": hop.remark,
         "trace_id": span.trace_id,
         "span_id": span.span_id,
     }

@@ -37,7 +37,7 @@ STORE = span("store.append", 5, 4)
 COMMIT = span("store.commit", 6, 5)
 ALERT = span("match.alert", 7, 5, attributes={"position": 42})
 OTHERS_ALERT = span("match.alert", 8, 5, attributes={"position": 43})
-DELIVERY = span("bridge.forward", 9, trace="c" * 32, links=[link(5)])
+DELIVERY = span("bridge.forward", 9, trace="c" * 32, links=[link(5)], attributes={"destination": "nas"})
 NAS = span("nas.accept", 10, 9, trace="c" * 32)
 UNRELATED = span("ingest.batch", 11, trace="d" * 32)
 ALL = [CAMERA, BATCH, OTHER_BATCH, APPEND, STORE, COMMIT, ALERT, OTHERS_ALERT, DELIVERY, NAS, UNRELATED]
@@ -65,7 +65,8 @@ def test_a_read_is_followed_through_parents_and_links(tmp_path: Path) -> None:
         ("bridge.forward", 4),
         ("nas.accept", 5),
     ]
-    assert next(hop.shared for hop in hops if hop.span.name == "ingest.append") == 1
+    assert next(hop.remark for hop in hops if hop.span.name == "ingest.append") == "serves 1 more"
+    assert next(hop.remark for hop in hops if hop.span.name == "bridge.forward") == "to nas, serves 1 more"
 
 
 def test_spans_of_other_traces_are_not_read(tmp_path: Path) -> None:
