@@ -153,7 +153,7 @@ class Stage:
             found: list[asyncpg.Record] = await connection.fetch(statement, *values)
             return found
 
-    async def until_delivered(self, force: str = "essex", seconds: float = 20) -> None:
+    async def until_delivered(self, force: str = "essex", seconds: float = 40) -> None:
         """Wait until both cursors are at the log's head."""
         head = self.store.head(force)
 
@@ -174,7 +174,7 @@ class Stage:
         )
 
 
-async def until(true: Callable[[], Awaitable[bool]] | Callable[[], bool], seconds: float = 20) -> None:
+async def until(true: Callable[[], Awaitable[bool]] | Callable[[], bool], seconds: float = 40) -> None:
     """Poll a condition until it holds, with a deadline."""
     ends_at = time.monotonic() + seconds
     while True:
@@ -182,7 +182,7 @@ async def until(true: Callable[[], Awaitable[bool]] | Callable[[], bool], second
         if await outcome if isinstance(outcome, Awaitable) else outcome:
             return
         assert time.monotonic() < ends_at, "it did not come true in time"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

@@ -171,7 +171,7 @@ async def test_images_go_as_configured(stage: Stage) -> None:
     assert wanted == {"nas": True, "nadc": True}
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 async def test_random_trouble_loses_and_doubles_nothing(stage: Stage, seed: int) -> None:
     dice = random.Random(seed)
     await stage.start_bridge()

@@ -182,7 +182,7 @@ async def test_the_command_line_writes_its_ports_and_ends_politely(tmp_path: Pat
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "simulators.nas", *map(str, words), env=os.environ
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (tmp_path / "ports.json").exists():  # noqa: ASYNC110 - another process makes it
             await asyncio.sleep(0.02)
     assert set(json.loads((tmp_path / "ports.json").read_text())) == {"grpc", "control"}
