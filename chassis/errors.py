@@ -28,6 +28,8 @@ _AWAY: Final = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    # A connection that breaks in the middle of an answer confuses the driver about itself.
+    asyncpg.InternalClientError,
 )
 
 
