@@ -100,17 +100,17 @@ async def _replay(session: Session, order: Order) -> None:
     with LineFile(order.file) as file:
         layout = find_layout(file, order.columns, order.force)
         async with connect(session.home, session.person) as links:
-            tally = await _send(session, order, links, file, layout)
+            tally, clock = await _send(session, order, links, file, layout)
     if session.as_json:
         write_json(tally.as_json())
     else:
         _summarise(tally)
-    _judge(tally)
+    _judge(tally, clock)
 
 
 async def _send(
     session: Session, order: Order, links: "Links", file: "LineFile", layout: "Layout"
-) -> "Tally":
+) -> "tuple[Tally, Clock]":
     import asyncio
 
     from gantry_sdk import Connection
@@ -133,7 +133,7 @@ async def _send(
             await send_file(connection, Job(file, layout, clock, tokens, order.speed, tally, report, stop))
     tally.finish()
     tally.interrupted = stop.is_set()
-    return tally
+    return tally, clock
 
 
 def _clock(session: Session, order: Order, layout: "Layout", found: "Scan") -> "Clock":
@@ -198,8 +198,11 @@ def _summarise(tally: "Tally") -> None:
         console().print(f"  line {problem.line:,}:{plain(column)} {plain(problem.message)}")
 
 
-def _judge(tally: "Tally") -> None:
+def _judge(tally: "Tally", clock: "Clock") -> None:
     if tally.interrupted:
+        warn(
+            f"stopped after {tally.lines:,} lines; to go on, {clock.again}: what was sent counts as duplicate"
+        )
         raise typer.Exit(Exit.INTERRUPTED)
     if tally.cut:
         raise CliError(f"{tally.cut}: what comes after that could not be read")

@@ -22,6 +22,7 @@ from cli.replay.times import (
     relative_unit,
 )
 
+_SECOND: Final = 1_000_000
 # Some 200 metres: a fixed camera's reads all come from one place.
 _ELSEWHERE_DEGREES: Final = 0.002
 
@@ -169,14 +170,16 @@ def _relative_clock(
 ) -> tuple[Clock, list[str]]:
     reader = Clock(unit).reader()
     first, last = reader(found.smallest), reader(found.largest)
-    now_us = round((now - EPOCH).total_seconds() * 1_000_000)
+    now_us = round((now - EPOCH).total_seconds() * _SECOND)
     if start is not None:
-        begin = round((start - EPOCH).total_seconds() * 1_000_000)
+        begin = round((start - EPOCH).total_seconds() * _SECOND)
         return Clock(unit, begin, relative=True), [f"capture times are {unit} after {_shown(start)}"]
     # Nothing may be captured ahead of the clock: the last read is captured when it is sent.
     lasts = 0 if speed is None else round((last - first) / speed)
     slow = speed is not None and speed <= 1
     begin = now_us - first if slow else now_us + lasts - last
+    # Whole seconds, so that what people are told can be given as --start for the very same reads.
+    begin -= begin % _SECOND
     why = "so that no read is captured ahead of the clock"
     told = f"capture times are {unit} after a start, taken as {_shown_us(begin)} {why}"
     return Clock(unit, begin, relative=True), [f"{told} (--start sets another)"]

@@ -157,7 +157,7 @@ async def _watch(job: Job, lanes: list[Lane]) -> None:
         elif time.monotonic() - since > _PATIENCE_SECONDS:
             raise CliError(
                 f"ingest has not answered for {_PATIENCE_SECONDS:.0f} seconds: see `gantry status`, then "
-                "replay again; what is stored already will count as duplicate",
+                f"{job.clock.again}; what is stored counts as duplicate",
                 Exit.UNREACHABLE,
             )
 

@@ -40,6 +40,15 @@ class Clock:
     start_us: int = 0
     relative: bool = False
 
+    @property
+    def again(self) -> str:
+        """What to type so that the same file gives the same reads, which then count as duplicates."""
+        if not self.relative:
+            return "replay the file again"
+        return (
+            f"replay the file again with --start {from_us(self.start_us).isoformat().replace('+00:00', 'Z')}"
+        )
+
     def reader(self) -> Callable[[str | int | float], int]:
         """A function from a file's value to microseconds since 1970; it raises NotATimeError."""
         factor, start = _MICROSECONDS[self.unit], self.start_us

@@ -1,6 +1,6 @@
 """The first pass: cameras, and how the file counts time."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -36,9 +36,10 @@ def test_cameras_of_each_force_are_found_past_broken_lines(tmp_path: Path) -> No
 
 
 def test_flat_out_the_last_read_is_captured_now(tmp_path: Path) -> None:
-    found = look(tmp_path, "essex,C1,0.5,A1\nessex,C1,60.25,A1\n")
-    clock = clock_of(found)
-    assert from_us(clock.reader()("60.25")) == NOW
+    clock = clock_of(look(tmp_path, "essex,C1,0.5,A1\nessex,C1,60.25,A1\n"))
+    last = from_us(clock.reader()("60.25"))
+    assert NOW - timedelta(seconds=1) < last <= NOW
+    assert clock.again == "replay the file again with --start 2025-03-08T11:58:59Z", "it can be said exactly"
 
 
 def test_at_recorded_pace_the_first_read_is_captured_now(tmp_path: Path) -> None:
