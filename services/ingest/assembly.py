@@ -50,6 +50,7 @@ class Assembly:
     upkeep: RegistryUpkeep
     tallies: Tallies
     lanes: Lanes
+    budget: Budget
     pool: asyncpg.Pool
     section: IngestSection
 
@@ -106,6 +107,7 @@ def assemble(
         upkeep,
         tallies,
         lanes,
+        budget,
         pool,
         section,
     )

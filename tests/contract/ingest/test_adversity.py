@@ -1,0 +1,213 @@
+"""The store goes away, freezes, comes back; ingest stops: what was acknowledged is durable."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+from gantry.ingest.v1 import ingest_pb2 as pb
+from gantry_sdk import FeedUnavailable, Receipt, StreamLimits
+
+from chassis.errors import fault_from
+from chassis.settings import TelemetrySettings
+from chassis.telemetry import telemetry
+from tests.contract.ingest.conftest import (
+    QUICK,
+    RunningIngest,
+    StartIngest,
+    StoreProcess,
+    eventually,
+    unique_ids,
+)
+from tests.contract.ingest.test_deliver import reads_of
+from tests.contract.ingest.test_limits import SUBMIT, RawStream
+
+VENDORS_SPAN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@asynccontextmanager
+async def store_killed(store: StoreProcess) -> AsyncIterator[None]:
+    await store.process.kill()
+    try:
+        yield
+    finally:
+        await store.process.start()
+
+
+def stored_ids(responses: list[object]) -> list[str]:
+    return [
+        read_id for response in responses for batch in response.batches for read_id in batch.reads.read_ids
+    ]
+
+
+async def test_the_store_goes_away_and_comes_back(
+    start_ingest: StartIngest, store_process: StoreProcess, force: str
+) -> None:
+    ingest = await start_ingest(append_seconds=0.5)
+    token = await ingest.enrol(force, "gateway", "a")
+    connection = await ingest.connect()
+    ids, receipts = unique_ids(120), list[Receipt]()
+    stream = connection.feed(token, backoff=QUICK).stream(receipts.append)
+    async with stream:
+        await stream.send(reads_of("a", ids[:40]))
+        await stream.drain()
+        async with store_killed(store_process):
+            await stream.send(reads_of("a", ids[40:80]))
+            raw = RawStream(await ingest.channel(), token)
+            await raw.flow_control()
+            await raw.send(1, reads_of("a", unique_ids(1)))
+            started = time.monotonic()
+            fault = await raw.fault()
+            assert (fault.status, fault.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+            assert fault.retry_after is not None
+            assert fault.retry_after > 0
+            assert time.monotonic() - started < 5
+            await eventually(lambda: not stream.connected)
+            assert [receipt.accepted for receipt in receipts] == [40]
+            await stream.send(reads_of("a", ids[80:]))
+    assert sum(receipt.accepted + receipt.duplicate for receipt in receipts) == 120
+    assert set(ids) <= set(stored_ids(await store_process.reads(force)))
+    assert ingest.parts.budget.used == 0
+
+
+async def test_new_work_is_refused_at_once_while_the_store_is_away(
+    start_ingest: StartIngest, store_process: StoreProcess, force: str
+) -> None:
+    ingest = await start_ingest(append_seconds=0.2)
+    token = await ingest.enrol(force, "gateway", "a")
+    submit = (await ingest.channel()).unary_unary(SUBMIT, pb.SubmitReadsRequest.SerializeToString, None)
+    metadata = [("authorization", f"Bearer {token}")]
+    async with store_killed(store_process):
+        waits = set()
+        for _ in range(5):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await submit(pb.SubmitReadsRequest(reads=reads_of("a", unique_ids(1))), metadata=metadata)
+            fault = fault_from(caught.value)
+            assert fault.reason == "STORE_UNAVAILABLE"
+            waits.add(fault.retry_after)
+        assert len(waits) > 1, "vendors should not all come back at the same moment"
+        started = time.monotonic()
+        fault = await RawStream(await ingest.channel(), token).fault()
+        assert fault.reason == "STORE_UNAVAILABLE"
+        assert time.monotonic() - started < 1
+    feed = (await ingest.connect()).feed(token, backoff=QUICK)
+    assert (await feed.submit(reads_of("a", unique_ids(1)))).accepted == 1
+
+
+async def test_a_frozen_store_costs_no_read(
+    start_ingest: StartIngest, store_process: StoreProcess, force: str
+) -> None:
+    ingest = await start_ingest(append_seconds=0.5)
+    token = await ingest.enrol(force, "gateway", "a")
+    ids, receipts = unique_ids(30), list[Receipt]()
+    async with (await ingest.connect()).feed(token, backoff=QUICK).stream(receipts.append) as stream:
+        await stream.wait_connected()
+        store_process.process.send(signal.SIGSTOP)
+        try:
+            await stream.send(reads_of("a", ids))
+            await eventually(lambda: not stream.connected)
+        finally:
+            store_process.process.send(signal.SIGCONT)
+    assert sorted(stored_ids(await store_process.reads(force))) == sorted(ids)
+    assert sum(receipt.accepted + receipt.duplicate for receipt in receipts) == 30
+
+
+async def test_a_stop_acknowledges_what_is_under_way(
+    start_ingest: StartIngest, store_process: StoreProcess, force: str
+) -> None:
+    first, second = await start_ingest(), await start_ingest()
+    token = await first.enrol(force, "gateway", "a")
+    raw = RawStream(await first.channel(), token)
+    await raw.flow_control()
+    silent = RawStream(await first.channel(), token)
+    await silent.flow_control()
+    store_process.process.send(signal.SIGSTOP)
+    try:
+        await raw.send(1, reads_of("a", unique_ids(7)))
+        await eventually(lambda: first.parts.budget.used > 0)
+        stopping = asyncio.create_task(first.server.stop())
+        fault = await silent.fault()
+        assert (fault.status, fault.reason) == (grpc.StatusCode.UNAVAILABLE, "STOPPING")
+    finally:
+        store_process.process.send(signal.SIGCONT)
+    ack = (await raw.call.read()).ack
+    assert (ack.sequence, ack.accepted) == (1, 7)
+    assert (await raw.fault()).reason == "STOPPING"
+    await stopping
+    await eventually(lambda: second.parts.registry.feeds)
+    assert (await (await second.connect()).feed(token).submit(reads_of("a", unique_ids(1)))).accepted == 1
+
+
+async def test_a_time_limit_on_submit_is_kept(
+    start_ingest: StartIngest, store_process: StoreProcess, force: str
+) -> None:
+    ingest = await start_ingest(append_seconds=0.2)
+    token = await ingest.enrol(force, "gateway", "a")
+    feed = (await ingest.connect()).feed(token, backoff=QUICK)
+    async with store_killed(store_process):
+        started = time.monotonic()
+        with pytest.raises(FeedUnavailable):
+            await feed.submit(reads_of("a", unique_ids(1)), seconds=2)
+        assert time.monotonic() - started < 6
+
+
+async def test_the_registry_outlives_the_database_connection(
+    ingest: RunningIngest, store_process: StoreProcess, force: str
+) -> None:
+    token = await ingest.enrol(force, "gateway", "a")
+    feed = (await ingest.connect()).feed(token)
+    async with ingest.pool.acquire() as connection:
+        await connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where usename = current_user and pid <> pg_backend_pid() and datname = current_database()"
+        )
+    assert (await feed.submit(reads_of("a", unique_ids(1)))).accepted == 1
+    second = await ingest.enrol(force, "another", "b")
+    assert (await (await ingest.connect()).feed(second).submit(reads_of("b", unique_ids(1)))).accepted == 1
+
+
+async def test_a_thousand_reads_in_flight_survive_reconnects(
+    start_ingest: StartIngest, store_process: StoreProcess, force: str
+) -> None:
+    """Connections are cut again and again while reads flow: each is stored once and acknowledged."""
+    ingest = await start_ingest()
+    token = await ingest.enrol(force, "gateway", "a")
+    ids, receipts = unique_ids(1_000), list[Receipt]()
+    limits = StreamLimits(unacknowledged_reads=300)
+    feed = (await ingest.connect()).feed(token, limits=limits, backoff=QUICK)
+    async with feed.stream(receipts.append) as stream:
+        for start in range(0, 1_000, 10):
+            await stream.send(reads_of("a", ids[start : start + 10]), tag=start)
+            if start % 200 == 0:
+                ingest.parts.door.stop()
+    assert [receipt.tag for receipt in receipts] == list(range(0, 1_000, 10))
+    assert sum(receipt.accepted + receipt.duplicate for receipt in receipts) == 1_000
+    assert stored_ids(await store_process.reads(force)) == ids
+
+
+async def test_one_trace_from_the_vendor_to_the_store(
+    ingest: RunningIngest, store_process: StoreProcess, force: str, tmp_path: object
+) -> None:
+    token = await ingest.enrol(force, "gateway", "a")
+    file = tmp_path / "spans.jsonl"
+    feed = (await ingest.connect()).feed(token)
+    async with (
+        telemetry("ingest", TelemetrySettings(spans_file=file, traces_per_second=0)),
+        feed.stream() as stream,
+    ):
+        await stream.send(reads_of("a", unique_ids(2)), traceparent=VENDORS_SPAN)
+        await stream.send(reads_of("a", unique_ids(2)), traceparent=VENDORS_SPAN[:-1] + "0")
+        await stream.send(reads_of("a", unique_ids(2)), traceparent="nonsense")
+    spans = {span["name"]: span for span in map(json.loads, file.read_text().splitlines())}
+    batch, append = spans["ingest.batch"], spans["ingest.append"]
+    assert batch["trace_id"] == VENDORS_SPAN[3:35]
+    assert batch["parent_span_id"] == VENDORS_SPAN[36:52]
+    assert append["parent_span_id"] == batch["span_id"]
+    batches = [each for response in await store_process.reads(force) for each in response.batches]
+    assert VENDORS_SPAN[3:35] in {each.traceparent[3:35] for each in batches}
