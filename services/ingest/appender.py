@@ -17,7 +17,7 @@ from chassis.names import SpanName
 from chassis.telemetry import span_following
 from services.ingest.availability import StoreAvailability, store_unavailable
 
-_FIRST_WAIT: Final = 0.05
+FIRST_WAIT_SECONDS: Final = 0.05
 _MOST_WAIT: Final = 2.0
 _LEAST_TIMEOUT: Final = 0.5
 _PASSING: Final = frozenset(
@@ -42,7 +42,10 @@ class Post(Protocol):
 class Appender:
     """One append at a time for whoever asks; repeats are harmless, since the store keeps a read once."""
 
-    def __init__(self, post: Post, availability: StoreAvailability) -> None:
+    def __init__(
+        self, post: Post, availability: StoreAvailability, first_wait: float = FIRST_WAIT_SECONDS
+    ) -> None:
+        self._first_wait = first_wait
         self._post = post
         self._availability = availability
 
@@ -68,7 +71,7 @@ class Appender:
         """Wait before the next attempt. Raises when another is useless or comes too late."""
         if fault.status not in _PASSING and fault.retry_after is None:
             raise fault
-        longest = min(_MOST_WAIT, _FIRST_WAIT * 2.0**attempt)
+        longest = min(_MOST_WAIT, self._first_wait * 2.0**attempt)
         wait = (fault.retry_after or 0.0) + random.uniform(0.0, longest)  # noqa: S311
         if time.monotonic() + wait > ends_at:
             self._availability.failed()

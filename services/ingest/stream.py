@@ -118,6 +118,8 @@ class FeedStream:
         except Fault as fault:
             self.end(fault)
         except Exception as error:  # noqa: BLE001 - the task that serves the call has to raise it
+            # The batch it happened to may be among the pending, and will not be heard of.
+            self._pending.clear()
             self.end(error)
 
     async def _take_batches(self) -> None:

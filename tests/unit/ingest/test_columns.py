@@ -224,7 +224,7 @@ reads = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(reads, min_size=1, max_size=12))
 def test_fast_and_exact_agree(batch: list[pb.SubmittedRead]) -> None:
     """Whatever the fast way keeps, the exact way keeps to the last bit."""

@@ -1,0 +1,172 @@
+"""A stream holds little, whatever its vendor does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import grpc
+import pytest
+from gantry.ingest.v1 import ingest_pb2 as pb
+
+from chassis.errors import Fault, Unavailable
+from chassis.tracing import UNSAMPLED
+from services.ingest.batch import Batch, Owner
+from services.ingest.budget import Budget
+from services.ingest.columns import Verdict
+from services.ingest.registry import Feed
+from services.ingest.stream import FeedStream, StreamLimits
+
+LIMITS = StreamLimits(reads=10, cost=1_000_000, flow_control=b"flow")
+
+
+class Wire:
+    """The vendor's end: sends for ever, reads only while `reading`."""
+
+    def __init__(self) -> None:
+        self.reading = asyncio.Event()
+        self.reading.set()
+        self.sent = 0
+        self.written: list[bytes] = []
+        self.last: int | None = None
+
+    async def read(self) -> object:
+        await asyncio.sleep(0)
+        if self.last is not None and self.sent >= self.last:
+            return grpc.aio.EOF
+        self.sent += 1
+        return b"message"
+
+    async def write(self, data: bytes) -> None:
+        await self.reading.wait()
+        self.written.append(data)
+
+    def acks(self) -> list[int]:
+        return [pb.StreamReadsResponse.FromString(data).ack.sequence for data in self.written[1:]]
+
+
+class Door:
+    """Takes batches of one read, and settles those it is told to."""
+
+    def __init__(self, reads: int = 1) -> None:
+        self.batches: list[Batch] = []
+        self.settling: Callable[[Batch], bool] = lambda _: False
+        self.reads = reads
+
+    def stream_batch(self, owner: Owner, key: bytes, data: bytes, after: int) -> Batch:
+        sequence = after + 1
+        return Batch(owner, Feed("essex", "f"), sequence, Verdict((), self.reads), 100, UNSAMPLED)
+
+    def queue(self, batch: Batch) -> None:
+        self.batches.append(batch)
+        if self.settling(batch):
+            batch.owner.settled(batch)
+
+
+def stream_of(wire: Wire, door: Door, budget: Budget | None = None) -> FeedStream:
+    return FeedStream(wire, b"key", door, budget or Budget(10**9), LIMITS)
+
+
+async def turns(count: int = 200) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def ended(serving: asyncio.Task[None]) -> None:
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+
+async def test_unacknowledged_reads_are_bounded() -> None:
+    wire, door = Wire(), Door()
+    serving = asyncio.create_task(stream_of(wire, door).serve())
+    await turns()
+    assert wire.sent == 10
+    for batch in door.batches[:4]:
+        batch.owner.settled(batch)
+    await turns()
+    assert wire.sent == 14
+    assert wire.acks() == [0, 1, 2, 3]
+    await ended(serving)
+
+
+async def test_a_vendor_who_reads_no_acknowledgement_is_not_read_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.ingest.stream._MOST_UNWRITTEN", 10_000)
+    wire, door = Wire(), Door(reads=0)
+    door.settling = lambda _: True
+    serving = asyncio.create_task(stream_of(wire, door).serve())
+    await turns(20)
+    wire.reading.clear()
+    await turns(2_000)
+    sent = wire.sent
+    await turns(1_000)
+    assert wire.sent == sent
+    assert sent < 200
+    wire.reading.set()
+    await turns(1_000)
+    assert wire.sent > sent
+    await ended(serving)
+
+
+async def test_a_full_budget_holds_the_stream_back() -> None:
+    wire, door, budget = Wire(), Door(), Budget(100)
+    budget.take(100)
+    serving = asyncio.create_task(stream_of(wire, door, budget).serve())
+    await turns()
+    assert wire.sent == 0
+    budget.release(100)
+    await turns()
+    assert wire.sent == 10
+    await ended(serving)
+
+
+async def test_acknowledgements_keep_the_order_of_batches() -> None:
+    wire, door = Wire(), Door()
+    wire.last = 5
+    serving = asyncio.create_task(stream_of(wire, door).serve())
+    await turns()
+    for index in (3, 1, 4, 0, 2):
+        door.batches[index].owner.settled(door.batches[index])
+        await turns(5)
+    await serving
+    assert wire.acks() == [0, 1, 2, 3, 4]
+
+
+async def test_an_end_waits_for_what_is_under_way() -> None:
+    wire, door = Wire(), Door()
+    stream = stream_of(wire, door)
+    serving = asyncio.create_task(stream.serve())
+    await turns()
+    stream.end(Unavailable("STOPPING", "going"))
+    await turns()
+    assert not serving.done()
+    for batch in door.batches:
+        batch.owner.settled(batch)
+    with pytest.raises(Fault, match="STOPPING"):
+        await serving
+    assert wire.acks() == list(range(10))
+
+
+async def test_a_failed_batch_ends_the_stream_after_what_was_settled() -> None:
+    wire, door = Wire(), Door()
+    serving = asyncio.create_task(stream_of(wire, door).serve())
+    await turns()
+    door.batches[0].owner.settled(door.batches[0])
+    door.batches[1].owner.failed(door.batches[1], Unavailable("STORE_UNAVAILABLE", "away"))
+    door.batches[2].owner.settled(door.batches[2])
+    with pytest.raises(Fault, match="STORE_UNAVAILABLE"):
+        await serving
+    assert wire.acks() == [0]
+
+
+async def test_an_unexpected_error_ends_the_stream() -> None:
+    wire, door = Wire(), Door()
+
+    def broken(batch: Batch) -> bool:
+        raise ZeroDivisionError
+
+    door.settling = broken
+    with pytest.raises(ZeroDivisionError):
+        await stream_of(wire, door).serve()
