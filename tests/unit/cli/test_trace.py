@@ -39,8 +39,22 @@ ALERT = span("match.alert", 7, 5, attributes={"position": 42})
 OTHERS_ALERT = span("match.alert", 8, 5, attributes={"position": 43})
 DELIVERY = span("bridge.forward", 9, trace="c" * 32, links=[link(5)], attributes={"destination": "nas"})
 NAS = span("nas.accept", 10, 9, trace="c" * 32)
+LATER = span("bridge.forward", 12, trace="e" * 32, links=[link(9, "c" * 32)])
 UNRELATED = span("ingest.batch", 11, trace="d" * 32)
-ALL = [CAMERA, BATCH, OTHER_BATCH, APPEND, STORE, COMMIT, ALERT, OTHERS_ALERT, DELIVERY, NAS, UNRELATED]
+ALL = [
+    CAMERA,
+    BATCH,
+    OTHER_BATCH,
+    APPEND,
+    STORE,
+    COMMIT,
+    ALERT,
+    OTHERS_ALERT,
+    DELIVERY,
+    NAS,
+    LATER,
+    UNRELATED,
+]
 
 
 def written(folder: Path) -> dict[str, Span]:
@@ -73,6 +87,9 @@ def test_spans_of_other_traces_are_not_read(tmp_path: Path) -> None:
     known = written(tmp_path)
     assert UNRELATED["span_id"] not in known
     assert DELIVERY["span_id"] in known, "it links to a span of ours"
+    assert LATER["span_id"] not in known, (
+        "it links to what follows from ours: that way everything hangs together"
+    )
 
 
 def test_an_unknown_append_has_no_hops(tmp_path: Path) -> None:
