@@ -33,9 +33,9 @@ def plates(seed: int, count: int = PLATES) -> list[str]:
     return sorted(found)
 
 
-def camera_ids(force: str, count: int) -> list[str]:
-    """Identifiers of a force's cameras."""
-    return [f"{force[:3].upper()}-B{number:04}" for number in range(count)]
+def camera_ids(feed: str, count: int) -> list[str]:
+    """Identifiers of a feed's cameras."""
+    return [f"{feed}-{number:03}" for number in range(count)]
 
 
 class ReadMaker:

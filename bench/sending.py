@@ -70,7 +70,10 @@ async def generate(work: Plan) -> Outcome:
         raise
     if process.returncode != 0:
         raise RuntimeError(f"the generator ended with exit code {process.returncode}")
-    return Outcome(**json.loads(output))
+    outcome = Outcome(**json.loads(output))
+    if outcome.rejected or not outcome.acked:
+        raise RuntimeError(f"{outcome.rejected} reads were rejected and {outcome.acked} acknowledged")
+    return outcome
 
 
 async def accepted_nationally(suite: Suite) -> dict[str, int]:
