@@ -71,11 +71,7 @@ class Lookups:
         """The read at a position."""
         number = await self._rows.number_of(force)
         async with self._rows.transaction(force) as connection:
-            append = await connection.fetchrow(_SQL.append_at, number, position)
-            if append is None:
-                return None
-            times = (append["captured_from_us"], append["captured_to_us"])
-            row = await connection.fetchrow(_SQL.read_at, number, position, *times)
+            row = await connection.fetchrow(_SQL.read_at, number, position)
         return None if row is None else _found(row, force)
 
     async def named(self, force: str, read_id: str) -> Found | None:

@@ -18,7 +18,7 @@ from anpr.force import is_force
 from chassis.database import statements
 from chassis.errors import InvalidInput, OutOfRange
 from services.store.columns import Append
-from services.store.days import US_A_DAY, date_of
+from services.store.days import US_A_DAY, date_of, day_of
 from services.store.encode import append_arguments
 from services.store.group import ForceGroup, Outcome
 from services.store.rebuild import CatchUpRows, rebuilt
@@ -122,8 +122,6 @@ class PostgresLog:
                 known.number,
                 position,
                 appends[-1]["last_position"],
-                min(append["captured_from_us"] for append in appends),
-                max(append["captured_to_us"] for append in appends),
             )
             rows = CatchUpRows.of(reads)
             await self._name_cameras(connection, known, rows.camera_nos)
@@ -168,9 +166,10 @@ class PostgresLog:
 
     async def summarise(self, partition: Partition) -> None:
         """Summarise what went into a partition, and count from 0 again."""
-        force = await self._force(partition[0])
-        force.appended.pop(partition[1], None)
-        await self._pool.execute(_SQL.summarise_day, force.number, partition[1])
+        force, day = await self._force(partition[0]), partition[1]
+        force.appended.pop(day, None)
+        fills = day is None or day >= day_of(self._now_us())
+        await self._pool.execute(_SQL.summarise_day, force.number, day, fills)
 
     async def make_ahead(self, days: tuple[date, ...]) -> None:
         """Make partitions of these days for all forces in use."""

@@ -94,9 +94,9 @@ class Retention:
 
     async def _purge_day(self, force: str, day: date, cursor: int, now_us: int) -> bool:
         """Whether nothing of the day waits for a consumer any more."""
-        times = Times(start_of(day), start_of(day) + US_A_DAY)
-        if await self._records.reaches_past(force, times, cursor):
+        if await self._records.reaches_past(force, day, cursor):
             return False
+        times = Times(start_of(day), start_of(day) + US_A_DAY)
         with tracer().start_as_current_span(SpanName.STORE_PURGE):
             objects = len(await self._images.numbers(force, day))
             tally = await self._tally(force, times, _NO_END, objects)

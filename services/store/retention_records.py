@@ -73,13 +73,10 @@ class RetentionRecords:
         number = await self._rows.number_of(force)
         return int(await self._pool.fetchval(_SQL.least_cursor, number, [*required]))
 
-    async def reaches_past(self, force: str, times: Times, position: int) -> bool:
-        """Whether there are reads of these times past a position."""
+    async def reaches_past(self, force: str, day: date, position: int) -> bool:
+        """Whether there are reads of a day past a position."""
         number = await self._rows.number_of(force)
-        async with self._rows.transaction(force) as connection:
-            return bool(
-                await connection.fetchval(_SQL.day_reaches_past, number, times.start, times.end, position)
-            )
+        return bool(await self._pool.fetchval(_SQL.day_reaches_past, number, day, position))
 
     async def identities(self, force: str, times: Times, up_to: int) -> AsyncIterator[Identities]:
         """What identifies the reads of these times up to a position, in order, some thousands at once."""
@@ -94,8 +91,7 @@ class RetentionRecords:
     async def late(self, force: str, before_us: int, rows: int) -> Sequence[tuple[int, int]]:
         """Position and time of receipt of the first reads captured before a time."""
         number = await self._rows.number_of(force)
-        async with self._rows.transaction(force) as connection:
-            found = await connection.fetch(_SQL.late_reads, number, before_us, rows)
+        found = await self._pool.fetch(_SQL.late_reads, number, before_us, rows)
         return [(row["position"], row["received_at_us"]) for row in found]
 
     async def illustrated(self, force: str, times: Times, up_to: int) -> frozenset[tuple[int, int]]:

@@ -16,6 +16,8 @@ from chassis.identity import caller_of
 from services.store.audit import ForceRows
 from services.store.days import day_of, first_open_day, start_of
 from services.store.pages import page_size, page_token, place_of
+from services.store.retention import Rules
+from services.store.retention_records import RetentionRecords
 
 _NEWEST: Final = 2**63 - 1
 _SQL: Final = statements("services.store")
@@ -62,9 +64,12 @@ class BufferRecords:
 class StatusService:
     """GetBufferStatus and ListPurgeCertificates."""
 
-    def __init__(self, records: BufferRecords, retention_days: int, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self, records: BufferRecords, retention: RetentionRecords, rules: Rules, now_us: Callable[[], int]
+    ) -> None:
         self._records = records
-        self._retention_days = retention_days
+        self._retention = retention
+        self._rules = rules
         self._now_us = now_us
 
     async def buffer(
@@ -74,16 +79,21 @@ class StatusService:
         caller_of(context).require_force(request.force)
         state = await self._records.state(request.force)
         oldest = state.late_from or (state.days[0] if state.days else None)
-        first_open = first_open_day(self._now_us(), self._retention_days)
         response = store_pb2.GetBufferStatusResponse(
             reads_stored=state.reads_stored,
             head=state.head,
             oldest_day=oldest.isoformat() if oldest else "",
-            overdue_days=[day.isoformat() for day in state.days if day < first_open],
+            overdue_days=[day.isoformat() for day in await self._overdue(request.force, state.days)],
         )
         for consumer, position, reported_at in state.consumers:
             response.consumers.add(consumer=consumer, position=position).reported_at.FromDatetime(reported_at)
         return response
+
+    async def _overdue(self, force: str, days: Sequence[date]) -> list[date]:
+        first_open = first_open_day(self._now_us(), self._rules.retention_days)
+        over_age = [day for day in days if day < first_open]
+        cursor = await self._retention.least_cursor(force, self._rules.required_consumers) if over_age else 0
+        return [day for day in over_age if await self._retention.reaches_past(force, day, cursor)]
 
     async def certificates(
         self, request: store_pb2.ListPurgeCertificatesRequest, context: Call

@@ -164,7 +164,8 @@ begin
 end $$;
 
 -- Bring the summaries of a day's partition (null: of `older`) up to its end, so that look-ups by position and read_id stay quick.
-create function summarise_day(p_force_no smallint, p_day date) returns void
+-- While it still fills, its last range is left out: an empty table and a part of a range count as summarised otherwise.
+create function summarise_day(p_force_no smallint, p_day date, p_fills boolean) returns void
 language plpgsql security definer set search_path = store, pg_temp as $$
 declare
     leaf regclass := to_regclass(format('reads_f%s', p_force_no) || coalesce(to_char(p_day, '"_d"YYYYMMDD'), '_older'));
@@ -173,8 +174,9 @@ begin
     perform brin_summarize_new_values(i.indexrelid)
     from pg_index i join pg_class c on c.oid = i.indexrelid join pg_am a on a.oid = c.relam
     where i.indrelid = leaf and a.amname = 'brin';
-    -- An empty table and the range that still fills count as summarised now.
-    perform forget_summary(leaf, greatest(pg_relation_size(leaf) / current_setting('block_size')::bigint - 1, 0));
+    if p_fills then
+        perform forget_summary(leaf, greatest(pg_relation_size(leaf) / current_setting('block_size')::bigint - 1, 0));
+    end if;
 end $$;
 
 -- Append the reads of one force. Elements of the arrays p_sizes to p_captured_to_us belong to one request each; the rest is one

@@ -16,6 +16,35 @@ create table purges (
 );
 create index purges_force on purges (force_no, purge_no);
 
+-- Whether a day's partition holds reads past a position. On the partition itself and without sequential scans: asked of the parent,
+-- the planner walks whole days for it.
+create function day_reaches_past(p_force_no smallint, p_day date, p_position bigint) returns boolean
+language plpgsql security definer set search_path = store, pg_temp set enable_seqscan = off as $$
+declare
+    reaches boolean;
+begin
+    execute format(
+        'select exists (select from %I where position > $1)',
+        format('reads_f%s', p_force_no) || to_char(p_day, '"_d"YYYYMMDD'))
+    into reaches using p_position;
+    return reaches;
+end $$;
+
+-- The first late reads, those in `older` captured before a time, by position, with when they were received.
+create function late_reads(p_force_no smallint, p_captured_before_us bigint, p_rows integer)
+returns table (read_position bigint, received_at bigint)
+language plpgsql security definer set search_path = store, pg_temp as $$
+begin
+    perform set_config('gantry.forces', (select force from forces where force_no = p_force_no), true);
+    return query execute format(
+        'select late.position, a.received_at_us'
+        ' from (select r.position from %I r where r.captured_at_us < $2 order by r.position limit $3) as late'
+        ' cross join lateral (select p.received_at_us from appends p'
+        '  where p.force_no = $1 and p.last_position >= late.position order by p.last_position limit 1) as a'
+        ' order by late.position', format('reads_f%s_older', p_force_no))
+    using p_force_no, p_captured_before_us, p_rows;
+end $$;
+
 -- Drop a day's partition with its reads up to a position, and note it; returns the note's number, 0 for an empty day, which needs
 -- none. Null, and nothing dropped, when reads came after that position or a consumer is not past it.
 create function drop_day(
@@ -25,7 +54,6 @@ create function drop_day(
 language plpgsql security definer set search_path = store, pg_temp as $$
 declare
     leaf text := format('reads_f%s', p_force_no) || to_char(p_day, '"_d"YYYYMMDD');
-    has_newer boolean;
     purge bigint := 0;
 begin
     -- Appends wait meanwhile.
@@ -36,8 +64,7 @@ begin
     if not found or exists (select from consumers where force_no = p_force_no and position < p_last_position) then
         return null;
     end if;
-    execute format('select exists (select from %I where position > $1)', leaf) into has_newer using p_last_position;
-    if has_newer then
+    if day_reaches_past(p_force_no, p_day, p_last_position) then
         return null;
     end if;
     if p_reads > 0 then
@@ -96,6 +123,6 @@ begin
     return forgotten;
 end $$;
 
-revoke execute on function drop_day, delete_older, forget_appends from public;
-grant execute on function drop_day, delete_older, forget_appends to gantry_store;
+revoke execute on function day_reaches_past, late_reads, drop_day, delete_older, forget_appends from public;
+grant execute on function day_reaches_past, late_reads, drop_day, delete_older, forget_appends to gantry_store;
 grant select, update (finished_at_us) on purges to gantry_store;

@@ -1,6 +1,6 @@
 -- Appends that hold reads after a position, oldest first.
 --   $1 force_no, $2 position, $3 most rows
-select first_position, last_position, received_at_us, captured_from_us, captured_to_us, image_object, traceparent
+select first_position, last_position, received_at_us, image_object, traceparent
 from appends
 where force_no = $1 and last_position > $2
 order by last_position

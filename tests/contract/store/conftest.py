@@ -69,21 +69,32 @@ StartStore = Callable[..., Awaitable[RunningStore]]
 
 
 @pytest.fixture
+def clock() -> Clock:
+    """The clock of the stores of a test."""
+    return Clock()
+
+
+@pytest.fixture
+async def database_settings(
+    service_database: Callable[[str], Awaitable[DatabaseSettings]],
+) -> DatabaseSettings:
+    """The database of the stores of a test, as the service enters it."""
+    return await service_database("store")
+
+
+@pytest.fixture
 async def start_store(
-    service_database: Callable[[str], Awaitable[DatabaseSettings]], pki: Authority, tmp_path: Path
+    database_settings: DatabaseSettings, pki: Authority, tmp_path: Path, clock: Clock
 ) -> AsyncIterator[StartStore]:
     """Start stores; those of one test share database, images and clock, like replicas."""
-    clock, databases = Clock(), []
     async with AsyncExitStack() as opened:
 
         async def start(
             *, before_commit: Callable[[], Awaitable[None]] | None = None, **buffer: object
         ) -> RunningStore:
-            if not databases:
-                databases.append(await service_database("store"))
             settings = StoreSettings(
                 tls=pki.issue_service("store"),
-                database=databases[0],
+                database=database_settings,
                 store=BufferSettings(images=f"file://{tmp_path}/images", **buffer),
             )
             return await opened.enter_async_context(

@@ -32,9 +32,12 @@ def columns(
         confidences=[0.5] * size,
         latitudes_e7=[UNKNOWN if number % 2 else 515_000_000 + number for number in numbers],
         longitudes_e7=[UNKNOWN if number % 2 else -1_000_000 for number in numbers],
-        headings=[360 if number % 2 else number % 360 for number in numbers],
-        details=[b"" if number % 2 else b"\x08\x02\x10\x01" for number in numbers],
     )
+    if all(number % 2 for number in numbers):
+        # A column without any value is left out, as the store does.
+        return reads
+    reads.headings.extend(360 if number % 2 else number % 360 for number in numbers)
+    reads.details.extend(b"" if number % 2 else b"\x08\x02\x10\x01" for number in numbers)
     if images:
         reads.plate_patches.extend(b"" if number % 2 else b"patch of %d" % number for number in numbers)
         reads.overviews.extend(b"" if number % 2 else b"overview of %d" % number for number in numbers)

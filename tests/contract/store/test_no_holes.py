@@ -35,7 +35,7 @@ def delayed(chance: random.Random) -> Callable[[], Awaitable[None]]:
 
 
 async def append_all(client: StoreClient, name: str, at_us: int, chance: random.Random) -> list[str]:
-    """Append with one camera, resending what failed and some of the rest; the read_ids in the camera's order."""
+    """Append with one camera, resending what failed and some more; the read_ids in order."""
     read_ids: list[str] = []
     for number in range(APPENDS):
         size = chance.choice((1, 2, 7, 40))
@@ -54,7 +54,7 @@ async def append_all(client: StoreClient, name: str, at_us: int, chance: random.
 
 
 async def followed(client: StoreClient, done: asyncio.Event) -> list[tuple[int, str, str]]:
-    """What a follower gets until everything is appended and it has caught up; position, camera and read_id."""
+    """Position, camera and read_id of what a follower gets until everything is appended."""
     seen: list[tuple[int, str, str]] = []
     async for response in _until_caught_up(client, done):
         for batch in response.batches:

@@ -1,0 +1,117 @@
+"""What is asked often is answered from an index, and only from the partitions that can have an answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+
+from chassis.database import statements
+from services.store.days import US_A_DAY, date_of
+from tests.contract.store.conftest import RunningStore
+from tests.contract.store.reads import columns
+
+SQL = statements("services.store")
+DAYS = 4
+READS_A_DAY = 6_000
+NO_END = 2**63 - 1
+
+
+@dataclass
+class Filled:
+    """A connection to a store with some days of reads, by position in the order of the days."""
+
+    connection: asyncpg.Connection
+    today: int
+
+    async def plan(self, statement: str, types: str, *values: object) -> str:
+        """The plan that the server makes without knowing the values, as it does for a statement run often."""
+        async with self.connection.transaction():
+            await self.connection.execute("set local plan_cache_mode = force_generic_plan")
+            await self.connection.execute(SQL.name_forces, "essex")
+            await self.connection.execute(f"prepare planned ({types}) as {SQL[statement]}")
+            arguments = ", ".join(str(value) for value in values)
+            lines = await self.connection.fetch(f"explain (analyze, costs off) execute planned ({arguments})")
+            await self.connection.execute("deallocate planned")
+        return "\n".join(line[0] for line in lines)
+
+    def partition(self, days_ago: int) -> str:
+        return f"reads_f1_d{date_of(self.today - days_ago):%Y%m%d}"
+
+
+@pytest.fixture
+async def filled(store: RunningStore) -> AsyncIterator[Filled]:
+    ingest = await store.service("ingest")
+    today = store.clock() // US_A_DAY
+    for days_ago in reversed(range(1, DAYS + 1)):
+        start = (today - days_ago) * US_A_DAY
+        reads = columns(READS_A_DAY, at_us=start, step_us=US_A_DAY // READS_A_DAY // 2)
+        reads.vrms[:] = [f"P{number % 2_000}" for number in range(READS_A_DAY)]
+        await ingest.append("essex", reads)
+    for days_ago in range(1, DAYS + 1):
+        await store.log.summarise(("essex", date_of(today - days_ago)))
+    async with store.pool.acquire() as connection:
+        yield Filled(connection, today)
+
+
+async def test_a_plate_is_found_by_its_index(filled: Filled) -> None:
+    values = ("array[1]", "'P77'", 0, NO_END, NO_END, 32767, NO_END, 100)
+    plan = await filled.plan(
+        "search_reads", "smallint[], text, bigint, bigint, bigint, smallint, bigint, int", *values
+    )
+    for days_ago in range(1, DAYS + 1):
+        assert f"{filled.partition(days_ago)}_vrm_idx" in plan
+    assert "Seq Scan on reads" not in plan.replace("(never executed)", "")
+
+
+async def test_a_search_of_a_day_touches_that_day_alone(filled: Filled) -> None:
+    start = (filled.today - 2) * US_A_DAY
+    values = ("array[1]", "'P77'", start, start + US_A_DAY, NO_END, 32767, NO_END, 100)
+    plan = await filled.plan(
+        "search_reads", "smallint[], text, bigint, bigint, bigint, smallint, bigint, int", *values
+    )
+    assert executed(plan, filled.partition(2))
+    assert not executed(plan, filled.partition(1))
+    assert not executed(plan, filled.partition(3))
+
+
+async def test_catching_up_reads_the_pages_of_its_positions(filled: Filled) -> None:
+    first = READS_A_DAY + 100
+    plan = await filled.plan("reads_between", "smallint, bigint, bigint", 1, first, first + 500)
+    for days_ago in range(1, DAYS + 1):
+        assert f"{filled.partition(days_ago)}_position_idx" in plan
+    assert f"{filled.partition(2)}_key" not in plan
+
+
+async def test_the_next_appends_come_in_order_from_their_key(filled: Filled) -> None:
+    plan = await filled.plan("appends_after", "smallint, bigint, int", 1, 100, 1_000)
+    assert "Index Scan using appends_pkey" in plan
+    assert "Sort" not in plan
+
+
+async def test_a_read_is_found_by_position(filled: Filled) -> None:
+    plan = await filled.plan("read_at", "smallint, bigint", 1, READS_A_DAY + 77)
+    for days_ago in range(1, DAYS + 1):
+        assert f"{filled.partition(days_ago)}_position_idx" in plan
+
+
+async def test_a_read_is_found_by_the_vendors_identifier(filled: Filled) -> None:
+    plan = await filled.plan("read_named", "smallint, text", 1, "'r00000000077'")
+    for days_ago in range(1, DAYS + 1):
+        assert f"{filled.partition(days_ago)}_read_id_idx" in plan
+
+
+async def test_a_certificate_is_made_from_ranges_of_positions(filled: Filled) -> None:
+    start = (filled.today - 2) * US_A_DAY
+    values = (1, 2 * READS_A_DAY, 2 * READS_A_DAY + 500, start, start + US_A_DAY)
+    plan = await filled.plan("identities", "smallint, bigint, bigint, bigint, bigint", *values)
+    assert f"{filled.partition(2)}_position_idx" in plan
+    assert f"{filled.partition(2)}_key" not in plan
+
+
+def executed(plan: str, partition: str) -> bool:
+    """Whether a scan of the partition ran."""
+    lines = [line for line in plan.splitlines() if f"on {partition} " in line or f"on {partition}_" in line]
+    return any("never executed" not in line for line in lines)
