@@ -125,7 +125,8 @@ async def _error_of(task: asyncio.Task[None]) -> BaseException | None:
         if not task.done():
             task.cancel()
             await asyncio.wait([task])
-    return None if task.cancelled() else task.exception()
+        error = None if task.cancelled() else task.exception()
+    return error
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

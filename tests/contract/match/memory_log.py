@@ -11,6 +11,9 @@ from gantry.store.v1.store_pb2 import ReadBatch, TailReadsResponse
 
 from chassis.errors import OutOfRange
 
+MOST_BATCHES = 3
+"""In one response, so that there is more than one commit."""
+
 NOON_US = 1_750_000_000_000_000
 
 
@@ -29,6 +32,7 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self.batches: list[ReadBatch] = []
+        self.appended: list[Seen] = []
         self.head = 0
         self.reported = 0
         self.first_kept = 1
@@ -41,6 +45,7 @@ class MemoryLog:
         self.batches.append(
             ReadBatch(reads=columns_of(reads), positions=positions, received_at_us=received_at_us)
         )
+        self.appended += reads
         self.head += len(reads)
         self._grown.set()
         self._grown = asyncio.Event()
@@ -53,8 +58,8 @@ class MemoryLog:
             raise OutOfRange("POSITION_PURGED", "gone", metadata={"first_position": str(self.first_kept)})
         position = self.first_kept - 1 if after is None else after
         while True:
-            batches = [part for batch in self.batches if (part := _after(batch, position)) is not None]
-            position = self.head
+            batches = [batch for batch in self.batches if batch.positions[0] > position][:MOST_BATCHES]
+            position = batches[-1].positions[-1] if batches else self.head
             yield TailReadsResponse(batches=batches, position=position, head=self.head)
             if position == self.head:
                 await self._grown.wait()
@@ -77,11 +82,3 @@ def columns_of(reads: Sequence[Seen]) -> ReadColumns:
         latitudes_e7=[515_000_000] * len(reads),
         longitudes_e7=[5_000_000] * len(reads),
     )
-
-
-def _after(batch: ReadBatch, position: int) -> ReadBatch | None:
-    if not batch.positions or batch.positions[-1] <= position:
-        return None
-    if batch.positions[0] > position:
-        return batch
-    raise AssertionError("a cursor stands between batches")
