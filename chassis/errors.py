@@ -148,11 +148,17 @@ _TYPE_BY_STATUS: Final = {kind.fixed_status: kind for kind in _FixedStatusFault.
 
 def database_fault(error: BaseException) -> Fault | None:
     """The fault that a PostgreSQL error means to a caller, or None when it is a bug of ours."""
-    if isinstance(error, _AWAY) or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)):
+    if isinstance(error, _AWAY) or _is_of_a_lost_connection(error):
         return database_unavailable()
     if isinstance(error, asyncpg.PostgresError) and error.sqlstate == _DISK_FULL:
         return Exhausted("STORAGE_FULL", "the database has no space left; nothing was stored")
     return None
+
+
+def _is_of_a_lost_connection(error: BaseException) -> bool:
+    # The pool takes back a connection that the server ended, also from under those who are using it.
+    text = str(error) if isinstance(error, asyncpg.InterfaceError) else ""
+    return "closed" in text or "released back to the pool" in text
 
 
 def database_unavailable() -> Unavailable:

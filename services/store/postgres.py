@@ -194,7 +194,7 @@ class PostgresLog:
             raise
 
     async def _appending(self) -> Any:
-        if self._appender is None or self._appender.is_closed():
+        if self._appender is None or _is_gone(self._appender):
             self._appender = await self._pool.acquire()
         return self._appender
 
@@ -243,6 +243,14 @@ class PostgresLog:
         if missing:
             rows = await connection.fetch(_SQL.camera_names, force.number, missing)
             force.camera_ids.update((row["camera_no"], row["camera_id"]) for row in rows)
+
+
+def _is_gone(connection: Any) -> bool:
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        # The server ended it while it was idle, and the pool has taken it back.
+        return True
 
 
 async def _run(connection: Any, calls: Sequence[tuple[Any, ...]]) -> dict[int, Outcome]:
