@@ -42,9 +42,9 @@ class LookupService:
     ) -> store_pb2.SearchReadsResponse:
         """A page of a plate's reads, newest first."""
         caller = caller_of(context)
-        query = _plate_query(request)
-        for force in query.forces:
+        for force in request.forces:
             caller.require_force(force)
+        query = _plate_query(request)
         require_purpose(request.purpose)
         rows, place = page_size(request.page_size), place_of(request.page_token, query, 3)
         for force in query.forces:
