@@ -1,0 +1,206 @@
+"""No plate, person, token or password in logs, spans, metrics, arguments or environments."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+import pytest_asyncio
+from gantry.match.v1 import alert_pb2, alert_pb2_grpc
+from gantry.store.v1 import store_pb2
+
+from anpr.confusable import fold
+from chassis.client import open_channel
+from chassis.errors import Fault
+from suite.suite import Suite
+from tests.e2e.door import (
+    JPEG,
+    EnrolledFeed,
+    ReadMaker,
+    connected,
+    enrol,
+    public_channel,
+    submit,
+    submit_reads,
+)
+from tests.e2e.hotlists import import_csv
+from tests.e2e.marks import SHARED_SUITE
+from tests.e2e.outcome import PURPOSE, alerts_of, arrived, dead_letters, log_of, store_for
+from tests.e2e.pages import page_of
+from tests.e2e.spans import all_spans, followers, new_traceparent
+from tests.e2e.waiting import eventually
+
+pytestmark = SHARED_SUITE
+
+FORCE = "clyde"
+PERSON = "quillfeather"
+LISTED, SEEN, NEAR, REFUSED = "YK58WVX", "WY08TKX", "YKS8WVX", "ZX*77VWY"
+PLATES = (LISTED, SEEN, NEAR, REFUSED, "VW58YKX")
+SERVICES = ("ingest", "store", "match", "nas_bridge")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def feed(suite: Suite) -> EnrolledFeed:
+    """A feed whose reads have been everywhere: matched, searched, refused, looked at and mangled."""
+    enrolled = await enrol(suite, FORCE, "discreet")
+    content = f"vrm,reason\n{LISTED},seen with {SEEN}\n{REFUSED},no plate\n".encode()
+    await import_csv(suite, FORCE, content, person=PERSON, forces=[FORCE])
+    maker = ReadMaker(enrolled)
+    traceparent, root = new_traceparent()
+    await suite.behave("nas", {"refuse_every": 2, "refuse_reason": "ON_REQUEST"})
+    try:
+        await _send(suite, maker, traceparent)
+        await _look(suite)
+        await _provoke(suite, maker)
+        sent = [entry.identity for entry in await log_of(suite, FORCE)]
+        await arrived(suite, sent, at=["nadc"])
+        await eventually(lambda: dead_letters(suite, FORCE, "nas"), within=15, what="a dead letter")
+    finally:
+        await suite.behave("nas", {})
+
+    async def written() -> bool:
+        names = {way[-1].name for way in followers(all_spans(suite), root).values()}
+        return {"match.alert", "nadc.accept"} <= names
+
+    await eventually(written, within=15, what="the spans of this traffic")
+    return enrolled
+
+
+async def _send(suite: Suite, maker: ReadMaker, traceparent: str) -> None:
+    async with connected(suite) as connection, connection.feed(maker.feed.token).stream() as stream:
+        for plate in PLATES:
+            reads = [maker.one(plate, plate_patch=JPEG), maker.one(plate.lower(), overview=b"none")]
+            await stream.send(reads, traceparent=traceparent)
+
+
+async def _look(suite: Suite) -> None:
+    async with store_for(suite, PERSON, [FORCE]) as store:
+        for plate in PLATES:
+            request = store_pb2.SearchReadsRequest(forces=[FORCE], purpose=PURPOSE, vrm=plate)
+            try:
+                found = (await store.SearchReads(request)).reads
+            except grpc.aio.AioRpcError:
+                continue
+            for each in found:
+                image = store_pb2.GetImageRequest(
+                    force=FORCE,
+                    purpose=PURPOSE,
+                    position=each.position,
+                    kind=store_pb2.IMAGE_KIND_PLATE_PATCH,
+                )
+                if each.plate_patch_bytes:
+                    assert (await store.GetImage(image)).jpeg == JPEG
+    alerts = await eventually(lambda: alerts_of(suite, FORCE), within=10, what="an alert")
+    async with open_channel(suite.address("match"), suite.person(PERSON, [FORCE])) as channel:
+        acknowledgement = alert_pb2.AcknowledgeRequest(
+            force=FORCE, alert_id=alerts[0].alert_id, purpose=PURPOSE, note=f"{LISTED} stopped by {PERSON}"
+        )
+        await alert_pb2_grpc.AlertServiceStub(channel).Acknowledge(acknowledgement)
+
+
+async def _provoke(suite: Suite, maker: ReadMaker) -> None:
+    """Everything that ends in an error, with plates and names in it."""
+    mangled = maker.one(SEEN).SerializeToString()
+    async with public_channel(suite) as channel:
+        for raw in (mangled, mangled[:-4], b"\x0a\x40" + mangled):
+            with pytest.raises(Fault):
+                await submit(channel, maker.feed.token, raw[:-2])
+        with pytest.raises(Fault):
+            await submit_reads(channel, f"{maker.feed.token}x", [maker.one(SEEN)])
+        await submit_reads(channel, maker.feed.token, [maker.one(SEEN, camera_id=SEEN, read_id="\n")])
+    async with store_for(suite, PERSON, []) as store:
+        request = store_pb2.SearchReadsRequest(forces=[FORCE], purpose=PURPOSE, vrm=SEEN)
+        with pytest.raises(grpc.aio.AioRpcError):
+            await store.SearchReads(request)
+    with pytest.raises(Fault):
+        await import_csv(suite, FORCE, f"{SEEN},{LISTED}\n1,2\n".encode(), person=PERSON, forces=[FORCE])
+
+
+def _forms(plate: str) -> set[str]:
+    """The ways in which a plate could be written."""
+    spaced = f"{plate[:4]} {plate[4:]}"
+    return {form for each in (plate, spaced, fold(plate)) for form in (each, each.lower())}
+
+
+def _words(suite: Suite, feed: EnrolledFeed) -> dict[str, str]:
+    """What must not be found, and what each of it is."""
+    words = {form: "a plate" for plate in PLATES for form in _forms(plate)}
+    words[PERSON] = "a person"
+    words[feed.token] = "a token"
+    for path in suite.layout.secrets.iterdir():
+        words[path.read_text().strip()] = f"the password of {path.stem}"
+    return words
+
+
+def _found(text: str, words: dict[str, str], where: str) -> list[str]:
+    return [f"{what} in {where}" for word, what in words.items() if word in text]
+
+
+def _files(suite: Suite) -> Iterator[Path]:
+    yield from suite.layout.logs.iterdir()
+    yield from suite.layout.spans.iterdir()
+    yield suite.postgres.home.log
+
+
+async def test_logs_and_spans_hold_neither_plates_nor_people_nor_secrets(
+    suite: Suite, feed: EnrolledFeed
+) -> None:
+    words = _words(suite, feed)
+    names = {path.name for path in _files(suite)}
+    assert {f"{service}.log" for service in SERVICES} <= names
+    assert {f"{service}.jsonl" for service in (*SERVICES, "nas", "nadc")} <= names
+    found = [one for path in _files(suite) for one in _found(path.read_text(), words, path.name)]
+    assert found == []
+
+
+async def test_metrics_hold_neither_plates_nor_people_nor_secrets(suite: Suite, feed: EnrolledFeed) -> None:
+    words = _words(suite, feed) | dict.fromkeys(feed.cameras, "a camera")
+    for service in SERVICES:
+        page = await page_of(suite, service)
+        assert "gantry_" in page
+        assert _found(page, words, service) == []
+
+
+async def test_the_words_would_be_found_where_they_are(suite: Suite, feed: EnrolledFeed) -> None:
+    """The scan itself works: what the log rightly holds is recognised."""
+    log = " ".join(entry.vrm for entry in await log_of(suite, FORCE))
+    assert _found(log, _words(suite, feed), "the log")
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no /proc to look into")
+async def test_arguments_and_environments_hold_no_secret(suite: Suite, feed: EnrolledFeed) -> None:
+    words = _words(suite, feed)
+    words |= {line: "a private key" for path in suite.layout.pki.rglob("*.key") for line in _key_lines(path)}
+    pids = _ours(suite)
+    assert len(pids) > len(suite.processes) + 1
+    for pid in pids:
+        for name in ("cmdline", "environ"):
+            text = _of_process(pid, name).replace("\0", "\n")
+            assert _found(text, words, f"{name} of {text.splitlines()[:3]}") == []
+
+
+def _key_lines(path: Path) -> list[str]:
+    return [line for line in path.read_text().splitlines() if line and not line.startswith("---")]
+
+
+def _ours(suite: Suite) -> list[int]:
+    """The suite's processes and whatever they started, PostgreSQL's sessions above all."""
+    ours = {process.pid for process in suite.processes.values()} | {suite.postgres.pid}
+    parents = {
+        pid: _parent(pid)
+        for pid in (int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit())
+    }
+    ours |= {pid for pid, parent in parents.items() if parent in ours}
+    return [pid for pid in ours if pid is not None]
+
+
+def _parent(pid: int) -> int | None:
+    text = _of_process(pid, "stat")
+    return int(text.rpartition(")")[2].split()[1]) if text else None
+
+
+def _of_process(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return ""

@@ -1,0 +1,144 @@
+"""One trace leads from a camera's batch to its alert and to the receipts of NAS and NADC."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import grpc
+import pytest_asyncio
+from gantry.ingest.v1.ingest_pb2 import StreamReadsRequest
+from gantry.store.v1 import store_pb2
+
+from chassis.client import open_channel
+from chassis.names import SpanName
+from clients.bridge import BridgeClient
+from suite.suite import Suite
+from tests.e2e.door import ReadMaker, connected, converse, enrol, public_channel
+from tests.e2e.hotlists import import_plates
+from tests.e2e.marks import SHARED_SUITE
+from tests.e2e.outcome import PURPOSE, arrived, log_of, store_for
+from tests.e2e.spans import Span, all_spans, followers, key_of, new_traceparent
+from tests.e2e.waiting import eventually
+
+pytestmark = SHARED_SUITE
+
+FORCE = "orwell"
+LISTED, NEAR = "KV17WXT", "KVI7WXT"
+APPEND = "gantry.store.v1.StoreService/AppendReads"
+TO_NAS = "gantry.nas.v1.NationalAnprService/SubmitReads"
+# The ways that a read goes, as services and spans in their order; others may lie between them.
+TO_THE_ALERT = (
+    ("ingest", SpanName.INGEST_BATCH),
+    ("ingest", SpanName.INGEST_APPEND),
+    ("ingest", APPEND),
+    ("store", APPEND),
+    ("match", SpanName.MATCH_ALERT),
+)
+TO_NAS_RECEIPT = (
+    *TO_THE_ALERT[:-1],
+    ("nas_bridge", SpanName.BRIDGE_FORWARD),
+    ("nas_bridge", TO_NAS),
+    ("nas", SpanName.NAS_ACCEPT),
+)
+TO_NADC_RECEIPT = (
+    *TO_THE_ALERT[:-1],
+    ("nas_bridge", SpanName.BRIDGE_FORWARD),
+    ("nadc", SpanName.NADC_ACCEPT),
+)
+TO_OUR_RECEIPT = (
+    *TO_THE_ALERT[:-1],
+    ("nas_bridge", SpanName.BRIDGE_FORWARD),
+    ("nas_bridge", SpanName.BRIDGE_RECEIPT),
+)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def maker(suite: Suite, feed_name: Callable[[str], str]) -> AsyncIterator[ReadMaker]:
+    await import_plates(suite, FORCE, [LISTED])
+    yield ReadMaker(await enrol(suite, FORCE, feed_name("traced")))
+
+
+async def _ways(
+    suite: Suite, root: tuple[str, str], wanted: Sequence[Sequence[tuple[str, str]]]
+) -> list[list[Span]]:
+    """The ways from a batch's own span, once all that are wanted are among them."""
+
+    async def found() -> list[list[Span]] | None:
+        ways = list(followers(all_spans(suite), root).values())
+        return ways if all(any(_goes(way, each) for way in ways) for each in wanted) else None
+
+    return await eventually(found, within=15, what="the trace") or []
+
+
+def _goes(way: Sequence[Span], wanted: Sequence[tuple[str, str]]) -> bool:
+    """Whether a way ends where the wanted one does and passes all of its spans in their order."""
+    steps = [(span.service, span.name) for span in way]
+    if not steps or steps[-1] != wanted[-1]:
+        return False
+    left = iter(steps)
+    return all(step in left for step in wanted)
+
+
+async def test_from_the_camera_s_batch_to_the_receipts(suite: Suite, maker: ReadMaker) -> None:
+    traceparent, root = new_traceparent()
+    async with connected(suite) as connection, connection.feed(maker.feed.token).stream() as stream:
+        await stream.send([maker.one(LISTED), maker.one(NEAR)], traceparent=traceparent)
+    ways = await _ways(suite, root, [TO_THE_ALERT, TO_NAS_RECEIPT, TO_NADC_RECEIPT, TO_OUR_RECEIPT])
+    first = next(way[0] for way in ways if _goes(way, TO_NAS_RECEIPT))
+    assert (first.name, first.parent) == (SpanName.INGEST_BATCH, root)
+    assert all(span.status != "ERROR" for way in ways for span in way)
+    reached = {way[-1].key for way in ways}
+    position = await _position(suite, maker)
+    assert key_of(await _stored_traceparent(suite, position)) in reached
+    async with open_channel(suite.address("nas_bridge"), suite.person()) as channel:
+        for name in suite.settings.destinations:
+            receipt = await BridgeClient(channel).receipt(FORCE, name, position)
+            assert key_of(receipt.traceparent) in reached, name
+
+
+async def test_batches_that_travel_together_keep_their_traces(suite: Suite, maker: ReadMaker) -> None:
+    """However many batches become one append, and appends one submission, each trace goes on."""
+    roots = [new_traceparent() for _ in range(12)]
+
+    async def gateway(channel: grpc.aio.Channel, traceparent: str) -> None:
+        request = StreamReadsRequest(sequence=1, reads=[maker.one(LISTED)], traceparent=traceparent)
+        heard = await converse(channel, maker.feed.token, [request])
+        assert [ack.accepted for ack in heard.acks] == [1]
+
+    async with public_channel(suite) as channel, asyncio.TaskGroup() as gateways:
+        for traceparent, _ in roots:
+            gateways.create_task(gateway(channel, traceparent))
+    joined = 0
+    for _, root in roots:
+        ways = await _ways(suite, root, [TO_THE_ALERT, TO_NAS_RECEIPT, TO_NADC_RECEIPT])
+        joined += any(span.links for way in ways for span in way)
+    assert joined > 0, "nothing travelled together, so nothing was shown"
+
+
+async def test_a_trace_that_is_not_sampled_or_is_none_costs_nothing_but_itself(
+    suite: Suite, maker: ReadMaker
+) -> None:
+    unsampled, quiet = new_traceparent(sampled=False)
+    garbage = ("", unsampled, "00-xyz", "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "\x00" * 55)
+    requests = [
+        StreamReadsRequest(sequence=number, reads=[maker.one("KV17AAA")], traceparent=each)
+        for number, each in enumerate(garbage, 1)
+    ]
+    async with public_channel(suite) as channel:
+        heard = await converse(channel, maker.feed.token, requests)
+    assert heard.fault is None
+    assert [ack.accepted for ack in heard.acks] == [1] * len(garbage)
+    mine = [entry.identity for entry in await log_of(suite, FORCE) if entry.identity[1] in maker.feed.cameras]
+    await arrived(suite, mine)
+    assert [span for span in all_spans(suite) if span.key[0] == quiet[0]] == []
+
+
+async def _position(suite: Suite, maker: ReadMaker) -> int:
+    return next(
+        entry.position for entry in await log_of(suite, FORCE) if entry.identity[1] in maker.feed.cameras
+    )
+
+
+async def _stored_traceparent(suite: Suite, position: int) -> str:
+    request = store_pb2.GetReadRequest(force=FORCE, purpose=PURPOSE, position=position)
+    async with store_for(suite) as store:
+        return (await store.GetRead(request)).read.traceparent
