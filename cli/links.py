@@ -2,31 +2,29 @@
 
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 import grpc
-from gantry.match.v1.alert_pb2_grpc import AlertServiceStub
-from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceStub
 
 from chassis.client import open_channel
 from cli.home import Person, SuiteHome
 from clients.bridge import BridgeClient
 from clients.ingest import CameraClient
+from clients.match import AlertClient, HotlistClient
 from clients.store import AuditClient, StoreClient
 
-if TYPE_CHECKING:
-    from gantry.match.v1.alert_pb2_grpc import AlertServiceAsyncStub
-    from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceAsyncStub
-
+_SECONDS: Final = 10.0
 _AUDIT_SECONDS: Final = 600.0
 
 
 class Links:
     """Use as an async context manager. Each method raises CliError when its service is not running."""
 
-    def __init__(self, home: SuiteHome, person: Person) -> None:
+    def __init__(self, home: SuiteHome, person: Person, *, seconds: float = _SECONDS) -> None:
+        """`seconds` is the longest wait for one short answer."""
         self.home = home
         self.person = person
+        self._seconds = seconds
         self._stack = AsyncExitStack()
         self._channels: dict[str, grpc.aio.Channel] = {}
 
@@ -38,7 +36,7 @@ class Links:
 
     async def store(self) -> StoreClient:
         """Reads and images."""
-        return StoreClient(await self._channel("store"))
+        return StoreClient(await self._channel("store"), deadline=self._seconds)
 
     async def audit(self) -> AuditClient:
         """The audit trail. Recomputing a long chain takes its time, hence the long deadline."""
@@ -46,19 +44,19 @@ class Links:
 
     async def cameras(self) -> CameraClient:
         """Which cameras there are, and how they do."""
-        return CameraClient(await self._channel("ingest"))
+        return CameraClient(await self._channel("ingest"), deadline=self._seconds)
 
-    async def hotlists(self) -> "HotlistServiceAsyncStub":
+    async def hotlists(self) -> HotlistClient:
         """Lists of vehicles of interest."""
-        return HotlistServiceStub(await self._channel("match"))
+        return HotlistClient(await self._channel("match"), deadline=self._seconds)
 
-    async def alerts(self) -> "AlertServiceAsyncStub":
+    async def alerts(self) -> AlertClient:
         """Alerts and how far matching is."""
-        return AlertServiceStub(await self._channel("match"))
+        return AlertClient(await self._channel("match"), deadline=self._seconds)
 
     async def bridge(self) -> BridgeClient:
         """Deliveries to the national services."""
-        return BridgeClient(await self._channel("nas_bridge"))
+        return BridgeClient(await self._channel("nas_bridge"), deadline=self._seconds)
 
     async def _channel(self, process: str) -> grpc.aio.Channel:
         if process not in self._channels:

@@ -1,22 +1,16 @@
 """Follow the alerts of several forces at once, through restarts of the service."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-import grpc
 from gantry.common.v1.read_pb2 import Purpose
 from gantry.match.v1.alert_pb2 import Acknowledgement, Alert, SubscribeRequest, SubscribeResponse
 
-from chassis.errors import Fault, fault_from
+from chassis.errors import Fault
 from cli.exits import CliError
 from cli.links import Links
-
-_PATIENCE_SECONDS: Final = 60.0
-_FIRST_WAIT_SECONDS: Final = 0.2
-_LONGEST_WAIT_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -79,35 +73,16 @@ async def watched(links: Links, forces: Sequence[str], watch: Watch) -> AsyncIte
 
 
 async def _followed(links: Links, force: str, watch: Watch) -> AsyncIterator[Event]:
-    """One force's events; a service that goes away is given a minute to come back."""
+    """One force's events; the client comes back by itself when the service went away."""
     request = SubscribeRequest(force=force, purpose=watch.purpose)
     if watch.resume_token is not None:
         request.resume_token = watch.resume_token
     elif watch.earliest:
         request.earliest = True
-    loop, failures = asyncio.get_running_loop(), 0
-    away_since = loop.time()
-    while True:
-        try:
-            async for response in (await links.alerts()).Subscribe(request):
-                failures, away_since = 0, loop.time()
-                request.resume_token = response.resume_token
-                yield _event(force, response)
-                if watch.once and response.HasField("progress"):
-                    return
-        except grpc.aio.AioRpcError as error:
-            if (
-                error.code() is not grpc.StatusCode.UNAVAILABLE
-                or loop.time() - away_since > _PATIENCE_SECONDS
-            ):
-                raise fault_from(error) from None
-        failures += 1
-        await asyncio.sleep(_wait(failures))
-
-
-def _wait(failures: int) -> float:
-    longest = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2.0 ** min(failures, 16))
-    return random.uniform(longest / 2, longest)  # noqa: S311 - jitter
+    async for response in (await links.alerts()).watch(request):
+        yield _event(force, response)
+        if watch.once and response.HasField("progress"):
+            return
 
 
 def _event(force: str, response: SubscribeResponse) -> Event:

@@ -18,7 +18,7 @@ from cli.output import console, note, plain, write_json
 from cli.verbs import Session
 
 if TYPE_CHECKING:
-    from gantry.match.v1.alert_pb2 import AcknowledgeRequest
+    from gantry.common.v1.read_pb2 import Purpose
 
     from cli.watching import Event, Watch
 
@@ -58,10 +58,7 @@ def ack(
     message: Annotated[str, typer.Option("--note", help="A remark.", show_default=False)] = "",
 ) -> None:
     """Say that you have taken an alert in hand. The first to say so stands."""
-    from gantry.match.v1.alert_pb2 import AcknowledgeRequest
-
-    request = AcknowledgeRequest(alert_id=alert_id, purpose=purpose_of(purpose, reference), note=message)
-    run(_ack(session, force, request))
+    run(_ack(session, force, alert_id, purpose_of(purpose, reference), message))
 
 
 async def _watch(session: Session, forces: list[str], watch: "Watch") -> None:
@@ -83,17 +80,16 @@ async def _watch(session: Session, forces: list[str], watch: "Watch") -> None:
                     note(f"go on from here: --force {force} --resume {token}")
 
 
-async def _ack(session: Session, force: str | None, request: "AcknowledgeRequest") -> None:
+async def _ack(session: Session, force: str | None, alert_id: str, purpose: "Purpose", message: str) -> None:
     from cli.alert_text import taken_text
     from cli.forms import acknowledgement_form
     from cli.links import connect
 
     async with connect(session.home, session.person) as links:
-        request.force = one_force(links.person, force)
-        answer = await (await links.alerts()).Acknowledge(request)
-        stands = answer.acknowledgement
+        chosen = one_force(links.person, force)
+        stands = await (await links.alerts()).acknowledge(chosen, alert_id, purpose, note=message)
         if session.as_json:
-            write_json(acknowledgement_form(stands) | {"force": request.force})
+            write_json(acknowledgement_form(stands) | {"force": chosen})
         else:
             note(taken_text(stands, links.person.name))
 

@@ -1,7 +1,7 @@
 """`gantry hotlist`: lists of vehicles of interest."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,14 +24,12 @@ if TYPE_CHECKING:
     from gantry.match.v1.hotlist_pb2 import (
         Hotlist,
         ImportHeader,
-        ImportHotlistRequest,
         ImportHotlistResponse,
     )
 
     from cli.links import Links
 
 _CHUNK = 256 * 1024
-_PATIENCE_SECONDS = 3600.0
 _NAMED_LINES = 20
 
 
@@ -70,9 +68,7 @@ def list_hotlists(session: Session, force: ForcesOption = None) -> None:
 
 async def send_hotlist(links: "Links", path: Path, header: "ImportHeader") -> "ImportHotlistResponse":
     """Import a file; returns once new reads are matched against it."""
-    hotlists = await links.hotlists()
-    # A list of millions takes minutes to load; the default deadline is for short calls.
-    return await hotlists.ImportHotlist(_parts(path, header), timeout=_PATIENCE_SECONDS)
+    return await (await links.hotlists()).import_csv(header, _chunks(path))
 
 
 async def _import(session: Session, path: Path, force: str | None, header: "ImportHeader") -> None:
@@ -89,13 +85,10 @@ async def _import(session: Session, path: Path, force: str | None, header: "Impo
     _tell(header, answer)
 
 
-def _parts(path: Path, header: "ImportHeader") -> "Iterator[ImportHotlistRequest]":
-    from gantry.match.v1.hotlist_pb2 import ImportHotlistRequest
-
-    yield ImportHotlistRequest(header=header)
+async def _chunks(path: Path) -> AsyncIterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
-            yield ImportHotlistRequest(chunk=chunk)
+            yield chunk
 
 
 def _tell(header: "ImportHeader", answer: "ImportHotlistResponse") -> None:
@@ -112,7 +105,6 @@ def _tell(header: "ImportHeader", answer: "ImportHotlistResponse") -> None:
 
 
 async def _list(session: Session, forces: list[str]) -> None:
-    from gantry.match.v1.hotlist_pb2 import ListHotlistsRequest
 
     from cli.links import connect
 
@@ -120,8 +112,7 @@ async def _list(session: Session, forces: list[str]) -> None:
     async with connect(session.home, session.person) as links:
         chosen, hotlists = links.person.chosen(forces), await links.hotlists()
         for force in chosen:
-            answer = await hotlists.ListHotlists(ListHotlistsRequest(force=force))
-            found += [(force, hotlist) for hotlist in answer.hotlists]
+            found += [(force, hotlist) for hotlist in await hotlists.hotlists(force)]
     if session.as_json:
         from cli.forms import hotlist_form
 

@@ -7,7 +7,6 @@ from typing import Final
 
 import grpc
 from gantry.bridge.v1.bridge_pb2 import Destination, ForwarderState
-from gantry.match.v1.alert_pb2 import GetMatchStatusRequest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.errors import Fault
@@ -17,7 +16,8 @@ from cli.home import SuiteHome
 from cli.links import Links
 from cli.panel.state import DestinationState, ForceState, ProcessState, SuiteState
 
-_PATIENCE_SECONDS: Final = 2.0
+PATIENCE_SECONDS: Final = 2.0
+"""A panel should not wait longer for an answer: it shows who is away instead."""
 _STATE_PREFIX: Final = "FORWARDER_STATE_"
 
 
@@ -53,7 +53,7 @@ class Observer:
         )
         buffer, match, bound = await asyncio.gather(
             store.status(force),
-            alerts.GetMatchStatus(GetMatchStatusRequest(force=force), timeout=_PATIENCE_SECONDS),
+            alerts.status(force),
             bridge.destinations(force),
         )
         return ForceState(
@@ -99,7 +99,7 @@ async def _health(address: str) -> str:
     async with grpc.aio.insecure_channel(address) as channel:
         try:
             answer = await health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=_PATIENCE_SECONDS
+                health_pb2.HealthCheckRequest(), timeout=PATIENCE_SECONDS
             )
         except grpc.aio.AioRpcError:
             return "stopped"

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from gantry.common.v1.read_pb2 import Purpose
-from gantry.match.v1.hotlist_pb2 import ListHotlistsRequest
 
 from chassis.errors import Fault
 from cli.exits import CliError
@@ -30,7 +29,7 @@ from cli.interrupts import on_interrupt
 from cli.links import Links
 from cli.output import console, note, write_json
 from cli.panel.alert_lines import alert_line
-from cli.panel.observe import Observer
+from cli.panel.observe import PATIENCE_SECONDS, Observer
 from cli.panel.state import AlertLine, ProcessState, SuiteState
 from cli.tokens import TokenFile
 from cli.verbs import Session
@@ -66,6 +65,7 @@ class Scene:
 
     suite: Suite
     links: Links
+    quick: Links
     wish: Wish
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     alerts: deque[AlertLine] = field(default_factory=lambda: deque(maxlen=_LATEST_ALERTS))
@@ -90,8 +90,9 @@ async def _up(session: Session, wish: Wish) -> None:
     settings = SuiteSettings(folder=session.home, base_port=wish.base_port)
     async with Suite(settings, say=talk.say) as suite:
         home = SuiteHome(suite.layout.folder)
-        async with Links(home, home.person(session.person)) as links:
-            scene = Scene(suite, links, wish)
+        person = home.person(session.person)
+        async with Links(home, person) as links, Links(home, person, seconds=PATIENCE_SECONDS) as quick:
+            scene = Scene(suite, links, quick, wish)
             with on_interrupt(scene.stop):
                 async with _cameras(scene, talk):
                     talk.scene = scene
@@ -172,10 +173,9 @@ async def _load_hotlists(scene: Scene, world: World, order: FleetOrder) -> None:
 async def _has_fresh_hotlists(links: Links) -> bool:
     hotlists = await links.hotlists()
     for force in links.person.forces:
-        answer = await hotlists.ListHotlists(ListHotlistsRequest(force=force))
         ages = [
             datetime.now(UTC) - hotlist.activated_at.ToDatetime(tzinfo=UTC)
-            for hotlist in answer.hotlists
+            for hotlist in await hotlists.hotlists(force)
             if hotlist.name == HOTLIST
         ]
         if not ages or min(ages) > _FRESH:
@@ -218,7 +218,7 @@ async def _show_panel(scene: Scene) -> None:
 
     from cli.panel.draw import draw
 
-    observer = Observer(scene.links, scene.links.person.forces)
+    observer = Observer(scene.quick, scene.quick.person.forces)
     with Live(console=console(), auto_refresh=False, screen=False, transient=False) as live:
         while True:
             state = await _look(scene, observer)
@@ -229,7 +229,7 @@ async def _show_panel(scene: Scene) -> None:
 async def _show_lines(scene: Scene, session: Session) -> None:
     from cli.panel.draw import status_line
 
-    observer = Observer(scene.links, scene.links.person.forces)
+    observer = Observer(scene.quick, scene.quick.person.forces)
     while True:
         state = await _look(scene, observer)
         if session.as_json:
