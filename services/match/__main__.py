@@ -13,9 +13,10 @@ from chassis.migrations import check_migrated
 from chassis.run import run
 from chassis.server import GrpcServer, grpc_server
 from chassis.telemetry import telemetry
+from clients.store import AuditClient, StoreClient
 from services.match.assembly import Assembly, assemble
 from services.match.settings import MatchSettings
-from services.match.store import StoreAuditTrail, StoreLog
+from services.match.store import StoreLog
 
 PACKAGE: Final = "services.match"
 
@@ -29,7 +30,7 @@ async def main(settings: MatchSettings) -> None:
         grpc_server(settings) as server,
     ):
         await check_migrated(pool, PACKAGE)
-        match = assemble(settings.match, pool, StoreLog(store), StoreAuditTrail(store))
+        match = assemble(settings.match, pool, StoreLog(StoreClient(store)), AuditClient(store))
         await match.prepare()
         serve(server, match)
         await server.serve_until_signalled()

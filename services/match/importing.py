@@ -149,13 +149,17 @@ class HotlistImports:
             for start in range(0, len(chunk), _SLICE_BYTES):
                 part = chunk[start : start + _SLICE_BYTES]
                 yield await asyncio.to_thread(_copied, load_no, file, part)
-                if file.accepted > self._most_entries:
-                    raise InvalidInput(
-                        "HOTLIST_INVALID",
-                        f"the file has more than {self._most_entries} entries; split it into several lists",
-                        field="chunk",
-                    )
+                self._check_size(file)
         yield _copy_rows(load_no, file.finish())
+        self._check_size(file)
+
+    def _check_size(self, file: HotlistFile) -> None:
+        if file.accepted > self._most_entries:
+            raise InvalidInput(
+                "HOTLIST_INVALID",
+                f"the file has more than {self._most_entries} entries; split it into several lists",
+                field="chunk",
+            )
 
 
 def _copied(load_no: int, file: HotlistFile, chunk: bytes) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import aclosing
 from typing import Final
 
 from gantry.store.v1.store_pb2 import TailReadsResponse
@@ -91,8 +92,9 @@ class Matcher:
             await asyncio.sleep(REPORT_SECONDS)
 
     async def _match_after(self, position: int | None) -> None:
-        async for response in self._log.follow(self._force, position):
-            await self._take(response)
+        async with aclosing(self._log.follow(self._force, position)) as tail:
+            async for response in tail:
+                await self._take(response)
         raise Unavailable("TAIL_ENDED", "the store ended the tail; it is followed again from the cursor")
 
     async def _take(self, response: TailReadsResponse) -> None:

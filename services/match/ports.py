@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -25,7 +25,7 @@ def utc_now() -> datetime:
 class ReadLog(Protocol):
     """The store's log of reads."""
 
-    def follow(self, force: str, after: int | None) -> AsyncIterator[TailReadsResponse]:
+    def follow(self, force: str, after: int | None) -> AsyncGenerator[TailReadsResponse, None]:
         """Reads after a position, then new ones as they come; None: from the oldest kept. Raises Fault."""
 
     async def report(self, force: str, position: int) -> None:
@@ -33,11 +33,11 @@ class ReadLog(Protocol):
 
 
 class AuditTrail(Protocol):
-    """The store's audit trail."""
+    """The store's audit trail; see `clients.store.AuditClient`."""
 
     async def record(
         self, force: str, person: str, action: AuditAction.ValueType, purpose: Purpose, subject: str
-    ) -> None:
+    ) -> object:
         """Write a record; durable when it returns. Raises Fault."""
 
 

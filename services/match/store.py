@@ -1,82 +1,49 @@
-"""The store, as matching uses it: its log and its audit trail."""
+"""The store's log, as matching follows it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final, TypeAlias, cast
 
-import grpc
-from gantry.common.v1.read_pb2 import Purpose
-from gantry.store.v1.audit_pb2 import AuditAction, RecordAuditRequest
-from gantry.store.v1.audit_pb2_grpc import AuditServiceStub
-from gantry.store.v1.store_pb2 import ReportCursorRequest, TailReadsRequest, TailReadsResponse
-from gantry.store.v1.store_pb2_grpc import StoreServiceStub
+from gantry.store.v1.store_pb2 import TailReadsResponse
 
-from chassis.errors import Unavailable, fault_from
+from chassis.errors import Unavailable
+from clients.store import StoreClient
 
 CONSUMER: Final = "match"
 # The store shows a sign of life every 5 seconds.
 SILENCE_SECONDS: Final = 15.0
 
+Tail: TypeAlias = AsyncGenerator[TailReadsResponse, None]
+
 
 class StoreLog:
     """See `services.match.ports.ReadLog`."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._store = StoreServiceStub(channel)
+    def __init__(self, store: StoreClient, *, silence_seconds: float = SILENCE_SECONDS) -> None:
+        """A tail without any sign of life for `silence_seconds` counts as broken."""
+        self._store = store
+        self._silence = silence_seconds
 
-    async def follow(self, force: str, after: int | None) -> AsyncIterator[TailReadsResponse]:
+    async def follow(self, force: str, after: int | None) -> Tail:
         """Reads after a position, then new ones as they come; None: from the oldest kept.
 
         Raises Fault; Unavailable STORE_SILENT when the store has stopped showing signs of life.
         """
-        request = TailReadsRequest(force=force, consumer=CONSUMER)
-        if after is None:
-            request.earliest = True
-        else:
-            request.after_position = after
-        call = self._store.TailReads(request)
-        try:
-            # What is no response is the end of the stream.
-            while isinstance(response := await _next(call), TailReadsResponse):
+        following = cast("Tail", self._store.follow(force, CONSUMER, after=after))
+        async with aclosing(following) as tail:
+            while (response := await self._next(tail)) is not None:
                 yield response
-        except grpc.aio.AioRpcError as error:
-            raise fault_from(error) from None
-        finally:
-            call.cancel()
+
+    async def _next(self, tail: Tail) -> TailReadsResponse | None:
+        try:
+            async with asyncio.timeout(self._silence):
+                return await anext(tail, None)
+        except TimeoutError:
+            raise Unavailable("STORE_SILENT", "the store shows no sign of life") from None
 
     async def report(self, force: str, position: int) -> None:
         """Say that everything up to `position` is durably dealt with. Raises Fault."""
-        request = ReportCursorRequest(force=force, consumer=CONSUMER, position=position)
-        try:
-            await self._store.ReportCursor(request)
-        except grpc.aio.AioRpcError as error:
-            raise fault_from(error) from None
-
-
-class StoreAuditTrail:
-    """See `services.match.ports.AuditTrail`."""
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._audit = AuditServiceStub(channel)
-
-    async def record(
-        self, force: str, person: str, action: AuditAction.ValueType, purpose: Purpose, subject: str
-    ) -> None:
-        """Write a record; durable when it returns. Raises Fault."""
-        request = RecordAuditRequest(
-            force=force, person=person, action=action, purpose=purpose, subject=subject
-        )
-        try:
-            await self._audit.RecordAudit(request)
-        except grpc.aio.AioRpcError as error:
-            raise fault_from(error) from None
-
-
-async def _next(call: grpc.aio.UnaryStreamCall[TailReadsRequest, TailReadsResponse]) -> object:
-    try:
-        async with asyncio.timeout(SILENCE_SECONDS):
-            return await call.read()
-    except TimeoutError:
-        raise Unavailable("STORE_SILENT", "the store showed no sign of life for 15 seconds") from None
+        await self._store.report_cursor(force, CONSUMER, position)

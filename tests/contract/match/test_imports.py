@@ -1,0 +1,220 @@
+"""A hotlist that was imported is matched against when the call returns, and imported once."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+import grpc
+import pytest
+from gantry.match.v1.hotlist_pb2 import ImportHotlistRequest
+from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceStub
+
+from chassis.database import open_pool
+from chassis.errors import Fault, InvalidInput, Unavailable, fault_from
+from services.match.postgres import SQL, in_force
+from tests.contract.match.memory_log import Seen
+from tests.contract.match.replica import alerts_of, eventually, load, load_csv, replica, until_matched
+from tests.contract.match.served import WHY, chunks_of, header
+
+REQUEST = UUID(int=7)
+CSV = b"vrm,reason,colour\nAB12CDE,Stolen,red\nAB12CDE,Stolen twice,red\n*,bad,red\n"
+
+
+async def test_the_answer_says_what_came_of_each_line(served):
+    match = await served()
+    answer = await (await match.hotlists()).import_csv(header(), chunks_of(CSV[:20], CSV[20:]))
+    assert (answer.version, answer.entries, answer.repeated_lines, answer.rejected_lines) == (1, 1, 1, 1)
+    (error,) = answer.errors
+    assert (error.line, error.column) == (4, "vrm")
+    assert list(answer.ignored_columns) == ["colour"]
+    assert match.audit.records == [("essex", "ana", 6, WHY.reason, "stolen")]
+
+
+async def test_lists_are_told_by_name_with_their_versions(served):
+    match = await served()
+    hotlists = await match.hotlists()
+    await hotlists.import_csv(header(name="zebra", near_matches=False), chunks_of(CSV))
+    await hotlists.import_csv(header(), chunks_of(CSV))
+    answer = await hotlists.import_csv(header(), chunks_of(b"vrm,reason\nA1,x\nB1,y\n"))
+    assert answer.version == 2
+    found = [
+        (hotlist.name, hotlist.version, hotlist.entries, hotlist.near_matches, hotlist.imported_by)
+        for hotlist in await hotlists.hotlists("essex")
+    ]
+    assert found == [("stolen", 2, 2, True, "ana"), ("zebra", 1, 1, False, "ana")]
+    assert (await (await match.alerts()).status("essex")).entries == 3
+
+
+async def test_every_read_stored_after_the_answer_meets_the_new_list(match_database, log):
+    rounds = range(1, 8)
+    async with replica(match_database, log) as match:
+        for number in rounds:
+            await load(match, f"AA{number}AAA,new", name=f"round {number}")
+            log.append(Seen(f"AA{number}AAA", read_id=f"{number}"))
+            await load(match, f"EE{number}EEE,replaced")
+            log.append(Seen(f"EE{number - 1}EEE", read_id=f"no longer listed {number}"))
+        await until_matched(match, log.head)
+    found = [alert.read.read_id for alert in await alerts_of(match_database)]
+    assert found == [f"{number}" for number in rounds]
+
+
+async def test_it_is_so_too_when_another_replica_follows_the_force(match_database, log):
+    async with replica(match_database, log) as follower:
+        await eventually(lambda: _has_followed(log))
+        async with replica(match_database, log) as other:
+            for number in range(1, 5):
+                await load(other, f"AA{number}AAA,round {number}")
+                position = log.append(Seen(f"AA{number}AAA", read_id=f"{number}"))
+                await until_matched(follower, position)
+    assert [alert.read.read_id for alert in await alerts_of(match_database)] == ["1", "2", "3", "4"]
+
+
+async def _has_followed(log) -> bool:
+    return bool(log.follows)
+
+
+async def test_a_retry_with_the_same_id_imports_once_and_gets_the_same_answer(match_database, log):
+    async with replica(match_database, log) as match:
+        first = await load(match, "A1,x", "B1,y", request_id=REQUEST)
+        await load(match, "C1,z")
+        assert await load(match, "A1,x", "B1,y", request_id=REQUEST) == first
+        (hotlist,) = await match.hotlist_service._hotlists.list("essex")
+    assert (hotlist["version"], hotlist["entries"]) == (2, 1)
+
+
+async def test_two_calls_at_once_with_the_same_id_import_once(match_database, log):
+    async with replica(match_database, log) as match:
+        answers = await asyncio.gather(*(load(match, "A1,x", request_id=REQUEST) for _ in range(4)))
+    assert {answer.version for answer in answers} == {1}
+
+
+async def test_an_id_that_was_used_for_another_list_is_refused(match_database, log):
+    async with replica(match_database, log) as match:
+        await load(match, "A1,x", request_id=REQUEST)
+        with pytest.raises(InvalidInput) as caught:
+            await load(match, "A1,x", name="other", request_id=REQUEST)
+    assert caught.value.reason == "HOTLIST_INVALID"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "CSV_HEADER_INVALID"),
+        (b"plate,why\nA1,x\n", "CSV_HEADER_INVALID"),
+        (b"vrm,reason\n", "HOTLIST_EMPTY"),
+        (b"vrm,reason\n*,x\n", "HOTLIST_EMPTY"),
+    ],
+)
+async def test_a_file_without_a_good_line_leaves_the_list_as_it_was(match_database, log, content, reason):
+    async with replica(match_database, log) as match:
+        await load(match, "AB12CDE,old")
+        with pytest.raises(InvalidInput) as caught:
+            await load_csv(match, content)
+        await until_matched(match, log.append(Seen("AB12CDE")))
+    assert caught.value.reason == reason
+    assert [alert.reason for alert in await alerts_of(match_database)] == ["old"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"name": " "}, "HOTLIST_INVALID"),
+        ({"name": "n" * 101}, "HOTLIST_INVALID"),
+        ({"request_id": ""}, "HOTLIST_INVALID"),
+        ({"purpose": None}, "PURPOSE_REQUIRED"),
+        ({"force": "kent"}, "FORCE_NOT_PERMITTED"),
+    ],
+)
+async def test_a_wrong_header_is_refused_before_anything_is_written(served, wrong, reason):
+    match = await served()
+    with pytest.raises(Fault) as caught:
+        await (await match.hotlists()).import_csv(header(**wrong), chunks_of(CSV))
+    assert caught.value.reason == reason
+    assert match.audit.records == []
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [],
+        [ImportHotlistRequest(chunk=b"vrm,reason\n")],
+        [ImportHotlistRequest(header=header()), ImportHotlistRequest(header=header())],
+        [ImportHotlistRequest(header=header()), ImportHotlistRequest(chunk=b"x" * ((1 << 20) + 1))],
+    ],
+)
+async def test_another_order_of_messages_is_refused(served, parts):
+    match = await served()
+    stub = HotlistServiceStub(await match.person())
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.ImportHotlist(iter(parts), timeout=20)
+    assert fault_from(caught.value).reason == "HOTLIST_INVALID"
+
+
+async def test_without_an_audit_record_nothing_is_imported(served):
+    match = await served()
+    match.audit.fault = Unavailable("AUDIT_AWAY", "no")
+    hotlists = await match.hotlists()
+    with pytest.raises(Unavailable):
+        await hotlists.import_csv(header(), chunks_of(CSV))
+    assert await hotlists.hotlists("essex") == []
+
+
+async def test_what_was_replaced_or_abandoned_is_dropped(match_database, log):
+    async def loads_left() -> int:
+        async with open_pool(match_database) as pool, in_force(pool, "essex") as connection:
+            return await connection.fetchval("select count(*) from loads")
+
+    async def only_one() -> bool:
+        return await loads_left() == 1
+
+    async def broken():
+        yield b"vrm,reason\nA1,x\n"
+        raise ConnectionResetError
+
+    async with replica(match_database, log) as match:
+        await load(match, "A1,x")
+        with pytest.raises(ConnectionResetError):
+            await match.imports.run(_order(), broken())
+        await load(match, "B1,x")
+        await eventually(only_one)
+        await until_matched(match, log.append(Seen("B1")))
+    async with open_pool(match_database) as pool:
+        tables = await pool.fetchval(
+            "select count(*) from pg_class where relname like 'entries\\_%' and relkind = 'r'"
+        )
+    assert tables == 1
+    assert len(await alerts_of(match_database)) == 1
+
+
+def _order():
+    from services.match.importing import ImportOrder
+
+    return ImportOrder("essex", "stolen", True, UUID(int=99), "ana")
+
+
+async def test_a_load_that_is_being_filled_is_not_taken_for_an_abandoned_one(match_database, log):
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow():
+        yield b"vrm,reason\nA1,x\n"
+        begun.set()
+        await go_on.wait()
+        yield b"B1,y\n"
+
+    async with replica(match_database, log) as match, open_pool(match_database) as pool:
+        importing = asyncio.create_task(match.imports.run(_order(), slow()))
+        await begun.wait()
+        async with in_force(pool, "essex") as connection:
+            (row,) = await connection.fetch(SQL["list_unused_loads"], "essex")
+            assert await connection.fetchval(SQL["drop_load"], row["load_no"]) is False
+        go_on.set()
+        assert (await importing).entries == 2
+
+
+async def test_more_entries_than_allowed_are_refused(match_database, log):
+    async with replica(match_database, log) as match:
+        match.imports._most_entries = 1
+        with pytest.raises(InvalidInput) as caught:
+            await load(match, "A1,x", "B1,x")
+    assert caught.value.reason == "HOTLIST_INVALID"
