@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from cli.demo.expected import ExpectedAlert, Identity
 
+KEPT: Final = frozenset({"accept", "duplicate"})
+"""Verdicts on reads that ingest promised to keep."""
 _EXAMPLES: Final = 5
 
 
@@ -46,7 +48,7 @@ class Findings:
     @property
     def accepted(self) -> set[Identity]:
         """Reads that ingest promised to keep."""
-        return {read.identity for read in self.sent if read.verdict in {"accept", "duplicate"}}
+        return {read.identity for read in self.sent if read.verdict in KEPT}
 
 
 def checks(found: Findings) -> list[Check]:

@@ -13,7 +13,7 @@ from gantry.match.v1.alert_pb2 import MATCH_KIND_NEAR, Alert
 from gantry.store.v1.store_pb2 import ReadBatch, TailReadsResponse
 
 from chassis.client import open_channel
-from cli.demo.compare import SentRead
+from cli.demo.compare import KEPT, SentRead
 from cli.demo.expected import ExpectedAlert, Identity, Seen
 from cli.exits import CliError
 from cli.links import Links
@@ -73,7 +73,7 @@ def sent_reads(report: Mapping[str, Any]) -> tuple[list[SentRead], dict[Identity
 
 def plates_of(sent: Sequence[SentRead], plates: Mapping[tuple[str, str], str]) -> list[Seen]:
     """The reads that ingest kept with their plates, once each; `plates` is by camera and read_id."""
-    kept = {read.identity for read in sent if read.verdict in {"accept", "duplicate"}}
+    kept = {read.identity for read in sent if read.verdict in KEPT}
     return [Seen(identity, plates[identity[1], identity[3]]) for identity in kept]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.demo.compare import Check, Findings, percentile
+from cli.demo.compare import KEPT, Check, Findings, percentile
 from cli.output import console, plain
 
 
@@ -30,15 +30,15 @@ class Outcome:
         """The report."""
         found, sent = self.findings, self.findings.sent
         ack = self.cameras["ack_ms"]
-        duplicates = sum(read.verdict == "duplicate" for read in sent)
-        kept = sum(read.verdict == "accept" for read in sent)
+        acked = sum(read.verdict in KEPT for read in sent)
         return {
             "ok": self.ok,
             "seed": self.seed,
             "seconds": self.seconds,
             "reads_sent": len(sent),
-            "reads_acked": kept + duplicates,
-            "duplicates": duplicates,
+            "reads_acked": acked,
+            # Repeats of a read: when an answer is lost, even a first sending is answered as a duplicate.
+            "duplicates": acked - len(found.accepted),
             "rejected": sum(read.verdict.startswith("reject") for read in sent),
             "reads_stored": len(found.stored),
             **{f"{name}_accepted": len(reads) for name, reads in found.destinations.items()},

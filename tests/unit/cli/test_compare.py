@@ -6,6 +6,7 @@ import pytest
 
 from cli.demo.compare import Findings, SentRead, checks, percentile
 from cli.demo.expected import ExpectedAlert, Identity
+from cli.demo.report import Outcome
 
 ONE: Identity = ("essex", "C1", 1, "r1")
 TWO: Identity = ("essex", "C1", 2, "r2")
@@ -59,3 +60,16 @@ def test_percentiles() -> None:
     assert percentile([], 0.5) is None
     assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
     assert percentile([float(n) for n in range(100)], 0.99) == 99.0
+
+
+def test_the_report_adds_up_also_when_an_answer_was_lost() -> None:
+    lost = [SentRead(ONE, "accept", "duplicate"), *SENT[1:]]
+    found = Findings(lost, [ONE, TWO], {"nas": [ONE, TWO], "nadc": [ONE, TWO]}, {ALERT}, [ALERT])
+    cameras = {"ack_ms": {"p50": 1.0, "p99": 2.0, "max": 3.0}, "reads_per_s": 4.0}
+    told = Outcome(found, checks(found), cameras, [5.0, 7.0], 1, 10.0).as_json()
+    assert told["ok"] is True
+    assert (told["reads_sent"], told["reads_acked"], told["duplicates"], told["rejected"]) == (4, 3, 1, 1)
+    assert told["reads_stored"] == told["nas_accepted"] == told["nadc_accepted"] == 2
+    assert told["reads_sent"] - told["rejected"] - told["duplicates"] == told["reads_stored"]
+    assert (told["alerts_expected"], told["alerts_raised"]) == (1, 1)
+    assert (told["ack_ms"], told["alert_ms"]) == ({"p50": 1.0, "p99": 2.0}, {"p50": 7.0, "p99": 7.0})
