@@ -14,7 +14,8 @@ def make_fresh(folder: Path) -> None:
     layout = Layout(folder.absolute())
     if not folder.exists():
         return
-    if not layout.state.exists() and any(folder.iterdir()):
+    ours = layout.state.exists() or layout.lock.exists()
+    if not ours and any(folder.iterdir()):
         raise CliError(f"{folder} is not empty and no suite made it: move it away or choose another --home")
     lock = FolderLock(layout.lock)
     lock.take()
