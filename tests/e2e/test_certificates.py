@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import grpc
 import pytest
@@ -130,4 +129,4 @@ async def test_private_keys_and_passwords_are_for_us_alone(suite: Suite) -> None
 
 async def test_what_is_secret_is_not_in_the_folder_of_what_is_public(suite: Suite) -> None:
     assert all(b"PRIVATE" not in path.read_bytes() for path in suite.layout.pki.rglob("*.pem"))
-    assert Path(suite.authority.certificate).stat().st_mode & 0o044 == 0o044
+    assert suite.authority.certificate.stat().st_mode & 0o044 == 0o044

@@ -17,6 +17,7 @@ from gantry.ingest.v1.ingest_pb2 import SubmittedRead
 from chassis.errors import Fault
 from suite.suite import Suite
 from tests.e2e.door import PatientFeed, ReadMaker, connected, enrol, public_channel, submit_reads
+from tests.e2e.machine import PATIENCE_SECONDS
 from tests.e2e.marks import SHARED_SUITE
 from tests.e2e.outcome import (
     Identity,
@@ -33,8 +34,7 @@ pytestmark = SHARED_SUITE
 
 FORCE = "severn"
 PLATE = "KX65WYV"
-PATIENCE = 3.0  # what conftest tells ingest
-ANSWERED_WITHIN = PATIENCE + 4.0
+ANSWERED_WITHIN = PATIENCE_SECONDS + 4.0
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,6 +1,5 @@
 """No plate, person, token or password in logs, spans, metrics, arguments or environments."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
@@ -9,7 +8,6 @@ import pytest_asyncio
 from gantry.match.v1 import alert_pb2, alert_pb2_grpc
 from gantry.store.v1 import store_pb2
 
-from anpr.confusable import fold
 from chassis.client import open_channel
 from chassis.errors import Fault
 from suite.suite import Suite
@@ -27,6 +25,7 @@ from tests.e2e.hotlists import import_csv
 from tests.e2e.marks import SHARED_SUITE
 from tests.e2e.outcome import PURPOSE, alerts_of, arrived, dead_letters, log_of, store_for
 from tests.e2e.pages import page_of
+from tests.e2e.scan import found_in, leaks, passwords, plates, written
 from tests.e2e.spans import all_spans, followers, new_traceparent
 from tests.e2e.waiting import eventually
 
@@ -58,11 +57,11 @@ async def feed(suite: Suite) -> EnrolledFeed:
     finally:
         await suite.behave("nas", {})
 
-    async def written() -> bool:
+    async def traced() -> bool:
         names = {way[-1].name for way in followers(all_spans(suite), root).values()}
         return {"match.alert", "nadc.accept"} <= names
 
-    await eventually(written, within=15, what="the spans of this traffic")
+    await eventually(traced, within=15, what="the spans of this traffic")
     return enrolled
 
 
@@ -116,41 +115,18 @@ async def _provoke(suite: Suite, maker: ReadMaker) -> None:
         await import_csv(suite, FORCE, f"{SEEN},{LISTED}\n1,2\n".encode(), person=PERSON, forces=[FORCE])
 
 
-def _forms(plate: str) -> set[str]:
-    """The ways in which a plate could be written."""
-    spaced = f"{plate[:4]} {plate[4:]}"
-    return {form for each in (plate, spaced, fold(plate)) for form in (each, each.lower())}
-
-
 def _words(suite: Suite, feed: EnrolledFeed) -> dict[str, str]:
     """What must not be found, and what each of it is."""
-    words = {form: "a plate" for plate in PLATES for form in _forms(plate)}
-    words[PERSON] = "a person"
-    words[feed.token] = "a token"
-    for path in suite.layout.secrets.iterdir():
-        words[path.read_text().strip()] = f"the password of {path.stem}"
-    return words
-
-
-def _found(text: str, words: dict[str, str], where: str) -> list[str]:
-    return [f"{what} in {where}" for word, what in words.items() if word in text]
-
-
-def _files(suite: Suite) -> Iterator[Path]:
-    yield from suite.layout.logs.iterdir()
-    yield from suite.layout.spans.iterdir()
-    yield suite.postgres.home.log
+    return {**plates(PLATES), **passwords(suite), PERSON: "a person", feed.token: "a token"}
 
 
 async def test_logs_and_spans_hold_neither_plates_nor_people_nor_secrets(
     suite: Suite, feed: EnrolledFeed
 ) -> None:
-    words = _words(suite, feed)
-    names = {path.name for path in _files(suite)}
+    names = {path.name for path in written(suite)}
     assert {f"{service}.log" for service in SERVICES} <= names
     assert {f"{service}.jsonl" for service in (*SERVICES, "nas", "nadc")} <= names
-    found = [one for path in _files(suite) for one in _found(path.read_text(), words, path.name)]
-    assert found == []
+    assert leaks(suite, _words(suite, feed)) == []
 
 
 async def test_metrics_hold_neither_plates_nor_people_nor_secrets(suite: Suite, feed: EnrolledFeed) -> None:
@@ -158,13 +134,13 @@ async def test_metrics_hold_neither_plates_nor_people_nor_secrets(suite: Suite, 
     for service in SERVICES:
         page = await page_of(suite, service)
         assert "gantry_" in page
-        assert _found(page, words, service) == []
+        assert found_in(page, words, service) == []
 
 
 async def test_the_words_would_be_found_where_they_are(suite: Suite, feed: EnrolledFeed) -> None:
     """The scan itself works: what the log rightly holds is recognised."""
     log = " ".join(entry.vrm for entry in await log_of(suite, FORCE))
-    assert _found(log, _words(suite, feed), "the log")
+    assert found_in(log, _words(suite, feed), "the log")
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no /proc to look into")
@@ -176,7 +152,7 @@ async def test_arguments_and_environments_hold_no_secret(suite: Suite, feed: Enr
     for pid in pids:
         for name in ("cmdline", "environ"):
             text = _of_process(pid, name).replace("\0", "\n")
-            assert _found(text, words, f"{name} of {text.splitlines()[:3]}") == []
+            assert found_in(text, words, f"{name} of {text.splitlines()[:3]}") == []
 
 
 def _key_lines(path: Path) -> list[str]:

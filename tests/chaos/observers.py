@@ -1,0 +1,104 @@
+"""Followers that stay while things break: a tail of the log, and a control room that watches alerts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import grpc
+from gantry.match.v1 import alert_pb2, alert_pb2_grpc
+from gantry.store.v1 import store_pb2, store_pb2_grpc
+
+from chassis.client import open_channel
+from suite.suite import Suite
+from tests.e2e.outcome import LARGEST, PURPOSE, Identity, entries_of
+
+_AGAIN_SECONDS = 0.1
+
+
+class Tail:
+    """Follows a force's log from its beginning, and comes back after each interruption where it was."""
+
+    def __init__(self, suite: Suite, force: str) -> None:
+        self._suite = suite
+        self._force = force
+        self.position = 0
+        self.reads: list[tuple[int, Identity]] = []
+        self.wrong: list[str] = []
+        self.interruptions = 0
+
+    async def follow(self) -> None:
+        """Follow until cancelled."""
+        tls = self._suite.service("nas_bridge")
+        async with open_channel(self._suite.address("store"), tls, max_message_bytes=LARGEST) as channel:
+            store = store_pb2_grpc.StoreServiceStub(channel)
+            while True:
+                try:
+                    await self._once(store)
+                except grpc.aio.AioRpcError:
+                    self.interruptions += 1
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _once(self, store: "store_pb2_grpc.StoreServiceAsyncStub") -> None:
+        request = store_pb2.TailReadsRequest(
+            force=self._force, consumer="chaos", after_position=self.position
+        )
+        async for response in store.TailReads(request):
+            for batch in response.batches:
+                self._take(batch)
+            if response.position < self.position:
+                self.wrong.append(f"the tail went back from {self.position} to {response.position}")
+            self.position = response.position
+
+    def _take(self, batch: store_pb2.ReadBatch) -> None:
+        for entry in entries_of(self._force, batch):
+            last = self.reads[-1][0] if self.reads else 0
+            if entry.position <= max(last, self.position):
+                self.wrong.append(f"position {entry.position} came after {max(last, self.position)}")
+            self.reads.append((entry.position, entry.identity))
+
+
+class ControlRoom:
+    """Watches a force's alerts from the first, and resumes with the last token that it got."""
+
+    def __init__(self, suite: Suite, force: str) -> None:
+        self._suite = suite
+        self._force = force
+        self._token = ""
+        self.alerts: list[alert_pb2.Alert] = []
+
+    async def follow(self) -> None:
+        """Watch until cancelled."""
+        async with open_channel(self._suite.address("match"), self._suite.person()) as channel:
+            stub = alert_pb2_grpc.AlertServiceStub(channel)
+            while True:
+                with suppress(grpc.aio.AioRpcError):
+                    await self._once(stub)
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _once(self, stub: "alert_pb2_grpc.AlertServiceAsyncStub") -> None:
+        request = alert_pb2.SubscribeRequest(force=self._force, purpose=PURPOSE)
+        if self._token:
+            request.resume_token = self._token
+        else:
+            request.earliest = True
+        async for response in stub.Subscribe(request):
+            if response.HasField("alert"):
+                self.alerts.append(response.alert)
+            self._token = response.resume_token or self._token
+
+
+@asynccontextmanager
+async def observing(suite: Suite) -> AsyncIterator[tuple[dict[str, Tail], dict[str, ControlRoom]]]:
+    """A tail and a control room for each force, inside the block."""
+    tails = {force: Tail(suite, force) for force in suite.settings.forces}
+    rooms = {force: ControlRoom(suite, force) for force in suite.settings.forces}
+    tasks = [asyncio.create_task(each.follow()) for each in (*tails.values(), *rooms.values())]
+    try:
+        yield tails, rooms
+        for task in tasks:
+            if task.done():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

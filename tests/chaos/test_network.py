@@ -1,0 +1,54 @@
+"""The network between cameras and the server goes silent, or keeps breaking."""
+
+import random
+import time
+
+import pytest
+
+from tests.chaos.flow import flowing
+from tests.chaos.observers import observing
+from tests.chaos.proxy import proxy_to
+from tests.chaos.verdict import nothing_is_lost_or_doubled
+from tests.e2e.door import connected
+from tests.e2e.machine import fresh_suite
+
+pytestmark = pytest.mark.timeout(240)
+
+# Twenty seconds until the SDK asks whether anybody is there, ten for the answer, and a new connection.
+BACK_WITHIN = 40.0
+BREAKS = 15
+
+
+async def test_a_network_that_goes_silent() -> None:
+    async with (
+        fresh_suite("essex", "kent") as suite,
+        proxy_to(suite.address("ingest", "public")) as proxy,
+        connected(suite, target=proxy.address) as connection,
+        observing(suite) as (tails, rooms),
+    ):
+        async with flowing(suite, connection, 1) as flow:
+            await flow.goes_on(200, within=BACK_WITHIN)
+            silent_since, before = time.monotonic(), proxy.connections
+            assert proxy.silence() > 0
+            await flow.goes_on(200, within=BACK_WITHIN)
+            assert proxy.connections > before
+            assert time.monotonic() - silent_since < BACK_WITHIN
+        await nothing_is_lost_or_doubled(suite, flow, tails, rooms)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_network_that_keeps_breaking(seed: int) -> None:
+    chance = random.Random(seed)
+    async with (
+        fresh_suite("essex", "kent") as suite,
+        proxy_to(suite.address("ingest", "public")) as proxy,
+        connected(suite, target=proxy.address) as connection,
+        observing(suite) as (tails, rooms),
+    ):
+        async with flowing(suite, connection, seed) as flow:
+            for _ in range(BREAKS):
+                await flow.goes_on(chance.randint(1, 60), within=BACK_WITHIN)
+                assert proxy.reset() > 0
+            await flow.goes_on(100, within=BACK_WITHIN)
+        assert proxy.connections > BREAKS
+        await nothing_is_lost_or_doubled(suite, flow, tails, rooms)

@@ -1,0 +1,36 @@
+"""The whole of Gantry in a throw-away folder, set to lose patience soon."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from suite.settings import SuiteSettings
+from suite.suite import Suite, erase
+from tests.postgres_server import SMALL, throwaway_folder
+
+# What is a matter of patience only is cut short, so that the tests need not be patient.
+PATIENCE_SECONDS = 3.0
+_IMPATIENT = {
+    "ingest": {"GANTRY_INGEST__APPEND_SECONDS": str(PATIENCE_SECONDS)},
+    "nas_bridge": {
+        "GANTRY_BRIDGE__RETRY_FIRST_SECONDS": "0.1",
+        "GANTRY_BRIDGE__RETRY_MOST_SECONDS": "1",
+    },
+}
+# After a crash PostgreSQL syncs its folder: the file system as a whole is quicker than thousands of files.
+_POSTGRES = {**SMALL, "recovery_init_sync_method": "syncfs"}
+
+
+def settings_in(folder: Path, forces: tuple[str, ...]) -> SuiteSettings:
+    """The settings of a suite whose state is below `folder`."""
+    return SuiteSettings(folder / "state", forces=forces, environment=_IMPATIENT, postgres=_POSTGRES)
+
+
+@asynccontextmanager
+async def fresh_suite(*forces: str) -> AsyncIterator[Suite]:
+    """A running suite of which nothing is left afterwards."""
+    with throwaway_folder() as folder:
+        settings = settings_in(folder, forces)
+        async with Suite(settings) as suite:
+            yield suite
+        await erase(settings.folder)
