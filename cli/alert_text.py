@@ -31,13 +31,12 @@ def _headline(alert: Alert) -> str:
 def _whereabouts(alert: Alert) -> str:
     read = alert.read
     captured = moment(read, "captured_at")
-    parts = [f"{captured:%H:%M:%S}" if captured else "?", read.force, plain(read.camera_id)]
+    parts = [f"alert {plain(alert.alert_id)}:", local_time(captured), read.force, plain(read.camera_id)]
     if read.HasField("position"):
         parts.append(f"({read.position.latitude:.4f} {read.position.longitude:.4f})")
     parts.append(f"list {plain(alert.hotlist)}")
     if alert.instruction:
         parts.append(f"- {plain(alert.instruction)}")
-    parts.append(f"[dim]{plain(alert.alert_id)}[/dim]")
     if alert.HasField("acknowledgement"):
         parts.append(f"[dim]{plain(taken_text(alert.acknowledgement))}[/dim]")
     return " ".join(parts)

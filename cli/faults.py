@@ -51,7 +51,9 @@ def from_fault(fault: Fault) -> CliError:
     code = _EXITS.get(fault.status, Exit.FAILED)
     advice = _ADVICE.get(fault.reason)
     if advice is None:
-        where = f" ({fault.field})" if fault.field else ""
+        # A file's part has no name that people know, and some sentences name their field themselves.
+        named = not fault.field or fault.field == "chunk" or fault.field in fault.message
+        where = "" if named else f" ({fault.field})"
         return CliError(f"{fault.message}{where}", code, reason=fault.reason)
     return CliError(advice, code, reason=fault.reason)
 

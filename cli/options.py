@@ -27,7 +27,7 @@ ForcesOption = Annotated[
 PurposeOption = Annotated[
     str,
     typer.Option(
-        "--purpose", metavar="TEXT", help="Why you look; goes into the audit trail first.", show_default=False
+        "--purpose", metavar="TEXT", help="Why you do this; the audit trail has it first.", show_default=False
     ),
 ]
 ReferenceOption = Annotated[

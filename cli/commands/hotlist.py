@@ -95,7 +95,7 @@ def _tell(header: "ImportHeader", answer: "ImportHotlistResponse") -> None:
     entries = counted(answer.entries, "entry", "entries")
     note(f"hotlist {header.name} of {header.force}: {entries} active, version {answer.version}")
     if answer.repeated_lines:
-        note(f"{answer.repeated_lines:,} lines repeat an earlier plate and replaced it")
+        note(f"{counted(answer.repeated_lines, 'line')} gave way to a later one with the same plate")
     if answer.ignored_columns:
         note(f"columns ignored: {', '.join(answer.ignored_columns)}")
     if answer.rejected_lines:

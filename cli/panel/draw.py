@@ -23,7 +23,7 @@ def draw(state: SuiteState, title: str, hint: str) -> RenderableType:
         Text(),
         forces_table(state.forces),
         alerts_table(state.alerts),
-        Text(hint, style="dim"),
+        Text(hint, style="dim", no_wrap=False, overflow="fold"),
     )
     return Panel(body, title=Text(title, style="bold"), title_align="left", box=box.ROUNDED, padding=(1, 2))
 

@@ -10,7 +10,7 @@ from gantry.bridge.v1.bridge_pb2 import Destination, ForwarderState
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.errors import Fault
-from cli.exits import CliError
+from cli.exits import CliError, Exit
 from cli.faults import fault_of
 from cli.home import SuiteHome
 from cli.links import Links
@@ -19,6 +19,7 @@ from cli.panel.state import DestinationState, ForceState, ProcessState, SuiteSta
 PATIENCE_SECONDS: Final = 2.0
 """A panel should not wait longer for an answer: it shows who is away instead."""
 _STATE_PREFIX: Final = "FORWARDER_STATE_"
+_AWAY: Final = "a service is away"
 
 
 class Observer:
@@ -41,7 +42,7 @@ class Observer:
         try:
             return await self._ask(force)
         except CliError as error:
-            return ForceState(force, problem=error.message)
+            return ForceState(force, problem=_AWAY if error.code is Exit.UNREACHABLE else error.message)
         except (grpc.aio.AioRpcError, Fault) as error:
             return ForceState(force, problem=_short(fault_of(error)))
 
@@ -132,4 +133,4 @@ def _destination(destination: Destination, head: int) -> DestinationState:
 
 def _short(fault: Fault) -> str:
     away = fault.status in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
-    return "a service is away" if away else fault.message
+    return _AWAY if away else fault.message

@@ -68,9 +68,9 @@ async def _find(links: Links, forces: tuple[str, ...], read_id: str, purpose: Pu
     for force in forces:
         with suppress(NotFound):
             return await store.read(force, purpose, read_id=read_id)
-    where = " or ".join(forces)
+    where = ", ".join(forces)
     raise CliError(
-        f"{where} has no read with that read_id in the buffer", Exit.NOT_FOUND, reason="READ_UNKNOWN"
+        f"no read with that read_id is in the buffer of {where}", Exit.NOT_FOUND, reason="READ_UNKNOWN"
     )
 
 
