@@ -76,6 +76,6 @@ def assemble(
     server.own(writer.run(), "writer")
     retention = Retention(purges, images, rules, now_us)
     server.own(retention.run(settings.retention_interval_seconds), "retention")
-    server.own(Upkeep(log, now_us).run(), "upkeep")
+    server.own(Upkeep(log, forces.forget, now_us).run(), "upkeep")
     server.own(watch_heads(pool, log.sender, forces.announce), "heads")
     server.on_stop(forces.wake)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from chassis.errors import OutOfRange
+from chassis.errors import OutOfRange, Unavailable
 from services.store.ring import Batch, Ring
 
 PROGRESS_SECONDS: Final = 4.0
@@ -28,11 +28,23 @@ class PastReads(Protocol):
     async def batches_after(self, force: str, position: int, most_reads: int) -> Sequence[Batch]:
         """What follows a position, oldest first: at least one batch if there is anything, else none."""
 
+    async def head(self, force: str) -> int:
+        """The position of the newest read."""
+
     async def purged_to(self, force: str) -> int:
         """The highest position that was ever deleted."""
 
     async def oldest(self, force: str) -> int:
         """The position just before the oldest read that is left; the head when none is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A force's log: in the database, and its newest part in memory."""
+
+    past: PastReads
+    ring: Ring
+    force: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +55,18 @@ class Start:
     accepted_gap: int
 
 
-async def start_at(past: PastReads, ring: Ring, force: str, after: int | None) -> Start:
+async def start_at(log: Log, after: int | None) -> Start:
     """Begin after a position, or at the oldest read (None).
 
     Raises OutOfRange POSITION_AHEAD or POSITION_PURGED.
     """
+    past, ring, force = log.past, log.ring, log.force
     if after is None:
         purged_to = await past.purged_to(force)
         return Start(await past.oldest(force), purged_to)
+    if after > ring.head:
+        # Another replica may have told the follower of a commit that has not been announced here.
+        ring.announce(await past.head(force))
     if after > ring.head:
         raise OutOfRange(
             "POSITION_AHEAD",
@@ -61,14 +77,13 @@ async def start_at(past: PastReads, ring: Ring, force: str, after: int | None) -
     return Start(after, after)
 
 
-async def follow(
-    past: PastReads, ring: Ring, force: str, start: Start, most_reads: int
-) -> AsyncIterator[Part]:
-    """Parts of the log, for ever; an empty one at the start and when nothing happened for a while.
+async def follow(log: Log, start: Start, most_reads: int, stopping: asyncio.Event) -> AsyncIterator[Part]:
+    """Parts of the log until `stopping` is set; empty ones at the start and when nothing happens for a while.
 
-    Raises OutOfRange POSITION_PURGED when reads were deleted before they came, past what `start` accepts.
+    Raises Unavailable STOPPING, and OutOfRange POSITION_PURGED when reads past what `start` accepts were
+    deleted before they came.
     """
-    position = start.position
+    past, ring, force, position = log.past, log.ring, log.force, start.position
     yield Part((), position, max(position, ring.head))
     while True:
         changed = ring.changed
@@ -79,9 +94,11 @@ async def follow(
             await _check_not_purged(past, force, max(position, start.accepted_gap))
         if batches:
             position = batches[-1].last
-            yield Part(batches, position, max(position, ring.head))
-        elif not await _set_within(changed, PROGRESS_SECONDS):
-            yield Part((), position, max(position, ring.head))
+        elif await _set_within(changed, PROGRESS_SECONDS) and not stopping.is_set():
+            continue
+        yield Part(batches, position, max(position, ring.head))
+        if stopping.is_set():
+            raise Unavailable("STOPPING", "the store is stopping; follow again from the last position")
 
 
 async def _check_not_purged(past: PastReads, force: str, position: int) -> None:

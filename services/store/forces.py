@@ -12,8 +12,8 @@ from services.store.ring import Ring
 class ForceTable(Protocol):
     """Forces in the database."""
 
-    async def open_force(self, force: str) -> int:
-        """Make the force if it is new; the head of its log."""
+    async def head(self, force: str) -> int:
+        """The position of the newest read of a force, which is made if it is new."""
 
 
 class Forces:
@@ -40,6 +40,11 @@ class Forces:
             if force in self._rings:
                 self._rings[force].announce(head)
 
+    def forget(self, before_us: int) -> None:
+        """Keep nothing in memory that was received before a time."""
+        for ring in self._rings.values():
+            ring.forget(before_us)
+
     def wake(self) -> None:
         """Let all followers look again."""
         for ring in self._rings.values():
@@ -48,5 +53,5 @@ class Forces:
     async def _open(self, force: str) -> Ring:
         async with self._opening:
             if force not in self._rings:
-                self._rings[force] = Ring(self._ring_bytes, await self._table.open_force(force))
+                self._rings[force] = Ring(self._ring_bytes, await self._table.head(force))
             return self._rings[force]

@@ -84,7 +84,7 @@ class _Share:
             days = [us // US_A_DAY for us in columns.captured_at_us]
             images = BatchImages(self.group.image_objects[self.index], days, refs)
         framed = read_batch(body, positions, append.traceparent, self.group.received_at_us)
-        return Batch(after, positions[-1], len(positions), framed, images)
+        return Batch(after, positions[-1], len(positions), framed, self.group.received_at_us, images)
 
 
 def _missing(positions: range, stored: frozenset[int]) -> Sequence[int]:

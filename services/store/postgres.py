@@ -79,8 +79,8 @@ class PostgresLog:
         """Raise when the database does not answer."""
         await self._pool.fetchval(_SQL.ping)
 
-    async def open_force(self, force: str) -> int:
-        """Make the force if it is new; the head of its log."""
+    async def head(self, force: str) -> int:
+        """The position of the newest read of a force, which is made if it is new."""
         return int(await self._pool.fetchval(_SQL.head, (await self._force(force)).number))
 
     async def heads(self) -> Mapping[str, int]:

@@ -56,14 +56,14 @@ def _batch(
 ) -> Batch:
     positions = rows.positions[span]
     if not positions:
-        return Batch(after, append["last_position"], 0, b"")
+        return Batch(after, append["last_position"], 0, b"", append["received_at_us"])
     columns = _columns(rows, span, camera_ids).SerializeToString()
     body = read_batch(columns, positions, append["traceparent"], append["received_at_us"])
     refs, images = rows.images[span], None
     if any(refs):
         days = [us // US_A_DAY for us in rows.captured_at_us[span]]
         images = BatchImages(append["image_object"], days, refs)
-    return Batch(after, append["last_position"], len(positions), body, images)
+    return Batch(after, append["last_position"], len(positions), body, append["received_at_us"], images)
 
 
 def _columns(rows: CatchUpRows, span: slice, camera_ids: Mapping[int, str]) -> ReadColumns:

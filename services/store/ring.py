@@ -31,6 +31,7 @@ class Batch:
     last: int
     reads: int
     body: bytes
+    received_at_us: int
     images: BatchImages | None = None
 
 
@@ -71,6 +72,12 @@ class Ring:
         if head > self.head:
             self.head = head
             self.wake()
+
+    def forget(self, before_us: int) -> None:
+        """Drop batches received before a time: what retention deletes must not live on in memory."""
+        while self._first < len(self._batches) and self._batches[self._first].received_at_us < before_us:
+            self._drop_first()
+        self._give_back()
 
     def after(self, position: int, most_reads: int) -> list[Batch] | None:
         """The batches that follow `position`; empty at the head, None when the database has to be asked."""
@@ -113,11 +120,20 @@ class Ring:
 
     def _drop_oldest(self) -> None:
         while self._bytes > self._capacity and self._first < len(self._batches):
-            dropped = self._batches[self._first]
-            self._bytes -= len(dropped.body) + _OVERHEAD
-            self._first += 1
-            self.start = dropped.last
+            self._drop_first()
+        self._compact()
+
+    def _drop_first(self) -> None:
+        dropped = self._batches[self._first]
+        self._bytes -= len(dropped.body) + _OVERHEAD
+        self._first += 1
+        self.start = dropped.last
+
+    def _compact(self) -> None:
         # Rarely, so that it costs little a batch, yet soon enough to give the memory back.
         if self._first > 64 and self._first * 8 > len(self._batches):
-            del self._batches[: self._first], self._lasts[: self._first]
-            self._first = 0
+            self._give_back()
+
+    def _give_back(self) -> None:
+        del self._batches[: self._first], self._lasts[: self._first]
+        self._first = 0

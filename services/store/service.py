@@ -11,11 +11,11 @@ import grpc
 from gantry.store.v1 import store_pb2
 from gantry.store.v1.store_pb2_grpc import StoreServiceServicer
 
-from chassis.errors import InvalidInput, Unavailable
+from chassis.errors import InvalidInput
 from chassis.names import MetricName
 from chassis.telemetry import current_traceparent, meter
 from services.store.columns import MOST_READS, accept
-from services.store.follow import Part, PastReads, follow, start_at
+from services.store.follow import Log, Part, PastReads, follow, start_at
 from services.store.forces import Forces
 from services.store.images import ImageStore
 from services.store.lookup_service import LookupService
@@ -34,7 +34,7 @@ _tails = meter().create_up_down_counter(MetricName.STORE_TAILS, "1", "Followers 
 Call = grpc.aio.ServicerContext[Any, Any]
 
 
-class Log(PastReads, Protocol):
+class ReadLog(PastReads, Protocol):
     """What the service needs of the log besides following it."""
 
     async def report_cursor(self, force: str, consumer: str, position: int) -> None:
@@ -45,7 +45,7 @@ class Log(PastReads, Protocol):
 class Parts:
     """What the service is made of."""
 
-    log: Log
+    log: ReadLog
     writer: GroupWriter
     forces: Forces
     images: ImageStore
@@ -94,16 +94,13 @@ class StoreService(StoreServiceServicer):
         ring = await self._forces.open(request.force)
         _check_consumer(request.consumer)
         after = None if request.earliest else request.after_position
-        start = await start_at(self._log, ring, request.force, after)
+        log = Log(self._log, ring, request.force)
+        start = await start_at(log, after)
         _tails.add(1, {"force": request.force})
         try:
-            async for part in follow(self._log, ring, request.force, start, most_reads):
+            async for part in follow(log, start, most_reads, self._stopping):
                 async for response in self._responses(request, part):
                     yield response
-                if self._stopping.is_set():
-                    raise Unavailable(
-                        "STOPPING", "the store is stopping; follow again from the last position"
-                    )
         finally:
             _tails.add(-1, {"force": request.force})
 

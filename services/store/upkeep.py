@@ -1,4 +1,4 @@
-"""What keeps appending and looking up quick: partitions before they are needed, summaries of new reads."""
+"""What is done now and then: partitions before they are needed, summaries of new reads, memory given back."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from services.store.days import US_A_DAY, day_of
 _LOOK_SECONDS: Final = 2.0
 _SUMMARISE_READS: Final = 100_000
 _SUMMARISE_US: Final = 60_000_000
+_IN_MEMORY_US: Final = 600_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -39,8 +40,12 @@ class Partitions(Protocol):
 class Upkeep:
     """Looks after the partitions that this replica appends to."""
 
-    def __init__(self, partitions: Partitions, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self, partitions: Partitions, forget: Callable[[int], None], now_us: Callable[[], int]
+    ) -> None:
+        """`forget` drops from memory what was received before a time."""
         self._partitions = partitions
+        self._forget = forget
         self._now_us = now_us
         self._summarised_at_us = now_us()
 
@@ -56,6 +61,7 @@ class Upkeep:
     async def run_once(self) -> None:
         """Do what is due."""
         now_us = self._now_us()
+        self._forget(now_us - _IN_MEMORY_US)
         await self._partitions.make_ahead((day_of(now_us), day_of(now_us + US_A_DAY)))
         due = now_us - self._summarised_at_us >= _SUMMARISE_US
         for partition, reads in self._partitions.appended().items():

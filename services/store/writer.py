@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+import asyncpg
+
 from chassis.errors import Exhausted, Fault, database_fault, database_unavailable
 from chassis.names import MetricName, SpanName
 from chassis.telemetry import meter, span_following
@@ -21,6 +23,15 @@ from services.store.ring import Ring
 
 _QUEUE_RETRY_SECONDS: Final = 0.5
 _COMMIT_BYTES: Final = 32 * 1024 * 1024
+
+# What another try may well not meet again, although the database answers.
+_PASSING: Final = (
+    TimeoutError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.QueryCanceledError,
+)
 
 _log = logging.getLogger(__name__)
 _reads = meter().create_counter(MetricName.STORE_READS, "1", "Reads stored")
@@ -248,7 +259,7 @@ def _fail(waiting: Sequence[_Waiting], error: Exception) -> None:
 
 
 def _fault(error: Exception) -> Fault | None:
-    if isinstance(error, TimeoutError):
+    if isinstance(error, _PASSING):
         return database_unavailable()
     return error if isinstance(error, Fault) else database_fault(error)
 

@@ -1,11 +1,12 @@
--- Reads of a plate, newest first, a page at a time.
+-- Reads of a plate, newest first, a page at a time. The sums with 0 keep the planner from walking whole days instead of looking for
+-- the plate, which costs next to nothing in a day that has none.
 --   $1 force_nos, $2 vrm, $3 captured from, $4 captured before, $5 to $7 the page begins below this captured_at_us, force_no and
 --   position, $8 most rows
 with found as (
     select *
     from reads
-    where force_no = any ($1::smallint[]) and vrm = $2 and captured_at_us >= $3 and captured_at_us < $4
-        and (captured_at_us, force_no, position) < ($5, $6, $7)
+    where force_no = any ($1::smallint[]) and vrm = $2 and captured_at_us + 0 >= $3 and captured_at_us + 0 < $4
+        and (captured_at_us + 0, force_no, position) < ($5, $6, $7)
     order by captured_at_us desc, force_no desc, position desc
     limit $8
 )

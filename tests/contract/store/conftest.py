@@ -43,6 +43,7 @@ class RunningStore:
     log: PostgresLog
     images: Path
     clock: Clock
+    stop: Callable[[], Awaitable[None]]
     opened: AsyncExitStack = field(repr=False)
 
     async def channel_of_service(self, name: str) -> grpc.aio.Channel:
@@ -126,4 +127,5 @@ async def _running(
     ):
         assemble(server, settings.store, pool, log, clock)
         await server.start()
-        yield RunningStore(f"127.0.0.1:{server.ports['grpc']}", pki, pool, log, images, clock, opened)
+        target = f"127.0.0.1:{server.ports['grpc']}"
+        yield RunningStore(target, pki, pool, log, images, clock, server.stop, opened)

@@ -147,6 +147,15 @@ async def test_a_follower_of_another_replica_hears_of_a_commit_at_once(start_sto
     await following.aclose()
 
 
+async def test_a_follower_may_go_on_at_another_replica(start_store: StartStore) -> None:
+    one, other = await start_store(), await start_store()
+    ingest = await one.service("ingest")
+    elsewhere = await other.service("match")
+    assert await collect(elsewhere, "essex", after=0, reads=0) == []
+    head = (await ingest.append("essex", columns(3, at_us=one.clock()))).last_position
+    assert await collect(elsewhere, "essex", after=head, reads=0) == []
+
+
 async def test_followers_of_a_log_beyond_its_end_or_of_no_consumer_are_refused(store: RunningStore) -> None:
     match = await store.service("match")
     with pytest.raises(OutOfRange) as ahead:

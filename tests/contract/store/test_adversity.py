@@ -1,0 +1,104 @@
+"""The database goes away under load: callers hear it, nothing acknowledged is lost or stored twice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import asyncpg
+import pytest
+
+from chassis.errors import Exhausted, Unavailable
+from clients.store import StoreClient
+from tests.contract.store.conftest import StartStore
+from tests.contract.store.following import collect
+from tests.contract.store.reads import columns
+from tests.postgres_server import SharedServer
+
+CUT = """
+select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity
+where datname = $1 and usename = 'gantry_store'
+"""
+
+
+async def append_until_acknowledged(client: StoreClient, name: str, at_us: int) -> list[str]:
+    """Appends, each repeated until it is acknowledged; what was, in order."""
+    acknowledged: list[str] = []
+    for number in range(40):
+        reads = columns(5, at_us=at_us + number * 1_000_000, cameras=(name,), images=number % 4 == 0)
+        while True:
+            try:
+                await client.append("essex", reads)
+                break
+            except Unavailable:
+                await asyncio.sleep(0.01)
+        acknowledged += reads.read_ids
+    return acknowledged
+
+
+async def test_connections_that_are_cut_lose_nothing(
+    start_store: StartStore, postgres_server: SharedServer
+) -> None:
+    store, other = await start_store(), await start_store()
+    chance = random.Random(5)
+    superuser = await asyncpg.connect(**postgres_server.postgres.superuser())
+    database = await store.pool.fetchval("select current_database()")
+
+    async def cut() -> None:
+        while True:
+            await asyncio.sleep(chance.uniform(0.05, 0.25))
+            await superuser.fetchval(CUT, database)
+
+    cutting = asyncio.create_task(cut())
+    clients = [await each.service("ingest") for each in (store, other) for _ in range(3)]
+    try:
+        async with asyncio.timeout(90):
+            sent = await asyncio.gather(
+                *(
+                    append_until_acknowledged(client, f"c{n}", store.clock())
+                    for n, client in enumerate(clients)
+                )
+            )
+    finally:
+        cutting.cancel()
+        await superuser.close()
+    batches = await collect(await store.service("match"), "essex", after=0, reads=len(clients) * 200)
+    seen = [
+        (batch.reads.camera_ids[camera], read_id)
+        for batch in batches
+        for camera, read_id in zip(batch.reads.camera_indexes, batch.reads.read_ids, strict=True)
+    ]
+    assert len(seen) == len(set(seen)) == len(clients) * 200
+    for number, read_ids in enumerate(sent):
+        assert [read_id for camera, read_id in seen if camera == f"c{number}"] == read_ids
+
+
+async def test_followers_of_a_store_that_stops_are_told_at_once(
+    start_store: StartStore,
+) -> None:
+    store = await start_store()
+    match = await store.service("match")
+    following = match.follow("essex", "match", after=0)
+    await anext(following)
+    async with asyncio.timeout(5):
+        stopping = asyncio.create_task(store.stop())
+        with pytest.raises(Unavailable, match="STOPPING"):
+            _ = [response async for response in following]
+        await stopping
+
+
+async def test_more_than_the_queue_holds_is_refused_with_a_time_to_come_back(
+    start_store: StartStore,
+) -> None:
+    gate = asyncio.Event()
+    store = await start_store(before_commit=gate.wait, queue_reads=10)
+    ingest = await store.service("ingest")
+    tasks = [asyncio.create_task(ingest.append("essex", columns(4, at_us=store.clock()))) for _ in range(8)]
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=10)
+    faults = [task.exception() for task in done]
+    assert faults
+    for fault in faults:
+        assert isinstance(fault, Exhausted)
+        assert (fault.reason, fault.retry_after) == ("QUEUE_FULL", 0.5)
+    gate.set()
+    await asyncio.gather(*tasks, return_exceptions=True)

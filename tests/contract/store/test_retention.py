@@ -1,0 +1,383 @@
+"""Retention is exact: not before, not later, with a certificate, whatever crashes in between."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from gantry.common.v1.read_columns_pb2 import ReadColumns
+from gantry.common.v1.read_pb2 import Purpose
+from gantry.store.v1 import store_pb2
+
+from chassis.errors import NotFound, OutOfRange, Unavailable
+from services.store.days import US_A_DAY, date_of, start_of
+from services.store.images import ImageStore, ObjectNumbers, object_key, open_images
+from services.store.retention import Retention, Rules
+from services.store.retention_records import RetentionRecords, Tally
+from tests.contract.store.conftest import RunningStore, StartStore
+from tests.contract.store.following import collect
+from tests.contract.store.reads import columns
+
+HOUR_US = 3_600 * 1_000_000
+REQUIRED = frozenset({"match", "nas"})
+PURPOSE = Purpose(reason="a test of retention")
+
+
+class Buffer:
+    """A store whose retention runs when a test says so."""
+
+    def __init__(self, store: RunningStore) -> None:
+        self.store = store
+        self.clock = store.clock
+        self.images = open_images(f"file://{store.images}")
+        self.records = RetentionRecords(store.log, store.pool)
+        # Noon, so that hours may be added and taken without changing the day.
+        self.clock.ahead_us += US_A_DAY + US_A_DAY // 2 - self.clock() % US_A_DAY
+        self.first_day = self.clock() // US_A_DAY
+        self.sent: list[ReadColumns] = []
+
+    async def append(self, size: int, *, days_ago: int = 0, force: str = "essex") -> ReadColumns:
+        """Append reads with images, captured today or some days ago."""
+        reads = columns(size, at_us=self.clock() - days_ago * US_A_DAY, images=True)
+        await (await self.store.service("ingest")).append(force, reads)
+        self.sent.append(reads)
+        return reads
+
+    async def delivered(self, *consumers: str, force: str = "essex", position: int | None = None) -> None:
+        """Consumers have everything, or everything up to a position."""
+        match = await self.store.service("match")
+        head = (await match.status(force)).head
+        for consumer in consumers or REQUIRED:
+            await match.report_cursor(force, consumer, head if position is None else position)
+
+    async def purge(self, records: RetentionRecords | None = None, images: ImageStore | None = None) -> None:
+        """One run, as a process would do it that has just started."""
+        rules = Rules(7, REQUIRED)
+        await Retention(records or self.records, images or self.images, rules, self.clock).run_once()
+
+    def to(self, days: int, us: int = 0) -> None:
+        """Move the clock to a time of a day, counted from the first."""
+        self.clock.ahead_us += (self.first_day + days) * US_A_DAY + us - self.clock()
+
+    async def status(self, force: str = "essex") -> store_pb2.GetBufferStatusResponse:
+        return await (await self.store.service("match")).status(force)
+
+    async def certificates(self, force: str = "essex") -> list[store_pb2.PurgeCertificate]:
+        person = await self.store.person("ada", force)
+        return [each async for each in person.purge_certificates(force, page_size=1)]
+
+    def objects(self, force: str = "essex") -> list[Path]:
+        return sorted(path for path in (self.store.images / force).rglob("*") if path.is_file())
+
+    def day(self, offset: int = 0) -> str:
+        return date_of(self.first_day + offset).isoformat()
+
+
+@pytest.fixture
+async def buffer(start_store: StartStore) -> Buffer:
+    return Buffer(await start_store(required_consumers="match,nas"))
+
+
+def digest(*batches: ReadColumns) -> bytes:
+    identities = [
+        f"{reads.camera_ids[camera]}\n{captured}\n{read_id}\n"
+        for reads in batches
+        for camera, captured, read_id in zip(
+            reads.camera_indexes, reads.captured_at_us, reads.read_ids, strict=True
+        )
+    ]
+    return hashlib.sha256("".join(identities).encode()).digest()
+
+
+async def test_a_day_goes_seven_days_after_its_end_and_not_before(buffer: Buffer) -> None:
+    first, second = await buffer.append(30), await buffer.append(5)
+    buffer.to(1, HOUR_US)
+    await buffer.append(4)
+    await buffer.append(3, force="kent")
+    await buffer.delivered()
+    buffer.to(8, -HOUR_US // 60)
+    await buffer.purge()
+    assert await buffer.certificates() == []
+    assert (await buffer.status()).oldest_day == buffer.day()
+    buffer.to(8)
+    await buffer.purge()
+    (certificate,) = await buffer.certificates()
+    assert (certificate.day, certificate.reads, certificate.image_objects) == (buffer.day(), 35, 2)
+    assert certificate.digest == digest(first, second)
+    status = await buffer.status()
+    assert (status.oldest_day, status.reads_stored, status.head) == (buffer.day(1), 39, 39)
+    assert [path.parent.name for path in buffer.objects()] == [buffer.day(1)]
+    assert [path.parent.name for path in buffer.objects("kent")] == [buffer.day(1)]
+    assert not (buffer.store.images / "essex" / buffer.day()).exists()
+    person = await buffer.store.person("ada", "essex")
+    with pytest.raises(NotFound):
+        await person.read("essex", PURPOSE, position=1)
+    assert (await person.read("essex", PURPOSE, position=36)).position == 36
+
+
+async def test_a_day_waits_for_every_consumer_and_says_so(buffer: Buffer) -> None:
+    await buffer.append(3)
+    await buffer.append(3)
+    await buffer.delivered("match")
+    buffer.to(8, HOUR_US)
+    await buffer.purge()
+    assert (await buffer.status()).overdue_days == [buffer.day()]
+    await buffer.delivered("nas", position=5)
+    await buffer.purge()
+    assert await buffer.certificates() == []
+    await buffer.delivered("nas")
+    await buffer.delivered("nadc", position=4)
+    await buffer.purge()
+    assert (await buffer.status()).overdue_days == [buffer.day()]
+    await buffer.delivered("nadc")
+    await buffer.purge()
+    assert [each.reads for each in await buffer.certificates()] == [6]
+    assert (await buffer.status()).overdue_days == []
+
+
+async def test_one_force_does_not_wait_for_another(buffer: Buffer) -> None:
+    for force in ("essex", "kent"):
+        await buffer.append(2, force=force)
+    await buffer.delivered()
+    buffer.to(8)
+    await buffer.purge()
+    assert [each.reads for each in await buffer.certificates()] == [2]
+    assert await buffer.certificates("kent") == []
+
+
+async def test_a_late_read_stays_a_day_after_its_arrival(buffer: Buffer) -> None:
+    today = await buffer.append(2)
+    late = await buffer.append(4, days_ago=30)
+    await buffer.delivered()
+    assert (await buffer.status()).oldest_day == buffer.day(-30)
+    buffer.to(1, 11 * HOUR_US)
+    newer = await buffer.append(2, days_ago=20)
+    await buffer.delivered()
+    await buffer.purge()
+    assert await buffer.certificates() == []
+    buffer.to(1, 12 * HOUR_US + HOUR_US // 10)
+    await buffer.purge()
+    (certificate,) = await buffer.certificates()
+    assert (certificate.day, certificate.reads, certificate.image_objects) == ("older", 4, 1)
+    assert certificate.digest == digest(late)
+    assert sorted(path.parent.name for path in buffer.objects()) == sorted(
+        [buffer.day(), date_of(newer.captured_at_us[0] // US_A_DAY).isoformat()]
+    )
+    buffer.to(3)
+    await buffer.purge()
+    assert [each.digest for each in await buffer.certificates()] == [digest(newer), digest(late)]
+    buffer.to(8)
+    await buffer.purge()
+    assert (await buffer.certificates())[0].digest == digest(today)
+    assert buffer.objects() == []
+
+
+async def test_a_late_read_waits_for_consumers_too(buffer: Buffer) -> None:
+    await buffer.append(4, days_ago=30)
+    await buffer.delivered("match")
+    await buffer.delivered("nas", position=2)
+    buffer.to(3)
+    await buffer.purge()
+    (certificate,) = await buffer.certificates()
+    assert certificate.reads == 2
+    await buffer.delivered("nas")
+    await buffer.purge()
+    assert [each.reads for each in await buffer.certificates()] == [2, 2]
+    assert buffer.objects() == []
+
+
+async def test_following_says_what_was_deleted_instead_of_skipping_it(buffer: Buffer) -> None:
+    await buffer.append(5)
+    buffer.to(1, HOUR_US)
+    kept = await buffer.append(3)
+    await buffer.delivered()
+    buffer.to(8)
+    match = await buffer.store.service("match")
+    assert len(await collect(match, "essex", after=0, reads=8)) == 2
+    await buffer.purge()
+    for after in (0, 4):
+        with pytest.raises(OutOfRange) as purged:
+            await collect(match, "essex", after=after, reads=1)
+        assert purged.value.reason == "POSITION_PURGED"
+        assert purged.value.metadata == {"first_position": "6"}
+    for start in (5, None):
+        batches = await collect(match, "essex", after=start, reads=3)
+        assert [batch.reads.read_ids for batch in batches] == [kept.read_ids]
+
+
+async def test_a_follower_at_the_oldest_read_accepts_gaps_that_were_there(
+    buffer: Buffer, start_store: StartStore
+) -> None:
+    """A late read lies between younger ones: its deletion leaves a gap in what is kept."""
+    first = await buffer.append(2)
+    await buffer.append(2, days_ago=9)
+    last = await buffer.append(2)
+    await buffer.delivered()
+    buffer.to(2)
+    await buffer.purge()
+    fresh = await (await start_store()).service("nas_bridge")
+    batches = await collect(fresh, "essex", after=None, reads=4)
+    assert [list(batch.reads.read_ids) for batch in batches] == [list(first.read_ids), list(last.read_ids)]
+
+
+async def test_nothing_is_remembered_of_appends_without_reads(buffer: Buffer) -> None:
+    await buffer.append(2)
+    await buffer.append(2, days_ago=9)
+    buffer.to(1, HOUR_US)
+    await buffer.append(2)
+    await buffer.delivered()
+    buffer.to(8, HOUR_US)
+    await buffer.purge()
+    async with buffer.store.log.transaction("essex") as connection:
+        assert await connection.fetchval("select array_agg(last_position) from appends") == [6]
+
+
+async def test_a_read_that_comes_while_its_day_is_purged_is_kept(buffer: Buffer) -> None:
+    await buffer.append(3)
+    await buffer.delivered()
+    buffer.to(8, HOUR_US)
+    late: list[ReadColumns] = []
+
+    class Overtaken(RetentionRecords):
+        async def drop_day(self, force: str, day: date, tally: Tally, now_us: int) -> bool:
+            late.append(columns(2, at_us=start_of(day), images=True))
+            await (await buffer.store.service("ingest")).append("essex", late[0])
+            return await super().drop_day(force, day, tally, now_us)
+
+    await buffer.purge(records=Overtaken(buffer.store.log, buffer.store.pool))
+    assert await buffer.certificates() == []
+    person = await buffer.store.person("ada", "essex")
+    assert (await person.read("essex", PURPOSE, position=4)).read.read_id == late[0].read_ids[0]
+    await buffer.delivered()
+    await buffer.purge()
+    # Its images were put away a moment ago, so they could belong to a commit under way.
+    buffer.clock.ahead_us += HOUR_US // 6
+    await buffer.purge()
+    assert [each.digest for each in await buffer.certificates()] == [digest(buffer.sent[0], late[0])]
+
+
+async def test_a_late_read_of_a_purged_day_keeps_its_image(buffer: Buffer) -> None:
+    await buffer.append(3)
+    await buffer.delivered()
+    buffer.to(8, HOUR_US)
+    await buffer.purge()
+    late = await buffer.append(2, days_ago=8)
+    await buffer.delivered()
+    await buffer.purge()
+    buffer.clock.ahead_us += 2 * HOUR_US
+    await buffer.purge()
+    person = await buffer.store.person("ada", "essex")
+    position, patch = next((4 + n, patch) for n, patch in enumerate(late.plate_patches) if patch)
+    assert await person.image("essex", position, store_pb2.IMAGE_KIND_PLATE_PATCH, PURPOSE) == patch
+    assert len(buffer.objects()) == 1
+
+
+async def test_images_of_a_commit_under_way_stay_and_those_of_a_lost_one_go(buffer: Buffer) -> None:
+    await buffer.append(1)
+    await buffer.delivered()
+    buffer.to(8, HOUR_US)
+    number = ObjectNumbers().next(buffer.clock())
+    await buffer.images.put(object_key("essex", date_of(buffer.first_day), number), b"not committed yet")
+    await buffer.purge()
+    assert len(buffer.objects()) == 1
+    # The purge is not finished as long as anything of its day is left.
+    assert await buffer.certificates() == []
+    buffer.clock.ahead_us += HOUR_US // 6
+    await buffer.purge()
+    assert buffer.objects() == []
+    assert len(await buffer.certificates()) == 1
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+def crashing(owner: object, method: str, *, after: bool) -> None:
+    """Let one method of an object crash, before or after it has done its work."""
+    real = getattr(owner, method)
+
+    async def crash(*arguments: object) -> None:
+        if after:
+            await real(*arguments)
+        raise Crash
+
+    setattr(owner, method, crash)
+
+
+CRASHES: list[tuple[Callable[[RetentionRecords, ImageStore], object], str]] = [
+    (lambda records, images: records, "drop_day"),
+    (lambda records, images: records, "delete_older"),
+    (lambda records, images: images, "delete"),
+    (lambda records, images: images, "forget_day"),
+    (lambda records, images: records, "finish"),
+    (lambda records, images: records, "forget_appends"),
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("owner", "method"), CRASHES, ids=[method for _, method in CRASHES])
+async def test_what_a_crash_leaves_the_next_run_finishes(
+    buffer: Buffer, owner: Callable[[RetentionRecords, ImageStore], object], method: str, after: bool
+) -> None:
+    today, late = await buffer.append(4), await buffer.append(4, days_ago=12)
+    buffer.to(1)
+    await buffer.append(2)
+    await buffer.delivered()
+    buffer.to(8)
+    records = RetentionRecords(buffer.store.log, buffer.store.pool)
+    images = open_images(f"file://{buffer.store.images}")
+    crashing(owner(records, images), method, after=after)
+    with pytest.raises(Crash):
+        await buffer.purge(records, images)
+    await buffer.purge()
+    certificates = {each.day: each for each in await buffer.certificates()}
+    assert len(certificates) == len(await buffer.certificates()) == 2
+    assert (certificates[buffer.day()].reads, certificates[buffer.day()].digest) == (4, digest(today))
+    assert (certificates["older"].reads, certificates["older"].digest) == (4, digest(late))
+    assert all(each.image_objects == 1 for each in certificates.values())
+    assert [path.parent.name for path in buffer.objects()] == [buffer.day(1)]
+    match = await buffer.store.service("match")
+    assert len(await collect(match, "essex", after=None, reads=2)) == 1
+
+
+async def test_while_images_cannot_be_deleted_the_purge_is_not_finished(buffer: Buffer) -> None:
+    await buffer.append(2)
+    await buffer.delivered()
+    buffer.to(8)
+    images = open_images(f"file://{buffer.store.images}")
+
+    async def away(*_: object) -> None:
+        raise Unavailable("IMAGES_UNAVAILABLE", "the bucket is away")
+
+    images.delete = away
+    with pytest.raises(Unavailable):
+        await buffer.purge(images=images)
+    assert await buffer.certificates() == []
+    await buffer.purge()
+    assert len(await buffer.certificates()) == 1
+
+
+async def test_of_two_replicas_one_purges(buffer: Buffer) -> None:
+    await buffer.append(2)
+    await buffer.delivered()
+    buffer.to(8)
+    async with buffer.records.leading() as leading:
+        assert leading
+        await buffer.purge()
+        assert await buffer.certificates() == []
+    await buffer.purge()
+    assert len(await buffer.certificates()) == 1
+
+
+async def test_a_day_without_reads_goes_without_a_certificate(buffer: Buffer) -> None:
+    await buffer.store.log.head("essex")
+    await buffer.store.log.make_ahead((date_of(buffer.first_day),))
+    await buffer.delivered(position=0)
+    assert (await buffer.status()).oldest_day == buffer.day()
+    buffer.to(8)
+    await buffer.purge()
+    assert await buffer.certificates() == []
+    assert (await buffer.status()).oldest_day == ""

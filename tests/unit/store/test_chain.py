@@ -1,0 +1,64 @@
+"""The hash chain notices every change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.store.chain import START, AuditEntry, ChainCheck, chained
+
+ENTRY = AuditEntry("essex", 1, 1_000, "match", "pat", 6, "a reason", "a reference", "a subject")
+
+
+def chain(*subjects: str) -> list[tuple[AuditEntry, bytes]]:
+    links, before = [], START
+    for number, subject in enumerate(subjects, 1):
+        entry = replace(ENTRY, number=number, subject=subject)
+        before = chained(before, entry)
+        links.append((entry, before))
+    return links
+
+
+def test_a_whole_chain_holds_to_its_end() -> None:
+    links = chain("a", "b", "c")
+    check = ChainCheck()
+    assert check.holds(links[:2])
+    assert check.holds(links[2:])
+    assert check.ends_at(3, links[-1][1])
+    assert not check.ends_at(4, links[-1][1])
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_a_missing_record_shows(missing: int) -> None:
+    links = chain("a", "b", "c")
+    del links[missing]
+    check = ChainCheck()
+    assert not (check.holds(links) and check.ends_at(3, chain("a", "b", "c")[-1][1]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"force": "kent"},
+        {"number": 2},
+        {"recorded_at_us": 1_001},
+        {"service": "ingest"},
+        {"person": "sam"},
+        {"action": 7},
+        {"reason": "another"},
+        {"reference": ""},
+        {"subject": "x"},
+    ],
+)
+def test_every_field_counts(change: dict[str, object]) -> None:
+    assert chained(START, replace(ENTRY, **change)) != chained(START, ENTRY)
+
+
+@given(st.text(), st.text(), st.text(), st.text())
+def test_text_cannot_move_from_one_field_to_the_next(one: str, two: str, three: str, four: str) -> None:
+    left = replace(ENTRY, reason=one, reference=two)
+    right = replace(ENTRY, reason=three, reference=four)
+    assert (chained(START, left) == chained(START, right)) == ((one, two) == (three, four))

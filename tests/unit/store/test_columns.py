@@ -1,0 +1,86 @@
+"""What may be appended is checked once, and refused without quoting it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from gantry.common.v1.read_columns_pb2 import ReadColumns
+
+from chassis.errors import InvalidInput
+from services.store.columns import MOST_READS, accept, kept
+from services.store.days import US_A_DAY
+
+NOW_US = 1_750_000_000_000_000
+
+
+def reads(size: int = 3) -> ReadColumns:
+    return ReadColumns(
+        camera_ids=["a12-east"],
+        camera_indexes=[0] * size,
+        read_ids=[f"r{index}" for index in range(size)],
+        captured_at_us=[NOW_US + index for index in range(size)],
+        vrms=["AB12CDE"] * size,
+        confidences=[0.5] * size,
+        latitudes_e7=[1] * size,
+        longitudes_e7=[2] * size,
+    )
+
+
+def test_images_are_taken_out() -> None:
+    columns = reads()
+    columns.plate_patches.extend([b"1", b"", b"3"])
+    append = accept("essex", columns, "trace", NOW_US)
+    assert (append.count, append.patches, append.overviews) == (3, [b"1", b"", b"3"], [])
+    assert append.has_images
+    assert append.columns == reads()
+
+
+BREAKS: list[tuple[str, Callable[[ReadColumns], object], str]] = [
+    ("COLUMNS_UNEQUAL", lambda columns: columns.vrms.pop(), "reads.vrms"),
+    ("COLUMNS_UNEQUAL", lambda columns: columns.camera_indexes.append(0), "reads.camera_indexes"),
+    ("COLUMNS_UNEQUAL", lambda columns: columns.headings.append(1), "reads.headings"),
+    ("COLUMNS_UNEQUAL", lambda columns: columns.details.extend([b""] * 2), "reads.details"),
+    ("COLUMNS_UNEQUAL", lambda columns: columns.plate_patches.extend([b""] * 4), "reads.plate_patches"),
+    ("COLUMNS_UNEQUAL", lambda columns: columns.camera_indexes.__setitem__(0, 1), "reads.camera_indexes"),
+    ("READS_INVALID", lambda columns: columns.camera_ids.__setitem__(0, "a b"), "reads.camera_ids"),
+    ("READS_INVALID", lambda columns: columns.read_ids.__setitem__(0, ""), "reads.read_ids"),
+    ("READS_INVALID", lambda columns: columns.read_ids.__setitem__(0, "a\nb"), "reads.read_ids"),
+    ("READS_INVALID", lambda columns: columns.read_ids.__setitem__(0, "a\0"), "reads.read_ids"),
+    ("READS_INVALID", lambda columns: columns.read_ids.__setitem__(0, "x" * 129), "reads.read_ids"),
+    ("READS_INVALID", lambda columns: columns.vrms.__setitem__(0, "ab12"), "reads.vrms"),
+    ("READS_INVALID", lambda columns: columns.vrms.__setitem__(0, "A" * 13), "reads.vrms"),
+    (
+        "READS_INVALID",
+        lambda columns: columns.captured_at_us.__setitem__(0, NOW_US + 3 * US_A_DAY),
+        "reads.captured_at_us",
+    ),
+    ("READS_INVALID", lambda columns: columns.captured_at_us.__setitem__(0, -1), "reads.captured_at_us"),
+    ("READS_INVALID", lambda columns: columns.headings.extend([361, 0, 0]), "reads.headings"),
+    ("READS_INVALID", lambda columns: columns.details.extend([b"x" * 513, b"", b""]), "reads.details"),
+]
+
+
+@pytest.mark.parametrize(("reason", "spoil", "field"), BREAKS)
+def test_what_is_wrong_is_named(reason: str, spoil: Callable[[ReadColumns], object], field: str) -> None:
+    columns = reads()
+    spoil(columns)
+    with pytest.raises(InvalidInput) as refused:
+        accept("essex", columns, "", NOW_US)
+    assert (refused.value.reason, refused.value.field) == (reason, field)
+    assert "AB12" not in str(refused.value)
+
+
+def test_too_many_reads_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="TOO_MANY_READS"):
+        accept("essex", reads(MOST_READS + 1), "", NOW_US)
+
+
+def test_kept_keeps_every_column_in_step() -> None:
+    columns = reads(4)
+    columns.headings.extend([10, 20, 30, 40])
+    remaining = kept(columns, [3, 1])
+    assert list(remaining.read_ids) == ["r3", "r1"]
+    assert list(remaining.headings) == [40, 20]
+    assert list(remaining.captured_at_us) == [NOW_US + 3, NOW_US + 1]
+    assert not remaining.details

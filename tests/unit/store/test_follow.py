@@ -1,0 +1,112 @@
+"""Following across memory and database, against a log in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from chassis.errors import OutOfRange, Unavailable
+from services.store import follow as following
+from services.store.follow import Log, Part, Start, follow, start_at
+from services.store.ring import Batch, Ring
+
+
+class PastLog:
+    """The database: all batches, and what was deleted."""
+
+    def __init__(self, *batches: Batch) -> None:
+        self.batches = [*batches]
+        self.asked = 0
+        self.deleted_to = 0
+
+    async def batches_after(self, force: str, position: int, most_reads: int) -> Sequence[Batch]:
+        self.asked += 1
+        await asyncio.sleep(0)
+        return [batch for batch in self.batches if batch.last > position][:1]
+
+    async def head(self, force: str) -> int:
+        return self.batches[-1].last
+
+    async def purged_to(self, force: str) -> int:
+        return self.deleted_to
+
+    async def oldest(self, force: str) -> int:
+        return self.batches[0].after
+
+
+def batch(after: int, last: int) -> Batch:
+    return Batch(after, last, last - after, b"x", 0)
+
+
+async def parts(past: PastLog, ring: Ring, start: int, number: int, accepted_gap: int = 0) -> list[Part]:
+    found: list[Part] = []
+    async with asyncio.timeout(10):
+        async for part in follow(Log(past, ring, "essex"), Start(start, accepted_gap), 100, asyncio.Event()):
+            found.append(part)
+            if len(found) == number:
+                return found
+    raise AssertionError("following ended by itself")
+
+
+async def test_a_follower_goes_from_the_database_over_to_memory() -> None:
+    past = PastLog(batch(0, 3), batch(3, 5), batch(5, 9))
+    ring = Ring(1_000_000, head=5)
+    ring.publish(5, [past.batches[2]])
+    found = await parts(past, ring, 0, 4)
+    assert [part.position for part in found] == [0, 3, 5, 9]
+    assert past.asked == 2
+
+
+async def test_a_head_announced_early_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "PROGRESS_SECONDS", 0.01)
+    past, ring = PastLog(), Ring(1_000_000)
+    ring.announce(4)
+    found = await parts(past, ring, 0, 3)
+    assert not any(part.batches for part in found)
+    assert past.asked < 10
+
+
+async def test_an_idle_follower_gets_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "PROGRESS_SECONDS", 0.01)
+    past, ring = PastLog(), Ring(1_000_000, head=7)
+    found = await parts(past, ring, 7, 3)
+    assert [(part.position, part.head) for part in found] == [(7, 7)] * 3
+    assert past.asked == 0
+
+
+async def test_a_deletion_under_a_follower_is_told() -> None:
+    past, ring = PastLog(batch(5, 9)), Ring(1_000_000, head=9)
+    past.deleted_to = 5
+    with pytest.raises(OutOfRange) as purged:
+        await parts(past, ring, 2, 3)
+    assert (purged.value.reason, purged.value.metadata) == ("POSITION_PURGED", {"first_position": "6"})
+    assert [part.position for part in await parts(past, ring, 2, 2, accepted_gap=5)] == [2, 9]
+
+
+async def test_where_followers_may_start() -> None:
+    past, ring = PastLog(batch(5, 9)), Ring(1_000_000, head=9)
+    past.deleted_to = 7
+    assert await start_at(Log(past, ring, "essex"), None) == Start(5, 7)
+    assert await start_at(Log(past, ring, "essex"), 9) == Start(9, 9)
+    behind = Ring(1_000_000, head=3)
+    assert await start_at(Log(past, behind, "essex"), 9) == Start(9, 9)
+    for after, reason in ((10, "POSITION_AHEAD"), (6, "POSITION_PURGED")):
+        with pytest.raises(OutOfRange) as refused:
+            await start_at(Log(past, ring, "essex"), after)
+        assert refused.value.reason == reason
+
+
+async def test_a_follower_is_told_at_once_that_the_store_stops() -> None:
+    ring, stopping = Ring(1_000_000), asyncio.Event()
+    found = follow(Log(PastLog(), ring, "essex"), Start(0, 0), 100, stopping)
+    async with asyncio.timeout(1):
+        await anext(found)
+        waiting = asyncio.ensure_future(anext(found))
+        await asyncio.sleep(0)
+        stopping.set()
+        ring.wake()
+        assert not (await waiting).batches
+        with pytest.raises(Unavailable, match="STOPPING"):
+            await anext(found)

@@ -1,0 +1,134 @@
+"""The ring has the newest part of a log without a gap, and says so when it lacks what is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.store.ring import Batch, Ring
+
+
+def batch(after: int, last: int, *, received_at_us: int = 0, body: bytes = b"x") -> Batch:
+    return Batch(after, last, last - after, body, received_at_us)
+
+
+def filled(*lasts: int, capacity: int = 1_000_000) -> Ring:
+    ring = Ring(capacity)
+    after = 0
+    for last in lasts:
+        ring.publish(after, [batch(after, last)])
+        after = last
+    return ring
+
+
+def lasts(ring: Ring, position: int, most: int = 100) -> list[int] | None:
+    found = ring.after(position, most)
+    return None if found is None else [each.last for each in found]
+
+
+def test_a_follower_gets_what_follows_its_position() -> None:
+    ring = filled(3, 5, 9)
+    assert lasts(ring, 0) == [3, 5, 9]
+    assert lasts(ring, 3) == [5, 9]
+    assert lasts(ring, 9) == []
+
+
+def test_a_position_inside_an_append_is_the_databases_business() -> None:
+    assert lasts(filled(3, 5), 4) is None
+
+
+def test_a_ring_that_begins_later_does_not_answer_for_what_was_before() -> None:
+    ring = Ring(1_000_000, head=10)
+    assert lasts(ring, 10) == []
+    assert lasts(ring, 7) is None
+    ring.publish(10, [batch(10, 12)])
+    assert lasts(ring, 10) == [12]
+    assert lasts(ring, 7) is None
+
+
+def test_most_reads_bounds_a_part_but_never_splits_an_append() -> None:
+    ring = filled(3, 5, 9)
+    assert lasts(ring, 0, most=5) == [3, 5]
+    assert lasts(ring, 0, most=1) == [3]
+    assert lasts(ring, 5, most=1) == [9]
+
+
+def test_a_commit_of_another_replica_is_a_gap_that_the_database_fills() -> None:
+    ring = filled(3)
+    ring.announce(8)
+    assert lasts(ring, 3) is None
+    ring.publish(8, [batch(8, 10)])
+    assert lasts(ring, 3) is None
+    assert lasts(ring, 8) == [10]
+
+
+def test_an_older_head_changes_nothing() -> None:
+    ring = filled(3, 5)
+    ring.announce(2)
+    ring.publish(0, [batch(0, 3)])
+    assert lasts(ring, 0) == [3, 5]
+
+
+def test_a_full_ring_forgets_its_oldest_batches() -> None:
+    ring = filled(*range(1, 1001), capacity=10 * 401)
+    assert lasts(ring, 989) is None
+    assert lasts(ring, 990) == list(range(991, 1001))
+    assert ring.start == 990
+
+
+def test_what_is_old_is_forgotten() -> None:
+    ring = Ring(1_000_000)
+    for number in range(10):
+        ring.publish(number, [batch(number, number + 1, received_at_us=number)])
+    ring.forget(before_us=7)
+    assert lasts(ring, 6) is None
+    assert lasts(ring, 7) == [8, 9, 10]
+    ring.forget(before_us=100)
+    assert lasts(ring, 9) is None
+    assert lasts(ring, 10) == []
+
+
+async def test_no_change_is_missed_between_looking_and_waiting() -> None:
+    ring = filled(3)
+    changed = ring.changed
+    assert ring.after(3, 1) == []
+    ring.publish(3, [batch(3, 4)])
+    async with asyncio.timeout(1):
+        await changed.wait()
+    assert not ring.changed.is_set()
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 5), st.booleans(), st.integers(0, 3)), max_size=60),
+    st.integers(0, 4000),
+)
+def test_whatever_happens_a_ring_skips_nothing(steps: list[tuple[int, bool, int]], capacity: int) -> None:
+    """Reading the log itself where the ring refuses, and the ring elsewhere, misses nothing."""
+    ring, log, head = Ring(capacity), [], 0
+    followers = [0, 0]
+    seen: list[list[int]] = [[], []]
+    for size, ours, behind in steps:
+        new = batch(head, head + size, received_at_us=len(log))
+        log.append(new)
+        if ours:
+            ring.publish(head, [new])
+        else:
+            ring.announce(head + size)
+        head += size
+        ring.forget(before_us=len(log) - 10)
+        if behind:
+            number = behind % 2
+            while followers[number] < head:
+                found = ring.after(followers[number], 7)
+                if found is None:
+                    found = [each for each in log if each.last > followers[number]][:1]
+                assert found
+                for each in found:
+                    assert each.after == followers[number]
+                    seen[number].append(each.last)
+                    followers[number] = each.last
+            assert ring.after(head, 7) == []
+    for each in seen:
+        assert each == [one.last for one in log[: len(each)]]

@@ -1,0 +1,260 @@
+"""Group commit: order, company, limits, and whom a failure hits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+from gantry.common.v1.read_columns_pb2 import ReadColumns
+from gantry.store.v1.store_pb2 import ReadBatch
+
+from chassis.errors import Exhausted, Fault, Unavailable
+from services.store.columns import Append
+from services.store.group import ForceGroup, Outcome
+from services.store.ring import Ring
+from services.store.writer import GroupWriter, Limits
+
+
+class MemoryLog:
+    """Appends in memory; a gate holds commits back, and `refuse` spoils those that hold a certain read."""
+
+    def __init__(self) -> None:
+        self.commits: list[list[tuple[str, list[str]]]] = []
+        self.heads: dict[str, int] = {}
+        self.known: set[str] = set()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.refuse: dict[str, Exception] = {}
+
+    async def append(self, groups: Sequence[ForceGroup]) -> Sequence[Outcome]:
+        await self.gate.wait()
+        read_ids = {
+            group.force: [read_id for append in group.appends for read_id in append.columns.read_ids]
+            for group in groups
+        }
+        for each in read_ids.values():
+            for read_id in each:
+                if read_id in self.refuse:
+                    raise self.refuse[read_id]
+        self.commits.append([*read_ids.items()])
+        return [self._outcome(force, each) for force, each in read_ids.items()]
+
+    def _outcome(self, force: str, read_ids: list[str]) -> Outcome:
+        before = self.heads.get(force, 0)
+        stored = []
+        for position, read_id in enumerate(read_ids, before + 1):
+            if read_id not in self.known:
+                self.known.add(read_id)
+                stored.append(position)
+        self.heads[force] = max(stored, default=before)
+        return Outcome(before, self.heads[force], None if len(stored) == len(read_ids) else stored)
+
+
+class MemoryImages:
+    """Objects in memory; a gate holds them back."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.failure: Exception | None = None
+
+    async def put(self, key: str, content: bytes) -> None:
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        self.objects[key] = content
+
+
+class Writing:
+    """A running writer and what it writes to."""
+
+    def __init__(self, **limits: int) -> None:
+        self.log, self.images = MemoryLog(), MemoryImages()
+        self.rings: dict[str, Ring] = {}
+        usual = {"queue_reads": 100, "queue_bytes": 1_000_000, "commit_reads": 50}
+        self.writer = GroupWriter(
+            self.log,
+            self.images,
+            lambda force: self.rings.setdefault(force, Ring(1_000_000)),
+            lambda: 1_750_000_000_000_000,
+            Limits(**(usual | limits)),
+        )
+
+    def submit(self, *read_ids: str, force: str = "essex", patches: Sequence[bytes] = ()) -> asyncio.Task:
+        columns = ReadColumns(read_ids=read_ids, captured_at_us=[1_750_000_000_000_000] * len(read_ids))
+        append = Append(force, columns, len(read_ids), patches, (), "")
+        return asyncio.create_task(self.writer.submit(append, 100))
+
+    def followed(self, force: str = "essex") -> list[tuple[list[str], list[int]]]:
+        bodies = [ReadBatch.FromString(batch.body) for batch in self.rings[force].after(0, 1_000) or ()]
+        return [(list(body.reads.read_ids), list(body.positions)) for body in bodies]
+
+
+@asynccontextmanager
+async def writing(**limits: int) -> AsyncIterator[Writing]:
+    subject = Writing(**limits)
+    running = asyncio.create_task(subject.writer.run())
+    async with asyncio.timeout(10):
+        yield subject
+    running.cancel()
+
+
+async def settle() -> None:
+    """Let everything run that can."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_what_gathers_during_a_commit_is_committed_together_in_order() -> None:
+    async with writing() as subject:
+        subject.log.gate.clear()
+        first = subject.submit("a")
+        await settle()
+        others = [subject.submit("b", "c"), subject.submit("k", force="kent"), subject.submit("d")]
+        await settle()
+        assert not first.done()
+        subject.log.gate.set()
+        answers = [await each for each in (first, *others)]
+        assert subject.log.commits == [[("essex", ["a"])], [("essex", ["b", "c", "d"]), ("kent", ["k"])]]
+        assert [answer.last_position for answer in answers] == [1, 3, 1, 4]
+        assert subject.followed() == [(["a"], [1]), (["b", "c"], [2, 3]), (["d"], [4])]
+
+
+async def test_a_commit_takes_no_more_than_its_limit() -> None:
+    async with writing(commit_reads=4) as subject:
+        subject.log.gate.clear()
+        subject.submit("0")
+        await settle()
+        tasks = [subject.submit(*f"{letter}{letter.upper()}x") for letter in "abc"]
+        big = subject.submit(*"123456789")
+        subject.log.gate.set()
+        await asyncio.gather(*tasks, big)
+        assert [len(read_ids) for commit in subject.log.commits for _, read_ids in commit] == [1, 3, 3, 3, 9]
+
+
+async def test_each_is_told_its_own_duplicates() -> None:
+    async with writing() as subject:
+        subject.log.gate.clear()
+        subject.submit("a")
+        await settle()
+        tasks = [subject.submit("b", "a", "c"), subject.submit("a", "b"), subject.submit("d", "d")]
+        subject.log.gate.set()
+        told = [await each for each in tasks]
+        assert [list(each.duplicate_indexes) for each in told] == [[1], [0, 1], [1]]
+        assert [each.last_position for each in told] == [4, 0, 7]
+        assert subject.followed() == [(["a"], [1]), (["b", "c"], [2, 4]), (["d"], [7])]
+        assert [batch.after for batch in subject.rings["essex"].after(0, 100) or ()] == [0, 1, 4]
+
+
+async def test_a_full_queue_says_so_at_once() -> None:
+    async with writing(queue_reads=3) as subject:
+        subject.log.gate.clear()
+        subject.submit("a")
+        await settle()
+        waiting = subject.submit("b", "c", "d")
+        await settle()
+        with pytest.raises(Exhausted) as refused:
+            await subject.submit("e")
+        assert refused.value.reason == "QUEUE_FULL"
+        assert refused.value.retry_after
+        subject.log.gate.set()
+        await waiting
+        await subject.submit("e")
+
+
+async def test_an_append_larger_than_the_queue_is_taken_when_nothing_else_waits() -> None:
+    async with writing(queue_reads=2, queue_bytes=10) as subject:
+        assert (await subject.submit(*"abcdef")).last_position == 6
+
+
+async def test_who_gives_up_waiting_takes_nothing_back() -> None:
+    async with writing() as subject:
+        subject.log.gate.clear()
+        task = subject.submit("a")
+        await settle()
+        task.cancel()
+        subject.log.gate.set()
+        await subject.submit("b")
+        assert subject.followed() == [(["a"], [1]), (["b"], [2])]
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (asyncpg.ConnectionDoesNotExistError("gone"), "DATABASE_UNAVAILABLE"),
+        (TimeoutError(), "DATABASE_UNAVAILABLE"),
+        (asyncpg.LockNotAvailableError("busy"), "DATABASE_UNAVAILABLE"),
+        (asyncpg.DiskFullError("full"), "STORAGE_FULL"),
+    ],
+)
+async def test_when_the_database_is_away_all_hear_it_and_nothing_is_tried_again(
+    failure: Exception, reason: str
+) -> None:
+    async with writing() as subject:
+        subject.log.refuse["b"] = failure
+        subject.log.gate.clear()
+        subject.submit("0")
+        await settle()
+        tasks = [subject.submit("a"), subject.submit("b")]
+        subject.log.gate.set()
+        faults = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [isinstance(fault, Fault) and fault.reason for fault in faults] == [reason] * 2
+        assert len(subject.log.commits) == 1
+        subject.log.refuse.clear()
+        await subject.submit("c")
+
+
+async def test_one_append_that_cannot_be_stored_costs_the_others_nothing() -> None:
+    async with writing() as subject:
+        subject.log.refuse["b"] = asyncpg.DataError("no")
+        subject.log.gate.clear()
+        subject.submit("0")
+        await settle()
+        tasks = [subject.submit("a"), subject.submit("b"), subject.submit("c")]
+        subject.log.gate.set()
+        one, two, three = await asyncio.gather(*tasks, return_exceptions=True)
+        assert (one.last_position, three.last_position) == (2, 3)
+        assert isinstance(two, asyncpg.DataError)
+
+
+async def test_images_are_put_away_before_the_commit_and_while_another_commits() -> None:
+    async with writing() as subject:
+        subject.log.gate.clear()
+        subject.images.gate.clear()
+        subject.submit("0")
+        await settle()
+        task = subject.submit("a", "b", patches=[b"one", b""])
+        await settle()
+        subject.images.gate.set()
+        await settle()
+        # In its place while the first commit is still under way.
+        assert [*subject.images.objects.values()] == [b"one"]
+        subject.log.gate.set()
+        await task
+        assert subject.log.commits == [[("essex", ["0"])], [("essex", ["a", "b"])]]
+
+
+async def test_an_append_with_images_does_not_overtake_one_without() -> None:
+    async with writing() as subject:
+        subject.images.gate.clear()
+        with_images = subject.submit("a", patches=[b"one"])
+        await settle()
+        without = subject.submit("b")
+        await settle()
+        assert subject.log.commits == []
+        subject.images.gate.set()
+        await asyncio.gather(with_images, without)
+        assert subject.log.commits == [[("essex", ["a"])], [("essex", ["b"])]]
+
+
+async def test_without_its_images_a_read_is_not_stored() -> None:
+    async with writing() as subject:
+        subject.images.failure = Unavailable("IMAGES_UNAVAILABLE", "away", retry_after=1)
+        with pytest.raises(Unavailable, match="IMAGES_UNAVAILABLE"):
+            await subject.submit("a", patches=[b"one"])
+        assert subject.log.commits == []
+        await subject.submit("b")
