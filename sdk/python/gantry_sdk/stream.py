@@ -76,6 +76,8 @@ class ReadStream:
         self._call: Any = None
         self._attempt = 0
         self._caught_up = False
+        self._on_wire = 0
+        self._cautious = False
         self._progressed = False
         self._closing = False
         self._failure: BaseException | None = None
@@ -172,6 +174,7 @@ class ReadStream:
             return True
         return (
             self._reads + batch.count <= self._most_reads
+            and len(self._unacked) < self._most_reads
             and self._bytes + len(batch.body) <= self._limits.unacknowledged_bytes
         )
 
@@ -180,6 +183,7 @@ class ReadStream:
         if self._call is None or entry.attempt == self._attempt:
             return
         entry.attempt = self._attempt
+        self._on_wire += entry.batch.count
         try:
             await self._call.write(stream_request(entry.sequence, entry.batch.body, entry.traceparent))
         except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
@@ -203,6 +207,7 @@ class ReadStream:
             if not isinstance(error, FeedUnavailable):
                 raise error
             failures = 1 if self._progressed else failures + 1
+            self._cautious = not self._progressed
             if not self._closing:
                 await asyncio.sleep(self._backoff.wait(failures, error.retry_after or 0.0))
 
@@ -241,6 +246,7 @@ class ReadStream:
         if self._call is None:
             self._call = call
             self._attempt += 1
+            self._on_wire = 0
             # A task of its own: while it writes, acknowledgements have to be read, or both sides could stall.
             self._resending = asyncio.create_task(self._resend(), name="gantry-sdk resend")
         self._wake()
@@ -249,18 +255,32 @@ class ReadStream:
         """Send what is not acknowledged again, in order; what is sent meanwhile queues behind it."""
         while self._unacked and self._unacked[-1].attempt != self._attempt:
             for entry in list(self._unacked):
+                while self._on_wire and not self._may_follow(entry):
+                    await self._woken()
                 await self._write(entry)
             if self._call is None:
                 return
+        while self._cautious and self._on_wire:
+            await self._woken()
         self._caught_up = True
+
+    def _may_follow(self, entry: _Unacked) -> bool:
+        """Whether a batch may be sent while others are on the wire.
+
+        When a server ends a stream during a write, gRPC may lose its reason. So after a connection that
+        acknowledged nothing, one batch goes alone: if it is what the server refuses, the reason arrives.
+        """
+        return not self._cautious and self._on_wire + entry.batch.count <= self._most_reads
 
     def _acknowledge(self, ack: BatchAck) -> None:
         if not self._unacked or self._unacked[0].sequence != ack.sequence:
             raise FeedError(grpc.StatusCode.INTERNAL, "ACK_OUT_OF_ORDER", "the server skipped a batch")
         entry = self._unacked.popleft()
         self._reads -= entry.batch.count
+        self._on_wire -= entry.batch.count
         self._bytes -= len(entry.batch.body)
         self._progressed = True
+        self._cautious = False
         if self._on_receipt is not None:
             self._on_receipt(_receipt(entry, ack))
         if self._waiting:
@@ -280,11 +300,14 @@ class ReadStream:
             raise ValueError("the stream is not open; use it inside its async with block")
 
     async def _change(self) -> None:
-        """Wait until something was acknowledged, connected or failed."""
+        """Wait until something was acknowledged or connected. Raises what went wrong instead."""
+        await self._woken()
+        self._check()
+
+    async def _woken(self) -> None:
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         await waiter
-        self._check()
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, []
