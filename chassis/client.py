@@ -156,6 +156,8 @@ def _options(server_name: str, max_message_bytes: int) -> list[tuple[str, str | 
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 10_000),
+        # While calls are made, gRPC asks by pings of its own, for whose answers it would wait a minute.
+        ("grpc.http2.ping_timeout_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         # A service that restarts should be found again at once, not after gRPC's two minutes.

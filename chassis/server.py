@@ -275,6 +275,8 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
         # A mobile camera that lost signal is noticed within half a minute.
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 10_000),
+        # While it sends, gRPC asks by pings of its own, for whose answers it would wait a minute.
+        ("grpc.http2.ping_timeout_ms", 20_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
         ("grpc.http2.max_ping_strikes", 0),
