@@ -14,6 +14,7 @@ from cli.panel.state import AlertLine, DestinationState, ForceState, ProcessStat
 
 _STYLES: Final = {"serving": "green", "running": "green", "starting": "yellow", "retrying": "yellow"}
 _DOT: Final = "●"
+_CLOSE: Final = (0, 1, 0, 0)
 
 
 def draw(state: SuiteState, title: str, hint: str) -> RenderableType:
@@ -25,7 +26,7 @@ def draw(state: SuiteState, title: str, hint: str) -> RenderableType:
         alerts_table(state.alerts),
         Text(hint, style="dim", no_wrap=False, overflow="fold"),
     )
-    return Panel(body, title=Text(title, style="bold"), title_align="left", box=box.ROUNDED, padding=(1, 2))
+    return Panel(body, title=Text(title, style="bold"), title_align="left", box=box.ROUNDED, padding=(0, 1))
 
 
 def processes_line(processes: Sequence[ProcessState]) -> RenderableType:
@@ -36,7 +37,7 @@ def processes_line(processes: Sequence[ProcessState]) -> RenderableType:
 def forces_table(forces: Sequence[ForceState]) -> Table:
     """One row a force."""
     destinations = list(dict.fromkeys(one.name for force in forces for one in force.destinations))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column("force", style="bold")
     for name in ("reads/s", "stored", "unmatched", "alerts", "open"):
         table.add_column(name, justify="right")
@@ -52,9 +53,10 @@ def alerts_table(alerts: Sequence[AlertLine]) -> RenderableType:
     """The latest alerts, newest first."""
     if not alerts:
         return Text("no alerts yet\n", style="dim")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=_CLOSE)
     for name in ("alert", "force", "plate", "match", "camera", "reason", "after"):
-        table.add_column(name, no_wrap=True, justify="right" if name == "after" else "left")
+        # Where the terminal is narrow the reason is cut, since a plate that is cut tells nobody anything.
+        table.add_column(name, no_wrap=name != "reason", justify="right" if name == "after" else "left")
     for alert in alerts:
         table.add_row(
             alert.raised_at,
@@ -62,7 +64,7 @@ def alerts_table(alerts: Sequence[AlertLine]) -> RenderableType:
             Text(alert.vrm, style="bold black on yellow"),
             Text("near", style="yellow") if alert.near else Text("exact", style="green"),
             Text(alert.camera_id),
-            Text(alert.reason),
+            Text(alert.reason, no_wrap=True, overflow="ellipsis"),
             "" if alert.milliseconds is None else f"{alert.milliseconds:,.0f} ms",
         )
     return table
