@@ -65,7 +65,13 @@ def assemble(
     leases = _leases(pool, forces, feeds, followers)
     for force in forces:
         followers[force] = Follower(
-            force, log=log, matching=matching, index=indexes[force], leases=leases, clock=clock
+            force,
+            log=log,
+            matching=matching,
+            index=indexes[force],
+            leases=leases,
+            feed=feeds[force],
+            clock=clock,
         )
     imports = HotlistImports(
         hotlists, indexes, at_once=section.imports_at_once, most_entries=section.most_entries, clock=clock
@@ -87,10 +93,14 @@ def _leases(
 ) -> Leases:
     def on(act: Callable[[str], None]) -> Callable[[str], None]:
         # A replica hears of forces that only others serve.
-        return lambda force: act(force) if force in feeds else None
+        return lambda payload: act(payload) if payload.split(" ")[0] in feeds else None
+
+    def alerts(payload: str) -> None:
+        force, _, number = payload.partition(" ")
+        feeds[force].heard(int(number))
 
     listeners = {
-        ALERTS_CHANNEL: on(lambda force: feeds[force].wake()),
+        ALERTS_CHANNEL: on(alerts),
         LISTS_CHANNEL: on(lambda force: followers[force].lists_changed()),
     }
     return Leases(pool, forces, listeners)

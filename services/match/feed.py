@@ -18,9 +18,10 @@ from typing import Final, Protocol
 from chassis.errors import Unavailable
 from chassis.names import MetricName
 from chassis.telemetry import meter
+from services.match.events import Event, Page
 from services.match.passing import go_on_after
 from services.match.places import Place
-from services.match.postgres_alerts import PAGE, Event, Page
+from services.match.postgres_alerts import PAGE
 
 KEPT_EVENTS: Final = 2_000
 POLL_SECONDS: Final = 1.0
@@ -65,9 +66,18 @@ class Feed:
         self._wake = asyncio.Event()
         self._news = asyncio.Event()
 
-    def wake(self) -> None:
-        """Something may have happened."""
-        self._wake.set()
+    def heard(self, number: int) -> None:
+        """Some replica says that events up to `number` are durable."""
+        if self._tip is None or number > self._tip:
+            self._wake.set()
+
+    def offer(self, events: Sequence[Event]) -> None:
+        """Events of this replica that are durable, with numbers that follow each other."""
+        if self._tip is not None and events[0].number <= self._tip + 1:
+            self._take(Page(events, events[-1].number))
+            self._tell()
+        else:
+            self._wake.set()
 
     def close(self) -> None:
         """End all subscriptions: the server is stopping."""
@@ -139,8 +149,10 @@ class Feed:
             self._tell()
 
     def _take(self, page: Page) -> None:
-        self._recent.extend(page.events)
-        self._tip = page.upto
+        # What was offered while the database was read comes twice.
+        tip = self._tip or 0
+        self._recent.extend(event for event in page.events if event.number > tip)
+        self._tip = max(tip, page.upto)
         if self._recent:
             self._after = max(self._after, self._recent[0].number - 1)
 
@@ -152,7 +164,7 @@ class Feed:
     def _watching(self) -> Iterator[None]:
         self._watchers += 1
         _subscribers.add(1, {"force": self._force})
-        self.wake()
+        self._wake.set()
         try:
             yield
         finally:

@@ -14,7 +14,7 @@ from services.match.leases import Lease
 from services.match.live_index import LiveIndex
 from services.match.matcher import Matcher
 from services.match.passing import passes
-from services.match.ports import Clock, LeaseSource, Matching, ReadLog, utc_now
+from services.match.ports import Announcer, Clock, LeaseSource, Matching, ReadLog, utc_now
 from services.match.postgres import Cursor, Fenced
 
 _FIRST_WAIT: Final = 0.1
@@ -40,6 +40,7 @@ class Follower:
         matching: Matching,
         index: LiveIndex,
         leases: LeaseSource,
+        feed: Announcer,
         clock: Clock = utc_now,
     ) -> None:
         self._force = force
@@ -48,6 +49,7 @@ class Follower:
         self._matching = matching
         self._index = index
         self._leases = leases
+        self._feed = feed
         self._clock = clock
         self._lists_changed = asyncio.Event()
         self._failures = 0
@@ -82,6 +84,7 @@ class Follower:
                 index,
                 log=self._log,
                 matching=self._matching,
+                feed=self._feed,
                 clock=self._clock,
             )
             group.create_task(self._until_lists_change(index.generation), name=f"hotlists of {self._force}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing
+from datetime import datetime
 from typing import Final
 
 from gantry.store.v1.store_pb2 import TailReadsResponse
@@ -17,9 +18,10 @@ from gantry.store.v1.store_pb2 import TailReadsResponse
 from chassis.errors import Fault, Unavailable
 from chassis.names import MetricName, SpanName
 from chassis.telemetry import meter, span_following
+from services.match.events import raised
 from services.match.index import Index
 from services.match.matching import Candidate, NewAlert, find_candidates, match
-from services.match.ports import Clock, Matching, ReadLog
+from services.match.ports import Announcer, Clock, Matching, Raising, ReadLog
 from services.match.postgres import Cursor, Move
 
 IDLE_WRITE_SECONDS: Final = 0.2
@@ -39,7 +41,15 @@ class Matcher:
     """Matches the reads after `cursor`. Its three loops run together and end together."""
 
     def __init__(
-        self, force: str, cursor: Cursor, index: Index, *, log: ReadLog, matching: Matching, clock: Clock
+        self,
+        force: str,
+        cursor: Cursor,
+        index: Index,
+        *,
+        log: ReadLog,
+        matching: Matching,
+        feed: Announcer,
+        clock: Clock,
     ) -> None:
         self._force = force
         self._labels = {"force": force}
@@ -49,6 +59,7 @@ class Matcher:
         self._index = index
         self._log = log
         self._matching = matching
+        self._feed = feed
         self._clock = clock
         self._moved = asyncio.Event()
         self._writing = asyncio.Lock()
@@ -100,36 +111,47 @@ class Matcher:
     async def _take(self, response: TailReadsResponse) -> None:
         self._head = max(self._head, response.head)
         candidates = find_candidates(self._index, response.batches)
-        alerts = await self._compare(candidates) if candidates else []
-        if alerts:
-            await self._raise(alerts, response.position)
-        elif response.position > self._seen:
-            self._seen = response.position
-            self._moved.set()
+        if not (candidates and await self._raise(candidates, response.position)):
+            self._pass(response.position)
         if response.batches:
             _reads.add(sum(len(batch.positions) for batch in response.batches), self._labels)
             _lag.set(max(0, response.head - response.position), self._labels)
 
-    async def _compare(self, candidates: list[Candidate]) -> list[NewAlert]:
-        keys = list({candidate.folded_key for candidate in candidates})
-        entries = await self._matching.entries(self._force, self._index.loads, keys, self._clock())
-        return match(candidates, entries)
+    def _pass(self, position: int) -> None:
+        if position > self._seen:
+            self._seen = position
+            self._moved.set()
 
-    async def _raise(self, alerts: list[NewAlert], position: int) -> None:
+    async def _raise(self, candidates: list[Candidate], position: int) -> bool:
+        """Raise the alerts of the candidates and move the cursor; False when there were none to raise."""
+        keys = list({candidate.folded_key for candidate in candidates})
+        async with self._matching.raising(self._force) as raising:
+            entries = await raising.entries(self._index.loads, keys, self._clock())
+            alerts = match(candidates, entries)
+            if alerts:
+                await self._commit(raising, alerts, position)
+        return bool(alerts)
+
+    async def _commit(self, raising: Raising, alerts: list[NewAlert], position: int) -> None:
         batches = [alert.candidate.batch for alert in alerts]
         async with self._writing:
             with span_following(SpanName.MATCH_ALERT, [batch.traceparent for batch in batches]) as span:
                 raised_at = self._clock()
-                raised = await self._matching.raise_alerts(
-                    self._force, self._step(position), alerts, raised_at
-                )
-                span.set_attribute("alerts", raised)
+                numbers = await raising.raise_alerts(self._step(position), alerts, raised_at)
+                span.set_attribute("alerts", len(numbers) - numbers.count(None))
             self._seen = position
             self._passed(position)
-        _alerts.add(raised, self._labels)
+        self._announce(alerts, numbers, raised_at)
+
+    def _announce(self, alerts: list[NewAlert], numbers: list[int | None], raised_at: datetime) -> None:
+        fresh = [(number, alert) for number, alert in zip(numbers, alerts, strict=True) if number is not None]
+        if not fresh:
+            return
+        self._feed.offer([raised(self._force, number, alert, raised_at) for number, alert in fresh])
+        _alerts.add(len(fresh), self._labels)
         now = self._clock().timestamp()
-        for batch in batches:
-            _seconds.record(now - batch.received_at_us / 1e6)
+        for _, alert in fresh:
+            _seconds.record(now - alert.candidate.batch.received_at_us / 1e6)
 
     def _step(self, position: int) -> Move:
         return Move(self._durable, position, max(self._head, position))

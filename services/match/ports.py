@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from gantry.common.v1.read_pb2 import Purpose
 from gantry.store.v1.audit_pb2 import AuditAction
 from gantry.store.v1.store_pb2 import TailReadsResponse
 
+from services.match.events import Event
 from services.match.leases import Lease
 from services.match.matching import Entry, NewAlert
 from services.match.postgres import Cursor, Move
@@ -41,24 +43,39 @@ class AuditTrail(Protocol):
         """Write a record; durable when it returns. Raises Fault."""
 
 
+class Raising(Protocol):
+    """From candidates to alerts; see `services.match.postgres.PostgresRaising`."""
+
+    async def entries(self, loads: Sequence[int], keys: Sequence[int], now: datetime) -> list[Entry]:
+        """The entries with these folded keys that have not reached their weed date."""
+
+    async def raise_alerts(
+        self, step: Move, alerts: Sequence[NewAlert], raised_at: datetime
+    ) -> list[int | None]:
+        """Raise alerts and move the cursor at once; returns their numbers, None where raised before.
+
+        Raises Fenced.
+        """
+
+
 class Matching(Protocol):
     """What is kept of matching; see `services.match.postgres.PostgresMatching`."""
 
     async def cursor(self, force: str) -> Cursor:
         """The durable cursor."""
 
-    async def entries(
-        self, force: str, loads: Sequence[int], keys: Sequence[int], now: datetime
-    ) -> list[Entry]:
-        """The entries with these folded keys that have not reached their weed date."""
-
     async def move(self, force: str, step: Move) -> None:
         """Move the cursor over reads that raised nothing. Raises Fenced."""
 
-    async def raise_alerts(
-        self, force: str, step: Move, alerts: Sequence[NewAlert], raised_at: datetime
-    ) -> int:
-        """Raise alerts and move the cursor at once; returns how many were new. Raises Fenced."""
+    def raising(self, force: str) -> AbstractAsyncContextManager[Raising]:
+        """What takes candidates to alerts."""
+
+
+class Announcer(Protocol):
+    """Who is told of new alerts at once; see `services.match.feed.Feed`."""
+
+    def offer(self, events: Sequence[Event]) -> None:
+        """Events that are durable, with numbers that follow each other."""
 
 
 class LeaseSource(Protocol):

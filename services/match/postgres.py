@@ -67,6 +67,33 @@ async def in_locked_force(connection: asyncpg.Connection, force: str) -> AsyncIt
         yield await connection.fetchrow(SQL["lock_matching"], force)
 
 
+class PostgresRaising:
+    """From candidates to alerts; each method is one round trip and one transaction."""
+
+    def __init__(self, connection: asyncpg.Connection, force: str) -> None:
+        self._connection = connection
+        self._force = force
+
+    async def entries(self, loads: Sequence[int], keys: Sequence[int], now: datetime) -> list[Entry]:
+        """The entries with these folded keys that have not reached their weed date."""
+        rows = await self._connection.fetch(SQL["find_entries"], self._force, loads, keys, now)
+        return [Entry(**row) for row in rows]
+
+    async def raise_alerts(
+        self, step: Move, alerts: Sequence[NewAlert], raised_at: datetime
+    ) -> list[int | None]:
+        """Raise alerts and move the cursor at once; returns their numbers, None where raised before."""
+        was = step.cursor
+        numbers: list[int | None] | None = await self._connection.fetchval(
+            SQL["raise_alerts"],
+            *(self._force, was.position, was.generation, step.position, step.head, raised_at),
+            *_columns(self._force, alerts),
+        )
+        if numbers is None:
+            raise Fenced
+        return numbers
+
+
 class PostgresMatching:
     """What a follower reads and writes. Raises Fenced when it has lost its place."""
 
@@ -83,13 +110,11 @@ class PostgresMatching:
         row = await self._pool.fetchrow(SQL["read_cursor"], force)
         return Cursor(row["position"], row["generation"])
 
-    async def entries(
-        self, force: str, loads: Sequence[int], keys: Sequence[int], now: datetime
-    ) -> list[Entry]:
-        """The entries with these folded keys that have not reached their weed date."""
-        async with in_force(self._pool, force) as connection:
-            rows = await connection.fetch(SQL["find_entries"], loads, keys, now)
-        return [Entry(**row) for row in rows]
+    @asynccontextmanager
+    async def raising(self, force: str) -> AsyncIterator[PostgresRaising]:
+        """A connection for finding entries and raising their alerts, one after the other."""
+        async with self._pool.acquire() as connection:
+            yield PostgresRaising(connection, force)
 
     async def move(self, force: str, step: Move) -> None:
         """Move the cursor over reads that raised nothing."""
@@ -99,24 +124,6 @@ class PostgresMatching:
         )
         if outcome != "UPDATE 1":
             raise Fenced
-
-    async def raise_alerts(
-        self, force: str, step: Move, alerts: Sequence[NewAlert], raised_at: datetime
-    ) -> int:
-        """Raise the alerts and move the cursor in one transaction; returns how many alerts were new."""
-        columns = _columns(force, alerts)
-        async with (
-            self._pool.acquire() as connection,
-            in_locked_force(connection, force) as row,
-        ):
-            if Cursor(row["position"], row["generation"]) != step.cursor:
-                raise Fenced
-            raised: int = await connection.fetchval(
-                SQL["raise_alerts"], force, row["last_number"], step.position, step.head, raised_at, *columns
-            )
-            if raised:
-                await connection.execute(SQL["notify"], ALERTS_CHANNEL, force)
-        return raised
 
     async def status(self, force: str) -> Status:
         """How far matching is, as far as it is durable."""

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 from gantry.common.v1.read_pb2 import Read
-from gantry.match.v1.alert_pb2 import (
-    MATCH_KIND_EXACT,
-    MATCH_KIND_NEAR,
-    Acknowledgement,
-    Alert,
-)
+from gantry.match.v1.alert_pb2 import Acknowledgement, Alert
 
 from chassis.errors import NotFound
+from services.match.events import Event, Page, kind_of, markers_of, taken
 from services.match.matching import timestamp
 from services.match.places import Place
-from services.match.postgres import ALERTS_CHANNEL, SQL, in_force, in_locked_force
+from services.match.postgres import SQL, in_force, in_locked_force
 
 PAGE: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An alert or an acknowledgement under its number."""
-
-    number: int
-    what: Alert | Acknowledgement
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Events in order, and the number up to which that is everything."""
-
-    events: Sequence[Event]
-    upto: int
 
 
 class PostgresAlerts:
@@ -81,7 +59,6 @@ class PostgresAlerts:
             if found["person"] is not None:
                 return _acknowledgement(number, found)
             await connection.execute(SQL["acknowledge"], force, lock["last_number"], number, at, person, note)
-            await connection.execute(SQL["notify"], ALERTS_CHANNEL, force)
         return taken(number, person, at, note)
 
 
@@ -90,12 +67,12 @@ def _alert(row: asyncpg.Record) -> Alert:
         alert_id=str(row["number"]),
         read=Read.FromString(row["read"]),
         position=row["position"],
-        kind=MATCH_KIND_NEAR if row["near"] else MATCH_KIND_EXACT,
+        kind=kind_of(near=row["near"]),
         hotlist=row["hotlist"],
         entry_vrm=row["entry_vrm"],
         reason=row["reason"],
         priority=row["priority"],
-        markers=row["markers"].split(";") if row["markers"] else (),
+        markers=markers_of(row["markers"]),
         instruction=row["instruction"],
         raised_at=timestamp(row["raised_at"]),
     )
@@ -106,8 +83,3 @@ def _alert(row: asyncpg.Record) -> Alert:
 
 def _acknowledgement(alert_number: int, row: asyncpg.Record) -> Acknowledgement:
     return taken(alert_number, row["person"], row["acknowledged_at"], row["note"])
-
-
-def taken(alert_number: int, person: str, at: datetime, note: str) -> Acknowledgement:
-    """Who took an alert in hand."""
-    return Acknowledgement(alert_id=str(alert_number), person=person, at=timestamp(at), note=note)

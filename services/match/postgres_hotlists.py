@@ -14,7 +14,7 @@ import asyncpg
 from services.match.copy_format import COLUMNS, KeyColumn
 from services.match.index import Keys
 from services.match.live_index import ActiveLoads, Load
-from services.match.postgres import LISTS_CHANNEL, SQL, Fenced, in_force, in_locked_force
+from services.match.postgres import SQL, Fenced, in_force, in_locked_force
 
 # Tens of millions of lines take minutes; beyond an hour something is stuck.
 _BULK_SECONDS: Final = 3600.0
@@ -93,7 +93,6 @@ class LoadInProgress:
             except asyncpg.UniqueViolationError:
                 raise AlreadyImported from None
             await self._connection.execute(SQL["next_generation"], order.force)
-            await self._connection.execute(SQL["notify"], LISTS_CHANNEL, order.force)
         return noted
 
 

@@ -15,10 +15,12 @@ import pytest
 
 from chassis.database import open_pool
 from chassis.settings import DatabaseSettings
+from services.match.feed import Feed
 from services.match.follower import Follower
 from services.match.leases import Lease
 from services.match.live_index import LiveIndex
 from services.match.postgres import PostgresMatching
+from services.match.postgres_alerts import PostgresAlerts
 from services.match.postgres_hotlists import PostgresHotlists
 from tests.contract.match.killed_process import whole_log
 from tests.contract.match.memory_log import MemoryLog, Seen
@@ -40,14 +42,17 @@ class Accidents:
         self._real = real
         self._chance = chance
         self.cursor = real.cursor
-        self.entries = real.entries
         self.tripped = 0
 
     async def move(self, *arguments):
         return await self._perhaps(self._real.move, arguments)
 
-    async def raise_alerts(self, *arguments):
-        return await self._perhaps(self._real.raise_alerts, arguments)
+    @asynccontextmanager
+    async def raising(self, force):
+        async with self._real.raising(force) as raising:
+            real = raising.raise_alerts
+            raising.raise_alerts = lambda *arguments: self._perhaps(real, arguments)
+            yield raising
 
     async def _perhaps(self, act, arguments):
         kind = self._chance.random()
@@ -77,6 +82,7 @@ async def test_two_followers_without_a_lease_on_a_bad_network_raise_each_alert_o
                 matching=matching,
                 index=LiveIndex(FORCE, PostgresHotlists(pool)),
                 leases=Grants(),
+                feed=Feed(FORCE, PostgresAlerts(pool)),
             )
             for matching in matchings
         ]

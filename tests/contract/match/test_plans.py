@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 import pytest
@@ -21,15 +20,12 @@ def vrms() -> list[str]:
     return [f"A{number:06}" for number in range(LINES)]
 
 
-async def plan(connection, name: str, *arguments) -> list[tuple[str, str]]:
-    """Kind of each node, and the index or table that it reads."""
-    (explained,) = json.loads(await connection.fetchval("explain (format json) " + SQL[name], *arguments))
-    nodes, waiting = [], [explained["Plan"]]
-    while waiting:
-        node = waiting.pop()
-        waiting += node.get("Plans", ())
-        nodes.append((node["Node Type"], node.get("Index Name") or node.get("Relation Name") or ""))
-    return nodes
+async def scans(connection, table: str) -> tuple[int, int]:
+    """How often this transaction has read the table as a whole, and through an index."""
+    row = await connection.fetchrow(
+        "select seq_scan, idx_scan from pg_stat_xact_user_tables where relname = $1", table
+    )
+    return (row["seq_scan"], row["idx_scan"])
 
 
 @pytest.fixture
@@ -45,17 +41,31 @@ async def loaded(match_database, log):
         yield connection
 
 
-async def test_entries_are_found_by_key_in_the_loads_asked_for(loaded):
+async def test_entries_are_found_by_key(loaded):
     load_no = await loaded.fetchval("select load_no from hotlists where name = 'stolen'")
     keys = [int(key) for key in folded_keys(vrms()[:40])]
-    found = await plan(loaded, "find_entries", [load_no], keys, NOW)
-    assert f"entries_{load_no}_folded_key_vrm_idx" in [name for _, name in found]
-    assert ("Seq Scan", f"entries_{load_no}") not in found
+    # Often enough for PostgreSQL to settle on a plan that does not know the parameters.
+    for _ in range(12):
+        assert len(await loaded.fetch(SQL["find_entries"], FORCE, [load_no], keys, NOW)) == 40
+    assert await scans(loaded, f"entries_{load_no}") == (0, 12)
+
+
+async def test_what_was_raised_before_is_found_by_its_identity(loaded, log):
+    hotlist_no = await loaded.fetchval("select hotlist_no from hotlists where name = 'stolen'")
+    for number in range(12):
+        row = await loaded.fetchrow(SQL["lock_matching"], FORCE)
+        position, generation = row["position"], row["generation"]
+        texts = (["a12-east"], [f"new {number}"], ["A000001"], ["stolen"], ["x"], [""], [""], [b""])
+        raised = await loaded.fetchval(
+            *(SQL["raise_alerts"], FORCE, position, generation, position + 1, position + 1, NOW),
+            *([position + 1], [NOW], [hotlist_no], [5], [False], *texts),
+        )
+        assert raised == [row["last_number"] + 1]
+    assert (await scans(loaded, "alerts"))[0] == 0
 
 
 async def test_events_are_read_in_the_order_of_their_index(loaded):
-    found = await plan(loaded, "list_alerts", FORCE, 100, 50, 0)
-    assert ("Index Scan", "alerts_pkey") in found
-    assert "Sort" not in [kind for kind, _ in found]
-    found = await plan(loaded, "list_acknowledgements", FORCE, 1, 50, 0, 0)
-    assert ("Index Scan", "acknowledgements_pkey") in found
+    for number in range(12):
+        assert len(await loaded.fetch(SQL["list_alerts"], FORCE, 100 + number, 50, 0)) == 50
+        assert await loaded.fetch(SQL["list_acknowledgements"], FORCE, number, 50, 0, 0) == []
+    assert (await scans(loaded, "alerts"))[0] == 0

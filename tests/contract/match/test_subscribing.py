@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from chassis.errors import InvalidInput, NotFound, Unavailable
 from services.match import feed as feed_module
+from services.match.events import Event, Page, taken
 from services.match.feed import Feed
 from services.match.places import Place
 from services.match.ports import utc_now
-from services.match.postgres_alerts import PAGE, Event, Page, taken
+from services.match.postgres_alerts import PAGE
 from tests.contract.match.memory_log import Seen
 from tests.contract.match.replica import eventually, load, until_matched
 from tests.contract.match.served import WHY, Served
@@ -86,6 +87,16 @@ async def test_an_alert_arrives_while_one_watches(match, log):
         response = await anext(responses)
     assert told([response]) == ["+live"]
     assert match.audit.records[-1] == ("essex", "ana", 4, WHY.reason, "alerts")
+
+
+async def test_an_alert_looks_the_same_live_and_later(match, log):
+    client = await match.alerts()
+    async with asyncio.timeout(20), aclosing(client.subscribe(ask())) as responses:
+        assert (await anext(responses)).HasField("progress")
+        log.append(Seen("AB12CDE", read_id="exact"), Seen("A812CDE"), Seen("AB1ZCDE", read_id="near"))
+        live = [await anext(responses), await anext(responses)]
+    later = await take(client, ask(earliest=True), 2)
+    assert [each.alert for each in live] == [each.alert for each in later]
 
 
 async def test_new_alerts_only_unless_asked(match, log):
@@ -279,14 +290,17 @@ async def test_no_pace_and_no_start_makes_a_gap_or_a_repeat(monkeypatch, seed):
 
     for _ in range(total):
         source.add()
-        if chance.random() < 0.7:
-            feed.wake()
+        told = chance.random()
+        if told < 0.4:
+            feed.heard(len(source.events))
+        elif told < 0.8:
+            feed.offer(source.events[-chance.randint(1, 2) :])
         if chance.random() < 0.2:
             start = chance.randint(0, len(source.events))
             readers.append((start, asyncio.create_task(read(start, chance.random()))))
         for _ in range(chance.randrange(6)):
             await asyncio.sleep(0)
-    feed.wake()
+    feed.heard(total)
     async with asyncio.timeout(20):
         for start, reader in readers:
             assert await reader == list(range(start + 1, total + 1))
