@@ -64,7 +64,11 @@ def share_duplicates(batches: Sequence[Batch], duplicates: Sequence[int]) -> Non
 
 
 def _joined(batches: Sequence[Batch]) -> Sequence[Sequence[Any]]:
-    if len(batches) == 1:
-        return batches[0].verdict.columns
-    parts = [batch.verdict.columns for batch in batches]
+    verdicts = [batch.verdict for batch in batches]
+    if len(verdicts) == 1:
+        return verdicts[0].as_columns()
+    if all(verdict.columns is None for verdict in verdicts):
+        # Single reads of many streams: turned once, all together.
+        return list(zip(*chain.from_iterable([verdict.rows for verdict in verdicts]), strict=True))
+    parts = [verdict.as_columns() for verdict in verdicts]
     return [list(chain.from_iterable([part[number] for part in parts])) for number in range(_COLUMNS)]

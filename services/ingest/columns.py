@@ -24,6 +24,7 @@ from services.ingest.examine import (
     MOST_SPEED_KPH,
     OLDEST_US,
     UNKNOWN_HEADING,
+    Row,
     examine,
     is_country,
 )
@@ -31,7 +32,8 @@ from services.ingest.jpeg import is_jpeg
 from services.ingest.refusals import Refusal, Refused
 from services.ingest.registry import Feed
 
-_PATCH, _OVERVIEW = 9, 10
+_PATCH: Final = 9
+_OVERVIEW: Final = 10
 # Below this many reads the passes cost more than they save.
 _FEW: Final = 6
 
@@ -40,14 +42,19 @@ Columns = tuple[Sequence[Any], ...]
 
 @dataclass(slots=True)
 class Verdict:
-    """What is kept of a batch, in columns in the order of `examine.Row`, and what is not."""
+    """What is kept of a batch, as columns in the order of `examine.Row` or as rows; and what is not."""
 
-    columns: Columns
-    kept: int
+    columns: Columns | None = None
+    rows: list[Row] = field(default_factory=list)
+    kept: int = 0
     rejections: list[pb.Rejection] = field(default_factory=list)
     refused_cameras: list[str] = field(default_factory=list)
     """The camera_id of each rejected read, as the vendor wrote it."""
     warnings: list[pb.Warning] = field(default_factory=list)
+
+    def as_columns(self) -> Columns:
+        """The columns, whichever way the reads are held."""
+        return tuple(zip(*self.rows, strict=True)) if self.columns is None else self.columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +73,11 @@ def judge(
     images: ImageLimits,
 ) -> Verdict:
     """Keep what is right of a batch and name what is not; `broken` are the reads that did not parse."""
-    columns = None
     if not broken and len(reads) >= _FEW:
         columns = transposed(reads, feed, latest_us)
-    if columns is not None:
-        verdict = Verdict(columns, len(reads))
-        _screen_images(verdict, range(len(reads)), images)
-        return verdict
-    verdict, indexes = _one_by_one(reads, broken, feed, latest_us)
-    if verdict.kept:
-        _screen_images(verdict, indexes, images)
-    return verdict
+        if columns is not None:
+            return _screened(columns, len(reads), images)
+    return _one_by_one(reads, broken, feed, latest_us, images)
 
 
 def transposed(reads: Sequence[pb.SubmittedRead], feed: Feed, latest_us: int) -> Columns | None:
@@ -187,49 +188,65 @@ def _are_details(details: list[ReadDetails]) -> bool:
 
 
 def _one_by_one(
-    reads: Sequence[pb.SubmittedRead], broken: dict[int, Refusal], feed: Feed, latest_us: int
-) -> tuple[Verdict, Sequence[int]]:
-    rows, indexes = [], []
-    verdict = Verdict((), 0)
+    reads: Sequence[pb.SubmittedRead],
+    broken: dict[int, Refusal],
+    feed: Feed,
+    latest_us: int,
+    images: ImageLimits,
+) -> Verdict:
+    verdict = Verdict()
     for index, read in enumerate(reads):
         refusal = broken.get(index)
         if refusal is None:
             try:
-                rows.append(examine(read, feed, latest_us))
-                indexes.append(index)
-                continue
+                row = examine(read, feed, latest_us)
             except Refused as refused:
                 refusal = refused.refusal
+            else:
+                if row[_PATCH] or row[_OVERVIEW]:
+                    row = _screened_row(row, index, images, verdict.warnings)
+                verdict.rows.append(row)
+                continue
         verdict.rejections.append(refusal.at(index))
         verdict.refused_cameras.append(read.camera_id)
-    verdict.kept = len(rows)
-    verdict.columns = tuple(zip(*rows, strict=True))
-    return verdict, indexes
+    verdict.kept = len(verdict.rows)
+    return verdict
 
 
-def _screen_images(verdict: Verdict, indexes: Sequence[int], limits: ImageLimits) -> None:
+def _screened(columns: Columns, kept: int, limits: ImageLimits) -> Verdict:
     """Leave out images that are too large or no JPEG, with a warning; their reads stay."""
-    columns = verdict.columns
-    if not (any(columns[_PATCH]) or any(columns[_OVERVIEW])):
-        return
-    patches = _screened(columns[_PATCH], indexes, limits.plate_patch_bytes, "plate_patch", verdict.warnings)
-    overviews = _screened(columns[_OVERVIEW], indexes, limits.overview_bytes, "overview", verdict.warnings)
-    verdict.columns = (*columns[:_PATCH], patches, overviews)
+    verdict = Verdict(columns, kept=kept)
+    if any(columns[_PATCH]) or any(columns[_OVERVIEW]):
+        warnings = verdict.warnings
+        patches = [
+            _image(image, limits.plate_patch_bytes, index, "plate_patch", warnings)
+            for index, image in enumerate(columns[_PATCH])
+        ]
+        overviews = [
+            _image(image, limits.overview_bytes, index, "overview", warnings)
+            for index, image in enumerate(columns[_OVERVIEW])
+        ]
+        verdict.columns = (*columns[:_PATCH], patches, overviews)
+    return verdict
 
 
-def _screened(
-    images: Sequence[bytes], indexes: Sequence[int], limit: int, name: str, warnings: list[pb.Warning]
-) -> list[bytes]:
-    kept = []
-    for index, image in zip(indexes, images, strict=True):
-        reason = _image_fault(image, limit) if image else None
-        if reason is not None:
-            warnings.append(pb.Warning(index=index, reason=reason, field=name))
-        kept.append(image if reason is None else b"")
-    return kept
+def _screened_row(row: Row, index: int, limits: ImageLimits, warnings: list[pb.Warning]) -> Row:
+    return (
+        *row[:_PATCH],
+        _image(row[_PATCH], limits.plate_patch_bytes, index, "plate_patch", warnings),
+        _image(row[_OVERVIEW], limits.overview_bytes, index, "overview", warnings),
+    )
 
 
-def _image_fault(image: bytes, limit: int) -> pb.WarningReason.ValueType | None:
+def _image(image: bytes, limit: int, index: int, name: str, warnings: list[pb.Warning]) -> bytes:
+    """The image, or nothing and a warning."""
+    if not image:
+        return image
     if len(image) > limit:
-        return pb.WARNING_REASON_IMAGE_TOO_LARGE
-    return None if is_jpeg(image) else pb.WARNING_REASON_IMAGE_INVALID
+        reason = pb.WARNING_REASON_IMAGE_TOO_LARGE
+    elif not is_jpeg(image):
+        reason = pb.WARNING_REASON_IMAGE_INVALID
+    else:
+        return image
+    warnings.append(pb.Warning(index=index, reason=reason, field=name))
+    return b""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
-from gantry.ingest.v1 import ingest_pb2 as pb
 
 from chassis.errors import Fault
 from services.ingest.batch import Batch
@@ -86,7 +85,7 @@ class FeedStream:
         self._cost -= batch.cost
         pending = self._pending
         while pending and pending[0].resolved:
-            ack = pb.StreamReadsResponse(ack=pending.popleft().ack()).SerializeToString()
+            ack = pending.popleft().acknowledgement()
             self._acks.append(ack)
             self._unwritten += len(ack) + _ACK_COST
         _wake(self._wanted_ack)

@@ -124,7 +124,7 @@ def test_a_bad_read_is_named_and_costs_nothing_good(
     assert pb.RejectionReason.Name(rejection.reason) == f"REJECTION_REASON_{reason}"
     assert (rejection.index, rejection.field) == (others // 2, field)
     assert rejection.message
-    assert all(len(column) == others for column in verdict.columns)
+    assert all(len(column) == others for column in verdict.as_columns())
 
 
 @pytest.mark.parametrize("changes", ACCEPTED)
@@ -142,14 +142,14 @@ def test_what_is_kept(count: int) -> None:
         heading=0,
         details=ReadDetails(lane=2),
     )
-    columns = judged([read] * count).columns
+    columns = judged([read] * count).as_columns()
     row = ("fixed", "r1", NOW_US + 123_456, "AB12CDE", 0.5, 511_234_567, -7_654_321, 0, b"\x08\x02", b"", b"")
     assert list(zip(*columns, strict=True)) == [row] * count
 
 
 @pytest.mark.parametrize("count", [1, 50])
 def test_a_fixed_camera_lends_its_place(count: int) -> None:
-    columns = judged([good(), good(camera_id="mobile")] * count).columns
+    columns = judged([good(), good(camera_id="mobile")] * count).as_columns()
     assert list(columns[5]) == [515_000_000, UNKNOWN_E7] * count
     assert list(columns[6]) == [-1_000_000, UNKNOWN_E7] * count
     assert list(columns[7]) == [360, 360] * count
@@ -172,7 +172,7 @@ def test_a_bad_image_never_costs_its_read(count: int) -> None:
     ]
     verdict = judged(images * count)
     assert verdict.kept == 3 * count
-    patches, overviews = verdict.columns[9], verdict.columns[10]
+    patches, overviews = verdict.as_columns()[9:]
     assert list(patches) == [JPEG, b"", b""] * count
     assert list(overviews) == [JPEG, b"", b""] * count
     told = {(warning.index, warning.field, warning.reason) for warning in verdict.warnings}
@@ -239,7 +239,7 @@ def test_fast_and_exact_agree(batch: list[pb.SubmittedRead]) -> None:
         assert list(zip(*columns, strict=True)) == rows
         assert len(rows) == len(batch)
     verdict = judged(batch)
-    assert list(zip(*verdict.columns, strict=True)) == rows
+    assert list(zip(*verdict.as_columns(), strict=True)) == rows
     assert verdict.kept + len(verdict.rejections) == len(batch)
     refused = {rejection.index for rejection in verdict.rejections}
     assert len(refused) == len(verdict.rejections)

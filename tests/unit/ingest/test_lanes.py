@@ -78,7 +78,9 @@ class Owner:
 
 def batch_of(owner: Owner, feed: Feed, sequence: int, ids: list[str]) -> Batch:
     rows = [("c", read_id, 1, "A1", 0.5, 1, 2, 360, b"", b"", b"") for read_id in ids]
-    verdict = Verdict(tuple(zip(*rows, strict=True)), len(rows))
+    # Large batches come as columns, small ones as rows; an append may hold both.
+    many = len(rows) > 3
+    verdict = Verdict(tuple(zip(*rows, strict=True)) if many else None, [] if many else rows, len(rows))
     return Batch(owner, feed, sequence, verdict, 1_000 * len(ids), UNSAMPLED)
 
 

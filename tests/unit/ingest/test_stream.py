@@ -55,7 +55,7 @@ class Door:
 
     def stream_batch(self, owner: Owner, key: bytes, data: bytes, after: int) -> Batch:
         sequence = after + 1
-        return Batch(owner, Feed("essex", "f"), sequence, Verdict((), self.reads), 100, UNSAMPLED)
+        return Batch(owner, Feed("essex", "f"), sequence, Verdict(kept=self.reads), 100, UNSAMPLED)
 
     def queue(self, batch: Batch) -> None:
         self.batches.append(batch)
