@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import zlib
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
@@ -71,7 +70,7 @@ class Lanes:
         """Queue a batch with at least one read."""
         self._budget.take(batch.cost)
         feed = batch.feed
-        key = feed.force, zlib.crc32(feed.name.encode()) % self._limits.lanes
+        key = feed.force, feed.shard % self._limits.lanes
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = _Lane(

@@ -7,6 +7,7 @@ state of it.
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -34,6 +35,11 @@ class Feed:
     cameras: dict[str, Camera] = field(default_factory=dict)
     live: dict[str, Camera] = field(default_factory=dict)
     """The cameras that are switched on."""
+    shard: int = field(init=False)
+    """A number that is the same for the feed in every process and after every change."""
+
+    def __post_init__(self) -> None:
+        self.shard = zlib.crc32(self.name.encode())
 
     def add(self, camera: Camera) -> None:
         """Let the feed carry a camera."""
