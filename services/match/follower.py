@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from chassis.errors import Fault
+from chassis.errors import Fault, OutOfRange
 from services.match.leases import Lease
 from services.match.live_index import LiveIndex
 from services.match.matcher import Matcher
@@ -20,6 +20,7 @@ from services.match.postgres import Cursor, Fenced
 _FIRST_WAIT: Final = 0.1
 _MOST_WAIT: Final = 5.0
 _WELL_AFTER: Final = 10.0
+_KEEP_INDEX_SECONDS: Final = 60.0
 _FENCED_WAIT: Final = 0.02
 
 _log = logging.getLogger(__name__)
@@ -61,16 +62,19 @@ class Follower:
     async def run(self) -> None:
         """Follow until cancelled. What passes by itself is waited out; a bug is raised."""
         while True:
-            lease = await self._leases.lease(self._force)
+            lease = await self._lease()
             started = time.monotonic()
-            try:
-                error = await _error_of(
-                    asyncio.create_task(self._follow(lease), name=f"follow {self._force}")
-                )
-                await self._wait_out(error, time.monotonic() - started)
-            finally:
-                if lease.lost.is_set():
-                    self._index.drop()
+            following = asyncio.create_task(self._follow(lease), name=f"follow {self._force}")
+            await self._wait_out(await _error_of(following), time.monotonic() - started)
+
+    async def _lease(self) -> Lease:
+        """Wait for the lease; the index stays ready for a while, as a restarting database gives it back soon."""
+        try:
+            async with asyncio.timeout(_KEEP_INDEX_SECONDS):
+                return await self._leases.lease(self._force)
+        except TimeoutError:
+            self._index.drop()
+            return await self._leases.lease(self._force)
 
     async def _follow(self, lease: Lease) -> None:
         async with asyncio.TaskGroup() as group:
@@ -104,14 +108,16 @@ class Follower:
         errors = list(_leaves(error)) if error is not None else []
         if error is not None and not all(isinstance(each, _LeaseLost) or passes(each) for each in errors):
             raise error
-        if all(isinstance(error, Fenced | _LeaseLost) for error in errors):
+        if all(isinstance(each, Fenced | _LeaseLost) for each in errors):
             _log.info("starting again from the cursor", extra=self._labels)
             await asyncio.sleep(random.uniform(0, _FENCED_WAIT))  # noqa: S311
             return
         self._failures = 0 if lasted > _WELL_AFTER else self._failures + 1
         wait = min(_MOST_WAIT, _FIRST_WAIT * 2**self._failures)
-        reasons = sorted({_reason(error) for error in errors})
-        _log.warning("matching waits", extra={**self._labels, "reasons": reasons, "seconds": wait})
+        # A position that the store does not have is nothing that passes without an engineer.
+        level = logging.ERROR if any(isinstance(each, OutOfRange) for each in errors) else logging.WARNING
+        reasons = sorted({_reason(each) for each in errors})
+        _log.log(level, "matching waits", extra={**self._labels, "reasons": reasons, "seconds": wait})
         await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311
 
 

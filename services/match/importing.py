@@ -79,7 +79,7 @@ class HotlistImports:
         """Keep dropping what imports replaced or dead processes left; runs until cancelled."""
         while True:
             self._replaced.clear()
-            wait = every_seconds if await self._cleared() else min(every_seconds, 1.0)
+            wait = every_seconds if await self._cleared() else every_seconds / 6
             try:
                 async with asyncio.timeout(wait):
                     await self._replaced.wait()

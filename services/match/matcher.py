@@ -125,7 +125,8 @@ class Matcher:
     async def _raise(self, candidates: list[Candidate], position: int) -> bool:
         """Raise the alerts of the candidates and move the cursor; False when there were none to raise."""
         keys = list({candidate.folded_key for candidate in candidates})
-        async with self._matching.raising(self._force) as raising:
+        # The lock before the connection, as in write_idle, or few connections and many forces would deadlock.
+        async with self._writing, self._matching.raising(self._force) as raising:
             entries = await raising.entries(self._index.loads, keys, self._clock())
             alerts = match(candidates, entries)
             if alerts:
@@ -134,13 +135,12 @@ class Matcher:
 
     async def _commit(self, raising: Raising, alerts: list[NewAlert], position: int) -> None:
         batches = [alert.candidate.batch for alert in alerts]
-        async with self._writing:
-            with span_following(SpanName.MATCH_ALERT, [batch.traceparent for batch in batches]) as span:
-                raised_at = self._clock()
-                numbers = await raising.raise_alerts(self._step(position), alerts, raised_at)
-                span.set_attribute("alerts", len(numbers) - numbers.count(None))
-            self._seen = position
-            self._passed(position)
+        with span_following(SpanName.MATCH_ALERT, [batch.traceparent for batch in batches]) as span:
+            raised_at = self._clock()
+            numbers = await raising.raise_alerts(self._step(position), alerts, raised_at)
+            span.set_attribute("alerts", len(numbers) - numbers.count(None))
+        self._seen = position
+        self._passed(position)
         self._announce(alerts, numbers, raised_at)
 
     def _announce(self, alerts: list[NewAlert], numbers: list[int | None], raised_at: datetime) -> None:

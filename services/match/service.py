@@ -189,7 +189,7 @@ def _alert_number(alert_id: str) -> int:
 
 
 async def _header(parts: ImportParts) -> hotlist_pb2.ImportHeader:
-    first = await anext(parts, None)
+    first = await _next(parts)
     if first is None or not first.HasField("header"):
         raise InvalidInput("HOTLIST_INVALID", "the first message should be the header", field="header")
     return first.header

@@ -39,11 +39,16 @@ class MemoryLog:
         self.follows: list[int | None] = []
         self._grown = asyncio.Event()
 
-    def append(self, *reads: Seen, received_at_us: int = NOON_US) -> int:
+    def append(self, *reads: Seen, received_at_us: int = NOON_US, traceparent: str = "") -> int:
         """Append reads in one batch; returns the position of the last."""
         positions = range(self.head + 1, self.head + 1 + len(reads))
         self.batches.append(
-            ReadBatch(reads=columns_of(reads), positions=positions, received_at_us=received_at_us)
+            ReadBatch(
+                reads=columns_of(reads),
+                positions=positions,
+                received_at_us=received_at_us,
+                traceparent=traceparent,
+            )
         )
         self.appended += reads
         self.head += len(reads)

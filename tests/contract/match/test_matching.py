@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 from gantry.match.v1.alert_pb2 import MATCH_KIND_EXACT, MATCH_KIND_NEAR
 
+from chassis.settings import TelemetrySettings
+from chassis.telemetry import telemetry
 from services.match.matching import moment
 from tests.contract.match.memory_log import NOON_US, Seen
 from tests.contract.match.replica import alerts_of, load, load_csv, replica, until_matched
@@ -104,6 +107,24 @@ async def test_a_plate_in_disorder_stops_nothing(match_database, log):
         position = log.append(Seen("ab-!", read_id="broken"), Seen("AB12CDE", read_id="good"))
         await until_matched(match, position)
     assert [alert.read.read_id for alert in await alerts_of(match_database)] == ["good"]
+
+
+async def test_an_alert_continues_the_trace_of_its_append(match_database, log, tmp_path):
+    trace_id, span_id, other = "a" * 32, "b" * 16, "c" * 32
+    spans = tmp_path / "spans.jsonl"
+    async with (
+        telemetry("match", TelemetrySettings(spans_file=spans)),
+        replica(match_database, log) as match,
+    ):
+        await load(match, "AB12CDE,Stolen")
+        log.append(Seen("XX99XXX"), traceparent=f"00-{other}-{span_id}-01")
+        position = log.append(Seen("AB12CDE"), traceparent=f"00-{trace_id}-{span_id}-01")
+        await until_matched(match, position)
+    text = spans.read_text()
+    found = [json.loads(line) for line in text.splitlines()]
+    (span,) = [span for span in found if span["name"] == "match.alert"]
+    assert (span["trace_id"], span["parent_span_id"], span["links"]) == (trace_id, span_id, [])
+    assert "AB12CDE" not in text
 
 
 async def test_times_are_exact_to_the_microsecond():
