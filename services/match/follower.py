@@ -68,7 +68,7 @@ class Follower:
             await self._wait_out(await _error_of(following), time.monotonic() - started)
 
     async def _lease(self) -> Lease:
-        """Wait for the lease; the index stays ready for a while, as a restarting database gives it back soon."""
+        """Wait for the lease. A database that restarts gives it back soon, so the index is kept for a while."""
         try:
             async with asyncio.timeout(_KEEP_INDEX_SECONDS):
                 return await self._leases.lease(self._force)
