@@ -68,7 +68,7 @@ class Follower:
             await self._wait_out(await _error_of(following), time.monotonic() - started)
 
     async def _lease(self) -> Lease:
-        """Wait for the lease. A database that restarts gives it back soon, so the index is kept for a while."""
+        """Wait for the lease, at first with the index kept: a database that restarts gives it back soon."""
         try:
             async with asyncio.timeout(_KEEP_INDEX_SECONDS):
                 return await self._leases.lease(self._force)
