@@ -31,7 +31,7 @@ async def main(settings: StoreSettings) -> None:
         grpc_server(settings) as server,
     ):
         await check_migrated(pool, PACKAGE)
-        assemble(server, settings.store, pool, log, now_us)
+        assemble(server, settings, pool, log, now_us)
         await server.serve_until_signalled()
 
 

@@ -9,6 +9,7 @@ import asyncpg
 from gantry.store.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from gantry.store.v1.store_pb2_grpc import add_StoreServiceServicer_to_server
 
+from chassis.errors import StartupFailure
 from chassis.guard import PERSON
 from chassis.server import GrpcServer
 from services.store import audit_service
@@ -23,11 +24,13 @@ from services.store.postgres import PostgresLog
 from services.store.retention import Retention, Rules
 from services.store.retention_records import RetentionRecords
 from services.store.service import SERVICE, Parts, StoreService, tail_handler
-from services.store.settings import BufferSettings
+from services.store.settings import StoreSettings
 from services.store.status import BufferRecords, StatusService
 from services.store.upkeep import Upkeep
 from services.store.writer import GroupWriter, Limits
 
+_LEAST_CONNECTIONS: Final = 5
+_ROOM_BYTES: Final = 1024 * 1024
 _FOLLOWERS: Final = ("match", "nas_bridge")
 CALLERS: Final = {
     "AppendReads": ("ingest",),
@@ -48,22 +51,31 @@ AUDIT_CALLERS: Final = {
 
 def assemble(
     server: GrpcServer,
-    settings: BufferSettings,
+    settings: StoreSettings,
     pool: asyncpg.Pool,
     log: PostgresLog,
     now_us: Callable[[], int],
 ) -> None:
-    """Hand the services and the background work to the server. Raises StartupFailure for a bad one."""
-    images = open_images(settings.images)
-    forces = Forces(log, settings.ring_bytes)
-    limits = Limits(settings.queue_reads, settings.queue_bytes, settings.commit_reads)
+    """Hand the services and the background work to the server. Raises StartupFailure for a bad setting."""
+    if settings.database.pool_size < _LEAST_CONNECTIONS:
+        raise StartupFailure(
+            f"GANTRY_DATABASE__POOL_SIZE should be at least {_LEAST_CONNECTIONS}: "
+            "appending, listening and retention each keep a connection."
+        )
+    buffer = settings.store
+    images = open_images(buffer.images)
+    forces = Forces(log, buffer.ring_bytes)
+    limits = Limits(buffer.queue_reads, buffer.queue_bytes, buffer.commit_reads)
     writer = GroupWriter(log, images, forces.opened, now_us, limits)
     trail = AuditTrail(log, now_us)
     lookups = LookupService(Lookups(log), trail, images)
-    rules = Rules(settings.retention_days, settings.consumers_waited_for)
+    rules = Rules(buffer.retention_days, buffer.consumers_waited_for)
     purges = RetentionRecords(log, pool)
     status = StatusService(BufferRecords(log, pool), purges, rules, now_us)
-    service = StoreService(Parts(log, writer, forces, images, lookups, status, now_us, server.stopping))
+    # A follower with the same limit has to be able to receive what was appended, with its positions.
+    most_bytes = settings.grpc.max_message_bytes - _ROOM_BYTES
+    parts = Parts(log, writer, forces, images, lookups, status, most_bytes, now_us, server.stopping)
+    service = StoreService(parts)
     server.add(add_StoreServiceServicer_to_server, service, service=SERVICE, callers=CALLERS, ready=log.ping)
     server.add_raw(SERVICE, "TailReads", tail_handler(service))
     server.add(
@@ -75,7 +87,7 @@ def assemble(
     )
     server.own(writer.run(), "writer")
     retention = Retention(purges, images, rules, now_us)
-    server.own(retention.run(settings.retention_interval_seconds), "retention")
+    server.own(retention.run(buffer.retention_interval_seconds), "retention")
     server.own(Upkeep(log, forces.forget, now_us).run(), "upkeep")
     server.own(watch_heads(pool, log.sender, forces.announce), "heads")
     server.on_stop(forces.wake)

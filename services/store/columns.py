@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from gantry.common.v1.read_columns_pb2 import ReadColumns
@@ -19,6 +20,9 @@ NO_HEADING: Final = 360
 _DAYS_AHEAD: Final = 2
 _LONGEST_READ_ID: Final = 128
 _LONGEST_DETAILS: Final = 512
+
+# The same few cameras come with every append.
+_is_camera_id: Final = lru_cache(65_536)(is_camera_id)
 
 EVERY_READ: Final = (
     "camera_indexes",
@@ -89,7 +93,7 @@ def _check_values(columns: ReadColumns, now_us: int) -> None:
         raise InvalidInput(
             "COLUMNS_UNEQUAL", "a camera index is outside camera_ids", field="reads.camera_indexes"
         )
-    if not all(map(is_camera_id, columns.camera_ids)):
+    if not all(map(_is_camera_id, columns.camera_ids)):
         raise _invalid("camera_ids", "a camera_id is 1 to 64 of letters, digits, dot, dash and underscore")
     if not _all_identifiers(columns.read_ids):
         raise _invalid("read_ids", "a read_id is 1 to 128 characters without control characters")

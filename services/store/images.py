@@ -70,6 +70,11 @@ class ImageStore:
             with _faults(), suppress(FileNotFoundError):
                 await obstore.delete_async(self._objects, keys)
 
+    async def discard(self, keys: Sequence[str]) -> None:
+        """Delete objects that nothing refers to."""
+        with _faults(), suppress(FileNotFoundError):
+            await obstore.delete_async(self._objects, [*keys])
+
     async def forget_day(self, force: str, day: date) -> None:
         """Remove the folder of a day, if there are folders and it is empty."""
         if self._folder is not None:

@@ -37,9 +37,13 @@ class ImagePacker:
             )
         ]
 
-    def objects(self) -> dict[date, bytes]:
-        """The content of each day's object."""
-        return {date_of(day): b"".join(parts) for day, parts in self._parts.items()}
+    def days(self) -> list[date]:
+        """The days that have images, each for an object of its own."""
+        return [date_of(day) for day in self._parts]
+
+    def contents(self) -> list[bytes]:
+        """What belongs into the objects, in the order of `days`."""
+        return [b"".join(parts) for parts in self._parts.values()]
 
     def _add(self, day: int, patch: bytes, overview: bytes) -> bytes:
         offset = self._sizes.get(day, 0)

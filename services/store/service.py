@@ -20,7 +20,6 @@ from services.store.forces import Forces
 from services.store.images import ImageStore
 from services.store.lookup_service import LookupService
 from services.store.packing import fetch_images
-from services.store.ring import Batch
 from services.store.status import StatusService
 from services.store.wire import tail_response, with_images
 from services.store.writer import GroupWriter
@@ -51,6 +50,7 @@ class Parts:
     images: ImageStore
     lookups: LookupService
     status: StatusService
+    most_bytes: int
     now_us: Callable[[], int]
     stopping: asyncio.Event
 
@@ -65,6 +65,7 @@ class StoreService(StoreServiceServicer):
         self._images = parts.images
         self._lookups = parts.lookups
         self._status = parts.status
+        self._most_bytes = parts.most_bytes
         self._now_us = parts.now_us
         self._stopping = parts.stopping
 
@@ -75,6 +76,10 @@ class StoreService(StoreServiceServicer):
     ) -> store_pb2.AppendReadsResponse:
         """Check, queue, and answer when the group that the reads were in is committed."""
         weight = request.ByteSize()
+        if weight > self._most_bytes:
+            raise InvalidInput(
+                "TOO_MANY_BYTES", f"an append has at most {self._most_bytes} bytes", field="reads"
+            )
         append = accept(request.force, request.reads, current_traceparent(), self._now_us())
         if not append.count:
             return store_pb2.AppendReadsResponse()
@@ -142,24 +147,21 @@ class StoreService(StoreServiceServicer):
         return await self._status.certificates(request, context)
 
     async def _responses(self, request: store_pb2.TailReadsRequest, part: Part) -> AsyncIterator[bytes]:
-        """A part as one response, or as several where images make it large."""
-        if not request.include_images or not any(batch.images for batch in part.batches):
-            bodies = [batch.body for batch in part.batches if batch.body]
-            yield tail_response(bodies, part.position, part.head)
-            return
-        bodies = []
+        """A part as one response, or as several where it is large."""
+        bodies: list[bytes] = []
+        size = 0
         for batch in part.batches:
-            bodies.append(await self._illustrated(request.force, batch))
-            if sum(map(len, bodies)) > _RESPONSE_BYTES:
-                yield tail_response(bodies, batch.last, part.head)
-                bodies = []
-        if bodies:
-            yield tail_response([body for body in bodies if body], part.position, part.head)
-
-    async def _illustrated(self, force: str, batch: Batch) -> bytes:
-        if batch.images is None:
-            return batch.body
-        return with_images(batch.body, *await fetch_images(self._images, force, batch.images))
+            body = batch.body
+            if batch.images is not None and request.include_images:
+                images = await fetch_images(self._images, request.force, batch.images)
+                body = with_images(body, *images)
+            if bodies and size + len(body) > _RESPONSE_BYTES:
+                yield tail_response(bodies, batch.after, part.head)
+                bodies, size = [], 0
+            if body:
+                bodies.append(body)
+                size += len(body)
+        yield tail_response(bodies, part.position, part.head)
 
 
 def tail_handler(service: StoreService) -> grpc.RpcMethodHandler[Any, Any]:

@@ -38,6 +38,7 @@ _reads = meter().create_counter(MetricName.STORE_READS, "1", "Reads stored")
 _duplicates = meter().create_counter(MetricName.STORE_DUPLICATES, "1", "Reads that were stored already")
 _commit_seconds = meter().create_histogram(MetricName.STORE_COMMIT_SECONDS, "s", "Time of a group commit")
 _commit_reads = meter().create_histogram(MetricName.STORE_COMMIT_READS, "1", "Reads in a group commit")
+_position = meter().create_gauge(MetricName.STORE_POSITION, "1", "Position of the newest read")
 _image_bytes = meter().create_counter(MetricName.STORE_IMAGE_BYTES, "By", "Bytes of images stored")
 
 
@@ -47,12 +48,18 @@ class AppendLog(Protocol):
     async def append(self, groups: Sequence[ForceGroup]) -> Sequence[Outcome]:
         """Commit all groups in one transaction, an outcome each."""
 
+    async def ping(self) -> None:
+        """Raise when nothing can be appended now."""
+
 
 class ObjectWriter(Protocol):
     """Where images become durable."""
 
     async def put(self, key: str, content: bytes) -> None:
         """Keep an object; it is durable on return."""
+
+    async def discard(self, keys: Sequence[str]) -> None:
+        """Delete objects that nothing refers to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,7 @@ class GroupWriter:
         self._queued_reads = 0
         self._queued_bytes = 0
         self._arrived = asyncio.Event()
+        self._in_trouble = False
 
     async def submit(self, append: Append, weight: int) -> Appended:
         """Queue an append of `weight` bytes and wait for its commit.
@@ -165,6 +173,9 @@ class GroupWriter:
         return work
 
     async def _put(self, objects: Mapping[str, bytes], traceparents: Sequence[str]) -> None:
+        if self._in_trouble:
+            # Or callers who try again and again would fill the image store with what nothing refers to.
+            await self._log.ping()
         with span_following(SpanName.STORE_IMAGES, traceparents):
             await asyncio.gather(*(self._images.put(key, content) for key, content in objects.items()))
         _image_bytes.add(sum(map(len, objects.values())))
@@ -176,6 +187,7 @@ class GroupWriter:
             with span_following(SpanName.STORE_COMMIT, [each.append.traceparent for each in waiting]):
                 await self._append(work)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+            self._in_trouble = True
             if len(waiting) == 1 or _may_pass(error):
                 _fail(waiting, error)
                 return
@@ -184,6 +196,7 @@ class GroupWriter:
                 for each in part.split():
                     await self._commit([each])
             return
+        self._in_trouble = False
         _commit_seconds.record(time.perf_counter() - started)
         _commit_reads.record(sum(each.append.count for each in waiting))
 
@@ -196,8 +209,17 @@ class GroupWriter:
             appended, batches = settled(part.group, bodies, outcome)
             # First the followers: an alert is more urgent than an ack.
             self._ring_of(part.group.force).publish(outcome.head_before, batches)
+            _position.set(outcome.head, {"force": part.group.force})
             for each, answer in zip(part.waiting, appended, strict=True):
                 _answer(each, answer)
+            if not batches and (unused := part.keys()):
+                await self._discard(unused)
+
+    async def _discard(self, keys: Sequence[str]) -> None:
+        try:
+            await self._images.discard(keys)
+        except Fault as fault:
+            _log.warning("images of resent reads stay until their day goes", extra={"reason": fault.reason})
 
 
 @dataclass(slots=True, eq=False)
@@ -216,11 +238,13 @@ class _Work:
         self.group.image_objects.append(self.number if append.has_images else 0)
         self.group.image_refs.append(self.packer.add(append))
 
+    def keys(self) -> list[str]:
+        """The names of the objects."""
+        return [object_key(self.group.force, day, self.number) for day in self.packer.days()]
+
     def objects(self) -> dict[str, bytes]:
-        return {
-            object_key(self.group.force, day, self.number): content
-            for day, content in self.packer.objects().items()
-        }
+        """The objects to put away."""
+        return dict(zip(self.keys(), self.packer.contents(), strict=True))
 
     def split(self) -> list[_Work]:
         """The same, each append by itself; the images are where they are."""

@@ -125,7 +125,7 @@ async def _running(
         grpc_server(settings) as server,
         AsyncExitStack() as opened,
     ):
-        assemble(server, settings.store, pool, log, clock)
+        assemble(server, settings, pool, log, clock)
         await server.start()
         target = f"127.0.0.1:{server.ports['grpc']}"
         yield RunningStore(target, pki, pool, log, images, clock, server.stop, opened)

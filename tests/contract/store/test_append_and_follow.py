@@ -204,3 +204,31 @@ async def test_broken_columns_are_refused_and_nothing_is_stored(store: RunningSt
         await ingest.append("essex", broken)
     assert (refused.value.reason, refused.value.field) == ("COLUMNS_UNEQUAL", "reads.vrms")
     assert (await match.status("essex")).head == 0
+
+
+async def test_a_large_backlog_comes_in_responses_that_can_be_received(start_store: StartStore) -> None:
+    store = await start_store()
+    ingest = await store.service("ingest")
+    for _ in range(4):
+        reads = columns(3_000, at_us=store.clock())
+        reads.details[:] = [bytes(500)] * 3_000
+        await ingest.append("essex", reads)
+    for each in (store, await start_store()):
+        match = await each.service("match")
+        sizes = []
+        following = match.follow("essex", "match", after=0, max_reads=20_000)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            async for response in following:
+                sizes.append(response.ByteSize())
+                if response.position == 12_000:
+                    break
+        await following.aclose()
+        assert max(sizes) < 5 * 1024 * 1024
+
+
+async def test_an_append_that_followers_could_not_receive_is_refused(store: RunningStore) -> None:
+    ingest = await store.service("ingest")
+    reads = columns(2, at_us=store.clock(), images=True)
+    reads.overviews[0] = bytes(15 * 1024 * 1024)
+    with pytest.raises(InvalidInput, match="TOO_MANY_BYTES"):
+        await ingest.append("essex", reads)

@@ -108,7 +108,7 @@ async def test_packed_images_are_found_by_their_references(tmp_path: Path) -> No
     packer = ImagePacker()
     first = packer.add(append(captured, [b"p0", b"", b"p2", b""], [b"o0", b"o1", b"", b""]))
     second = packer.add(append(captured, [], [b"", b"o5", b"o6", b"o7"]))
-    for day, content in packer.objects().items():
+    for day, content in zip(packer.days(), packer.contents(), strict=True):
         await images.put(object_key("essex", day, 9), content)
     days = [us // US_A_DAY for us in captured]
     assert await fetch_images(images, "essex", BatchImages(9, days, first)) == (

@@ -29,6 +29,10 @@ class MemoryLog:
         self.gate.set()
         self.refuse: dict[str, Exception] = {}
 
+    async def ping(self) -> None:
+        if self.refuse:
+            raise Unavailable("DATABASE_UNAVAILABLE", "away")
+
     async def append(self, groups: Sequence[ForceGroup]) -> Sequence[Outcome]:
         await self.gate.wait()
         read_ids = {
@@ -61,6 +65,10 @@ class MemoryImages:
         self.gate = asyncio.Event()
         self.gate.set()
         self.failure: Exception | None = None
+
+    async def discard(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            del self.objects[key]
 
     async def put(self, key: str, content: bytes) -> None:
         await self.gate.wait()
@@ -258,3 +266,25 @@ async def test_without_its_images_a_read_is_not_stored() -> None:
             await subject.submit("a", patches=[b"one"])
         assert subject.log.commits == []
         await subject.submit("b")
+
+
+async def test_while_the_database_is_away_no_images_pile_up() -> None:
+    async with writing() as subject:
+        subject.log.refuse["a"] = asyncpg.ConnectionDoesNotExistError("gone")
+        for _ in range(5):
+            with pytest.raises(Unavailable):
+                await subject.submit("a", patches=[b"one"])
+        assert len(subject.images.objects) == 1
+        subject.log.refuse.clear()
+        await subject.submit("a", patches=[b"one"])
+        assert len(subject.images.objects) == 2
+
+
+async def test_images_of_reads_that_were_there_already_are_not_kept() -> None:
+    async with writing() as subject:
+        await subject.submit("a", "b", patches=[b"one", b"two"])
+        (key,) = subject.images.objects
+        await subject.submit("b", "a", patches=[b"two", b"one"])
+        assert [*subject.images.objects] == [key]
+        await subject.submit("b", "c", patches=[b"two", b"three"])
+        assert len(subject.images.objects) == 2
