@@ -103,4 +103,4 @@ def _show(event: "Event", *, as_json: bool) -> None:
     elif event.alert is not None:
         console().print(alert_text(event.alert))
     elif event.acknowledgement is not None:
-        console().print(f"[dim]{plain(taken_text(event.acknowledgement))}[/dim]")
+        console().print(f"[dim]{event.force}: {plain(taken_text(event.acknowledgement))}[/dim]")
