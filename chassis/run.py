@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -37,6 +38,10 @@ EXIT_FAILED: Final = 1
 EXIT_MISUSED: Final = 2
 
 _log = logging.getLogger(__name__)
+
+# What lives long in a service (modules, streams, registries) has no cycles worth looking for. With the usual
+# thresholds a thousand streams spent a quarter of all time on looking, in pauses that alerts had to wait for.
+_GC_THRESHOLDS: Final = (100_000, 50, 100)
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -84,6 +89,8 @@ def _arguments(service: str, *, with_migrate: bool) -> argparse.Namespace:
 
 def _serve(service: str, settings: S, main: Callable[[S], Awaitable[None]]) -> int:
     configure_logs(service, settings.telemetry.log_level)
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
     return _guarded(_until_signalled(main(settings)))
 
 

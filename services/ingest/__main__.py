@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import Final, cast
 
 from gantry.ingest.v1.cameras_pb2_grpc import (
@@ -21,9 +20,6 @@ from services.ingest.assembly import Assembly, assemble
 from services.ingest.postgres import PACKAGE
 from services.ingest.settings import IngestSettings
 
-# What lives long (streams, the registry) has no cycles worth looking for; at a thousand streams the usual
-# thresholds spent a quarter of all time on looking.
-_GC_THRESHOLDS: Final = (100_000, 50, 100)
 _INGEST: Final = "gantry.ingest.v1.IngestService"
 
 
@@ -40,8 +36,6 @@ async def main(settings: IngestSettings) -> None:
         ingest = assemble(section, settings.grpc.max_message_bytes, pool, store, server.own)
         await ingest.upkeep.refresh()
         serve(server, ingest)
-        gc.freeze()
-        gc.set_threshold(*_GC_THRESHOLDS)
         await server.serve_until_signalled()
 
 

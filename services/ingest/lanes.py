@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from gantry.store.v1.store_pb2 import AppendReadsResponse
@@ -26,6 +26,10 @@ from services.ingest.appends import Append, append_of, share_duplicates
 from services.ingest.batch import Batch
 from services.ingest.budget import Budget
 from services.ingest.tallies import Tallies
+
+_CROWD: Final = 8
+"""From so many batches in an append on, the next one waits for company."""
+_GATHER_SECONDS: Final = 0.02
 
 _log = logging.getLogger(__name__)
 _reads = meter().create_counter(MetricName.INGEST_READS, "1", "Reads made durable, by force and outcome")
@@ -93,6 +97,7 @@ class _Lane:
         self._queue: deque[Batch] = deque()
         self._filled = asyncio.Event()
         self.queued_reads = 0
+        self._crowded = False
         self._accepted = {"force": force, "outcome": "accepted"}
         self._duplicate = {"force": force, "outcome": "duplicate"}
 
@@ -105,7 +110,12 @@ class _Lane:
         """Append what has queued, one append after another, for ever."""
         while True:
             await self._filled.wait()
-            await self._commit(self._take())
+            if self._crowded and self.queued_reads < self._limits.reads // 4:
+                # Each append costs the whole chain as much as some twenty reads: many streams share one.
+                await asyncio.sleep(_GATHER_SECONDS)
+            batches = self._take()
+            self._crowded = len(batches) >= _CROWD
+            await self._commit(batches)
 
     def _take(self) -> list[Batch]:
         """The oldest batches that fit one append; at least one."""
