@@ -74,9 +74,10 @@ class LiveIndex:
         Matching does not wait for the load to be read: only the exchange happens after the commit.
         Returns what `commit` did.
         """
+        segment = None if self._current is None else await self._segment(load)
         async with self._exchange:
-            if self._current is not None:
-                await self._read(load)
+            if segment is not None:
+                self._segments[load.load_no] = segment
             committed = await commit()
             if self._current is not None:
                 await self._take_active()
@@ -90,17 +91,16 @@ class LiveIndex:
     async def _take_active(self) -> Index:
         active = await self._source.active_loads(self._force)
         for load in active.loads:
-            await self._read(load)
-        kept = tuple(self._segments[load.load_no] for load in active.loads)
+            if load.load_no not in self._segments:
+                self._segments[load.load_no] = await self._segment(load)
+        kept = [self._segments[load.load_no] for load in active.loads]
         self._segments = {segment.load_no: segment for segment in kept}
-        self._current = Index(active.generation, kept)
+        self._current = Index(active.generation, tuple(kept))
         _entries.set(self._current.entries, {"force": self._force})
         return self._current
 
-    async def _read(self, load: Load) -> None:
-        if load.load_no in self._segments:
-            return
+    async def _segment(self, load: Load) -> Segment:
         with tracer().start_as_current_span(SpanName.MATCH_INDEX, attributes={"entries": load.entries}):
             keys = await self._source.folded_keys(self._force, load)
             # Sorting millions of keys would hold up every alert.
-            self._segments[load.load_no] = await asyncio.to_thread(Segment, load.load_no, keys)
+            return await asyncio.to_thread(Segment, load.load_no, keys)

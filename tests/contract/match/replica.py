@@ -22,7 +22,7 @@ from services.match.postgres_alerts import PostgresAlerts
 from services.match.settings import MatchSection
 
 FORCE = "essex"
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 class MemoryAudit:

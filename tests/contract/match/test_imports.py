@@ -147,7 +147,7 @@ async def test_another_order_of_messages_is_refused(served, parts):
     match = await served()
     stub = HotlistServiceStub(await match.person())
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await stub.ImportHotlist(iter(parts), timeout=20)
+        await stub.ImportHotlist(iter(parts), timeout=60)
     assert fault_from(caught.value).reason == "HOTLIST_INVALID"
 
 

@@ -140,13 +140,13 @@ async def test_a_process_alerts_logs_no_plate_and_stops_cleanly(match_database, 
         async with open_channel(target, pki.issue_person("ana", ["essex"])) as channel:
             await HotlistClient(channel).import_csv(header(), chunks_of(b"vrm,reason\nAB12CDE,Stolen\n"))
             log.append(Seen(PLATE, read_id="seen"))
-            async with asyncio.timeout(20), aclosing(AlertClient(channel).watch(ask(earliest=True))) as watch:
+            async with asyncio.timeout(60), aclosing(AlertClient(channel).watch(ask(earliest=True))) as watch:
                 async for response in watch:
                     if response.HasField("alert"):
                         break
             assert told([response]) == ["+seen"]
         match.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             _, errors = await match.communicate()
     assert match.returncode == 0
     assert PLATE not in errors.decode()

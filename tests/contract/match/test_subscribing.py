@@ -30,7 +30,7 @@ def ask(**start: object) -> SubscribeRequest:
 async def take(client, request: SubscribeRequest, count: int) -> list[SubscribeResponse]:
     """The first responses of a subscription that are no signs of life."""
     found = []
-    async with asyncio.timeout(20), aclosing(client.subscribe(request)) as responses:
+    async with asyncio.timeout(60), aclosing(client.subscribe(request)) as responses:
         async for response in responses:
             if not response.HasField("progress"):
                 found.append(response)
@@ -42,7 +42,7 @@ async def take(client, request: SubscribeRequest, count: int) -> list[SubscribeR
 async def until_caught_up(client, request: SubscribeRequest) -> list[SubscribeResponse]:
     """The responses up to and with the first sign of life."""
     found = []
-    async with asyncio.timeout(20), aclosing(client.subscribe(request)) as responses:
+    async with asyncio.timeout(60), aclosing(client.subscribe(request)) as responses:
         async for response in responses:
             found.append(response)
             if response.HasField("progress"):
@@ -81,7 +81,7 @@ async def alert_id(client, read_id: str) -> str:
 
 async def test_an_alert_arrives_while_one_watches(match, log):
     client = await match.alerts()
-    async with asyncio.timeout(20), aclosing(client.subscribe(ask())) as responses:
+    async with asyncio.timeout(60), aclosing(client.subscribe(ask())) as responses:
         assert (await anext(responses)).HasField("progress")
         log.append(Seen("AB12CDE", read_id="live"))
         response = await anext(responses)
@@ -91,7 +91,7 @@ async def test_an_alert_arrives_while_one_watches(match, log):
 
 async def test_an_alert_looks_the_same_live_and_later(match, log):
     client = await match.alerts()
-    async with asyncio.timeout(20), aclosing(client.subscribe(ask())) as responses:
+    async with asyncio.timeout(60), aclosing(client.subscribe(ask())) as responses:
         assert (await anext(responses)).HasField("progress")
         log.append(Seen("AB12CDE", read_id="exact"), Seen("A812CDE"), Seen("AB1ZCDE", read_id="near"))
         live = [await anext(responses), await anext(responses)]
@@ -142,7 +142,7 @@ async def test_an_acknowledgement_is_told_once_inside_the_alert_or_after_it(matc
 async def test_acknowledgements_are_seen_by_all_who_watch(match, log):
     await raised(match, log, "a")
     ana, ben = await match.alerts(), await match.alerts("ben")
-    async with asyncio.timeout(20), aclosing(ben.subscribe(ask())) as responses:
+    async with asyncio.timeout(60), aclosing(ben.subscribe(ask())) as responses:
         assert (await anext(responses)).HasField("progress")
         await ana.acknowledge("essex", await alert_id(ana, "a"), WHY, note="on my way")
         response = await anext(responses)
@@ -187,7 +187,7 @@ async def test_a_foreign_token_is_refused(match, token):
 async def test_alerts_of_another_replica_arrive_too(match, served, log):
     other = await served()
     client = await other.alerts()
-    async with asyncio.timeout(20), aclosing(client.subscribe(ask())) as responses:
+    async with asyncio.timeout(60), aclosing(client.subscribe(ask())) as responses:
         assert (await anext(responses)).HasField("progress")
         await raised(match, log, "a")
         assert told([await anext(responses)]) == ["+a"]
@@ -195,13 +195,13 @@ async def test_alerts_of_another_replica_arrive_too(match, served, log):
 
 async def test_a_stopping_server_ends_subscriptions_at_once(match):
     client = await match.alerts()
-    async with asyncio.timeout(20), aclosing(client.subscribe(ask())) as responses:
+    async with asyncio.timeout(60), aclosing(client.subscribe(ask())) as responses:
         assert (await anext(responses)).HasField("progress")
         stopping = asyncio.create_task(match.server.stop())
         with pytest.raises(Unavailable) as caught:
             await anext(responses)
         assert caught.value.reason == "SERVER_STOPPING"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await stopping
 
 
@@ -238,7 +238,7 @@ async def test_a_watch_goes_on_through_a_restart(match, served, log):
 async def test_signs_of_life_come_and_carry_a_token(match, monkeypatch):
     monkeypatch.setattr(feed_module, "SIGN_OF_LIFE_SECONDS", 0.05)
     client = await match.alerts()
-    async with asyncio.timeout(20), aclosing(client.subscribe(ask())) as responses:
+    async with asyncio.timeout(60), aclosing(client.subscribe(ask())) as responses:
         for _ in range(3):
             response = await anext(responses)
             assert response.HasField("progress")
@@ -301,7 +301,7 @@ async def test_no_pace_and_no_start_makes_a_gap_or_a_repeat(monkeypatch, seed):
         for _ in range(chance.randrange(6)):
             await asyncio.sleep(0)
     feed.heard(total)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for start, reader in readers:
             assert await reader == list(range(start + 1, total + 1))
     running.cancel()

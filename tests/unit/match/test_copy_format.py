@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anpr.confusable import folded_keys
@@ -20,6 +20,7 @@ def binary(keys: list[int]) -> bytes:
     return SIGNATURE + b"".join(struct.pack(">hiQ", 1, 8, key) for key in keys) + END
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**63 - 1), max_size=30), st.integers(1, 50))
 async def test_keys_survive_any_cut(keys, size):
     column, data = KeyColumn(len(keys)), binary(keys)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chassis.errors import InvalidInput
@@ -140,6 +140,7 @@ def test_only_the_first_problems_are_kept_and_all_are_counted():
     assert (len(file.problems), file.rejected) == (MOST_ERRORS, 250)
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 40),
     st.lists(st.sampled_from(["A1,x", ",x", 'B2,"y, z"', 'C3,"', "D4,é", ""]), max_size=12),
@@ -151,6 +152,7 @@ def test_where_the_chunks_end_makes_no_difference(size, lines):
     assert (file.accepted, file.rejected, file.problems) == (cut.accepted, cut.rejected, cut.problems)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_break_it(content):
     file, entries = read(b"vrm,reason\n" + content, 7)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from gantry.common.v1.read_columns_pb2 import ReadColumns
 from gantry.store.v1.store_pb2 import ReadBatch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anpr.confusable import CLASSES, fold, folded_keys
@@ -49,6 +49,7 @@ def batches_of(batches) -> list[ReadBatch]:
     return made
 
 
+@settings(deadline=None)
 @given(LISTS, BATCHES)
 def test_alerts_are_those_of_comparing_everything_with_everything(lists, batches):
     entries = entries_of(lists)
@@ -75,6 +76,7 @@ def test_alerts_are_those_of_comparing_everything_with_everything(lists, batches
     }
 
 
+@settings(deadline=None)
 @given(st.lists(ANY_PLATES, max_size=60), st.lists(ANY_PLATES, min_size=1, max_size=60))
 def test_a_segment_finds_what_it_has_and_nothing_else(listed, read):
     segment = Segment(1, folded_keys(listed))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chassis.errors import InvalidInput
@@ -12,6 +12,7 @@ from services.match.places import Place, place_of
 NUMBERS = st.integers(0, 2**63 - 1)
 
 
+@settings(deadline=None)
 @given(st.tuples(NUMBERS, NUMBERS, NUMBERS))
 def test_a_token_gives_back_its_place(numbers):
     start, number, last = sorted(numbers)
