@@ -17,27 +17,26 @@ from tests.e2e.door import connected
 from tests.e2e.machine import fresh_suite
 from tests.e2e.waiting import eventually
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 VICTIMS = ("ingest", "store", "match", "nas_bridge", "nas", "nadc", "postgres")
 SEEDS = [int(seed) for seed in os.environ.get("GANTRY_CHAOS_SEEDS", "1,2,3").split(",")]
 BACK_WITHIN = 40.0
-FROZEN_SECONDS = 40.0
+# Followers of the log wait 15 s for a sign of life, deliveries 30 s for a receipt.
+HANGING = ((22.0, ("store",)), (22.0, ("match", "nas_bridge")), (35.0, ("nas", "nadc")))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_one_after_another(seed: int, record_property: Callable[[str, object], None]) -> None:
-    """Each twice, in random order, at random moments; then several at once."""
+    """Each in random order and at a random moment; then several at once, and all."""
     chance, watch = random.Random(seed), Stopwatch()
-    order = [*VICTIMS, *VICTIMS]
-    chance.shuffle(order)
     async with (
         fresh_suite("essex", "kent") as suite,
         connected(suite) as connection,
         observing(suite) as (tails, rooms),
     ):
         async with flowing(suite, connection, seed) as flow:
-            for victim in order:
+            for victim in chance.sample(VICTIMS, len(VICTIMS)):
                 await _blow(suite, flow, chance, watch, (victim,))
             for _ in range(2):
                 await _blow(suite, flow, chance, watch, chance.sample(VICTIMS, 3))
@@ -52,7 +51,11 @@ async def _blow(
     await flow.goes_on(chance.randint(20, 300), within=BACK_WITHIN)
     started = watch.start()
     await asyncio.gather(*(_kill(suite, victim) for victim in victims))
-    await flow.goes_on(chance.randint(1, 50), within=BACK_WITHIN)
+    try:
+        await flow.goes_on(chance.randint(1, 50), within=BACK_WITHIN)
+    except AssertionError as error:
+        error.add_note(f"after the death of {', '.join(victims)}; recoveries before it: {watch.laps}")
+        raise
     await asyncio.gather(*(_back(suite, victim) for victim in victims))
     watch.stop("+".join(victims) if len(victims) == 1 else "several", started)
 
@@ -80,20 +83,26 @@ async def _answers(suite: Suite) -> bool:
     return True
 
 
-@pytest.mark.parametrize("victim", ["store", "match", "nas_bridge", "nas", "nadc"])
-async def test_one_that_hangs_for_longer_than_anybody_s_patience(victim: str) -> None:
-    """It neither answers nor closes a connection, and then goes on as if nothing had happened."""
+async def test_some_that_hang_for_longer_than_anybody_s_patience() -> None:
+    """They neither answer nor close a connection, and then go on as if nothing had happened."""
     async with (
         fresh_suite("essex", "kent") as suite,
         connected(suite) as connection,
         observing(suite) as (tails, rooms),
     ):
         async with flowing(suite, connection, 1) as flow:
-            await flow.goes_on(100, within=BACK_WITHIN)
-            suite.process(victim).send(signal.SIGSTOP)
-            try:
-                await asyncio.sleep(FROZEN_SECONDS)  # the failure itself, and no wait for anything
-            finally:
-                suite.process(victim).send(signal.SIGCONT)
+            for seconds, victims in HANGING:
+                await flow.goes_on(100, within=BACK_WITHIN)
+                await _hang(suite, victims, seconds)
             await flow.goes_on(100, within=BACK_WITHIN)
         await nothing_is_lost_or_doubled(suite, flow, tails, rooms)
+
+
+async def _hang(suite: Suite, victims: Sequence[str], seconds: float) -> None:
+    try:
+        for victim in victims:
+            suite.process(victim).send(signal.SIGSTOP)
+        await asyncio.sleep(seconds)  # the failure itself, and no wait for anything
+    finally:
+        for victim in victims:
+            suite.process(victim).send(signal.SIGCONT)
