@@ -1,1 +1,1 @@
-"""Stand-ins for what is outside Gantry: cameras and national services. Never imported by what runs in production."""
+"""Stand-ins for what is outside Gantry: cameras and national services. Nothing in production imports them."""

@@ -1,7 +1,6 @@
 """Bad input at the public door: a status or a reason to act on, a count, and nothing good lost."""
 
 import asyncio
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import grpc
 import pytest
 import pytest_asyncio
-from gantry.common.v1.read_pb2 import ReadDetails
 from gantry.ingest.v1 import cameras_pb2, cameras_pb2_grpc
 from gantry.ingest.v1.ingest_pb2 import (
     RejectionReason,
@@ -19,7 +17,6 @@ from gantry.ingest.v1.ingest_pb2 import (
     WarningReason,
 )
 from gantry.store.v1 import store_pb2
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.client import open_channel
 from chassis.errors import Fault, fault_from
@@ -39,15 +36,13 @@ from tests.e2e.door import (
 from tests.e2e.marks import SHARED_SUITE
 from tests.e2e.outcome import PURPOSE, log_of, store_for
 from tests.e2e.pages import counter
+from tests.e2e.spoiled import SPOILED, Spoil
 from tests.e2e.waiting import eventually
 
 pytestmark = SHARED_SUITE
 
-FORCE, NEIGHBOUR = "avon", "clyde"
+FORCE = "avon"
 PLATE = "XV71KWZ"
-HOUR = 3_600
-
-Spoil = Callable[[SubmittedRead], object]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -60,70 +55,6 @@ async def door(suite: Suite) -> AsyncIterator[grpc.aio.Channel]:
 async def feed(suite: Suite, feed_name: Callable[[str], str]) -> EnrolledFeed:
     name = feed_name("bad")
     return await enrol(suite, FORCE, name, (f"{name}-a", f"{name}-off"))
-
-
-def _captured(offset_seconds: float) -> Timestamp:
-    moment = Timestamp()
-    moment.FromNanoseconds(time.time_ns() + int(offset_seconds * 1e9))
-    return moment
-
-
-def _setting(**fields: Any) -> Spoil:
-    def spoil(read: SubmittedRead) -> None:
-        for name, value in fields.items():
-            setattr(read, name, value)
-
-    return spoil
-
-
-def _at(offset_seconds: float) -> Spoil:
-    return lambda read: read.captured_at.CopyFrom(_captured(offset_seconds))
-
-
-def _placed(latitude: float, longitude: float) -> Spoil:
-    def spoil(read: SubmittedRead) -> None:
-        read.position.latitude, read.position.longitude = latitude, longitude
-
-    return spoil
-
-
-def _detailed(**fields: Any) -> Spoil:
-    return lambda read: read.details.CopyFrom(ReadDetails(**fields))
-
-
-NAN = float("nan")
-SPOILED: Sequence[tuple[str, str, Spoil]] = (
-    ("VRM_EMPTY", "vrm", _setting(vrm="")),
-    ("VRM_EMPTY", "vrm", _setting(vrm=" -. ")),
-    ("VRM_INVALID", "vrm", _setting(vrm="XV71 KW*")),
-    ("VRM_INVALID", "vrm", _setting(vrm="XV71KWZXV71KW")),
-    ("VRM_INVALID", "vrm", _setting(vrm="ХУ71КШЗ")),
-    ("TIME_INVALID", "captured_at", lambda read: read.ClearField("captured_at")),
-    ("TIME_INVALID", "captured_at", lambda read: setattr(read.captured_at, "nanos", -1)),
-    ("TIME_INVALID", "captured_at", lambda read: setattr(read.captured_at, "seconds", 10**15)),
-    ("TIME_IN_FUTURE", "captured_at", _at(310)),
-    ("TIME_IN_FUTURE", "captured_at", _at(24 * 365 * HOUR)),
-    ("TIME_TOO_OLD", "captured_at", lambda read: setattr(read.captured_at, "seconds", 631_151_999)),
-    ("CAMERA_UNKNOWN", "camera_id", _setting(camera_id="nobody-s")),
-    ("CAMERA_UNKNOWN", "camera_id", _setting(camera_id="")),
-    ("WRONG_FORCE", "force", _setting(force=NEIGHBOUR)),
-    ("POSITION_INVALID", "position", _placed(90.01, 0)),
-    ("POSITION_INVALID", "position", _placed(51, -180.01)),
-    ("POSITION_INVALID", "position", _placed(NAN, 0)),
-    ("CONFIDENCE_INVALID", "confidence", _setting(confidence=1.01)),
-    ("CONFIDENCE_INVALID", "confidence", _setting(confidence=-0.01)),
-    ("CONFIDENCE_INVALID", "confidence", _setting(confidence=NAN)),
-    ("HEADING_INVALID", "heading", _setting(heading=360)),
-    ("READ_ID_INVALID", "read_id", _setting(read_id="")),
-    ("READ_ID_INVALID", "read_id", _setting(read_id="r" * 129)),
-    ("READ_ID_INVALID", "read_id", _setting(read_id="a\x00b")),
-    ("READ_ID_INVALID", "read_id", _setting(read_id="a\nb")),
-    ("DETAILS_INVALID", "details", _detailed(lane=33)),
-    ("DETAILS_INVALID", "details", _detailed(speed_kph=-1)),
-    ("DETAILS_INVALID", "details", _detailed(speed_kph=NAN)),
-    ("DETAILS_INVALID", "details", _detailed(vehicle_make="M" * 600)),
-    ("DETAILS_INVALID", "details", _detailed(plate_country="gb")),
-)
 
 
 def _spoiled(maker: ReadMaker, spoil: Spoil) -> SubmittedRead:

@@ -17,6 +17,24 @@ from tests.postgres_server import SharedServer
 
 PURPOSE = Purpose(reason="wanted vehicles of the week", reference="H-7")
 IMPORT = audit_pb2.AUDIT_ACTION_IMPORT_HOTLIST
+# By force: what is done to its chain of six, to which records, and the first that does not fit then.
+TAMPERING = {
+    "a": ("update audit_records set subject = 'other'", "number = 3", 3),
+    "b": ("update audit_records set person = 'somebody'", "number = 1", 1),
+    "c": ("delete from audit_records", "number = 4", 4),
+    "d": ("delete from audit_records", "number = 6", 6),
+    "e": ("delete from audit_records", "true", 1),
+    "f": ("update audit_chains set number = 7", "true", 7),
+}
+REFUSED_RECORDS = [
+    (("essex", "pat", IMPORT, Purpose(), ""), "PURPOSE_REQUIRED"),
+    (("essex", "", IMPORT, PURPOSE, ""), "PERSON_INVALID"),
+    (("essex", "pat", audit_pb2.AUDIT_ACTION_UNSPECIFIED, PURPOSE, ""), "ACTION_INVALID"),
+    (("essex", "pat", 99, PURPOSE, ""), "ACTION_INVALID"),
+    (("essex", "pat", IMPORT, PURPOSE, "x" * 501), "SUBJECT_INVALID"),
+    (("essex", "pat", IMPORT, PURPOSE, "a\0b"), "SUBJECT_INVALID"),
+    (("Essex", "pat", IMPORT, PURPOSE, ""), "FORCE_INVALID"),
+]
 
 
 async def writer(store: RunningStore, service: str = "match") -> AuditClient:
@@ -52,55 +70,33 @@ async def test_an_empty_chain_is_whole(store: RunningStore) -> None:
     assert (verdict.records, verdict.first_broken) == (0, 0)
 
 
-@pytest.mark.parametrize(
-    ("tampering", "first_broken"),
-    [
-        ("update store.audit_records set subject = 'other' where number = 3", 3),
-        ("update store.audit_records set person = 'somebody' where number = 1", 1),
-        ("delete from store.audit_records where number = 4", 4),
-        ("delete from store.audit_records where number = 6", 6),
-        ("delete from store.audit_records", 1),
-        ("update store.audit_chains set number = 7", 7),
-    ],
-)
 async def test_whoever_gets_round_the_database_is_found_out(
-    store: RunningStore,
-    postgres_server: SharedServer,
-    database_settings: DatabaseSettings,
-    tampering: str,
-    first_broken: int,
+    store: RunningStore, postgres_server: SharedServer, database_settings: DatabaseSettings
 ) -> None:
-    match, auditor = await writer(store), await store.auditor("ada", "essex")
-    for number in range(6):
-        await match.record("essex", "pat", IMPORT, PURPOSE, f"list {number}")
+    match = await writer(store)
+    for force in TAMPERING:
+        for number in range(6):
+            await match.record(force, "pat", IMPORT, PURPOSE, f"list {number}")
     superuser = await asyncpg.connect(**postgres_server.postgres.superuser(database_settings.name))
     try:
         await superuser.execute("set session_replication_role = replica")
-        await superuser.execute(tampering)
+        await superuser.execute("set search_path = store")
+        for force, (change, condition, _) in TAMPERING.items():
+            of_force = f"force_no = (select force_no from forces where force = '{force}')"
+            await superuser.execute(f"{change} where {of_force} and {condition}")
     finally:
         await superuser.close()
-    verdict = await auditor.verify("essex")
-    assert (verdict.records, verdict.first_broken) == (first_broken - 1, first_broken)
+    for force, (*_, first_broken) in TAMPERING.items():
+        verdict = await (await store.auditor("ada", force)).verify(force)
+        assert (verdict.records, verdict.first_broken) == (first_broken - 1, first_broken)
 
 
-@pytest.mark.parametrize(
-    ("record", "reason"),
-    [
-        (("essex", "pat", IMPORT, Purpose(), ""), "PURPOSE_REQUIRED"),
-        (("essex", "", IMPORT, PURPOSE, ""), "PERSON_INVALID"),
-        (("essex", "pat", audit_pb2.AUDIT_ACTION_UNSPECIFIED, PURPOSE, ""), "ACTION_INVALID"),
-        (("essex", "pat", 99, PURPOSE, ""), "ACTION_INVALID"),
-        (("essex", "pat", IMPORT, PURPOSE, "x" * 501), "SUBJECT_INVALID"),
-        (("essex", "pat", IMPORT, PURPOSE, "a\0b"), "SUBJECT_INVALID"),
-        (("Essex", "pat", IMPORT, PURPOSE, ""), "FORCE_INVALID"),
-    ],
-)
-async def test_a_record_that_says_too_little_is_refused(
-    store: RunningStore, record: tuple, reason: str
-) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        await (await writer(store)).record(*record)
-    assert refused.value.reason == reason
+async def test_a_record_that_says_too_little_is_refused(store: RunningStore) -> None:
+    match = await writer(store)
+    for record, reason in REFUSED_RECORDS:
+        with pytest.raises(InvalidInput) as refused:
+            await match.record(*record)
+        assert refused.value.reason == reason
 
 
 async def test_only_services_write_and_only_people_read(store: RunningStore) -> None:

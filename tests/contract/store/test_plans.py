@@ -56,44 +56,28 @@ async def filled(store: RunningStore) -> AsyncIterator[Filled]:
         yield Filled(connection, today)
 
 
-async def test_a_plate_is_found_by_its_index(filled: Filled) -> None:
-    values = ("array[1]", "'P77'", 0, NO_END, NO_END, 32767, NO_END, 100)
-    plan = await filled.plan(
-        "search_reads", "smallint[], text, bigint, bigint, bigint, smallint, bigint, int", *values
-    )
-    for days_ago in range(1, DAYS + 1):
-        assert f"{filled.partition(days_ago)}_vrm_idx" in plan
-    assert "Seq Scan on reads" not in plan
-    assert "_key on reads" not in plan
+async def test_what_is_asked_often_comes_from_an_index(filled: Filled) -> None:
+    """One test, since filling the partitions takes seconds."""
+    search = ("smallint[], text, bigint, bigint, bigint, smallint, bigint, int", "array[1]", "'P77'")
+    ends = (0, NO_END, NO_END, 32767, NO_END, 100)
+    position = READS_A_DAY + 77
+    for statement, index, types, *values in (
+        ("search_reads", "vrm_idx", *search, *ends),
+        ("reads_between", "position_idx", "smallint, bigint, bigint", 1, position, position + 500),
+        ("read_at", "position_idx", "smallint, bigint", 1, position),
+        ("read_named", "read_id_idx", "smallint, text", 1, "'r00000000077'"),
+    ):
+        plan = await filled.plan(statement, types, *values)
+        for days_ago in range(1, DAYS + 1):
+            assert f"{filled.partition(days_ago)}_{index}" in plan
+            assert f"{filled.partition(days_ago)}_key" not in plan
+        assert "Seq Scan on reads" not in plan
 
 
-async def test_catching_up_reads_the_pages_of_its_positions(filled: Filled) -> None:
-    first = READS_A_DAY + 100
-    plan = await filled.plan("reads_between", "smallint, bigint, bigint", 1, first, first + 500)
-    for days_ago in range(1, DAYS + 1):
-        assert f"{filled.partition(days_ago)}_position_idx" in plan
-    assert f"{filled.partition(2)}_key" not in plan
-
-
-async def test_the_next_appends_come_in_order_from_their_key(filled: Filled) -> None:
+async def test_appends_and_certificates_come_in_ranges_of_positions(filled: Filled) -> None:
     plan = await filled.plan("appends_after", "smallint, bigint, int", 1, 100, 1_000)
     assert "Index Scan using appends_pkey" in plan
     assert "Sort" not in plan
-
-
-async def test_a_read_is_found_by_position(filled: Filled) -> None:
-    plan = await filled.plan("read_at", "smallint, bigint", 1, READS_A_DAY + 77)
-    for days_ago in range(1, DAYS + 1):
-        assert f"{filled.partition(days_ago)}_position_idx" in plan
-
-
-async def test_a_read_is_found_by_the_vendors_identifier(filled: Filled) -> None:
-    plan = await filled.plan("read_named", "smallint, text", 1, "'r00000000077'")
-    for days_ago in range(1, DAYS + 1):
-        assert f"{filled.partition(days_ago)}_read_id_idx" in plan
-
-
-async def test_a_certificate_is_made_from_ranges_of_positions(filled: Filled) -> None:
     start = (filled.today - 2) * US_A_DAY
     values = (1, 2 * READS_A_DAY, 2 * READS_A_DAY + 500, start, start + US_A_DAY)
     plan = await filled.plan("identities", "smallint, bigint, bigint, bigint, bigint", *values)
