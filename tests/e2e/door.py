@@ -169,6 +169,19 @@ async def converse(
     seconds: float = 20.0,
 ) -> Conversation:
     """Send messages, or any bytes, over one stream, half-close and listen to the end."""
+    heard = await _converse(channel, token, messages, seconds)
+    # grpc.aio now and then gives this instead of the status, when the server ends a stream at its very start.
+    while heard.fault is not None and heard.fault.message == "Internal error from Core":
+        heard = await _converse(channel, token, messages, seconds)
+    return heard
+
+
+async def _converse(
+    channel: grpc.aio.Channel,
+    token: str | None,
+    messages: Sequence[StreamReadsRequest | bytes],
+    seconds: float,
+) -> Conversation:
     stream = channel.stream_stream(f"{SERVICE}/StreamReads", None, StreamReadsResponse.FromString)
     raw = [each if isinstance(each, bytes) else each.SerializeToString() for each in messages]
     heard = Conversation()

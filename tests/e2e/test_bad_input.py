@@ -187,7 +187,8 @@ async def test_no_token_or_a_wrong_one(
     with pytest.raises(Fault) as caught:
         await submit_reads(door, token, reads)  # type: ignore[arg-type]
     _is_fault(caught.value, grpc.StatusCode.UNAUTHENTICATED, reason)
-    stream = await converse(door, token, [StreamReadsRequest(sequence=1, reads=reads)])
+    # Nothing is written: gRPC can lose the status of a call that the server ends during a write.
+    stream = await converse(door, token, [])
     _is_fault(stream.fault, grpc.StatusCode.UNAUTHENTICATED, reason)
     assert stream.acks == []
 
