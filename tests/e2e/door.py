@@ -28,6 +28,8 @@ PLACE = Position(latitude=51.7356, longitude=0.4685)
 JPEG = bytes.fromhex("ffd8ffc0000b080001000101011100ffda0008010100003f00d2cf20ffd9")
 """The smallest picture that has all its parts."""
 
+_ATTEMPTS_AT_A_STATUS = 4
+
 
 @dataclass(frozen=True)
 class EnrolledFeed:
