@@ -17,7 +17,7 @@ from suite.child import Child, run_to_end
 from suite.errors import SuiteError
 from suite.lock import FolderLock
 from suite.logfile import last_lines, rotate
-from suite.ports import free_port
+from suite.ports import HeldPorts
 from suite.postgres_configuration import SUPERUSER, access_rules, configuration, superuser_names
 from suite.postgres_home import PostgresHome, find_home, give
 from suite.restarts import RestartPolicy
@@ -63,6 +63,7 @@ class LocalPostgres:
         self.port = port or 5432
         self._listen_tcp = listen_tcp
         self._fixed_port = port
+        self._ports = HeldPorts()
         self._settings = dict(settings or {})
         self._say = say
         self._lock = FolderLock(self.home.base / "lock")
@@ -112,6 +113,7 @@ class LocalPostgres:
         if self._child is not None:
             await self._child.stop(_IMMEDIATE_STOP if immediately else _FAST_STOP)
         self._child = None
+        self._ports.release()
         self._lock.release()
 
     async def crash(self) -> None:
@@ -181,7 +183,7 @@ class LocalPostgres:
 
     async def _configure(self) -> None:
         if self._listen_tcp and self._fixed_port is None:
-            self.port = free_port()
+            self.port = self._ports.another()
         text = configuration(
             sockets=self.home.sockets,
             port=self.port,

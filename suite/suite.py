@@ -22,7 +22,7 @@ from suite.layout import Layout
 from suite.lock import FolderLock
 from suite.logfile import last_lines, rotate
 from suite.plan import Plan, migration, port_names
-from suite.ports import assign
+from suite.ports import HeldPorts, assign
 from suite.postgres import LocalPostgres
 from suite.processes import Command, Process
 from suite.settings import SuiteSettings
@@ -46,6 +46,7 @@ class Suite:
         self.layout = Layout.of(settings.folder)
         self._say = say
         self._lock = FolderLock(self.layout.lock)
+        self._ports = HeldPorts()
         self._roles = Roles(self.layout.secrets)
         self._processes: dict[str, Process] = {}
         self._watches: set[asyncio.Task[None]] = set()
@@ -190,7 +191,7 @@ class Suite:
         before: dict[str, int] = {}
         with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
             before = json.loads(self.layout.state.read_text())["ports"]
-        ports = assign(port_names(), base=self.settings.base_port, before=before)
+        ports = assign(port_names(), self._ports, base=self.settings.base_port, before=before)
         _replace(self.layout.state, json.dumps({"ports": ports}, indent=2) + "\n")
         return ports
 
@@ -226,6 +227,7 @@ class Suite:
             task.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
         self._failure()  # looked at, so that asyncio does not complain that nobody did
+        self._ports.release()
         self._lock.release()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -29,16 +28,11 @@ from services.ingest.__main__ import serve
 from services.ingest.assembly import Assembly, assemble
 from services.ingest.settings import IngestSection, IngestSettings
 from suite.certificates import Authority
+from suite.ports import HeldPorts
 from suite.processes import Command, Process
 from tests.postgres_server import SharedServer
 
 _forces = itertools.count(1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def eventually(check: Callable[[], object], seconds: float = 15.0) -> None:
@@ -89,7 +83,8 @@ def store_process(
 ) -> Iterator[StoreProcess]:
     folder = tmp_path_factory.mktemp("store")
     database = asyncio.run(postgres_server.migrated("store"))
-    tls, target = pki.issue_service("store"), f"127.0.0.1:{free_port()}"
+    held = HeldPorts()
+    tls, target = pki.issue_service("store"), f"127.0.0.1:{held.another()}"
     environment = {
         **database_environment(database),
         "GANTRY_TLS__CERTIFICATE": str(tls.certificate),
@@ -104,6 +99,7 @@ def store_process(
     asyncio.run(process.start())
     yield StoreProcess(process, target, pki)
     asyncio.run(process.stop())
+    held.release()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 
 from chassis.settings import DatabaseSettings, TlsSettings
 from suite.certificates import Authority
-from suite.ports import free_port
+from suite.ports import HeldPorts
 from tests.contract.nas_bridge.conftest import National, Stage, until
 from tests.contract.nas_bridge.stand_in_store import serving
 from tests.contract.nas_bridge.test_delivery import check_both_have
@@ -51,7 +51,8 @@ class Cast(Stage):
 
     async def open(self) -> None:
         http = await self.opened.enter_async_context(aiohttp.ClientSession())
-        ports = [{door: free_port(), "control": free_port()} for door in ("grpc", "https")]
+        held = self.opened.enter_context(HeldPorts())
+        ports = [{door: held.another(), "control": held.another()} for door in ("grpc", "https")]
         self.nas, self.nadc = National(ports[0], http), National(ports[1], http)
         store = serving(self.store, self.pki.issue_service("store"))
         self._store_address = await self.opened.enter_async_context(store)

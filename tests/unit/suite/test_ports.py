@@ -1,40 +1,70 @@
 """Ports stay the same while they can, and are never given twice."""
 
 import socket
+import subprocess
+import sys
 
 import pytest
 
 from suite.errors import SuiteError
-from suite.ports import assign, free_port, is_free
+from suite.ports import HeldPorts, assign, free_port, is_free
 
 NAMES = ["store.grpc", "ingest.grpc", "ingest.public"]
 
 
 def test_each_name_has_its_own_port() -> None:
-    ports = assign(NAMES)
+    with HeldPorts() as held:
+        ports = assign(NAMES, held)
     assert list(ports) == NAMES
     assert len(set(ports.values())) == len(NAMES)
 
 
 def test_what_was_chosen_before_is_kept_where_it_is_free() -> None:
-    before = assign(NAMES)
-    with socket.socket() as taken:
+    with HeldPorts() as held:
+        before = assign(NAMES, held)
+    with socket.socket() as taken, HeldPorts() as held:
         taken.bind(("127.0.0.1", before["store.grpc"]))
         taken.listen()
-        after = assign(NAMES, before=before)
+        after = assign(NAMES, held, before=before)
     assert after["store.grpc"] != before["store.grpc"]
     assert after["ingest.grpc"] == before["ingest.grpc"]
 
 
+def test_what_another_suite_was_promised_is_passed_over_until_it_ends() -> None:
+    with HeldPorts() as first:
+        promised = assign(NAMES, first)
+        with HeldPorts() as second:
+            assert not set(promised.values()) & set(assign(NAMES, second, before=promised).values())
+        with HeldPorts() as third, pytest.raises(SuiteError, match=r"store\.grpc, is in use"):
+            assign(NAMES, third, base=promised["store.grpc"])
+    with HeldPorts() as fourth:
+        assert assign(NAMES, fourth, before=promised) == promised
+
+
+def test_a_promise_ends_with_the_process_that_had_it() -> None:
+    program = "from suite.ports import HeldPorts; print(HeldPorts().another(), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        port = int(other.stdout.readline())
+        with HeldPorts() as held:
+            assert not held.hold(port)
+            other.kill()
+            other.wait()
+            assert held.hold(port)
+
+
 def test_a_base_port_counts_up_and_says_when_one_is_taken() -> None:
-    with socket.socket() as taken:
+    with socket.socket() as taken, HeldPorts() as held:
         taken.bind(("127.0.0.1", free_port()))
         port = taken.getsockname()[1]
         assert not is_free(port)
         with pytest.raises(SuiteError, match=f"port {port}, meant for store.grpc, is in use"):
-            assign(NAMES, base=port)
+            assign(NAMES, held, base=port)
 
 
 def test_equal_choices_from_before_are_parted() -> None:
-    port = free_port()
-    assert len(set(assign(NAMES, before=dict.fromkeys(NAMES, port)).values())) == len(NAMES)
+    with HeldPorts() as held:
+        port = free_port()
+        assert len(set(assign(NAMES, held, before=dict.fromkeys(NAMES, port)).values())) == len(NAMES)
