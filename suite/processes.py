@@ -7,9 +7,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -100,12 +101,16 @@ class Process:
                 raise SuiteError(self._explained(f"was not ready after {patience:.0f} s"))
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def supervise(self) -> None:
-        """Start it again whenever it dies; returns after `stop`.
+    def supervise(self) -> Coroutine[Any, Any, None]:
+        """Start it again whenever it dies; the wait for that ends after `stop`.
 
         SuiteError when it keeps dying, or when its settings are wrong.
         """
+        # From the call on, not from the task's first step: `ready` may be asked in between.
         self._supervised = True
+        return self._bring_back_for_ever()
+
+    async def _bring_back_for_ever(self) -> None:
         try:
             while self._child is not None and not self._stopping:
                 code = await self._child.exited()
