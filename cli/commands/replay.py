@@ -123,6 +123,11 @@ async def _send(
 
     with scanning_progress(file, quiet=session.as_json) as progress:
         found = scan(file, layout, progress)
+    if not found.lines:
+        raise CliError(
+            f"{file.path} has a header line and no line after it that can be read; lines end with LF or CRLF",
+            Exit.USAGE,
+        )
     clock = _clock(session, order, layout, found)
     tokens = await _tokens(session, order, links, found)
     tally, stop = Tally(), asyncio.Event()

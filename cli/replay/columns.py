@@ -65,7 +65,8 @@ def parse_map(pairs: Sequence[str]) -> dict[str, str]:
             raise CliError(
                 f"--map {pair}: say OURS=THEIRS, where OURS is one of {', '.join(OURS)}", Exit.USAGE
             )
-        chosen[ours.strip()] = theirs.strip()
+        if chosen.setdefault(ours.strip(), theirs.strip()) != theirs.strip():
+            raise CliError(f"--map {pair}: {ours.strip()} is mapped twice; say one of them", Exit.USAGE)
     return chosen
 
 
@@ -79,6 +80,7 @@ def match_columns(found: Sequence[str], chosen: Mapping[str, str], fixed_force: 
             theirs[ours] = name
     if fixed_force is not None:
         theirs.pop("force", None)
+    _refuse_twins(found, theirs.values())
     missing = [ours for ours in _needed(chosen, fixed_force) if ours not in theirs]
     if missing:
         raise CliError(_wrong_headers(found, missing, chosen, theirs), Exit.USAGE)
@@ -96,6 +98,17 @@ def suggestions(found: Iterable[str], missing: Iterable[str]) -> list[str]:
         if likely:
             options.append(f"--map {ours}={_quoted(left.pop(likely[0]))}")
     return options
+
+
+def _refuse_twins(found: Sequence[str], used: Iterable[str]) -> None:
+    """Of two columns of one name nobody can tell which holds the plate: better none than the wrong one."""
+    folded = [name.strip().casefold() for name in found]
+    twins = [name.strip() for name in used if folded.count(name.strip().casefold()) > 1]
+    if twins:
+        raise CliError(
+            f"the file has several columns called {', '.join(twins)}; rename those that are not meant",
+            Exit.USAGE,
+        )
 
 
 def _needed(chosen: Mapping[str, str], fixed_force: str | None) -> list[str]:

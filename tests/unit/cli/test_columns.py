@@ -51,3 +51,15 @@ def test_a_map_to_a_column_that_is_not_there_is_an_error() -> None:
 def test_a_map_that_names_no_column_of_ours_is_refused(pair: str) -> None:
     with pytest.raises(CliError, match="say OURS=THEIRS"):
         parse_map([pair])
+
+
+def test_two_columns_of_one_name_are_refused_where_we_would_have_to_choose() -> None:
+    with pytest.raises(CliError, match="several columns called vrm; rename"):
+        match_columns([*ALL, " VRM"], {}, None)
+    assert match_columns([*ALL, "note", "note"], {}, None).ignored == ("note", "note")
+
+
+def test_a_column_that_is_mapped_twice_is_refused() -> None:
+    with pytest.raises(CliError, match="vrm is mapped twice"):
+        parse_map(["vrm=plate", "vrm=reg"])
+    assert parse_map(["vrm=plate", "vrm=plate"]) == {"vrm": "plate"}

@@ -195,6 +195,17 @@ def test_replay_enrols_sends_and_sums_up(gantry: Command, world: World, tmp_path
     assert "no read is captured ahead of the clock" in again.stderr
 
 
+@pytest.mark.parametrize(
+    "text", ["force,camera_id,captured_at,vrm", "force,camera_id,captured_at,vrm\ressex,C1,0,A1"]
+)
+def test_replay_of_a_header_alone_says_so(gantry: Command, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "reads.csv"
+    path.write_text(text, newline="")
+    said = gantry("replay", str(path), "--speed", "max", code=Exit.USAGE).stderr
+    assert "no line after it" in said
+    assert "LF or CRLF" in said
+
+
 def test_replay_with_wrong_headers_says_what_to_type(gantry: Command, tmp_path: Path) -> None:
     path = tmp_path / "reads.csv"
     path.write_text("org,cam,time,plate\n")
