@@ -123,20 +123,25 @@ def _details(read: SubmittedRead) -> bytes:
         return b""
     details = read.details
     encoded = details.SerializeToString()
-    if len(encoded) > MOST_DETAILS_BYTES or not _are_details(details):
-        raise Refused(refusals.DETAILS_INVALID)
+    if fault := _fault_in(details, len(encoded)):
+        raise Refused(refusals.details_invalid(fault))
     return encoded
 
 
-def _are_details(details: ReadDetails) -> bool:
-    texts = details.vehicle_make + details.vehicle_colour + details.vehicle_class
-    return (
-        details.lane <= MOST_LANE
-        and details.direction in DIRECTIONS
-        and 0.0 <= details.speed_kph <= MOST_SPEED_KPH
-        and is_country(details.plate_country)
-        and texts.isprintable()
-    )
+def _fault_in(details: ReadDetails, size: int) -> str | None:
+    if details.lane > MOST_LANE:
+        return f"details.lane should be 1 to {MOST_LANE}; leave it out if not known"
+    if details.direction not in DIRECTIONS:
+        return "details.direction should be approaching or departing; leave it out if not known"
+    if not 0.0 <= details.speed_kph <= MOST_SPEED_KPH:
+        return f"details.speed_kph should be 0 to {MOST_SPEED_KPH:.0f} km/h; leave it out if not measured"
+    if not is_country(details.plate_country):
+        return "details.plate_country should be two capital letters such as GB; leave it out if not known"
+    if not (details.vehicle_make + details.vehicle_colour + details.vehicle_class).isprintable():
+        return "details.vehicle_make, vehicle_colour and vehicle_class should have printable characters only"
+    if size > MOST_DETAILS_BYTES:
+        return f"details should be at most {MOST_DETAILS_BYTES} bytes, serialised; shorten its texts"
+    return None
 
 
 def is_country(code: str) -> bool:

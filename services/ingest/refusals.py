@@ -82,11 +82,11 @@ HEADING_INVALID: Final = Refusal(
 READ_ID_INVALID: Final = Refusal(
     pb.REJECTION_REASON_READ_ID_INVALID, "read_id", "read_id should be 1 to 128 printable characters"
 )
-DETAILS_INVALID: Final = Refusal(
-    pb.REJECTION_REASON_DETAILS_INVALID,
-    "details",
-    "details should be in their ranges, their texts printable, and all of them at most 512 bytes",
-)
+
+
+def details_invalid(fault: str) -> Refusal:
+    """The refusal of a read for one fault in its details."""
+    return Refusal(pb.REJECTION_REASON_DETAILS_INVALID, "details", fault)
 
 
 def not_utf8(field: str) -> Refusal:

@@ -253,3 +253,19 @@ def test_the_fast_way_takes_what_is_good(picks: list[int]) -> None:
 def test_no_refusal_shows_the_plate() -> None:
     verdict = judged([good(vrm="SECRET!!"), good(vrm="ab12cde", read_id="")])
     assert not any("SECRET" in str(each) or "AB12" in str(each).upper() for each in verdict.rejections)
+
+
+@pytest.mark.parametrize(
+    ("details", "said"),
+    [
+        (ReadDetails(lane=33), "details.lane should be 1 to 32"),
+        (ReadDetails(direction=3), "details.direction should be"),
+        (ReadDetails(speed_kph=501), "details.speed_kph should be 0 to 500 km/h"),
+        (ReadDetails(plate_country="GBR"), "details.plate_country should be two capital letters"),
+        (ReadDetails(vehicle_colour="\t"), "vehicle_colour and vehicle_class should have printable"),
+        (ReadDetails(vehicle_make="x" * 512), "at most 512 bytes"),
+    ],
+)
+def test_a_fault_in_the_details_is_told_from_the_others(details: Any, said: str) -> None:
+    (rejection,) = judged([good(details=details)]).rejections
+    assert said in rejection.message
