@@ -26,6 +26,7 @@ AHEAD_US: Final = 300_000_000
 UNKNOWN_HEADING: Final = 360
 MOST_HEADING: Final = 359
 MOST_DETAILS_BYTES: Final = 512
+_TOO_MUCH: Final = f"details should be at most {MOST_DETAILS_BYTES} bytes, serialised; shorten its texts"
 MOST_LANE: Final = 32
 MOST_SPEED_KPH: Final = 500.0
 MOST_NANOS: Final = 999_999_999
@@ -123,12 +124,14 @@ def _details(read: SubmittedRead) -> bytes:
         return b""
     details = read.details
     encoded = details.SerializeToString()
-    if fault := _fault_in(details, len(encoded)):
+    if len(encoded) > MOST_DETAILS_BYTES:
+        raise Refused(refusals.details_invalid(_TOO_MUCH))
+    if fault := _fault_in(details):
         raise Refused(refusals.details_invalid(fault))
     return encoded
 
 
-def _fault_in(details: ReadDetails, size: int) -> str | None:
+def _fault_in(details: ReadDetails) -> str | None:
     if details.lane > MOST_LANE:
         return f"details.lane should be 1 to {MOST_LANE}; leave it out if not known"
     if details.direction not in DIRECTIONS:
@@ -139,8 +142,6 @@ def _fault_in(details: ReadDetails, size: int) -> str | None:
         return "details.plate_country should be two capital letters such as GB; leave it out if not known"
     if not (details.vehicle_make + details.vehicle_colour + details.vehicle_class).isprintable():
         return "details.vehicle_make, vehicle_colour and vehicle_class should have printable characters only"
-    if size > MOST_DETAILS_BYTES:
-        return f"details should be at most {MOST_DETAILS_BYTES} bytes, serialised; shorten its texts"
     return None
 
 
