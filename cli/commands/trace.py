@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import ForcesOption, PurposeOption, ReferenceOption, purpose_of, run
+from cli.exits import CliError, Exit
+from cli.options import ForcesOption, PurposeOption, ReferenceOption, one_force, purpose_of, run
 from cli.output import console, local_time, note, plain, table, write_json
 from cli.verbs import Session
 
@@ -18,23 +19,42 @@ if TYPE_CHECKING:
 
 def trace(
     session: Session,
-    read_id: Annotated[str, typer.Argument(help="The vendor's identifier of the read.")],
+    read_id: Annotated[
+        str | None,
+        typer.Argument(
+            help="The vendor's identifier of the read; the newest, when several have it.", show_default=False
+        ),
+    ] = None,
     *,
     purpose: PurposeOption,
+    position: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Instead: its position in the force's log, as search shows it.", show_default=False
+        ),
+    ] = None,
     force: ForcesOption = None,
     reference: ReferenceOption = "",
 ) -> None:
     """Show one read's way from the camera to the national services, with times."""
-    run(_trace(session, read_id, force or [], purpose_of(purpose, reference)))
+    if (read_id is None) is (position is None):
+        raise CliError("name the read: either by its READ_ID or with --position", Exit.USAGE)
+    run(_trace(session, read_id, position, force or [], purpose_of(purpose, reference)))
 
 
-async def _trace(session: Session, read_id: str, forces: list[str], purpose: "Purpose") -> None:
+async def _trace(
+    session: Session, read_id: str | None, position: int | None, forces: list[str], purpose: "Purpose"
+) -> None:
     from cli.links import connect
-    from cli.trace.story import tell
+    from cli.trace.story import tell, tell_of_position
 
     async with connect(session.home, session.person) as links:
-        chosen = links.person.chosen(forces)
-        story = await tell(links, chosen, read_id, purpose, links.home.spans)
+        if read_id is not None:
+            story = await tell(links, links.person.chosen(forces), read_id, purpose)
+        else:
+            # A position is a force's own: in another force the same number names another read.
+            force = one_force(links.person, forces[0] if len(forces) == 1 else None)
+            story = await tell_of_position(links, force, position or 0, purpose)
     if session.as_json:
         write_json(story.as_json())
     else:
@@ -52,6 +72,8 @@ def _show(story: "Story") -> None:
     )
     for name, receipt in story.receipts.items():
         console().print(f"  {plain(name)}: {_receipt(receipt)}")
+    for force in story.also_in:
+        note(f"{force} has a read with this id too: --force {force} shows it")
     if story.unsampled:
         note(story.unsampled)
     if story.hops:

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
 from gantry.common.v1.read_pb2 import Purpose
@@ -14,9 +14,6 @@ from cli.links import Links
 from cli.trace.follow import Hop, follow
 from cli.trace.spans import parse_traceparent, read_spans
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 _UNSAMPLED: Final = (
     "no hops: this read was not sampled, since under load only some traces are kept. "
     "What the services stored of it is above"
@@ -25,12 +22,16 @@ _UNSAMPLED: Final = (
 
 @dataclass
 class Story:
-    """What `gantry trace` found. `unsampled` says why there are no hops; a receipt may be None so far."""
+    """What `gantry trace` found. `unsampled` says why there are no hops; a receipt may be None so far.
+
+    `also_in` names other forces that have a read of this id.
+    """
 
     stored: StoredRead
     receipts: dict[str, GetReceiptResponse | None] = field(default_factory=dict)
     hops: list[Hop] = field(default_factory=list)
     unsampled: str = ""
+    also_in: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """The story for `--json`."""
@@ -45,29 +46,45 @@ class Story:
             },
             "hops": [_hop_form(hop, start) for hop in self.hops],
             "note": self.unsampled,
+            "also_in": self.also_in,
         }
 
 
-async def tell(links: Links, forces: tuple[str, ...], read_id: str, purpose: Purpose, spans: "Path") -> Story:
-    """Look a read up and follow it. CliError when no force has it."""
-    stored = await _find(links, forces, read_id, purpose)
+async def tell(links: Links, forces: tuple[str, ...], read_id: str, purpose: Purpose) -> Story:
+    """Look a read up by its id and follow it. CliError when no force has it."""
+    found = await _find(links, forces, read_id, purpose)
+    story = await _followed(links, found[0])
+    story.also_in = [stored.read.force for stored in found[1:]]
+    return story
+
+
+async def tell_of_position(links: Links, force: str, position: int, purpose: Purpose) -> Story:
+    """Look a read up by its place in its force's log and follow it. NotFound when there is none."""
+    store = await links.store()
+    return await _followed(links, await store.read(force, purpose, position=position))
+
+
+async def _followed(links: Links, stored: StoredRead) -> Story:
     story = Story(stored, await _receipts(links, stored))
     append = parse_traceparent(stored.traceparent)
     if append is None or not append.sampled:
         story.unsampled = _UNSAMPLED
         return story
-    traces = [append.trace_id, *_traces_of(story.receipts)]
+    spans, traces = links.home.spans, [append.trace_id, *_traces_of(story.receipts)]
     story.hops = follow(read_spans(spans, traces), append.span_id, stored.position)
     if not story.hops:
         story.unsampled = f"the spans of this read are not in {spans} (any more)"
     return story
 
 
-async def _find(links: Links, forces: tuple[str, ...], read_id: str, purpose: Purpose) -> StoredRead:
-    store = await links.store()
+async def _find(links: Links, forces: tuple[str, ...], read_id: str, purpose: Purpose) -> list[StoredRead]:
+    """The newest read with this id of each force that has one: ids are unique for a camera and time only."""
+    store, found = await links.store(), []
     for force in forces:
         with suppress(NotFound):
-            return await store.read(force, purpose, read_id=read_id)
+            found.append(await store.read(force, purpose, read_id=read_id))
+    if found:
+        return found
     where = ", ".join(forces)
     raise CliError(
         f"no read with that read_id is in the buffer of {where}", Exit.NOT_FOUND, reason="READ_UNKNOWN"

@@ -39,8 +39,10 @@ class World:
     drop_first_subscription: bool = False
 
 
-def stored(vrm: str, read_id: str, position: int, **more: Any) -> store_pb2.StoredRead:
-    read = Read(force="essex", camera_id="C1", read_id=read_id, captured_at=NOON, vrm=vrm, confidence=0.9)
+def stored(
+    vrm: str, read_id: str, position: int, *, force: str = "essex", **more: Any
+) -> store_pb2.StoredRead:
+    read = Read(force=force, camera_id="C1", read_id=read_id, captured_at=NOON, vrm=vrm, confidence=0.9)
     read.position.CopyFrom(Position(latitude=51.5, longitude=0.5))
     return store_pb2.StoredRead(read=read, position=position, received_at=NOON, **more)
 
@@ -73,7 +75,8 @@ class Store(store_pb2_grpc.StoreServiceServicer):
 
     def GetRead(self, request: Any, context: Any) -> Any:
         for one in self._world.reads:
-            if (one.read.force, one.read.read_id) == (request.force, request.read_id):
+            names = (one.read.read_id, one.position)
+            if one.read.force == request.force and getattr(request, request.WhichOneof("name")) in names:
                 return store_pb2.GetReadResponse(read=one)
         return context.abort(grpc.StatusCode.NOT_FOUND, "no such read")
 

@@ -146,6 +146,30 @@ def test_trace_of_an_unsampled_read_shows_what_is_stored(gantry: Command, world:
     gantry("trace", "r2", *LOOK, code=Exit.NOT_FOUND)
 
 
+def test_trace_says_when_another_force_has_the_id_too(gantry: Command, world: World) -> None:
+    world.reads = [stored("AB12CDE", "r1", 7), stored("XY34FGH", "r1", 9, force="kent")]
+    shown = gantry("trace", "r1", *LOOK)
+    assert "position 7" in shown.stdout
+    assert "kent has a read with this id too: --force kent shows it" in shown.stderr
+    assert lines_of(gantry("trace", "r1", *LOOK, "--json"))[0]["also_in"] == ["kent"]
+    told = gantry("trace", "r1", "--force", "kent", *LOOK)
+    assert "position 9" in told.stdout
+    assert "too" not in told.stderr
+
+
+def test_trace_takes_a_position_where_ids_repeat(gantry: Command, world: World) -> None:
+    world.reads = [stored("AB12CDE", "r1", 7), stored("XY34FGH", "r1", 9)]
+    words = ("trace", "--position", "9", *LOOK, "--json")
+    assert lines_of(gantry(*words, "--force", "essex"))[0]["read"]["vrm"] == "XY34FGH"
+    assert "say for which force" in gantry(*words, code=Exit.USAGE).stderr
+    gantry("trace", "--position", "8", "--force", "essex", *LOOK, code=Exit.NOT_FOUND)
+    for named in ((), ("r1", "--position", "9")):
+        assert (
+            "either by its READ_ID or with --position"
+            in gantry("trace", *named, *LOOK, code=Exit.USAGE).stderr
+        )
+
+
 def test_trace_shows_hops_from_the_spans(gantry: Command, world: World, tmp_path: Path) -> None:
     trace, append = "a" * 32, "5" * 16
     world.reads = [stored("AB12CDE", "r1", 7, traceparent=f"00-{trace}-{append}-01")]
