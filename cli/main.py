@@ -7,7 +7,7 @@ import typer
 
 from cli.commands import alerts, audit, camera, demo, hotlist, replay, search, status, trace, up
 from cli.exits import MEANINGS
-from cli.verbs import verb
+from cli.verbs import CommandLine, verb
 
 # gRPC's own remarks would end up between ours; what went wrong is said by the error it raises.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -16,6 +16,7 @@ _CODES = "; ".join(f"{code.value}: {meaning}" for code, meaning in MEANINGS.item
 
 app = typer.Typer(
     name="gantry",
+    cls=CommandLine,
     help="Run a Gantry suite, feed it, and ask it. Start with `gantry up`.",
     epilog=f"Exit codes. {_CODES}.",
     no_args_is_help=True,

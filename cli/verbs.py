@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 from cli.exits import CliError, Exit
 from cli.output import notes, write_json
@@ -56,6 +57,8 @@ _COMMON: Final = (
     ("debug", _DEBUG, False),
 )
 
+_JSON_ASKED: Final = "gantry.json"
+
 Verb = Callable[..., None]
 
 
@@ -67,6 +70,27 @@ def verb(app: typer.Typer, name: str, **settings: Any) -> Callable[[Verb], Verb]
         return function
 
     return add
+
+
+class CommandLine(TyperGroup):
+    """The whole command. After --json it says in JSON, too, what is wrong with the words that were typed."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Remember whether JSON was asked for: verbs that cannot be parsed are never told."""
+        ctx.meta[_JSON_ASKED] = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # The class of such errors has no public name; what they have in common is this method.
+            sentence = getattr(error, "format_message", None)
+            if sentence is None or not ctx.meta[_JSON_ASKED]:
+                raise
+            _tell(CliError(sentence(), Exit.USAGE), as_json=True)
+            raise typer.Exit(Exit.USAGE) from None
 
 
 def _with_session(function: Verb) -> Verb:

@@ -76,6 +76,24 @@ def test_what_was_typed_wrong_is_said(words: list[str], code: Exit, said: str, h
     assert "Traceback" not in done.output
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["search", "AB12CDE", "--json"], "--purpose"),
+        (["search", "A1", "--limit", "0", "--json", *LOOK], "--limit"),
+        (["alerts", "watch", "--json", "--frob"], "--frob"),
+        (["alerts", "frob", "--json"], "frob"),
+        (["frob", "--json"], "frob"),
+    ],
+)
+def test_a_wrong_command_line_is_an_error_in_json_too(words: list[str], said: str) -> None:
+    done = runner.invoke(app, words)
+    answer = json.loads(done.stderr)
+    assert (done.exit_code, answer["exit_code"], done.stdout) == (Exit.USAGE, Exit.USAGE, "")
+    assert said in answer["error"]
+    assert "Usage:" in runner.invoke(app, [word for word in words if word != "--json"]).stderr
+
+
 def test_help_of_every_verb_names_its_options() -> None:
     for words in VERBS:
         verb = [word for word in words if word.isalpha() and word.islower()][
