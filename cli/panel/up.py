@@ -230,6 +230,8 @@ async def _show_lines(scene: Scene, session: Session) -> None:
     from cli.panel.draw import status_line
 
     observer = Observer(scene.quick, scene.quick.person.forces)
+    if not session.as_json:
+        note(_hint(scene))
     while True:
         state = await _look(scene, observer)
         if session.as_json:

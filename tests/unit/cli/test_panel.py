@@ -1,11 +1,17 @@
 """The panel and the status line tell the same, and the line no plate."""
 
+import asyncio
 from io import StringIO
+from pathlib import Path
+from typing import Any, cast
 
+import pytest
 from rich.console import Console
 
+from cli.panel import up
 from cli.panel.draw import draw, status_line
 from cli.panel.state import AlertLine, DestinationState, ForceState, ProcessState, SuiteState
+from cli.verbs import Session
 
 NAS = DestinationState("nas", "running", 990, 10, 0)
 NADC = DestinationState("nadc", "retrying", 500, 500, 0, "connection refused")
@@ -51,3 +57,29 @@ def test_all_is_well_only_when_it_is() -> None:
 
 def test_an_empty_panel_is_drawn_too() -> None:
     assert "no alerts yet" in drawn(SuiteState())
+
+
+def test_without_a_terminal_too_it_says_where_cameras_may_send(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Quick:
+        person = cast("Any", type("Person", (), {"forces": ("essex",)}))
+        home = None
+
+    class Running:
+        def address(self, _process: str, port: str) -> str:
+            return f"127.0.0.1:7000 {port}"
+
+    async def one_look(*_: Any) -> SuiteState:
+        return STATE
+
+    async def shown_once(as_json: bool) -> None:
+        scene = up.Scene(cast("Any", Running()), cast("Any", None), cast("Any", Quick()), cast("Any", None))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(up._show_lines(scene, Session(Path(), None, as_json)), 0.2)
+
+    monkeypatch.setattr(up, "_look", one_look)
+    asyncio.run(shown_once(as_json=False))
+    assert "Cameras may send to 127.0.0.1:7000 public" in capsys.readouterr().err
+    asyncio.run(shown_once(as_json=True))
+    assert capsys.readouterr().err == ""
