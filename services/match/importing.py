@@ -25,6 +25,7 @@ from services.match.postgres_hotlists import (
     PostgresHotlists,
     Sealed,
 )
+from services.match.tolerance import USUAL, Tolerance, require_tolerable
 
 # Small enough that parsing one leaves the other threads their turn at alerts.
 _SLICE_BYTES: Final = 64 * 1024
@@ -41,6 +42,8 @@ class ImportOrder:
     near_matches: bool
     request_id: UUID
     person: str
+    tolerance: Tolerance = USUAL
+    allow_empty: bool = False
 
 
 class HotlistImports:
@@ -66,7 +69,8 @@ class HotlistImports:
     async def run(self, order: ImportOrder, chunks: AsyncIterator[bytes]) -> ImportHotlistResponse:
         """Import the file whose bytes are `chunks`; matching uses it when this returns.
 
-        Raises InvalidInput CSV_HEADER_INVALID, HOTLIST_EMPTY or HOTLIST_INVALID; then nothing has changed.
+        Raises InvalidInput CSV_HEADER_INVALID, HOTLIST_BROKEN, HOTLIST_EMPTY or HOTLIST_INVALID; then nothing
+        has changed.
         """
         answer = await self._answered(order)
         if answer is None:
@@ -99,12 +103,7 @@ class HotlistImports:
         async with self._hotlists.begin(order.force) as load:
             file = HotlistFile()
             await load.fill(self._rows(load.load_no, file, chunks))
-            if not file.accepted:
-                raise InvalidInput(
-                    "HOTLIST_EMPTY",
-                    f"the file has no usable line ({file.rejected} were refused); the list is as it was",
-                    field="chunk",
-                )
+            require_tolerable(file, order.tolerance, allow_empty=order.allow_empty)
             sealed = await load.seal()
             try:
                 return await self._activate(order, load, sealed, file)

@@ -16,6 +16,7 @@ from gantry.match.v1 import alert_pb2, alert_pb2_grpc, hotlist_pb2, hotlist_pb2_
 from gantry.store.v1 import audit_pb2, audit_pb2_grpc, store_pb2, store_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from chassis.errors import InvalidInput, encode_fault
 from suite.certificates import Authority
 
 NOON = Timestamp(seconds=1_740_830_400)
@@ -136,6 +137,12 @@ class Hotlists(hotlist_pb2_grpc.HotlistServiceServicer):
             if part.HasField("header"):
                 self._world.header.CopyFrom(part.header)
             self._world.imported += part.chunk
+        if not self._world.header.HasField("max_rejected_percent") and b"broken" in self._world.imported:
+            errors = {"errors": "line 3, vrm: is empty\nline 4: is not UTF-8"}
+            fault = InvalidInput("HOTLIST_BROKEN", "2 of 3 lines cannot be used", metadata=errors)
+            details = (("grpc-status-details-bin", encode_fault(fault)),)
+            context.set_trailing_metadata(details)
+            context.abort(fault.status, fault.message)
         error = hotlist_pb2.LineError(line=3, column="vrm", message="is empty")
         return hotlist_pb2.ImportHotlistResponse(version=1, entries=2, rejected_lines=1, errors=[error])
 

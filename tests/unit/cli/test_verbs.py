@@ -110,6 +110,20 @@ def test_importing_a_hotlist_names_bad_lines(gantry: Command, world: World, tmp_
     assert lines_of(gantry("hotlist", "list", "--json"))[0]["hotlists"][0]["name"] == "stolen"
 
 
+def test_a_broken_hotlist_ends_with_an_error_and_its_first_bad_lines(
+    gantry: Command, world: World, tmp_path: Path
+) -> None:
+    path = tmp_path / "stolen.csv"
+    path.write_text("vrm,reason\nAB12CDE,broken\n,x\n")
+    said = gantry("hotlist", "import", str(path), "--force", "kent", *LOOK, code=Exit.USAGE).stderr
+    assert "gantry: 2 of 3 lines cannot be used" in said
+    assert "line 3, vrm: is empty\n  line 4: is not UTF-8" in said
+    assert "--allow-broken" in said
+    allowed = ("--allow-broken", "70", "--allow-empty")
+    gantry("hotlist", "import", str(path), "--force", "kent", *LOOK, *allowed)
+    assert (world.header.max_rejected_percent, world.header.allow_empty) == (70, True)
+
+
 def test_enrolling_shows_the_token_once(gantry: Command, tmp_path: Path) -> None:
     path = tmp_path / "cameras.csv"
     path.write_text("camera_id,name,kind,lat,lon\nC1,A12 J19,fixed,51.7,0.5\nC2,Unit 2,mobile,,\n")
