@@ -54,6 +54,7 @@ class MetricName(StrEnum):
 
     MATCH_READS = "gantry_match_reads"
     MATCH_ALERTS = "gantry_match_alerts"
+    MATCH_DELETED_ALERTS = "gantry_match_deleted_alerts"
     MATCH_LAG_READS = "gantry_match_lag_reads"
     MATCH_ALERT_SECONDS = "gantry_match_alert_seconds"
     MATCH_INDEX_ENTRIES = "gantry_match_index_entries"

@@ -17,6 +17,7 @@ from services.match.ports import AuditTrail, Clock, ReadLog, utc_now
 from services.match.postgres import ALERTS_CHANNEL, LISTS_CHANNEL, PostgresMatching
 from services.match.postgres_alerts import PostgresAlerts
 from services.match.postgres_hotlists import PostgresHotlists
+from services.match.retention import AlertRetention
 from services.match.service import AlertService, HotlistService
 from services.match.settings import MatchSection
 
@@ -31,6 +32,7 @@ class Assembly:
     feeds: dict[str, Feed]
     followers: dict[str, Follower]
     leases: Leases
+    retention: AlertRetention
     hotlist_service: HotlistService
     alert_service: AlertService
 
@@ -43,6 +45,7 @@ class Assembly:
         """What has to run all the time, with names."""
         yield self.leases.run(), "leases"
         yield self.imports.clear_replaced(), "clear replaced loads"
+        yield self.retention.run(), "retention of alerts"
         for force in self.followers:
             yield self.feeds[force].run(), f"feed of {force}"
             yield self.followers[force].run(), f"follower of {force}"
@@ -83,6 +86,7 @@ def assemble(
         feeds,
         followers,
         leases,
+        AlertRetention(alerts, feeds, section.alert_days, clock),
         HotlistService(imports, hotlists, feeds, audit),
         AlertService(alerts, matching, feeds, audit, clock),
     )
