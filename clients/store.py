@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -44,7 +44,7 @@ class StoreClient:
         after: int | None,
         include_images: bool = False,
         max_reads: int = 0,
-    ) -> AsyncIterator[store_pb2.TailReadsResponse]:
+    ) -> AsyncGenerator[store_pb2.TailReadsResponse, None]:
         """The log after a position, or from the oldest read (None), until the store or the caller stops."""
         request = store_pb2.TailReadsRequest(
             force=force, consumer=consumer, include_images=include_images, max_reads=max_reads
