@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import aclosing
 from datetime import datetime
 from typing import Final
@@ -34,6 +35,7 @@ _lag = meter().create_gauge(MetricName.MATCH_LAG_READS, "1", "Positions stored b
 _seconds = meter().create_histogram(
     MetricName.MATCH_ALERT_SECONDS, "s", "From the store's receipt of a read to its durable alert"
 )
+_MOST_POSITIONS: Final = 100
 _log = logging.getLogger(__name__)
 
 
@@ -135,7 +137,9 @@ class Matcher:
 
     async def _commit(self, raising: Raising, alerts: list[NewAlert], position: int) -> None:
         batches = [alert.candidate.batch for alert in alerts]
-        with span_following(SpanName.MATCH_ALERT, [batch.traceparent for batch in batches]) as span:
+        with span_following(
+            SpanName.MATCH_ALERT, [batch.traceparent for batch in batches], _positions(alerts)
+        ) as span:
             raised_at = self._clock()
             numbers = await raising.raise_alerts(self._step(position), alerts, raised_at)
             span.set_attribute("alerts", len(numbers) - numbers.count(None))
@@ -158,3 +162,11 @@ class Matcher:
 
     def _passed(self, position: int) -> None:
         self._durable = Cursor(position, self._durable.generation)
+
+
+def _positions(alerts: list[NewAlert]) -> Mapping[str, int | list[int]]:
+    """Which reads a span is about, so that a trace shows the alerts of its own read."""
+    found = list(dict.fromkeys(alert.candidate.position for alert in alerts))
+    if len(found) == 1:
+        return {"position": found[0]}
+    return {"positions": found} if len(found) <= _MOST_POSITIONS else {}

@@ -141,7 +141,7 @@ def _row(force: str, alert: NewAlert) -> tuple[object, ...]:
     seen, entry = alert.candidate, alert.entry
     columns = seen.batch.reads
     return (
-        seen.batch.positions[seen.place],
+        seen.position,
         seen.captured_at,
         entry.hotlist_no,
         entry.priority,

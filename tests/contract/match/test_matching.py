@@ -118,12 +118,17 @@ async def test_an_alert_continues_the_trace_of_its_append(match_database, log, t
     ):
         await load(match, "AB12CDE,Stolen")
         log.append(Seen("XX99XXX"), traceparent=f"00-{other}-{span_id}-01")
-        position = log.append(Seen("AB12CDE"), traceparent=f"00-{trace_id}-{span_id}-01")
-        await until_matched(match, position)
+        single = log.append(Seen("AB12CDE"), traceparent=f"00-{trace_id}-{span_id}-01")
+        await until_matched(match, single)
+        together = [Seen("AB12CDE", read_id="2"), Seen("XX99XXX"), Seen("AB12CDE", read_id="3")]
+        last = log.append(*together, traceparent=f"00-{other}-{span_id}-01")
+        await until_matched(match, last)
     text = spans.read_text()
     found = [json.loads(line) for line in text.splitlines()]
-    (span,) = [span for span in found if span["name"] == "match.alert"]
+    span, later = [span for span in found if span["name"] == "match.alert"]
     assert (span["trace_id"], span["parent_span_id"], span["links"]) == (trace_id, span_id, [])
+    assert span["attributes"] == {"position": single, "alerts": 1}
+    assert later["attributes"] == {"positions": [last - 2, last], "alerts": 2}
     assert "AB12CDE" not in text
 
 
