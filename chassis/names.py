@@ -63,5 +63,6 @@ class MetricName(StrEnum):
     BRIDGE_FORWARDED_READS = "gantry_bridge_forwarded_reads"
     BRIDGE_RECEIPTS = "gantry_bridge_receipts"
     BRIDGE_RETRIES = "gantry_bridge_retries"
+    BRIDGE_REFUSED_SUBMISSIONS = "gantry_bridge_refused_submissions"
     BRIDGE_DEAD_LETTERS = "gantry_bridge_dead_letters"
     BRIDGE_LAG_READS = "gantry_bridge_lag_reads"

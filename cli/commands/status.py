@@ -48,7 +48,8 @@ def _remarks(state: "SuiteState") -> None:
     for force in state.forces:
         for one in force.destinations:
             if one.last_error:
-                warn(f"{force.force}, {one.name}: {one.last_error}")
+                since = f" (since {one.failing_since})" if one.failing_since else ""
+                warn(f"{force.force}, {one.name}: {one.last_error}{since}")
             if one.dead_letters:
                 warn(f"{force.force}, {one.name}: {one.dead_letters:,} reads were refused for good")
         if force.overdue_days:

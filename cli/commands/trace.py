@@ -67,6 +67,8 @@ def _receipt(receipt: "GetReceiptResponse | None") -> str:
         return "[yellow]not delivered yet[/yellow]"
     when = local_time(moment(receipt, "received_at"))
     covers = f"positions {receipt.first_position:,} to {receipt.last_position:,}"
+    if not receipt.receipt_id:
+        return f"[red]refused[/red] at {when}: a dead letter"
     return f"[green]receipt {plain(receipt.receipt_id)}[/green] at {when}, covers {covers}"
 
 

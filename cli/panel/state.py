@@ -24,6 +24,7 @@ class DestinationState:
     lag: int
     dead_letters: int
     last_error: str = ""
+    failing_since: str | None = None
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ class World:
     purposes: list[str] = field(default_factory=list)
     subscriptions: list[alert_pb2.SubscribeRequest] = field(default_factory=list)
     drop_first_subscription: bool = False
+    refused_since: Timestamp | None = None
 
 
 def stored(vrm: str, read_id: str, position: int, **more: Any) -> store_pb2.StoredRead:
@@ -161,6 +162,9 @@ class Bridge(bridge_pb2_grpc.BridgeServiceServicer):
         running = bridge_pb2.FORWARDER_STATE_RUNNING
         nas = bridge_pb2.Destination(name="nas", state=running, position=7, head=7, delivered=7)
         nadc = bridge_pb2.Destination(name="nadc", state=running, position=6, head=7, delivered=6)
+        if self._world.refused_since is not None:
+            nas.state, nas.last_error = bridge_pb2.FORWARDER_STATE_RETRYING, "NAS answered PERMISSION_DENIED"
+            nas.failing_since.CopyFrom(self._world.refused_since)
         return bridge_pb2.ListDestinationsResponse(destinations=[nadc, nas])
 
     def GetReceipt(self, request: Any, context: Any) -> Any:

@@ -138,6 +138,15 @@ def test_enrolling_shows_the_token_once(gantry: Command, tmp_path: Path) -> None
     assert "A12 J19" in gantry("camera", "list").stdout
 
 
+def test_status_tells_what_a_destination_says_and_since_when(gantry: Command, world: World) -> None:
+    world.refused_since = NOON
+    since = "2025-03-01T12:00:00Z"
+    said = gantry("status", code=Exit.FAILED).stderr
+    assert f"essex, nas: NAS answered PERMISSION_DENIED (since {since})" in said
+    state = lines_of(gantry("status", "--json", code=Exit.FAILED))[0]
+    assert [one["failing_since"] for one in state["forces"][0]["destinations"]] == [None, since]
+
+
 def test_status_tells_lag_and_what_is_not_well(gantry: Command) -> None:
     state = lines_of(gantry("status", "--json"))[0]
     assert [one["name"] for one in state["processes"]] == ["ingest", "match", "nas_bridge", "store"]
