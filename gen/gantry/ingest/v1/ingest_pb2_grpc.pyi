@@ -19,9 +19,12 @@ the field, RetryInfo when waiting helps.
   UNAUTHENTICATED    TOKEN_MISSING, TOKEN_UNKNOWN (also after revocation): do not retry; ask the force's ANPR engineer.
   INVALID_ARGUMENT   MALFORMED_MESSAGE: the bytes are not this message. BATCH_TOO_LARGE: more reads than FlowControl allows.
                      SEQUENCE_NOT_INCREASING. Repair the client; resending the same bytes fails again.
-  RESOURCE_EXHAUSTED MESSAGE_TOO_LARGE by the transport, when a message exceeds FlowControl.max_batch_bytes: split the batch.
-                     TOO_MUCH_IN_FLIGHT: more sent unacknowledged than FlowControl allows; wait as RetryInfo says.
+  RESOURCE_EXHAUSTED without details, by the transport, when a message exceeds FlowControl.max_batch_bytes: split the batch.
+                     TOO_MUCH_IN_FLIGHT: more sent unacknowledged than the server can hold, or too many streams of one feed; wait as RetryInfo
+                     says, and send over fewer streams.
   UNAVAILABLE        STORE_UNAVAILABLE, STOPPING: keep the reads, reconnect after RetryInfo (add jitter), resend what was not acknowledged.
+  DEADLINE_EXCEEDED  DEADLINE_TOO_SHORT, or by the transport: SubmitReads had too little time. Send the same batch again with more.
+  INTERNAL           this batch cannot be stored, through a fault of ours. Keep it, send the others, tell the force's ANPR engineer.
 """
 
 from collections import abc as _abc

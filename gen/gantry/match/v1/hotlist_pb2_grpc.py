@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class HotlistServiceStub:
-    """Lists of vehicles of interest. Callers: people with the force.
+    """Lists of vehicles of interest. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of every RPC here, NOT_FOUND
+    FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
     """
 
     def __init__(self, channel):
@@ -48,7 +49,8 @@ class HotlistServiceStub:
 
 
 class HotlistServiceServicer:
-    """Lists of vehicles of interest. Callers: people with the force.
+    """Lists of vehicles of interest. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of every RPC here, NOT_FOUND
+    FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
     """
 
     def ImportHotlist(self, request_iterator, context):
@@ -62,6 +64,8 @@ class HotlistServiceServicer:
         HOTLIST_EMPTY: the file has no good line. Set allow_empty if that is what is meant.
         HOTLIST_INVALID: header, order of messages, chunk or number of entries is wrong, as the message says, or the request_id was used for another list.
         PURPOSE_REQUIRED: say why.
+        DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute. UNAVAILABLE: the store cannot take the audit record, or this instance stops. Import again, with
+        the same request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,7 +100,8 @@ def add_HotlistServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class HotlistService:
-    """Lists of vehicles of interest. Callers: people with the force.
+    """Lists of vehicles of interest. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of every RPC here, NOT_FOUND
+    FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
     """
 
     @staticmethod

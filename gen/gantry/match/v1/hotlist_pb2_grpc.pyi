@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class HotlistServiceStub:
-    """Lists of vehicles of interest. Callers: people with the force."""
+    """Lists of vehicles of interest. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of every RPC here, NOT_FOUND
+    FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -44,13 +46,17 @@ class HotlistServiceStub:
       HOTLIST_EMPTY: the file has no good line. Set allow_empty if that is what is meant.
       HOTLIST_INVALID: header, order of messages, chunk or number of entries is wrong, as the message says, or the request_id was used for another list.
       PURPOSE_REQUIRED: say why.
+    DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute. UNAVAILABLE: the store cannot take the audit record, or this instance stops. Import again, with
+    the same request_id.
     """
     ListHotlists: _grpc.UnaryUnaryMultiCallable[_hotlist_pb2.ListHotlistsRequest, _hotlist_pb2.ListHotlistsResponse]
     """The hotlists of a force, by name."""
 
 @_typing.type_check_only
 class HotlistServiceAsyncStub(HotlistServiceStub):
-    """Lists of vehicles of interest. Callers: people with the force."""
+    """Lists of vehicles of interest. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of every RPC here, NOT_FOUND
+    FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ImportHotlist: _aio.StreamUnaryMultiCallable[_hotlist_pb2.ImportHotlistRequest, _hotlist_pb2.ImportHotlistResponse]  # type: ignore[assignment]
@@ -64,12 +70,16 @@ class HotlistServiceAsyncStub(HotlistServiceStub):
       HOTLIST_EMPTY: the file has no good line. Set allow_empty if that is what is meant.
       HOTLIST_INVALID: header, order of messages, chunk or number of entries is wrong, as the message says, or the request_id was used for another list.
       PURPOSE_REQUIRED: say why.
+    DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute. UNAVAILABLE: the store cannot take the audit record, or this instance stops. Import again, with
+    the same request_id.
     """
     ListHotlists: _aio.UnaryUnaryMultiCallable[_hotlist_pb2.ListHotlistsRequest, _hotlist_pb2.ListHotlistsResponse]  # type: ignore[assignment]
     """The hotlists of a force, by name."""
 
 class HotlistServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Lists of vehicles of interest. Callers: people with the force."""
+    """Lists of vehicles of interest. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of every RPC here, NOT_FOUND
+    FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
+    """
 
     @_abc_1.abstractmethod
     def ImportHotlist(
@@ -87,6 +97,8 @@ class HotlistServiceServicer(metaclass=_abc_1.ABCMeta):
           HOTLIST_EMPTY: the file has no good line. Set allow_empty if that is what is meant.
           HOTLIST_INVALID: header, order of messages, chunk or number of entries is wrong, as the message says, or the request_id was used for another list.
           PURPOSE_REQUIRED: say why.
+        DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute. UNAVAILABLE: the store cannot take the audit record, or this instance stops. Import again, with
+        the same request_id.
         """
 
     @_abc_1.abstractmethod
