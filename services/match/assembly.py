@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
@@ -20,6 +20,9 @@ from services.match.postgres_hotlists import PostgresHotlists
 from services.match.retention import AlertRetention
 from services.match.service import AlertService, HotlistService
 from services.match.settings import MatchSection
+
+# For the leases, the feeds, and what people ask.
+_SHARED_CONNECTIONS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,9 @@ def assemble(
 ) -> Assembly:
     """Put a replica together; nothing runs yet."""
     forces = section.forces
-    matching, hotlists, alerts = PostgresMatching(pool), PostgresHotlists(pool), PostgresAlerts(pool)
+    may_hold = pool.get_max_size() - section.imports_at_once - _SHARED_CONNECTIONS
+    matching = PostgresMatching(pool, may_hold=may_hold)
+    hotlists, alerts = PostgresHotlists(pool), PostgresAlerts(pool)
     indexes = {force: LiveIndex(force, hotlists) for force in forces}
     feeds = {force: Feed(force, alerts) for force in forces}
     followers: dict[str, Follower] = {}
