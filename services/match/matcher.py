@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Final
@@ -20,6 +20,7 @@ from chassis.errors import Fault, Unavailable
 from chassis.names import MetricName, SpanName
 from chassis.telemetry import meter, span_following
 from services.match.events import raised
+from services.match.gathering import gathered
 from services.match.index import Index
 from services.match.matching import Candidate, NewAlert, find_candidates, match
 from services.match.ports import Announcer, Clock, Raising, ReadLog
@@ -111,19 +112,21 @@ class Matcher:
                     _log.warning("cursor not reported", extra={**self._labels, "reason": fault.reason})
 
     async def _match_after(self, position: int | None) -> None:
-        async with aclosing(self._log.follow(self._force, position)) as tail:
-            async for response in tail:
-                await self._take(response)
+        async with aclosing(gathered(self._log.follow(self._force, position))) as tail:
+            async for responses in tail:
+                await self._take(responses)
         raise Unavailable("TAIL_ENDED", "the store ended the tail; it is followed again from the cursor")
 
-    async def _take(self, response: TailReadsResponse) -> None:
-        self._head = max(self._head, response.head)
-        candidates = find_candidates(self._index, response.batches)
-        if not (candidates and await self._raise(candidates, response.position)):
-            self._pass(response.position)
-        if response.batches:
-            _reads.add(sum(len(batch.positions) for batch in response.batches), self._labels)
-            _lag.set(max(0, response.head - response.position), self._labels)
+    async def _take(self, responses: Sequence[TailReadsResponse]) -> None:
+        batches = [batch for response in responses for batch in response.batches]
+        position = responses[-1].position
+        self._head = max(self._head, responses[-1].head)
+        candidates = find_candidates(self._index, batches)
+        if not (candidates and await self._raise(candidates, position)):
+            self._pass(position)
+        if batches:
+            _reads.add(sum(len(batch.positions) for batch in batches), self._labels)
+            _lag.set(max(0, self._head - position), self._labels)
 
     def _pass(self, position: int) -> None:
         if position > self._seen:
