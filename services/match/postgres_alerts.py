@@ -65,7 +65,7 @@ class PostgresAlerts:
         """Delete the oldest alerts raised before a moment; how many, and how many of them unacknowledged."""
         async with self._pool.acquire() as connection, in_locked_force(connection, force):
             row = await connection.fetchrow(SQL["delete_old_alerts"], force, before, most)
-        return (0, 0) if row is None else (row["deleted"], row["lapsed"])
+        return row["deleted"], row["lapsed"]
 
 
 def _alert(row: asyncpg.Record) -> Alert:

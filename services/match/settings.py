@@ -38,7 +38,7 @@ class MatchSection(BaseModel):
     imports_at_once: int = Field(2, ge=1, le=8)
     most_entries: int = Field(60_000_000, ge=1)
     # Alerts are copies of reads: they go so many days after they were raised.
-    alert_days: int = Field(31, ge=1, le=3650)
+    alert_days: int = Field(31, ge=7, le=3650)
 
 
 class MatchSettings(ServiceSettings):
