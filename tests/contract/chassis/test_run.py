@@ -16,7 +16,7 @@ import pytest
 
 SCRIPT = textwrap.dedent(
     """
-    import asyncio, os
+    import asyncio, gc, os
     from chassis.run import run
     from chassis.server import grpc_server
     from chassis.settings import ServiceSettings
@@ -37,6 +37,12 @@ SCRIPT = textwrap.dedent(
                 async def die():
                     raise KeyError("AB12CDE")
                 server.own(die(), "doomed")
+            if settings.colour == "curious":
+                async def count():
+                    while not gc.get_freeze_count():
+                        await asyncio.sleep(0.01)
+                    print(gc.get_freeze_count(), len(gc.get_objects()), flush=True)
+                server.own(count(), "count")
             if settings.colour == "slow":
                 server.on_stop(lambda: asyncio.sleep(60))
             await server.serve_until_signalled()
@@ -114,6 +120,13 @@ def test_a_second_signal_ends_it_at_once(spawn, tmp_path):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
     assert process.returncode == 1
+
+
+def test_a_collection_passes_over_what_was_there_at_the_start(spawn):
+    process = spawn(GANTRY_COLOUR="curious")
+    assert process.stdout is not None
+    frozen, walked = map(int, process.stdout.readline().split())
+    assert frozen > 20 * walked
 
 
 def test_a_failure_is_logged_and_ends_with_one(spawn):
