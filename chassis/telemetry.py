@@ -29,6 +29,7 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import AttributeValue
 
 from chassis import traceparent as w3c
+from chassis.histograms import bucket_views
 from chassis.settings import TelemetrySettings
 from chassis.spanfile import SpanFile
 from chassis.tracing import UNSAMPLED, HeadSamplingTracer, TraceBudget
@@ -187,7 +188,7 @@ def _attach(reader: MetricReader, resource: Resource) -> MeterProvider:
     # OpenTelemetry allows one meter provider a process; a second telemetry() joins the first one's.
     global _meter_provider  # noqa: PLW0603
     if _meter_provider is None:
-        _meter_provider = MeterProvider(resource=resource, shutdown_on_exit=False)
+        _meter_provider = MeterProvider(resource=resource, shutdown_on_exit=False, views=bucket_views())
         metrics.set_meter_provider(_meter_provider)
     _meter_provider.add_metric_reader(reader)
     return _meter_provider
