@@ -1,4 +1,6 @@
-"""Every span and metric name in use: telemetry is a contract, so its names live in one typed list.
+"""Every name that several services must agree on: spans and metrics, and the sections of their settings.
+
+Telemetry is a contract, so its names live in one typed list.
 
 RPC spans are named after their method (``gantry.store.v1.StoreService/AppendReads``) and are not listed.
 Metrics follow Prometheus: a unit as suffix, seconds and bytes as units. Labels are few and bounded:
@@ -6,6 +8,23 @@ a force, a destination, a reason code; never a camera, never a VRM.
 """
 
 from enum import StrEnum
+
+
+class SectionName(StrEnum):
+    """The sections of all services' settings, as in ``GANTRY_STORE__IMAGES``.
+
+    One environment may be handed to several services, so each has to know the others' sections in order to
+    tell them from misspelt ones. A list is simpler than asking the services, which the chassis does not know.
+    """
+
+    TLS = "tls"
+    GRPC = "grpc"
+    DATABASE = "database"
+    TELEMETRY = "telemetry"
+    INGEST = "ingest"
+    STORE = "store"
+    MATCH = "match"
+    BRIDGE = "bridge"
 
 
 class SpanName(StrEnum):

@@ -8,13 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import NoDecode
 
 from anpr.force import is_force
-from chassis.settings import DatabaseSettings, HostPort, ServiceSettings
-
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
-    return value
+from chassis.settings import DatabaseSettings, HostPort, ServiceSettings, words
 
 
 def _force(value: str) -> str:
@@ -24,7 +18,7 @@ def _force(value: str) -> str:
 
 
 Forces = Annotated[
-    tuple[Annotated[str, AfterValidator(_force)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
+    tuple[Annotated[str, AfterValidator(_force)], ...], NoDecode, BeforeValidator(words), Field(min_length=1)
 ]
 
 

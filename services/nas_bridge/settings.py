@@ -8,15 +8,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import NoDecode
 
 from anpr.force import is_force
-from chassis.settings import DatabaseSettings, HostPort, ServiceSettings
+from chassis.settings import DatabaseSettings, HostPort, ServiceSettings, words
 
 Images = Literal["none", "patch", "both"]
-
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
 
 
 def _force(value: str) -> str:
@@ -33,7 +27,7 @@ def _different(values: tuple[DestinationSettings, ...]) -> tuple[DestinationSett
 
 
 Forces = Annotated[
-    tuple[Annotated[str, AfterValidator(_force)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
+    tuple[Annotated[str, AfterValidator(_force)], ...], NoDecode, BeforeValidator(words), Field(min_length=1)
 ]
 
 
