@@ -14,6 +14,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final, NoReturn, TypeVar
 
 import uvloop
@@ -81,11 +82,17 @@ def run(
 
 
 def _arguments(service: str, *, with_migrate: bool) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog=service, description=f"Run Gantry's {service} service.")
+    parser = argparse.ArgumentParser(prog=_command(), description=f"Run Gantry's {service} service.")
     verbs = ["serve", "migrate"] if with_migrate else ["serve"]
     parser.add_argument("verb", nargs="?", default="serve", choices=verbs, help="what to do (default: serve)")
     parser.add_argument("--print-config", action="store_true", help="show the effective settings and exit")
     return parser.parse_args()
+
+
+def _command() -> str:
+    """How this process was started, as `python -m services.store`; Python itself knows from 3.14 on."""
+    started = sys.modules["__main__"].__spec__
+    return f"python -m {started.name.removesuffix('.__main__')}" if started else Path(sys.argv[0]).name
 
 
 def _assignment(name: str, value: str | None) -> str:

@@ -187,3 +187,22 @@ def test_a_verb_it_does_not_know_ends_with_two(spawn):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 2
     assert "invalid choice" in errors
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        (["-m", "services.store"], "usage: python -m services.store "),
+        (["-m", "probe"], "usage: python -m probe "),
+    ],
+)
+@pytest.mark.usefixtures("spawn")
+def test_the_usage_names_the_command_that_was_typed(tmp_path, command, usage):
+    shown = subprocess.run(
+        [sys.executable, *command, "--help"],
+        env={"PYTHONPATH": f"{Path.cwd()}{os.pathsep}{tmp_path}", "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.startswith(usage)
