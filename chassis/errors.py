@@ -31,6 +31,9 @@ _AWAY: Final = (
     # A connection that breaks in the middle of an answer confuses the driver about itself.
     asyncpg.InternalClientError,
 )
+# An InterfaceError is mostly a bug of ours and has no code: only its words tell that a connection went away.
+# The pool takes one that the server ended back from under those who use it; at a stop it gives out none.
+_LOST: Final = ("connection is closed", "released back to the pool", "pool is closing", "pool is closed")
 
 
 class StartupFailure(Exception):  # noqa: N818 - it is a failure to start, not an error of a caller
@@ -156,9 +159,7 @@ def database_fault(error: BaseException) -> Fault | None:
 
 
 def _is_of_a_lost_connection(error: BaseException) -> bool:
-    # The pool takes back a connection that the server ended, also from under those who are using it.
-    text = str(error) if isinstance(error, asyncpg.InterfaceError) else ""
-    return "closed" in text or "released back to the pool" in text
+    return isinstance(error, asyncpg.InterfaceError) and any(words in str(error) for words in _LOST)
 
 
 def database_unavailable() -> Unavailable:

@@ -147,6 +147,40 @@ async def test_a_pool_prepares_each_connection_and_comes_back_after_a_cut(settin
     assert prepared == 2
 
 
+async def test_who_uses_a_connection_that_the_server_ends_hears_that_the_database_is_away(
+    settings, connection
+):
+    async with open_pool(settings) as pool, pool.acquire() as held:
+        statement = await held.prepare("select 1")
+        await connection.execute("select pg_terminate_backend($1)", held.get_server_pid())
+        faults = []
+        for _ in range(2):
+            with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as raised:
+                await held.execute("select 1")
+            faults.append(database_fault(raised.value))
+        # The pool has taken it back by now.
+        with pytest.raises(asyncpg.InterfaceError) as raised:
+            await statement.fetch()
+        faults.append(database_fault(raised.value))
+        with pytest.raises(asyncpg.InterfaceError) as raised:
+            held.get_server_pid()
+        faults.append(database_fault(raised.value))
+    assert [fault and fault.reason for fault in faults] == ["DATABASE_UNAVAILABLE"] * 4
+
+
+async def test_a_pool_that_closes_under_a_call_is_a_database_away(settings):
+    async with open_pool(settings) as pool:
+        async with pool.acquire():
+            closing = asyncio.create_task(pool.close())
+            await asyncio.sleep(0)
+            with pytest.raises(asyncpg.InterfaceError, match="closing") as raised:
+                await pool.fetchval("select 1")
+        await closing
+    fault = database_fault(raised.value)
+    assert fault is not None
+    assert fault.reason == "DATABASE_UNAVAILABLE"
+
+
 @pytest.mark.parametrize("change", [{"name": "no_such_database"}, {"user": "no_such_user"}])
 async def test_a_refused_connection_is_a_sentence_at_once(settings, change):
     with pytest.raises(StartupFailure, match=r"refuses .*GANTRY_DATABASE__USER"):

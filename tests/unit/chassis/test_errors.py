@@ -72,6 +72,12 @@ def test_a_status_inside_a_message_is_a_fault_too():
         (asyncpg.TooManyConnectionsError("x"), "DATABASE_UNAVAILABLE"),
         (asyncpg.CannotConnectNowError("x"), "DATABASE_UNAVAILABLE"),
         (asyncpg.InterfaceError("connection is closed"), "DATABASE_UNAVAILABLE"),
+        (
+            asyncpg.InterfaceError("cannot call X.y(): connection has been released back to the pool"),
+            "DATABASE_UNAVAILABLE",
+        ),
+        (asyncpg.InterfaceError("pool is closing"), "DATABASE_UNAVAILABLE"),
+        (asyncpg.InterfaceError("the prepared statement is closed"), None),
         (asyncpg.DiskFullError("x"), "STORAGE_FULL"),
         (asyncpg.InterfaceError("another operation is in progress"), None),
         (asyncpg.CheckViolationError("x"), None),
