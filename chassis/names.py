@@ -55,6 +55,7 @@ class MetricName(StrEnum):
 
     INGEST_READS = "gantry_ingest_reads"
     INGEST_REJECTIONS = "gantry_ingest_rejections"
+    INGEST_WARNINGS = "gantry_ingest_warnings"
     INGEST_STREAMS = "gantry_ingest_streams"
     INGEST_QUEUED_READS = "gantry_ingest_queued_reads"
     INGEST_ACK_SECONDS = "gantry_ingest_ack_seconds"
@@ -77,6 +78,7 @@ class MetricName(StrEnum):
     MATCH_ALERT_SECONDS = "gantry_match_alert_seconds"
     MATCH_INDEX_ENTRIES = "gantry_match_index_entries"
     MATCH_SUBSCRIBERS = "gantry_match_subscribers"
+    MATCH_REJECTED_LINES = "gantry_match_rejected_lines"
 
     BRIDGE_FORWARDED_READS = "gantry_bridge_forwarded_reads"
     BRIDGE_RECEIPTS = "gantry_bridge_receipts"

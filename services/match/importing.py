@@ -13,6 +13,8 @@ from gantry.match.v1.hotlist_pb2 import ImportHotlistResponse, LineError
 
 from anpr.confusable import folded_keys
 from chassis.errors import InvalidInput
+from chassis.names import MetricName
+from chassis.telemetry import meter
 from services.match.copy_format import copy_text
 from services.match.hotlist_file import Entries, HotlistFile
 from services.match.live_index import LiveIndex, Load
@@ -30,6 +32,7 @@ from services.match.postgres_hotlists import (
 _SLICE_BYTES: Final = 64 * 1024
 
 _log = logging.getLogger(__name__)
+_rejected = meter().create_counter(MetricName.MATCH_REJECTED_LINES, "1", "Hotlists' lines refused, by force")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ class HotlistImports:
         async with self._hotlists.begin(order.force) as load:
             file = HotlistFile()
             await load.fill(self._rows(load.load_no, file, chunks))
+            if file.rejected:
+                _rejected.add(file.rejected, {"force": order.force})
             if not file.accepted:
                 raise InvalidInput(
                     "HOTLIST_EMPTY",

@@ -9,6 +9,7 @@ from tests.e2e.door import ReadMaker, enrol, public_channel, submit_reads
 from tests.e2e.hotlists import import_csv, import_plates
 from tests.e2e.marks import SHARED_SUITE
 from tests.e2e.outcome import alerts_of, identity_of, settled
+from tests.e2e.pages import counter
 
 pytestmark = SHARED_SUITE
 
@@ -31,7 +32,10 @@ HALF_BROKEN = "\n".join(
 
 
 async def test_good_lines_stay_and_bad_ones_are_named(suite: Suite) -> None:
+    before = await counter(suite, "match", "gantry_match_rejected_lines", "force")
     answer = await import_csv(suite, FORCE, HALF_BROKEN.encode(), name="half")
+    after = await counter(suite, "match", "gantry_match_rejected_lines", "force")
+    assert after[FORCE] - before[FORCE] == 5
     assert (answer.entries, answer.repeated_lines, answer.rejected_lines) == (2, 1, 5)
     assert [error.line for error in answer.errors] == [3, 4, 5, 6, 7]
     assert [error.column for error in answer.errors] == ["vrm", "vrm", "reason", "priority", "weed_date"]

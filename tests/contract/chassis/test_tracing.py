@@ -136,7 +136,7 @@ async def test_metrics_can_be_scraped_and_counted_per_failure(lab, echo):
             await (await lab.caller(server)).say("Say")
         page = await asyncio.to_thread(_scrape, metrics_port())
     assert "gantry_test_things_total 2.0" in page
-    assert 'status="NOT_FOUND"' in page
+    assert 'reason="NONE",status="NOT_FOUND"' in page
     assert "gantry_rpc_seconds_bucket" in page
     assert metrics_port() is None
 
