@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -46,24 +47,38 @@ async def open_channel(
     target: str,
     tls: TlsSettings,
     *,
-    server_name: str = "localhost",
+    server_name: str | None = None,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
 ) -> AsyncIterator[grpc.aio.Channel]:
-    """A connection of its own to `target` (HOST:PORT), whose certificate must be for `server_name`.
+    """A connection of its own to `target` (HOST:PORT), whose certificate must be for its host.
 
+    `server_name` is the name to be certified instead. A loopback address stands for "localhost".
     Unary calls without a timeout get 10 s, and never more than the call being served has left. Calls
     that meet UNAVAILABLE are tried up to four times by gRPC. Raises StartupFailure for unreadable files.
     """
     channel = grpc.aio.secure_channel(
         target,
         _credentials(tls),
-        options=_options(server_name, max_message_bytes),
+        options=_options(target, server_name, max_message_bytes),
         interceptors=[_Outgoing()],
     )
     try:
         yield channel
     finally:
         await channel.close(_CLOSE_SECONDS)
+
+
+def certified_name(host: str) -> str:
+    """The name that the certificate at `host` has to be for: itself, or "localhost" for a loopback address.
+
+    So on one machine a certificate for localhost serves, and elsewhere each server needs one for the name or
+    the address by which it is called.
+    """
+    host = host.strip("[]")
+    try:
+        return "localhost" if ip_address(host).is_loopback else host
+    except ValueError:
+        return host
 
 
 async def retrying(
@@ -145,9 +160,13 @@ def _credentials(tls: TlsSettings) -> grpc.ChannelCredentials:
         raise StartupFailure(f"Cannot read {error.filename}: {error.strerror}.") from error
 
 
-def _options(server_name: str, max_message_bytes: int) -> list[tuple[str, str | int]]:
+def _options(target: str, server_name: str | None, max_message_bytes: int) -> list[tuple[str, str | int]]:
+    host = target.rpartition("/")[2].rpartition(":")[0].strip("[]")
+    name = server_name or certified_name(host)
+    # Only where it differs: an override also replaces the authority, by which proxies may route.
+    override: list[tuple[str, str | int]] = [("grpc.ssl_target_name_override", name)] if name != host else []
     return [
-        ("grpc.ssl_target_name_override", server_name),
+        *override,
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.service_config", _SERVICE_CONFIG),

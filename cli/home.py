@@ -90,6 +90,11 @@ class SuiteHome:
             return value
         raise CliError(f"{process} has no {port} port: start the suite again with `gantry up`")
 
+    def certified_name(self, process: str) -> str | None:
+        """The name in a process's certificate, when it is written down that it differs from its address."""
+        value = self.ports(process).get("name")
+        return value if isinstance(value, str) and value else None
+
     def people(self) -> list[str]:
         """Whose certificates are here."""
         return sorted(path.stem for path in (self.folder / "pki" / "people").glob("*.pem"))

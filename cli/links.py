@@ -60,7 +60,8 @@ class Links:
 
     async def _channel(self, process: str) -> grpc.aio.Channel:
         if process not in self._channels:
-            opening = open_channel(self.home.address(process), self.person.tls)
+            target, name = self.home.address(process), self.home.certified_name(process)
+            opening = open_channel(target, self.person.tls, server_name=name)
             self._channels[process] = await self._stack.enter_async_context(opening)
         return self._channels[process]
 

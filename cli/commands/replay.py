@@ -128,7 +128,10 @@ async def _send(
     tally, stop = Tally(), asyncio.Event()
     with sending_progress(file, tally, quiet=session.as_json) as report, on_interrupt(stop):
         async with Connection(
-            links.home.address("ingest", "public"), authority=links.home.authority, channels=2
+            links.home.address("ingest", "public"),
+            authority=links.home.authority,
+            server_name=links.home.certified_name("ingest"),
+            channels=2,
         ) as connection:
             await send_file(connection, Job(file, layout, clock, tokens, order.speed, tally, report, stop))
     tally.finish()

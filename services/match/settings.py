@@ -28,6 +28,7 @@ class MatchSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     store: HostPort
+    store_name: str | None = None
     forces: Forces
     imports_at_once: int = Field(2, ge=1, le=8)
     most_entries: int = Field(60_000_000, ge=1)

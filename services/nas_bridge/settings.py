@@ -36,7 +36,7 @@ class DestinationSettings(BaseModel):
 
     `images` says which pictures it gets. `forces` limits it to some of the bridge's forces. `certificate`,
     `key` and `authority` replace the bridge's own towards it. `server_name` is the name in its certificate
-    (default: the host of its address, or localhost when that is an IP address). Reads per submission,
+    (default: the host of its address, or localhost when that is a loopback address). Reads per submission,
     and the seconds one may take, are bounded by `most_reads` and `timeout_seconds`.
     """
 
@@ -64,6 +64,7 @@ class BridgeSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     store: HostPort
+    store_name: str | None = None
     forces: Forces
     destinations: Annotated[tuple[DestinationSettings, ...], AfterValidator(_different)] = Field(min_length=1)
     # Reads wait this long for company: each delivery costs a receipt.

@@ -65,6 +65,17 @@ def test_what_is_printed_can_be_set(environment: pytest.MonkeyPatch, kind: type[
     assert load_settings(kind) == before
 
 
+@pytest.mark.parametrize(
+    ("kind", "section"), [(IngestSettings, "ingest"), (MatchSettings, "match"), (BridgeSettings, "bridge")]
+)
+def test_each_caller_of_the_store_can_be_told_its_name(
+    environment: pytest.MonkeyPatch, kind: type[ServiceSettings], section: str
+) -> None:
+    assert getattr(load_settings(kind), section).store_name is None
+    environment.setenv(f"GANTRY_{section.upper()}__STORE_NAME", "store.gantry.svc")
+    assert getattr(load_settings(kind), section).store_name == "store.gantry.svc"
+
+
 @pytest.mark.parametrize("forces", ["essex, kent,essex,", '["essex", "kent", "essex"]'])
 def test_forces_are_words_or_json(environment: pytest.MonkeyPatch, forces: str) -> None:
     environment.setenv("GANTRY_MATCH__FORCES", forces)
