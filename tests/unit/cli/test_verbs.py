@@ -56,6 +56,15 @@ def test_search_shows_pages_as_one_and_tells_the_purpose(gantry: Command, world:
     assert "the newest 2 are shown" in shown.stderr
 
 
+@pytest.mark.parametrize(("name", "code"), [("store", Exit.OK), ("store.elsewhere", Exit.UNREACHABLE)])
+def test_a_service_may_be_certified_by_another_name_than_its_address(
+    gantry: Command, world: World, tmp_path: Path, name: str, code: Exit
+) -> None:
+    file = tmp_path / "run" / "store.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"name": name}))
+    gantry("search", "AB12CDE", *LOOK, code=code)
+
+
 def test_a_search_that_finds_nothing_is_an_answer(gantry: Command) -> None:
     assert "no read of this plate" in gantry("search", "XX99XXX", *LOOK).stderr
     assert lines_of(gantry("search", "XX99XXX", *LOOK, "--json")) == [{"reads": [], "more": False}]
