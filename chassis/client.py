@@ -22,6 +22,11 @@ from chassis.telemetry import tracer
 DEFAULT_SECONDS: Final = 10.0
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _CLOSE_SECONDS: Final = 1.0
+# Retries have one owner, the outermost caller: if each hop tried four times, a store that is away would get
+# sixteen calls for one of a person. What services do on their own account (appending, following, forwarding,
+# reporting) runs in loops that wait with jitter and heed RetryInfo. What they do for a caller fails, and the
+# caller repeats the whole of it. A stream is begun again only before its first message: a loop above it, as
+# in the client of alerts, then makes a few calls more within a second, and no others.
 _SERVICE_CONFIG: Final = json.dumps(
     {
         "methodConfig": [
@@ -39,6 +44,8 @@ _SERVICE_CONFIG: Final = json.dumps(
     }
 )
 
+_RETRIES: Final = (("grpc.service_config", _SERVICE_CONFIG),)
+
 T = TypeVar("T")
 
 
@@ -49,17 +56,19 @@ async def open_channel(
     *,
     server_name: str | None = None,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
+    retries: bool = True,
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A connection of its own to `target` (HOST:PORT), whose certificate must be for its host.
 
     `server_name` is the name to be certified instead. A loopback address stands for "localhost".
-    Unary calls without a timeout get 10 s, and never more than the call being served has left. Calls
-    that meet UNAVAILABLE are tried up to four times by gRPC. Raises StartupFailure for unreadable files.
+    Unary calls without a timeout get 10 s, and never more than the call being served has left. With
+    `retries`, calls that meet UNAVAILABLE are tried up to four times by gRPC: for those who call on behalf of
+    nobody else. Services say no; see `_SERVICE_CONFIG`. Raises StartupFailure for unreadable files.
     """
     channel = grpc.aio.secure_channel(
         target,
         _credentials(tls),
-        options=_options(target, server_name, max_message_bytes),
+        options=[*_options(target, server_name, max_message_bytes), *(_RETRIES if retries else ())],
         interceptors=[_Outgoing()],
     )
     try:
@@ -169,7 +178,6 @@ def _options(target: str, server_name: str | None, max_message_bytes: int) -> li
         *override,
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
-        ("grpc.service_config", _SERVICE_CONFIG),
         ("grpc.primary_user_agent", "gantry"),
         # Without this, channels to one target share a connection, and its limits.
         ("grpc.use_local_subchannel_pool", 1),

@@ -50,7 +50,11 @@ class NasDestination:
         """Open a channel of its own; see `DestinationAdapter`."""
         target = options_of(settings, NasOptions).target
         async with open_channel(
-            target, tls, server_name=settings.server_name, max_message_bytes=_MOST_MESSAGE_BYTES
+            target,
+            tls,
+            server_name=settings.server_name,
+            max_message_bytes=_MOST_MESSAGE_BYTES,
+            retries=False,
         ) as channel:
             yield cls(NationalAnprServiceStub(channel), settings.timeout_seconds)
 

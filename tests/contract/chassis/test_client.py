@@ -29,6 +29,16 @@ async def test_the_channels_retries_are_bounded(lab, echo, faults):
     assert 2 <= echo.calls <= 5
 
 
+async def test_a_channel_without_retries_leaves_them_to_its_user(lab, echo):
+    echo.failure = lambda: Unavailable("AWAY", "come back")
+    server = await lab.echo(echo)
+    tls = lab.authority.service("ingest")
+    async with open_channel(f"127.0.0.1:{server.ports['grpc']}", tls, retries=False) as channel:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await channel.unary_unary(f"/{SERVICE}/Say")(b"x")
+    assert echo.calls == 1
+
+
 async def test_other_failures_are_not_retried(lab, echo, faults):
     echo.failure = lambda: Conflict("NOT_NOW", "no")
     caller = await lab.caller(await lab.echo(echo))
