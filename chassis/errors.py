@@ -35,6 +35,14 @@ _AWAY: Final = (
 # The pool takes one that the server ended back from under those who use it; at a stop it gives out none.
 _LOST: Final = ("connection is closed", "released back to the pool", "pool is closing", "pool is closed")
 
+DATABASE_TROUBLE: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+"""All that the driver raises: for work that is done again anyway, whatever kept it from being done."""
+
 
 class StartupFailure(Exception):  # noqa: N818 - it is a failure to start, not an error of a caller
     """The service cannot start; the text is one sentence for the person who starts it."""

@@ -16,7 +16,7 @@ import asyncpg
 
 from anpr.force import is_force
 from chassis.database import statements
-from chassis.errors import InvalidInput, OutOfRange
+from chassis.errors import DATABASE_TROUBLE, InvalidInput, OutOfRange
 from services.store.columns import Append
 from services.store.days import US_A_DAY, date_of, day_of
 from services.store.encode import append_arguments
@@ -72,7 +72,7 @@ class PostgresLog:
         """Give back the appending connection; the next append takes another."""
         connection, self._appender = self._appender, None
         if connection is not None:
-            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            with suppress(*DATABASE_TROUBLE):
                 await asyncio.shield(self._pool.release(connection, timeout=_RELEASE_SECONDS))
 
     async def ping(self) -> None:

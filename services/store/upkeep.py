@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final, Protocol
 
-import asyncpg
-
-from chassis.errors import Fault
+from chassis.errors import DATABASE_TROUBLE, Fault
 from services.store.days import US_A_DAY, day_of
 
 _LOOK_SECONDS: Final = 2.0
@@ -54,7 +52,7 @@ class Upkeep:
         while True:
             try:
                 await self.run_once()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, Fault) as error:
+            except (*DATABASE_TROUBLE, Fault) as error:
                 _log.warning("upkeep will be tried again", extra={"error": type(error).__name__})
             await asyncio.sleep(_LOOK_SECONDS)
 
