@@ -14,7 +14,10 @@ from chassis.settings import TelemetrySettings
 from chassis.telemetry import metrics_port, telemetry
 from clients.store import StoreClient
 from services.store.days import US_A_DAY
-from tests.contract.store.conftest import StartStore
+from services.store.images import open_images
+from services.store.retention import Retention, Rules
+from services.store.retention_records import RetentionRecords
+from tests.contract.store.conftest import RunningStore, StartStore
 from tests.contract.store.following import collect
 from tests.contract.store.reads import columns
 from tests.postgres_server import SharedServer
@@ -145,6 +148,25 @@ async def test_retention_says_once_that_the_database_is_away_and_goes_on_when_it
     with caplog.at_level("INFO"):
         store.clock.ahead_us += 9 * US_A_DAY
         await until_told("purged", 1)
+
+
+async def test_a_bug_in_retention_is_an_error_each_time(
+    store: RunningStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    records, failures = RetentionRecords(store.log, store.pool), asyncio.Semaphore(0)
+
+    async def fail() -> list[str]:
+        failures.release()
+        raise KeyError("a bug")
+
+    records.forces = fail  # type: ignore[method-assign]
+    retention = Retention(records, open_images(f"file://{store.images}"), Rules(7, frozenset()), store.clock)
+    running = asyncio.create_task(retention.run(0.01))
+    for _ in range(3):
+        await asyncio.wait_for(failures.acquire(), 5)
+    running.cancel()
+    levels = [each.levelname for each in caplog.records if "retention failed" in each.message]
+    assert levels[:2] == ["ERROR", "ERROR"]
 
 
 async def test_each_replica_shows_how_far_the_log_reaches(start_store: StartStore) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from datetime import date
 from pathlib import Path
@@ -381,22 +380,3 @@ async def test_a_day_without_reads_goes_without_a_certificate(buffer: Buffer) ->
     await buffer.purge()
     assert await buffer.certificates() == []
     assert (await buffer.status()).oldest_day == ""
-
-
-async def test_a_bug_in_retention_is_an_error_each_time(
-    buffer: Buffer, caplog: pytest.LogCaptureFixture
-) -> None:
-    retention = Retention(buffer.records, buffer.images, Rules(7, REQUIRED), buffer.clock)
-    failures = asyncio.Semaphore(0)
-
-    async def fail() -> list[str]:
-        failures.release()
-        raise KeyError("a bug")
-
-    buffer.records.forces = fail  # type: ignore[method-assign]
-    running = asyncio.create_task(retention.run(0.01))
-    for _ in range(3):
-        await asyncio.wait_for(failures.acquire(), 5)
-    running.cancel()
-    told = [record.message for record in caplog.records if record.levelname == "ERROR"]
-    assert told[:2] == ["retention failed and will be tried again"] * 2
