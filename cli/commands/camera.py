@@ -34,7 +34,9 @@ def enrol(
     force: ForceOption = None,
     file: Annotated[Path | None, _FILE] = None,
     name: Annotated[str, typer.Option(help="Name for people.", show_default=False)] = "",
-    kind: Annotated[str, typer.Option(help="fixed, mobile or portable.")] = "fixed",
+    kind: Annotated[
+        str, typer.Option(help="fixed (of new cameras the default), mobile or portable.", show_default=False)
+    ] = "",
     lat: Annotated[float | None, typer.Option(help="Degrees north.", show_default=False)] = None,
     lon: Annotated[float | None, typer.Option(help="Degrees east.", show_default=False)] = None,
     new_token: Annotated[
@@ -42,7 +44,10 @@ def enrol(
     ] = False,
     keep_token: Annotated[bool, _KEEP] = False,
 ) -> None:
-    """Enrol cameras on a feed. A new feed's token is shown once: the vendor's client needs it."""
+    """Enrol cameras on a feed. A new feed's token is shown once: the vendor's client needs it.
+
+    Of cameras that are enrolled already it changes only what is given.
+    """
     rows: list[dict[str, Any]] = [
         {"camera_id": one, "name": name, "kind": kind, "lat": lat, "lon": lon} for one in camera_ids or ()
     ]
@@ -178,14 +183,12 @@ def _camera(row: dict[str, Any]) -> "Camera":
     from gantry.common.v1.read_pb2 import Position
     from gantry.ingest.v1.cameras_pb2 import Camera, CameraKind
 
-    camera_id, kind = str(row["camera_id"]), (row.get("kind") or "fixed").lower()
-    if kind not in _KINDS:
-        raise CliError(f"camera {camera_id}: {kind} is no kind; use {', '.join(_KINDS)}", Exit.USAGE)
-    camera = Camera(
-        camera_id=camera_id,
-        name=row.get("name") or camera_id,
-        kind=CameraKind.Value(f"CAMERA_KIND_{kind.upper()}"),
-    )
+    camera_id, kind = str(row["camera_id"]), (row.get("kind") or "").lower()
+    camera = Camera(camera_id=camera_id, name=row.get("name") or "")
+    if kind:
+        if kind not in _KINDS:
+            raise CliError(f"camera {camera_id}: {kind} is no kind; use {', '.join(_KINDS)}", Exit.USAGE)
+        camera.kind = CameraKind.Value(f"CAMERA_KIND_{kind.upper()}")
     lat, lon = row.get("lat"), row.get("lon")
     if lat not in (None, "") or lon not in (None, ""):
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.exits import CliError, Exit
-from cli.output import console, note, plain, warn, write_json
+from cli.output import console, counted, note, plain, warn, write_json
 from cli.verbs import Session
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ async def _tokens(
     for remark in feeds.remarks:
         warn(remark)
     if feeds.enrolled and not session.as_json:
-        note(f"{feeds.enrolled:,} cameras enrolled on feed {order.feed}")
+        note(f"{counted(feeds.enrolled, 'camera')} enrolled on feed {order.feed}")
     return feeds.tokens
 
 

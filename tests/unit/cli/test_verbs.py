@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
+from gantry.ingest.v1.cameras_pb2 import Camera
 from gantry.store.v1.audit_pb2 import AUDIT_ACTION_SEARCH_READS, AuditRecord
 from typer.testing import CliRunner, Result
 
@@ -96,6 +97,13 @@ def test_acknowledging(gantry: Command) -> None:
     assert "alert 17 taken in hand by you" in gantry(*words).stderr
     assert lines_of(gantry(*words, "--json"))[0]["note"] == "unit sent"
     gantry("alerts", "ack", "unknown", "--force", "essex", *LOOK, code=Exit.NOT_FOUND)
+
+
+def test_a_new_token_says_nothing_else_of_the_camera(gantry: Command, world: World) -> None:
+    words = ("camera", "enrol", "C1", "--feed", "gw", "--force", "essex")
+    assert "1 camera of essex enrolled on gw" in gantry(*words, "--name", "A12 J19", "--kind", "fixed").stderr
+    gantry(*words, "--new-token")
+    assert world.cameras["C1"] == Camera(camera_id="C1", feed="gw", enabled=True)
 
 
 def test_importing_a_hotlist_names_bad_lines(gantry: Command, world: World, tmp_path: Path) -> None:
