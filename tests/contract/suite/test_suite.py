@@ -4,6 +4,7 @@ Stubs stand for the services here; the real ones are in tests/e2e.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,25 @@ async def test_all_is_up_and_comes_back(settings: SuiteSettings) -> None:
         assert {"store.json", "store.pid"} <= files
     assert list(suite.layout.run.iterdir()) == []
     assert suite.postgres.pid is None
+
+
+async def test_others_on_the_machine_see_nothing(settings: SuiteSettings) -> None:
+    before = os.umask(0o022)
+    try:
+        async with Suite(settings) as suite:
+            seen = {path.relative_to(suite.layout.folder).as_posix() for path in exposed(suite.layout.folder)}
+    finally:
+        os.umask(before)
+    assert seen <= {"postgres", "suite.json"}
+
+
+def exposed(folder: Path) -> Iterator[Path]:
+    """What others may read, in folders that they may enter; PostgreSQL's user must enter some."""
+    for path in folder.iterdir():
+        if path.stat().st_mode & 0o077:
+            yield path
+            if path.is_dir():
+                yield from exposed(path)
 
 
 async def test_it_resumes_from_its_folder(settings: SuiteSettings) -> None:
