@@ -1,7 +1,9 @@
 """`gantry camera`: which cameras may send, and how they do."""
 
 import csv
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 _KINDS = ("fixed", "mobile", "portable")
 _PAGE = 1000
+_FIELD_OF_CAMERA = re.compile(r"cameras\[(\d+)\]\.(.+)")
+_COLUMNS = {"position": "lat and lon", "position.latitude": "lat", "position.longitude": "lon"}
 _IDS = typer.Argument(metavar="CAMERA_ID..", help="Cameras by id.", show_default=False)
 _FILE = typer.Option(
     "--file", help="CSV with the columns camera_id, name, kind, lat, lon.", show_default=False
@@ -72,11 +76,28 @@ async def enrol_in_parts(
     registry, total = await links.cameras(), EnrolCamerasResponse()
     for start in range(0, len(cameras), _PAGE):
         part, fresh = cameras[start : start + _PAGE], new_token and start == 0
-        answer = await registry.enrol(force, feed, part, new_token=fresh)
+        with _naming(part):
+            answer = await registry.enrol(force, feed, part, new_token=fresh)
         total.created += answer.created
         total.updated += answer.updated
         total.token = total.token or answer.token
     return total
+
+
+@contextmanager
+def _naming(cameras: Sequence["Camera"]) -> Iterator[None]:
+    """Where a camera of many cannot be enrolled, say which one, and which of its columns is wrong."""
+    from chassis.errors import InvalidInput
+
+    try:
+        yield
+    except InvalidInput as fault:
+        found = _FIELD_OF_CAMERA.fullmatch(fault.field or "")
+        if found is None:
+            raise
+        camera_id, field = cameras[int(found[1])].camera_id, _COLUMNS.get(found[2], found[2])
+        said = fault.message.removeprefix(f"{fault.field}: ")
+        raise CliError(f"camera {camera_id!r}, {field}: {said}", Exit.USAGE, reason=fault.reason) from None
 
 
 async def all_cameras(links: "Links", force: str) -> "list[Camera]":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import ForcesOption, PurposeOption, ReferenceOption, first, purpose_of, run, time_of
+from cli.options import ForcesOption, PurposeOption, ReferenceOption, first, period_of, purpose_of, run
 from cli.output import note, plain, table, write_json
 from cli.verbs import Session
 
@@ -47,9 +47,7 @@ def search(
     limit: Annotated[int, typer.Option(min=1, help="Most reads to show, newest first.")] = 100,
 ) -> None:
     """Find the reads of a plate in the buffer, newest first."""
-    query = Query(
-        vrm, purpose_of(purpose, reference), time_of(since, "--from"), time_of(until, "--to"), limit
-    )
+    query = Query(vrm, purpose_of(purpose, reference), *period_of(since, until), limit)
     run(_search(session, force or [], query))
 
 

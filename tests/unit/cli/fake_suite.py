@@ -16,6 +16,7 @@ from gantry.match.v1 import alert_pb2, alert_pb2_grpc, hotlist_pb2, hotlist_pb2_
 from gantry.store.v1 import audit_pb2, audit_pb2_grpc, store_pb2, store_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from chassis.errors import DETAILS_KEY, InvalidInput, encode_fault
 from suite.certificates import Authority
 
 NOON = Timestamp(seconds=1_740_830_400)
@@ -37,6 +38,8 @@ class World:
     purposes: list[str] = field(default_factory=list)
     subscriptions: list[alert_pb2.SubscribeRequest] = field(default_factory=list)
     drop_first_subscription: bool = False
+    refuse_camera: tuple[str, str, str] | None = None
+    """A camera that cannot be enrolled: its id, the field at fault, and why."""
 
 
 def stored(vrm: str, read_id: str, position: int, **more: Any) -> store_pb2.StoredRead:
@@ -167,6 +170,7 @@ class Registry(cameras_pb2_grpc.CameraRegistryServiceServicer):
         self._world = world
 
     def EnrolCameras(self, request: Any, context: Any) -> Any:
+        self._refuse(request, context)
         created = [camera for camera in request.cameras if camera.camera_id not in self._world.cameras]
         for camera in request.cameras:
             camera.feed = request.feed
@@ -176,6 +180,16 @@ class Registry(cameras_pb2_grpc.CameraRegistryServiceServicer):
         return cameras_pb2.EnrolCamerasResponse(
             token=token, created=len(created), updated=len(request.cameras) - len(created)
         )
+
+    def _refuse(self, request: Any, context: Any) -> None:
+        for index, camera in enumerate(request.cameras):
+            if self._world.refuse_camera is not None and camera.camera_id == self._world.refuse_camera[0]:
+                field = f"cameras[{index}].{self._world.refuse_camera[1]}"
+                fault = InvalidInput(
+                    "CAMERA_INVALID", f"{field}: {self._world.refuse_camera[2]}", field=field
+                )
+                context.set_trailing_metadata(((DETAILS_KEY, encode_fault(fault)),))
+                context.abort(fault.status, fault.message)
 
     def ListCameras(self, request: Any, context: Any) -> Any:
         own = list(self._world.cameras.values()) if request.force == "essex" else []

@@ -106,6 +106,16 @@ def test_a_new_token_says_nothing_else_of_the_camera(gantry: Command, world: Wor
     assert world.cameras["C1"] == Camera(camera_id="C1", feed="gw", enabled=True)
 
 
+def test_a_camera_that_cannot_be_enrolled_is_named(gantry: Command, world: World, tmp_path: Path) -> None:
+    path = tmp_path / "cameras.csv"
+    path.write_text("camera_id,lat,lon\nC1,51,0\nC2,91,0\n")
+    world.refuse_camera = "C2", "position.latitude", "should be -90 to 90 degrees"
+    words = ("camera", "enrol", "--file", str(path), "--feed", "gw", "--force", "essex")
+    said = gantry(*words, code=Exit.USAGE).stderr
+    assert "camera 'C2', lat: should be -90 to 90 degrees" in said
+    assert "cameras[" not in said
+
+
 def test_importing_a_hotlist_names_bad_lines(gantry: Command, world: World, tmp_path: Path) -> None:
     path = tmp_path / "stolen.csv"
     path.write_text("vrm,reason\nAB12CDE,Stolen\n,x\n" + "A1,y\n" * 100_000)
