@@ -1,6 +1,7 @@
 """`gantry alerts`: watch them come, take them in hand."""
 
-from typing import TYPE_CHECKING, Annotated
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -14,13 +15,17 @@ from cli.options import (
     purpose_of,
     run,
 )
-from cli.output import console, note, plain, write_json
+from cli.output import console, note, plain, warn, write_json
+from cli.patience import quiet_note, run_patiently
 from cli.verbs import Session
 
 if TYPE_CHECKING:
     from gantry.common.v1.read_pb2 import Purpose
+    from gantry.match.v1.alert_pb2 import Acknowledgement
 
     from cli.watching import Event, Watch
+
+_CLOCKS_DIFFER: Final = timedelta(seconds=60)
 
 
 def watch(
@@ -45,7 +50,8 @@ def watch(
         raise CliError("--resume and --earliest exclude each other", Exit.USAGE)
     from cli.watching import Watch
 
-    run(_watch(session, force or [], Watch(purpose_of(purpose, reference), earliest, once, resume)))
+    say = quiet_note(as_json=session.as_json)
+    run(_watch(session, force or [], Watch(purpose_of(purpose, reference), earliest, once, resume, say)))
 
 
 def ack(
@@ -57,8 +63,9 @@ def ack(
     reference: ReferenceOption = "",
     message: Annotated[str, typer.Option("--note", help="A remark.", show_default=False)] = "",
 ) -> None:
-    """Say that you have taken an alert in hand. The first to say so stands."""
-    run(_ack(session, force, alert_id, purpose_of(purpose, reference), message))
+    """Say that you have taken an alert in hand. The first to say so stands; exit code 6 if it was not you."""
+    why = purpose_of(purpose, reference)
+    run_patiently(session, "match", lambda: _ack(session, force, alert_id, why, message))
 
 
 async def _watch(session: Session, forces: list[str], watch: "Watch") -> None:
@@ -81,17 +88,28 @@ async def _watch(session: Session, forces: list[str], watch: "Watch") -> None:
 
 
 async def _ack(session: Session, force: str | None, alert_id: str, purpose: "Purpose", message: str) -> None:
-    from cli.alert_text import taken_text
+    from cli.alert_text import taken_already_text, taken_text
     from cli.forms import acknowledgement_form
     from cli.links import connect
 
     async with connect(session.home, session.person) as links:
-        chosen = one_force(links.person, force)
+        chosen, me, begun = one_force(links.person, force), links.person.name, datetime.now(UTC)
         stands = await (await links.alerts()).acknowledge(chosen, alert_id, purpose, note=message)
-        if session.as_json:
-            write_json(acknowledgement_form(stands) | {"force": chosen})
-        else:
-            note(taken_text(stands, links.person.name))
+    already = not _is_ours(stands, me, message, begun)
+    if session.as_json:
+        write_json(acknowledgement_form(stands) | {"force": chosen, "already": already})
+    elif already:
+        warn(taken_already_text(stands, me, dropped=bool(message.strip())))
+    else:
+        note(taken_text(stands, me))
+    if already:
+        raise typer.Exit(Exit.ALREADY)
+
+
+def _is_ours(stands: "Acknowledgement", person: str, message: str, begun: datetime) -> bool:
+    """Whether what stands is what we asked for, perhaps at a try whose answer was lost."""
+    at = stands.at.ToDatetime(tzinfo=UTC)
+    return stands.person == person and stands.note == message.strip() and at > begun - _CLOCKS_DIFFER
 
 
 def _show(event: "Event", *, as_json: bool) -> None:

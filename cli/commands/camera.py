@@ -12,6 +12,7 @@ import typer
 from cli.exits import CliError, Exit
 from cli.options import ForceOption, ForcesOption, one_force, run
 from cli.output import counted, local_time, note, plain, table, warn, write_json
+from cli.patience import run_patiently
 from cli.verbs import Session
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def enrol(
 
 def list_cameras(session: Session, force: ForcesOption = None) -> None:
     """List cameras with what they have delivered."""
-    run(_list(session, force or []))
+    run_patiently(session, "ingest", lambda: _list(session, force or []))
 
 
 async def enrol_in_parts(

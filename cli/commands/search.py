@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import ForcesOption, PurposeOption, ReferenceOption, first, period_of, purpose_of, run
+from cli.options import ForcesOption, PurposeOption, ReferenceOption, first, period_of, purpose_of
 from cli.output import note, plain, table, write_json
+from cli.patience import run_patiently
 from cli.verbs import Session
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def search(
 ) -> None:
     """Find the reads of a plate in the buffer, newest first."""
     query = Query(vrm, purpose_of(purpose, reference), *period_of(since, until), limit)
-    run(_search(session, force or [], query))
+    run_patiently(session, "store", lambda: _search(session, force or [], query))
 
 
 async def _search(session: Session, forces: list[str], query: Query) -> None:

@@ -28,6 +28,7 @@ class World:
 
     reads: list[store_pb2.StoredRead] = field(default_factory=list)
     alerts: list[alert_pb2.Alert] = field(default_factory=list)
+    acknowledgements: dict[str, alert_pb2.Acknowledgement] = field(default_factory=dict)
     cameras: dict[str, cameras_pb2.Camera] = field(default_factory=dict)
     submitted: set[tuple[str, str]] = field(default_factory=set)
     audit: list[audit_pb2.AuditRecord] = field(default_factory=list)
@@ -118,11 +119,10 @@ class Alerts(alert_pb2_grpc.AlertServiceServicer):
     def Acknowledge(self, request: Any, context: Any) -> Any:
         if request.alert_id == "unknown":
             context.abort(grpc.StatusCode.NOT_FOUND, "no such alert")
-        return alert_pb2.AcknowledgeResponse(
-            acknowledgement=alert_pb2.Acknowledgement(
-                alert_id=request.alert_id, person="operator", at=NOON, note=request.note
-            )
-        )
+        taken = alert_pb2.Acknowledgement(alert_id=request.alert_id, person="operator", note=request.note)
+        taken.at.GetCurrentTime()
+        stands = self._world.acknowledgements.setdefault(request.alert_id, taken)
+        return alert_pb2.AcknowledgeResponse(acknowledgement=stands)
 
     def GetMatchStatus(self, request: Any, context: Any) -> Any:
         return alert_pb2.GetMatchStatusResponse(

@@ -1,6 +1,7 @@
 """Each verb against servers that answer: what people see, what scripts get, what the service was told."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
 from gantry.ingest.v1.cameras_pb2 import Camera
+from gantry.match.v1.alert_pb2 import Acknowledgement
 from gantry.store.v1.audit_pb2 import AUDIT_ACTION_SEARCH_READS, AuditRecord
 from typer.testing import CliRunner, Result
 
@@ -96,7 +98,57 @@ def test_acknowledging(gantry: Command) -> None:
     words = ("alerts", "ack", "17", "--force", "essex", "--note", "unit sent", *LOOK)
     assert "alert 17 taken in hand by you" in gantry(*words).stderr
     assert lines_of(gantry(*words, "--json"))[0]["note"] == "unit sent"
+    assert lines_of(gantry(*words, "--json"))[0]["already"] is False, "a try whose answer was lost is ours"
     gantry("alerts", "ack", "unknown", "--force", "essex", *LOOK, code=Exit.NOT_FOUND)
+
+
+def test_an_alert_in_hand_already_says_whose_it_is(gantry: Command, world: World) -> None:
+    world.acknowledgements["17"] = Acknowledgement(alert_id="17", person="ana", at=NOON, note="unit sent")
+    words = ("alerts", "ack", "17", "--force", "essex", "--note", "mine", *LOOK)
+    said = gantry(*words, code=Exit.ALREADY).stderr
+    assert "in hand already: taken by ana at 2025-03-01 12:00:00, who said: unit sent" in said
+    assert "your note was not kept" in said
+    answer = lines_of(gantry(*words, "--json", code=Exit.ALREADY))[0]
+    assert (answer["person"], answer["note"], answer["already"]) == ("ana", "unit sent", True)
+
+
+def test_an_own_note_comes_too_late_as_well(gantry: Command) -> None:
+    words = ("alerts", "ack", "17", "--force", "essex", *LOOK)
+    gantry(*words)
+    said = gantry(*words, "--note", "they went north", code=Exit.ALREADY).stderr
+    assert "taken by you" in said
+    assert "your note was not kept" in said
+
+
+RESTARTED = [
+    ("store", ("search", "AB12CDE", *LOOK)),
+    ("match", ("alerts", "watch", "--once", *LOOK)),
+    ("match", ("hotlist", "list")),
+    ("ingest", ("camera", "list")),
+]
+
+
+@pytest.mark.parametrize(("service", "words"), RESTARTED, ids=lambda value: " ".join(value)[:12])
+def test_a_service_that_restarts_is_waited_for(
+    gantry: Command, tmp_path: Path, service: str, words: tuple[str, ...]
+) -> None:
+    ports = tmp_path / "run" / f"{service}.json"
+    ports.with_suffix(".pid").write_text("1\n")
+    away = ports.rename(tmp_path / "away")
+    back = threading.Timer(0.5, away.rename, (ports,))
+    back.start()
+    said = gantry(*words).stderr
+    back.join()
+    assert said.count(f"{service} is not answering, trying for 10 s") == 1
+
+
+def test_scripts_are_not_told_of_the_waiting(gantry: Command, tmp_path: Path) -> None:
+    ports = tmp_path / "run" / "store.json"
+    away = ports.rename(tmp_path / "away")
+    back = threading.Timer(0.5, away.rename, (ports,))
+    back.start()
+    assert gantry("search", "AB12CDE", *LOOK, "--json").stderr == ""
+    back.join()
 
 
 def test_a_new_token_says_nothing_else_of_the_camera(gantry: Command, world: World) -> None:
