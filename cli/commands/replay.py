@@ -126,7 +126,7 @@ async def _send(
     clock = _clock(session, order, layout, found)
     tokens = await _tokens(session, order, links, found)
     tally, stop = Tally(), asyncio.Event()
-    with sending_progress(file, tally, quiet=session.as_json) as report, on_interrupt(stop):
+    with sending_progress(file, tally, quiet=session.as_json) as report, on_interrupt(stop.set):
         async with Connection(
             links.home.address("ingest", "public"), authority=links.home.authority, channels=2
         ) as connection:

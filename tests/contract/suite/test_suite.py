@@ -5,6 +5,7 @@ Stubs stand for the services here; the real ones are in tests/e2e.
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,6 +91,30 @@ async def test_it_resumes_from_its_folder(settings: SuiteSettings) -> None:
         assert await connection.fetch("select from kept") == []
         await connection.close()
         assert second.plan.ports == ports
+
+
+async def test_a_cancelled_stop_is_quick_and_leaves_nothing(settings: SuiteSettings) -> None:
+    """As by a second Ctrl-C: once while a process drains for ever, and once while all is starting."""
+    suite = Suite(settings)
+
+    async def run(stop: asyncio.Event) -> None:
+        async with suite:
+            suite.process("ingest").send(signal.SIGSTOP)  # does not end when asked to
+            stop.set()
+
+    stopping = asyncio.Event()
+    task = asyncio.create_task(run(stopping))
+    await stopping.wait()
+    begun = time.monotonic()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+    assert time.monotonic() - begun < 10, "it would have waited for 20 s"
+    assert list(suite.layout.run.iterdir()) == []
+    assert [process.pid for process in suite.processes.values()] == [None] * len(suite.processes)
+    assert suite.postgres.pid is None
+    async with Suite(settings):
+        pass
 
 
 async def test_a_second_suite_in_the_folder_is_refused(settings: SuiteSettings) -> None:

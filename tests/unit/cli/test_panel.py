@@ -6,6 +6,7 @@ from rich.console import Console
 
 from cli.panel.draw import draw, status_line
 from cli.panel.state import AlertLine, DestinationState, ForceState, ProcessState, SuiteState
+from cli.panel.up import Scene
 
 NAS = DestinationState("nas", "running", 990, 10, 0)
 NADC = DestinationState("nadc", "retrying", 500, 500, 0, "connection refused")
@@ -51,3 +52,19 @@ def test_all_is_well_only_when_it_is() -> None:
 
 def test_an_empty_panel_is_drawn_too() -> None:
     assert "no alerts yet" in drawn(SuiteState())
+
+
+def test_a_remark_goes_once_all_has_been_well_for_a_while() -> None:
+    well = SuiteState(processes=[ProcessState("store", "serving")])
+    ill = SuiteState(processes=[ProcessState("store", "starting")])
+    scene = Scene.__new__(Scene)
+    scene.say("store ended with exit code -9 and is being started again")
+    for now, state, there in ((0, ill, True), (10, well, True), (14, ill, True), (16, well, True)):
+        scene.looked(state, now)
+        assert bool(scene.said) is there
+    scene.looked(well, 22)
+    assert scene.said == ""
+    scene.say("The hotlists could not be loaded", lasting=True)
+    for now in (30, 40):
+        scene.looked(well, now)
+    assert scene.said
