@@ -238,7 +238,7 @@ class Suite:
 
     async def _down(self) -> None:
         """Stop what takes reads first and PostgreSQL last; harmless when only half of it is up."""
-        self._say("stopping")
+        self._say("stopping the services and PostgreSQL")
         for names in (("ingest",), ("match", "nas_bridge"), ("store",), ("nas", "nadc")):
             await asyncio.gather(*(self._processes[name].stop() for name in names if name in self._processes))
         if self._postgres is not None:

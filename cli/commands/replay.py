@@ -143,7 +143,8 @@ def _clock(session: Session, order: Order, layout: "Layout", found: "Scan") -> "
     clock, remarks = choose_clock(
         found, column=column, unit=order.unit, start=order.start, speed=order.speed, now=datetime.now(UTC)
     )
-    remarks = [f"{found.lines:,} lines of {layout.kind}, {len(found.reads):,} cameras", *remarks]
+    lines, cameras = counted(found.lines, "line"), counted(len(found.reads), "camera")
+    remarks = [f"{lines} of {layout.kind}, {cameras}", *remarks]
     if layout.columns.ignored:
         remarks.append(f"columns ignored: {', '.join(layout.columns.ignored)}")
     if layout.kind == "csv" and "read_id" in layout.columns.missing_optional():
@@ -190,9 +191,9 @@ def _summarise(tally: "Tally") -> None:
     for what, count, style in tally.rows():
         table.add_row(f"{count:,}", what, style=style)
     console().print(table)
-    note(f"{tally.answered:,} reads in {tally.seconds:.1f} s, {tally.rate:,.0f} reads/s")
+    note(f"{counted(tally.answered, 'read')} in {tally.seconds:.1f} s, {tally.rate:,.0f} reads/s")
     if tally.named:
-        warn(f"the first {len(tally.named)} lines that went wrong:")
+        warn(f"the first {counted(len(tally.named), 'line')} that went wrong:")
     for problem in sorted(tally.named, key=lambda one: one.line):
         column = f" {problem.column}:" if problem.column else ""
         console().print(f"  line {problem.line:,}:{plain(column)} {plain(problem.message)}")
@@ -200,9 +201,8 @@ def _summarise(tally: "Tally") -> None:
 
 def _judge(tally: "Tally", clock: "Clock") -> None:
     if tally.interrupted:
-        warn(
-            f"stopped after {tally.lines:,} lines; to go on, {clock.again}: what was sent counts as duplicate"
-        )
+        sent = counted(tally.lines, "line")
+        warn(f"stopped after {sent}; to go on, {clock.again}: what was sent counts as duplicate")
         raise typer.Exit(Exit.INTERRUPTED)
     if tally.cut:
         raise CliError(f"{tally.cut}: what comes after that could not be read")

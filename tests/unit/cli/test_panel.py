@@ -39,6 +39,8 @@ def test_the_line_tells_what_a_log_may_know() -> None:
         "kent: a service is away | match starting"
     )
     assert "AB12CDE" not in str(STATE.as_json())
+    one = ForceState("essex", alerts=1)
+    assert "1 alert," in status_line(SuiteState(forces=[one]))
 
 
 def test_all_is_well_only_when_it_is() -> None:
