@@ -7,9 +7,9 @@ the same `Fault`. Only errors that a caller must tell apart deserve a reason of 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
-import asyncpg
 import grpc
 from google.protobuf.any_pb2 import Any as PackedDetail
 from google.protobuf.message import DecodeError
@@ -22,15 +22,6 @@ DATABASE_RETRY_SECONDS: Final = 1.0
 
 _STATUS_BY_NUMBER: Final = {status.value[0]: status for status in grpc.StatusCode}
 _DISK_FULL: Final = "53100"
-_AWAY: Final = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    # A connection that breaks in the middle of an answer confuses the driver about itself.
-    asyncpg.InternalClientError,
-)
 
 
 class StartupFailure(Exception):  # noqa: N818 - it is a failure to start, not an error of a caller
@@ -148,16 +139,36 @@ _TYPE_BY_STATUS: Final = {kind.fixed_status: kind for kind in _FixedStatusFault.
 
 def database_fault(error: BaseException) -> Fault | None:
     """The fault that a PostgreSQL error means to a caller, or None when it is a bug of ours."""
-    if isinstance(error, _AWAY) or _is_of_a_lost_connection(error):
+    # Imported late: the command and other callers have no database, and the driver is slow to import.
+    import asyncpg  # noqa: PLC0415
+
+    if isinstance(error, _away()) or _is_of_a_lost_connection(error):
         return database_unavailable()
     if isinstance(error, asyncpg.PostgresError) and error.sqlstate == _DISK_FULL:
         return Exhausted("STORAGE_FULL", "the database has no space left; nothing was stored")
     return None
 
 
+@cache
+def _away() -> tuple[type[Exception], ...]:
+    import asyncpg  # noqa: PLC0415
+
+    return (
+        asyncpg.PostgresConnectionError,
+        asyncpg.CannotConnectNowError,
+        asyncpg.AdminShutdownError,
+        asyncpg.CrashShutdownError,
+        asyncpg.TooManyConnectionsError,
+        # A connection that breaks in the middle of an answer confuses the driver about itself.
+        asyncpg.InternalClientError,
+    )
+
+
 def _is_of_a_lost_connection(error: BaseException) -> bool:
     # The pool takes back a connection that the server ended, also from under those who are using it.
-    text = str(error) if isinstance(error, asyncpg.InterfaceError) else ""
+    from asyncpg import InterfaceError  # noqa: PLC0415
+
+    text = str(error) if isinstance(error, InterfaceError) else ""
     return "closed" in text or "released back to the pool" in text
 
 

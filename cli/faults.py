@@ -5,7 +5,6 @@ from typing import Final
 import grpc
 
 from chassis.errors import Fault, StartupFailure, fault_from
-from chassis.settings import SettingsError
 from cli.exits import CliError, Exit
 
 _EXITS: Final = {
@@ -55,7 +54,7 @@ def explained(error: Exception) -> CliError:
         error = fault_from(error)
     if isinstance(error, Fault):
         return from_fault(error)
-    if isinstance(error, SettingsError | StartupFailure) or _is_suite_error(error):
+    if isinstance(error, StartupFailure) or _is_of_the_suite(error):
         return CliError(str(error))
     if isinstance(error, OSError):
         return CliError(_system_sentence(error))
@@ -81,10 +80,11 @@ def _in_our_words(fault: Fault) -> str:
     return f"{said} ({fault.field})"
 
 
-def _is_suite_error(error: Exception) -> bool:
+def _is_of_the_suite(error: Exception) -> bool:
+    from chassis.settings import SettingsError
     from suite.errors import SuiteError
 
-    return isinstance(error, SuiteError)
+    return isinstance(error, SettingsError | SuiteError)
 
 
 def _system_sentence(error: OSError) -> str:
