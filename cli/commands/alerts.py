@@ -56,7 +56,7 @@ def watch(
 
 def ack(
     session: Session,
-    alert_id: Annotated[str, typer.Argument(help="The alert, as `watch` shows it.")],
+    alert_id: Annotated[str, typer.Argument(metavar="ALERT_ID", help="The alert, as `watch` shows it.")],
     *,
     purpose: PurposeOption,
     force: ForceOption = None,

@@ -35,7 +35,9 @@ _NAMED_LINES = 20
 
 def import_hotlist(
     session: Session,
-    file: Annotated[Path, typer.Argument(help="CSV with at least the columns vrm and reason.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV with at least the columns vrm and reason.")
+    ],
     *,
     purpose: PurposeOption,
     force: ForceOption = None,

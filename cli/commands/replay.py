@@ -52,7 +52,9 @@ class Order:
 
 def replay(
     session: Session,
-    file: Annotated[Path, typer.Argument(help="CSV or JSON lines, plain or gzip; told by content.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV or JSON lines, plain or gzip; told by content.")
+    ],
     *,
     columns: Annotated[list[str] | None, _MAP] = None,
     force: Annotated[str | None, _FORCE] = None,

@@ -34,7 +34,9 @@ class Query:
 
 def search(
     session: Session,
-    vrm: Annotated[str, typer.Argument(help="The plate, exact; blanks and case do not matter.")],
+    vrm: Annotated[
+        str, typer.Argument(metavar="PLATE", help="The plate, exact; blanks and case do not matter.")
+    ],
     *,
     purpose: PurposeOption,
     force: ForcesOption = None,

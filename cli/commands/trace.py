@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def trace(
     session: Session,
-    read_id: Annotated[str, typer.Argument(help="The vendor's identifier of the read.")],
+    read_id: Annotated[str, typer.Argument(metavar="READ_ID", help="The vendor's identifier of the read.")],
     *,
     purpose: PurposeOption,
     force: ForcesOption = None,
