@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 10.0
 _BETWEEN_TRIES_SECONDS: Final = 0.3
+USUAL_SECONDS: Final = 3.0
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Patience:
@@ -49,6 +51,10 @@ class Patience:
             self._said = True
             self._say(f"{self._service} is not answering, trying for {seconds:.0f} s")
 
+    def tell_slow(self) -> None:
+        """Say that the service has been asked and takes its time."""
+        self._say(f"{self._service} is slow to answer, still waiting")
+
     def answered(self) -> None:
         """The service is back: the next time it goes, the waiting begins anew."""
         self._until, self._said = None, False
@@ -63,14 +69,17 @@ class Patience:
         return fault_of(error).status is grpc.StatusCode.UNAVAILABLE  # type: ignore[arg-type]
 
 
-def run_patiently(session: "Session", service: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a verb's work, again while `service` is away. Only for work that may be done twice."""
+def run_patiently(session: "Session", service: str, work: Work, *, takes_its_time: bool = False) -> None:
+    """Run a verb's work, again while `service` is away. Only for work that may be done twice.
+
+    What takes longer than usual is said, unless that is to be expected (`takes_its_time`).
+    """
     import asyncio
 
     from cli.home import SuiteHome
 
     patience = Patience(SuiteHome(session.home).processes, service, quiet_note(as_json=session.as_json))
-    asyncio.run(_repeated(work, patience))
+    asyncio.run(_repeated(work, patience, None if takes_its_time else USUAL_SECONDS))
 
 
 def quiet_note(*, as_json: bool) -> Callable[[str], None]:
@@ -78,16 +87,35 @@ def quiet_note(*, as_json: bool) -> Callable[[str], None]:
     return _nothing if as_json else note
 
 
-async def _repeated(work: Callable[[], Coroutine[Any, Any, None]], patience: Patience) -> None:
+async def _repeated(work: Work, patience: Patience, usual_seconds: float | None) -> None:
     from grpc.aio import AioRpcError
 
     from chassis.errors import Fault
 
     while True:
         try:
-            return await work()
+            return await _told_when_slow(work, patience, usual_seconds)
         except (CliError, Fault, AioRpcError) as error:
             await patience.wait(error)
+
+
+async def _told_when_slow(work: Work, patience: Patience, usual_seconds: float | None) -> None:
+    import asyncio
+
+    telling = asyncio.create_task(_tell_later(patience, usual_seconds), name="slow answer")
+    try:
+        await work()
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+
+
+async def _tell_later(patience: Patience, seconds: float | None) -> None:
+    from asyncio import sleep
+
+    if seconds is not None:
+        await sleep(seconds)
+        patience.tell_slow()
 
 
 def _nothing(_: str) -> None:

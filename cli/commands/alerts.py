@@ -77,12 +77,16 @@ async def _watch(session: Session, forces: list[str], watch: "Watch") -> None:
         if watch.resume_token is not None and len(chosen) > 1:
             raise CliError("a resume token is of one force: say which with --force", Exit.USAGE)
         tokens: dict[str, str] = {}
+        shown = False
         try:
             async for event in watched(links, chosen, watch):
                 tokens[event.force] = event.resume_token
+                shown |= event.alert is not None or event.acknowledgement is not None
                 _show(event, as_json=session.as_json)
         finally:
             if not session.as_json:
+                if watch.once and not shown:
+                    note("no alerts" if watch.earliest else "no new alerts; --earliest shows those before")
                 for force, token in tokens.items():
                     note(f"go on from here: --force {force} --resume {token}")
 

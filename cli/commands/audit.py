@@ -28,7 +28,7 @@ def list_records(
 
 def verify(session: Session, *, force: ForcesOption = None) -> None:
     """Recompute the chain of audit records; exit code 1 when a record was changed or is missing."""
-    run_patiently(session, "store", lambda: _verify(session, force or []))
+    run_patiently(session, "store", lambda: _verify(session, force or []), takes_its_time=True)
 
 
 async def _list(session: Session, forces: list[str], limit: int) -> None:

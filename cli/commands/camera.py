@@ -194,8 +194,12 @@ def _rows_of(path: Path) -> list[dict[str, Any]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CliError(f"cannot read {path}: {error}", Exit.USAGE) from None
+    except OSError as error:
+        raise CliError(f"cannot read {path}: {(error.strerror or 'it fails').lower()}", Exit.USAGE) from None
+    except UnicodeDecodeError:
+        raise CliError(f"{path} is not UTF-8: save it as CSV in UTF-8", Exit.USAGE) from None
+    except csv.Error as error:
+        raise CliError(f"{path} is no CSV: {error}", Exit.USAGE) from None
     if not rows or not rows[0].get("camera_id"):
         raise CliError(f"{path} needs a header with camera_id, and may have name, kind, lat, lon", Exit.USAGE)
     return [dict(row) for row in rows]
@@ -214,9 +218,13 @@ def _camera(row: dict[str, Any]) -> "Camera":
     lat, lon = row.get("lat"), row.get("lon")
     if lat not in (None, "") or lon not in (None, ""):
         try:
-            camera.position.CopyFrom(Position(latitude=float(lat or ""), longitude=float(lon or "")))
+            camera.position.CopyFrom(Position(latitude=_degrees(lat), longitude=_degrees(lon)))
         except ValueError:
             raise CliError(
                 f"camera {camera_id}: lat and lon are both needed, in degrees", Exit.USAGE
             ) from None
     return camera
+
+
+def _degrees(given: Any) -> float:
+    return float("" if given is None else given)

@@ -60,7 +60,7 @@ def import_hotlist(
         near_matches=not exact_only,
         request_id=str(uuid.uuid4()),
     )
-    run_patiently(session, "match", lambda: _import(session, file, force, header))
+    run_patiently(session, "match", lambda: _import(session, file, force, header), takes_its_time=True)
 
 
 def list_hotlists(session: Session, force: ForcesOption = None) -> None:

@@ -195,7 +195,7 @@ def _summarise(tally: "Tally") -> None:
     console().print(table)
     note(f"{counted(tally.answered, 'read')} in {tally.seconds:.1f} s, {tally.rate:,.0f} reads/s")
     if tally.named:
-        warn(f"the first {counted(len(tally.named), 'line')} that went wrong:")
+        warn(f"the {'line' if len(tally.named) == 1 else f'first {len(tally.named)} lines'} that went wrong:")
     for problem in sorted(tally.named, key=lambda one: one.line):
         column = f" {problem.column}:" if problem.column else ""
         console().print(f"  line {problem.line:,}:{plain(column)} {plain(problem.message)}")

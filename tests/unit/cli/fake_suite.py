@@ -1,6 +1,7 @@
 """A suite's face without a suite: servers that answer what the tests put into them."""
 
 import json
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,12 @@ from suite.certificates import Authority
 NOON = Timestamp(seconds=1_740_830_400)
 
 
+def _answering() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class World:
     """What the servers know, and what they were asked."""
@@ -39,6 +46,8 @@ class World:
     purposes: list[str] = field(default_factory=list)
     subscriptions: list[alert_pb2.SubscribeRequest] = field(default_factory=list)
     drop_first_subscription: bool = False
+    slow: threading.Event = field(default_factory=_answering)
+    """Searches are answered while it is set."""
     refuse_camera: tuple[str, str, str] | None = None
     """A camera that cannot be enrolled: its id, the field at fault, and why."""
 
@@ -68,6 +77,7 @@ class Store(store_pb2_grpc.StoreServiceServicer):
         self._world = world
 
     def SearchReads(self, request: Any, context: Any) -> Any:
+        self._world.slow.wait()
         self._world.purposes.append(request.purpose.reason)
         start = int(request.page_token or 0)
         found = [one for one in self._world.reads if one.read.vrm == request.vrm.upper().replace(" ", "")]

@@ -1,9 +1,15 @@
 """The panel and the status line tell the same, and the line no plate."""
 
+import json
+import socket
 from io import StringIO
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
+from cli.home import SuiteHome
+from cli.panel import observe
 from cli.panel.draw import draw, status_line
 from cli.panel.state import AlertLine, DestinationState, ForceState, ProcessState, SuiteState
 from cli.panel.up import Scene
@@ -70,3 +76,17 @@ def test_a_remark_goes_once_all_has_been_well_for_a_while() -> None:
     for now in (30, 40):
         scene.looked(well, now)
     assert scene.said
+
+
+async def test_a_process_that_does_not_answer_is_told_from_one_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observe, "PATIENCE_SECONDS", 0.2)
+    (tmp_path / "run").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as frozen, socket.create_server(("127.0.0.1", 0)) as gone:
+        for name, server in (("frozen", frozen), ("gone", gone)):
+            ports = {"health": server.getsockname()[1]}
+            (tmp_path / "run" / f"{name}.json").write_text(json.dumps(ports))
+        gone.close()
+        states = await observe.process_states(SuiteHome(tmp_path))
+    assert [(one.name, one.state) for one in states] == [("frozen", "silent"), ("gone", "stopped")]

@@ -13,6 +13,7 @@ from gantry.match.v1.alert_pb2 import Acknowledgement
 from gantry.store.v1.audit_pb2 import AUDIT_ACTION_SEARCH_READS, AuditRecord
 from typer.testing import CliRunner, Result
 
+from cli import patience
 from cli.exits import Exit
 from cli.main import app
 from tests.unit.cli.fake_suite import NOON, World, alert, fake_suite, stored
@@ -94,6 +95,12 @@ def test_a_resume_token_is_of_one_force(gantry: Command) -> None:
     )
 
 
+def test_a_watch_that_has_nothing_to_show_says_so(gantry: Command) -> None:
+    words = ("alerts", "watch", "--once", "--force", "essex", *LOOK)
+    assert "no new alerts; --earliest shows those before" in gantry(*words).stderr
+    assert "no alerts" in gantry(*words, "--earliest").stderr
+
+
 def test_acknowledging(gantry: Command) -> None:
     words = ("alerts", "ack", "17", "--force", "essex", "--note", "unit sent", *LOOK)
     assert "alert 17 taken in hand by you" in gantry(*words).stderr
@@ -140,6 +147,25 @@ def test_a_service_that_restarts_is_waited_for(
     said = gantry(*words).stderr
     back.join()
     assert said.count(f"{service} is not answering, trying for 10 s") == 1
+
+
+def test_an_answer_that_takes_long_is_not_waited_for_in_silence(
+    gantry: Command, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.slow.clear()
+    said = threading.Timer(0.5, world.slow.set)
+    monkeypatch.setattr(patience, "USUAL_SECONDS", 0.1)
+    said.start()
+    assert "store is slow to answer" in gantry("search", "AB12CDE", *LOOK).stderr
+    said.join()
+    assert "slow" not in gantry("search", "AB12CDE", *LOOK).stderr
+
+
+def test_greenwich_is_a_place(gantry: Command, world: World) -> None:
+    words = ("camera", "enrol", "C1", "--feed", "gw", "--force", "essex", "--lat", "51.48")
+    gantry(*words, "--lon", "0")
+    assert world.cameras["C1"].HasField("position")
+    assert "lat and lon are both needed" in gantry(*words, code=Exit.USAGE).stderr
 
 
 def test_scripts_are_not_told_of_the_waiting(gantry: Command, tmp_path: Path) -> None:
