@@ -114,6 +114,7 @@ async def _send(
     session: Session, order: Order, links: "Links", file: "LineFile", layout: "Layout"
 ) -> "tuple[Tally, Clock]":
     import asyncio
+    import logging
 
     from gantry_sdk import Connection
 
@@ -127,6 +128,9 @@ async def _send(
         found = scan(file, layout, progress)
     clock = _clock(session, order, layout, found)
     tokens = await _tokens(session, order, links, found)
+    if session.as_json:
+        # What the SDK has to say of the connection is for people; a script gets JSON on standard error.
+        logging.getLogger("gantry_sdk").addHandler(logging.NullHandler())
     tally, stop = Tally(), asyncio.Event()
     with sending_progress(file, tally, quiet=session.as_json) as report, on_interrupt(stop.set):
         async with Connection(
