@@ -1,7 +1,6 @@
 """`gantry alerts`: watch them come, take them in hand."""
 
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from gantry.match.v1.alert_pb2 import Acknowledgement
 
     from cli.watching import Event, Watch
-
-_CLOCKS_DIFFER: Final = timedelta(seconds=60)
 
 
 def watch(
@@ -63,7 +60,7 @@ def ack(
     reference: ReferenceOption = "",
     message: Annotated[str, typer.Option("--note", help="A remark.", show_default=False)] = "",
 ) -> None:
-    """Say that you have taken an alert in hand. The first to say so stands; exit code 6 if it was not you."""
+    """Say that you have taken an alert in hand. The first to say so stands (exit code 6: not you)."""
     why = purpose_of(purpose, reference)
     run_patiently(session, "match", lambda: _ack(session, force, alert_id, why, message))
 
@@ -97,9 +94,9 @@ async def _ack(session: Session, force: str | None, alert_id: str, purpose: "Pur
     from cli.links import connect
 
     async with connect(session.home, session.person) as links:
-        chosen, me, begun = one_force(links.person, force), links.person.name, datetime.now(UTC)
+        chosen, me = one_force(links.person, force), links.person.name
         stands = await (await links.alerts()).acknowledge(chosen, alert_id, purpose, note=message)
-    already = not _is_ours(stands, me, message, begun)
+    already = not _is_ours(stands, me, message.strip())
     if session.as_json:
         write_json(acknowledgement_form(stands) | {"force": chosen, "already": already})
     elif already:
@@ -110,10 +107,9 @@ async def _ack(session: Session, force: str | None, alert_id: str, purpose: "Pur
         raise typer.Exit(Exit.ALREADY)
 
 
-def _is_ours(stands: "Acknowledgement", person: str, message: str, begun: datetime) -> bool:
-    """Whether what stands is what we asked for, perhaps at a try whose answer was lost."""
-    at = stands.at.ToDatetime(tzinfo=UTC)
-    return stands.person == person and stands.note == message.strip() and at > begun - _CLOCKS_DIFFER
+def _is_ours(stands: "Acknowledgement", person: str, message: str) -> bool:
+    """Whether what we asked for stands, be it since an earlier time: in our hand, and no remark lost."""
+    return stands.person == person and message in ("", stands.note)
 
 
 def _show(event: "Event", *, as_json: bool) -> None:
