@@ -16,8 +16,8 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_current_
 from chassis import deadline
 from chassis import traceparent as w3c
 from chassis.errors import Fault, StartupFailure, fault_from
-from chassis.settings import TlsSettings
-from chassis.telemetry import tracer
+from chassis.sections import TlsSettings
+from chassis.tracing import tracer
 
 DEFAULT_SECONDS: Final = 10.0
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024

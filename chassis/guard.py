@@ -29,15 +29,8 @@ from opentelemetry.trace import (
 
 from chassis import deadline
 from chassis import traceparent as w3c
-from chassis.errors import (
-    DETAILS_KEY,
-    INTERNAL_TEXT,
-    Fault,
-    Forbidden,
-    InvalidInput,
-    database_fault,
-    encode_fault,
-)
+from chassis.database_faults import database_fault
+from chassis.errors import DETAILS_KEY, INTERNAL_TEXT, Fault, Forbidden, InvalidInput, encode_fault
 from chassis.identity import Caller, caller_of
 from chassis.names import MetricName
 from chassis.telemetry import meter, tracer

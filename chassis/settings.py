@@ -11,15 +11,27 @@ import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from pathlib import Path
-from typing import Annotated, Final, Literal, TypeGuard, TypeVar
+from typing import Final, TypeGuard, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as MalformedSettingError
 
 from chassis.names import SectionName
+from chassis.sections import DatabaseSettings, GrpcSettings, HostPort, TelemetrySettings, TlsSettings
+
+__all__ = [
+    "DatabaseSettings",
+    "GrpcSettings",
+    "HostPort",
+    "ServiceSettings",
+    "SettingsError",
+    "TelemetrySettings",
+    "TlsSettings",
+    "load_settings",
+    "masked",
+]
 
 PREFIX: Final = "GANTRY_"
 DELIMITER: Final = "__"
@@ -31,62 +43,6 @@ T = TypeVar("T", bound=BaseSettings)
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the text is one sentence that names its variable."""
-
-
-def _host_and_port(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not host or not port.isascii() or not port.isdecimal() or int(port) > 65535:
-        raise ValueError("should be HOST:PORT with a port from 0 to 65535")
-    return value
-
-
-HostPort = Annotated[str, AfterValidator(_host_and_port)]
-"""An address to listen on, HOST:PORT; port 0 asks for a free one."""
-
-
-class _Section(BaseModel):
-    # A misspelt variable must stop the start, not be ignored.
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TlsSettings(_Section):
-    """PEM files that prove who this process is, and the authority it trusts."""
-
-    certificate: FilePath
-    key: FilePath
-    authority: FilePath
-
-
-class DatabaseSettings(_Section):
-    """Where PostgreSQL is; `host` may be a folder that holds its socket."""
-
-    host: str
-    port: int = Field(5432, ge=1, le=65535)
-    name: str = "gantry"
-    user: str
-    password_file: FilePath | None = None
-    pool_size: int = Field(10, ge=1, le=200)
-
-
-class GrpcSettings(_Section):
-    """Where and within which limits the gRPC server answers."""
-
-    listen: HostPort = "127.0.0.1:0"
-    health_listen: HostPort = "127.0.0.1:0"
-    max_message_bytes: int = Field(16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
-    max_concurrent_streams: int = Field(10_000, ge=1)
-    drain_seconds: float = Field(10.0, ge=0, le=3600)
-    port_file: Path | None = None
-
-
-class TelemetrySettings(_Section):
-    """What the service tells about itself, and where it sends it."""
-
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    spans_file: Path | None = None
-    otlp_endpoint: str | None = None
-    metrics_listen: HostPort | None = None
-    traces_per_second: float = Field(50.0, ge=0)
 
 
 class ServiceSettings(BaseSettings):

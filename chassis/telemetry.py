@@ -29,10 +29,11 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import AttributeValue
 
 from chassis import traceparent as w3c
+from chassis import tracing
 from chassis.histograms import bucket_views
 from chassis.settings import TelemetrySettings
 from chassis.spanfile import SpanFile
-from chassis.tracing import UNSAMPLED, HeadSamplingTracer, TraceBudget
+from chassis.tracing import UNSAMPLED, TraceBudget
 
 MAX_LINKS: Final = 128
 _SCOPE: Final = "gantry"
@@ -41,7 +42,7 @@ _QUEUED_SPANS: Final = 16_384
 _OTLP_TIMEOUT_SECONDS: Final = 5
 _METRICS_EVERY_MS: Final = 15_000
 
-_tracer: Final = HeadSamplingTracer()
+_tracer: Final = tracing.tracer()
 _meter_provider: MeterProvider | None = None
 _metrics_port: int | None = None
 

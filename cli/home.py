@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cli.exits import CliError, Exit
 
 if TYPE_CHECKING:
-    from chassis.settings import TlsSettings
+    from chassis.sections import TlsSettings
 
 _FORCE_URI = "gantry://force/"
 
@@ -112,7 +112,7 @@ class SuiteHome:
         return max(found, key=lambda one: len(one.forces))
 
     def _person(self, name: str) -> Person:
-        from chassis.settings import TlsSettings
+        from chassis.sections import TlsSettings
 
         folder = self.folder / "pki" / "people"
         certificate, key = folder / f"{name}.pem", folder / f"{name}.key"

@@ -66,7 +66,7 @@ class Links:
         return self._channels[process]
 
 
-def connect(folder: Path, person: str | None) -> Links:
+def connect(folder: Path, person: str | None, *, seconds: float = _SECONDS) -> Links:
     """Links to the suite in a folder, as a person. CliError when there is no suite or no such person."""
     home = SuiteHome(folder)
-    return Links(home, home.person(person))
+    return Links(home, home.person(person), seconds=seconds)

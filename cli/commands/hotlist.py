@@ -15,9 +15,9 @@ from cli.options import (
     ReferenceOption,
     one_force,
     purpose_of,
-    run,
 )
 from cli.output import counted, local_time, note, plain, table, warn, write_json
+from cli.patience import run_patiently
 from cli.verbs import Session
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ _NAMED_LINES = 20
 
 def import_hotlist(
     session: Session,
-    file: Annotated[Path, typer.Argument(help="CSV with at least the columns vrm and reason.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV with at least the columns vrm and reason.")
+    ],
     *,
     purpose: PurposeOption,
     force: ForceOption = None,
@@ -58,12 +60,12 @@ def import_hotlist(
         near_matches=not exact_only,
         request_id=str(uuid.uuid4()),
     )
-    run(_import(session, file, force, header))
+    run_patiently(session, "match", lambda: _import(session, file, force, header), takes_its_time=True)
 
 
 def list_hotlists(session: Session, force: ForcesOption = None) -> None:
     """List hotlists."""
-    run(_list(session, force or []))
+    run_patiently(session, "match", lambda: _list(session, force or []))
 
 
 async def send_hotlist(links: "Links", path: Path, header: "ImportHeader") -> "ImportHotlistResponse":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from chassis.errors import Fault, database_fault
+from chassis.database_faults import database_fault
+from chassis.errors import Fault
 from services.match.postgres import Fenced
 
 

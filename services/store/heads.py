@@ -10,7 +10,8 @@ from typing import Any, Final
 import asyncpg
 
 from chassis.database import statements
-from chassis.errors import DATABASE_TROUBLE, Fault
+from chassis.database_faults import DATABASE_TROUBLE
+from chassis.errors import Fault
 
 CHANNEL: Final = "gantry_store_appended"
 _ASK_SECONDS: Final = 1.0

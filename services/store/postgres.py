@@ -16,7 +16,8 @@ import asyncpg
 
 from anpr.force import is_force
 from chassis.database import statements
-from chassis.errors import DATABASE_TROUBLE, InvalidInput, OutOfRange
+from chassis.database_faults import DATABASE_TROUBLE
+from chassis.errors import InvalidInput, OutOfRange
 from services.store.columns import Append
 from services.store.days import US_A_DAY, date_of, day_of
 from services.store.encode import append_arguments

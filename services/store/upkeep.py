@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final, Protocol
 
-from chassis.errors import DATABASE_TROUBLE, Fault
+from chassis.database_faults import DATABASE_TROUBLE
+from chassis.errors import Fault
 from services.store.days import US_A_DAY, day_of
 
 _LOOK_SECONDS: Final = 2.0

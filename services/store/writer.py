@@ -12,7 +12,8 @@ from typing import Final, Protocol
 
 import asyncpg
 
-from chassis.errors import Exhausted, Fault, database_fault, database_unavailable
+from chassis.database_faults import database_fault, database_unavailable
+from chassis.errors import Exhausted, Fault
 from chassis.names import MetricName, SpanName
 from chassis.telemetry import meter, span_following
 from services.store.columns import Append

@@ -16,7 +16,8 @@ from pydantic_settings import BaseSettings
 
 from chassis import database as chassis_database
 from chassis.database import finished, open_pool
-from chassis.errors import StartupFailure, Unavailable, database_fault
+from chassis.database_faults import database_fault
+from chassis.errors import StartupFailure, Unavailable
 from chassis.migrations import check_migrated, migrate
 from chassis.settings import DatabaseSettings, masked
 

@@ -9,12 +9,12 @@ from google.rpc import status_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.database_faults import database_fault
 from chassis.errors import (
     DETAILS_KEY,
     Conflict,
     Fault,
     InvalidInput,
-    database_fault,
     encode_fault,
     fault_from,
     fault_from_status,

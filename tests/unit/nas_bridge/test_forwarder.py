@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from gantry.store.v1.store_pb2 import ReadBatch, TailReadsResponse
 
-from chassis.errors import database_unavailable
+from chassis.database_faults import database_unavailable
 from services.nas_bridge.destination import DestinationAwayError, Receipt, Refusal, Submission
 from services.nas_bridge.follower import LogGapError
 from services.nas_bridge.forwarder import Forwarder, ForwarderLimits

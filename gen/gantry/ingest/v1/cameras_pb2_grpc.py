@@ -57,7 +57,8 @@ class CameraRegistryServiceServicer:
     """
 
     def EnrolCameras(self, request, context):
-        """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera updates it (also moves it to this feed).
+        """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
+        the request says of it; a name, kind or position that is left out stays as it was.
         Errors: INVALID_ARGUMENT CAMERA_INVALID with the field; PERMISSION_DENIED FORCE_NOT_PERMITTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
