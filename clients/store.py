@@ -23,8 +23,8 @@ T = TypeVar("T")
 class StoreClient:
     """Calls the store with the certificate that opened `channel`. Every method raises Fault.
 
-    The channel repeats calls that found the store away, which is harmless for all of these: an append that is
-    repeated finds duplicates.
+    A channel may repeat calls that found the store away, which is harmless for all of these: an append that
+    is repeated finds duplicates.
     """
 
     def __init__(self, channel: grpc.aio.Channel, *, deadline: float = DEADLINE_SECONDS) -> None:

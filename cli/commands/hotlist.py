@@ -15,9 +15,9 @@ from cli.options import (
     ReferenceOption,
     one_force,
     purpose_of,
-    run,
 )
 from cli.output import counted, local_time, note, plain, table, warn, write_json
+from cli.patience import run_patiently
 from cli.verbs import Session
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ _ADVICE = {
 
 def import_hotlist(
     session: Session,
-    file: Annotated[Path, typer.Argument(help="CSV with at least the columns vrm and reason.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV with at least the columns vrm and reason.")
+    ],
     *,
     purpose: PurposeOption,
     force: ForceOption = None,
@@ -58,7 +60,7 @@ def import_hotlist(
             metavar="PERCENT",
             min=0,
             max=100,
-            help="Load the good lines if at most so many are bad. Default: 10, and one or two in any list.",
+            help="Load the good lines if at most so many are bad. Default: 50 where a list is replaced.",
             show_default=False,
         ),
     ] = None,
@@ -79,12 +81,12 @@ def import_hotlist(
         max_rejected_percent=allow_broken,
         allow_empty=allow_empty,
     )
-    run(_import(session, file, force, header))
+    run_patiently(session, "match", lambda: _import(session, file, force, header), takes_its_time=True)
 
 
 def list_hotlists(session: Session, force: ForcesOption = None) -> None:
     """List hotlists."""
-    run(_list(session, force or []))
+    run_patiently(session, "match", lambda: _list(session, force or []))
 
 
 async def send_hotlist(links: "Links", path: Path, header: "ImportHeader") -> "ImportHotlistResponse":

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import ForcesOption, PurposeOption, ReferenceOption, purpose_of, run
+from cli.options import ForcesOption, PurposeOption, ReferenceOption, purpose_of
 from cli.output import console, local_time, note, plain, table, write_json
+from cli.patience import run_patiently
 from cli.verbs import Session
 
 if TYPE_CHECKING:
@@ -18,14 +19,15 @@ if TYPE_CHECKING:
 
 def trace(
     session: Session,
-    read_id: Annotated[str, typer.Argument(help="The vendor's identifier of the read.")],
+    read_id: Annotated[str, typer.Argument(metavar="READ_ID", help="The vendor's identifier of the read.")],
     *,
     purpose: PurposeOption,
     force: ForcesOption = None,
     reference: ReferenceOption = "",
 ) -> None:
     """Show one read's way from the camera to the national services, with times."""
-    run(_trace(session, read_id, force or [], purpose_of(purpose, reference)))
+    why = purpose_of(purpose, reference)
+    run_patiently(session, "store", lambda: _trace(session, read_id, force or [], why))
 
 
 async def _trace(session: Session, read_id: str, forces: list[str], purpose: "Purpose") -> None:

@@ -103,8 +103,8 @@ async def _health(address: str) -> str:
             answer = await health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(), timeout=PATIENCE_SECONDS
             )
-        except grpc.aio.AioRpcError:
-            return "stopped"
+        except grpc.aio.AioRpcError as error:
+            return "silent" if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED else "stopped"
     return "serving" if answer.status == health_pb2.HealthCheckResponse.SERVING else "failing"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ProcessState:
-    """One process; `state` is serving, starting, failing or stopped."""
+    """One process; `state` is serving, starting, failing, silent (no answer) or stopped."""
 
     name: str
     state: str

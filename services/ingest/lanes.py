@@ -29,7 +29,8 @@ from services.ingest.tallies import Tallies
 
 _CROWD: Final = 8
 """From so many batches in an append on, the next one waits for company."""
-_GATHER_SECONDS: Final = 0.02
+_GATHER_SECONDS_A_BATCH: Final = 0.001
+_MOST_GATHER_SECONDS: Final = 0.05
 
 _log = logging.getLogger(__name__)
 _reads = meter().create_counter(MetricName.INGEST_READS, "1", "Reads made durable, by force and outcome")
@@ -97,7 +98,7 @@ class _Lane:
         self._queue: deque[Batch] = deque()
         self._filled = asyncio.Event()
         self.queued_reads = 0
-        self._crowded = False
+        self._company = 0
         self._accepted = {"force": force, "outcome": "accepted"}
         self._duplicate = {"force": force, "outcome": "duplicate"}
 
@@ -110,11 +111,12 @@ class _Lane:
         """Append what has queued, one append after another, for ever."""
         while True:
             await self._filled.wait()
-            if self._crowded and self.queued_reads < self._limits.reads // 4:
-                # Each append costs the whole chain as much as some twenty reads: many streams share one.
-                await asyncio.sleep(_GATHER_SECONDS)
+            if self._company >= _CROWD and self.queued_reads < self._limits.reads // 4:
+                # Each append costs the whole chain as much as some twenty reads: many streams share one, and
+                # the more there are, the more their reads wait for the processor and not for this.
+                await asyncio.sleep(min(self._company * _GATHER_SECONDS_A_BATCH, _MOST_GATHER_SECONDS))
             batches = self._take()
-            self._crowded = len(batches) >= _CROWD
+            self._company = len(batches)
             await self._commit(batches)
 
     def _take(self) -> list[Batch]:

@@ -29,7 +29,7 @@ from services.match.ports import AuditTrail, Clock, utc_now
 from services.match.postgres import PostgresMatching
 from services.match.postgres_alerts import PostgresAlerts
 from services.match.postgres_hotlists import PostgresHotlists
-from services.match.tolerance import USUAL, Tolerance
+from services.match.tolerance import Tolerance
 
 MOST_CHUNK_BYTES: Final = 1 << 20
 MOST_NAME: Final = 100
@@ -218,9 +218,9 @@ def _order(header: hotlist_pb2.ImportHeader, person: str) -> ImportOrder:
     )
 
 
-def _tolerance(header: hotlist_pb2.ImportHeader) -> Tolerance:
+def _tolerance(header: hotlist_pb2.ImportHeader) -> Tolerance | None:
     if not header.HasField("max_rejected_percent"):
-        return USUAL
+        return None
     if header.max_rejected_percent > 100:
         raise InvalidInput(
             "HOTLIST_INVALID",

@@ -23,8 +23,10 @@ class Tolerance:
         return rejected >= max(1, self.least) and rejected * 100 > self.percent * lines
 
 
-# A slip in a briefing's list of eight must not keep the other seven from the crews.
-USUAL: Final = Tolerance(10, least=3)
+# A new list takes nothing good away, so whatever is good of it is worth having.
+OF_A_NEW_LIST: Final = Tolerance(100)
+# A slip or two in a briefing's short list must not keep its other lines from the crews.
+OF_A_REPLACEMENT: Final = Tolerance(50, least=3)
 
 
 def require_tolerable(file: HotlistFile, tolerance: Tolerance, *, allow_empty: bool) -> None:

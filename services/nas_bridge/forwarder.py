@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from chassis.errors import Fault, database_fault
+from chassis.database_faults import database_fault
+from chassis.errors import Fault
 from chassis.names import MetricName, SpanName
 from chassis.telemetry import current_traceparent, meter, span_following, tracer
 from services.nas_bridge.backoff import Backoff

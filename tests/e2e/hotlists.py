@@ -23,7 +23,6 @@ async def import_csv(
     near_matches: bool = True,
     person: str | None = None,
     forces: Sequence[str] | None = None,
-    max_rejected_percent: int | None = None,
 ) -> hotlist_pb2.ImportHotlistResponse:
     """Import a CSV; when it returns, reads stored from now on are matched against it. Raises Fault."""
     header = hotlist_pb2.ImportHeader(
@@ -32,7 +31,6 @@ async def import_csv(
         purpose=PURPOSE,
         near_matches=near_matches,
         request_id=str(uuid.uuid4()),
-        max_rejected_percent=max_rejected_percent,
     )
     async with open_channel(suite.address("match"), suite.person(person, forces)) as channel:
         try:

@@ -9,6 +9,7 @@ from tests.e2e.door import ReadMaker, enrol, public_channel, submit_reads
 from tests.e2e.hotlists import import_csv, import_plates
 from tests.e2e.marks import SHARED_SUITE
 from tests.e2e.outcome import alerts_of, identity_of, settled
+from tests.e2e.pages import counter
 
 pytestmark = SHARED_SUITE
 
@@ -42,8 +43,11 @@ async def test_a_list_that_is_mostly_broken_does_not_replace_a_good_one(suite: S
     assert "AB12" not in str(caught.value) + caught.value.metadata["errors"]
 
 
-async def test_good_lines_stay_and_bad_ones_are_named_when_that_is_allowed(suite: Suite) -> None:
-    answer = await import_csv(suite, FORCE, HALF_BROKEN.encode(), name="half", max_rejected_percent=80)
+async def test_good_lines_of_a_new_list_stay_and_bad_ones_are_named(suite: Suite) -> None:
+    before = await counter(suite, "match", "gantry_match_rejected_lines", "force")
+    answer = await import_csv(suite, FORCE, HALF_BROKEN.encode(), name="half")
+    after = await counter(suite, "match", "gantry_match_rejected_lines", "force")
+    assert after[FORCE] - before.get(FORCE, 0) == 5
     assert (answer.entries, answer.repeated_lines, answer.rejected_lines) == (2, 1, 5)
     assert [error.line for error in answer.errors] == [3, 4, 5, 6, 7]
     assert [error.column for error in answer.errors] == ["vrm", "vrm", "reason", "priority", "weed_date"]

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import aiohttp
 from pydantic import AnyUrl, BaseModel, ConfigDict, UrlConstraints
 
+from chassis.client import certified_name
 from chassis.errors import StartupFailure
 from chassis.settings import TlsSettings
 from chassis.telemetry import current_traceparent
@@ -28,7 +29,6 @@ from services.nas_bridge.destinations.nadc_document import (
     parse_fault,
     parse_receipt,
 )
-from services.nas_bridge.naming import certified_name
 from services.nas_bridge.settings import DestinationSettings
 
 _OK: Final = 200

@@ -22,7 +22,6 @@ from services.nas_bridge.destination import (
     SubmissionRefusedError,
     options_of,
 )
-from services.nas_bridge.naming import certified_name
 from services.nas_bridge.settings import DestinationSettings
 
 if TYPE_CHECKING:
@@ -58,9 +57,12 @@ class NasDestination:
     async def open(cls, settings: DestinationSettings, tls: TlsSettings) -> AsyncIterator[NasDestination]:
         """Open a channel of its own; see `DestinationAdapter`."""
         target = options_of(settings, NasOptions).target
-        name = settings.server_name or certified_name(target.rpartition(":")[0])
         async with open_channel(
-            target, tls, server_name=name, max_message_bytes=_MOST_MESSAGE_BYTES
+            target,
+            tls,
+            server_name=settings.server_name,
+            max_message_bytes=_MOST_MESSAGE_BYTES,
+            retries=False,
         ) as channel:
             yield cls(NationalAnprServiceStub(channel), settings.timeout_seconds)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from gantry.store.v1.store_pb2 import ReadBatch, TailReadsResponse
 
-from chassis.errors import database_unavailable
+from chassis.database_faults import database_unavailable
 from services.nas_bridge.destination import (
     DestinationAwayError,
     Receipt,

@@ -59,7 +59,8 @@ class CameraRegistryServiceServicer:
     """
 
     def EnrolCameras(self, request, context):
-        """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera updates it (also moves it to this feed).
+        """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
+        the request says of it; a name, kind or position that is left out stays as it was.
         Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
         belongs to another enrolment, so make a new UUID for each; PERMISSION_DENIED FORCE_NOT_PERMITTED.
         """

@@ -36,7 +36,8 @@ class CameraRegistryServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CameraRegistryServiceAsyncStub: ...
     EnrolCameras: _grpc.UnaryUnaryMultiCallable[_cameras_pb2.EnrolCamerasRequest, _cameras_pb2.EnrolCamerasResponse]
-    """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera updates it (also moves it to this feed).
+    """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
+    the request says of it; a name, kind or position that is left out stays as it was.
     Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
     belongs to another enrolment, so make a new UUID for each; PERMISSION_DENIED FORCE_NOT_PERMITTED.
     """
@@ -55,7 +56,8 @@ class CameraRegistryServiceAsyncStub(CameraRegistryServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     EnrolCameras: _aio.UnaryUnaryMultiCallable[_cameras_pb2.EnrolCamerasRequest, _cameras_pb2.EnrolCamerasResponse]  # type: ignore[assignment]
-    """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera updates it (also moves it to this feed).
+    """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
+    the request says of it; a name, kind or position that is left out stays as it was.
     Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
     belongs to another enrolment, so make a new UUID for each; PERMISSION_DENIED FORCE_NOT_PERMITTED.
     """
@@ -77,7 +79,8 @@ class CameraRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cameras_pb2.EnrolCamerasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cameras_pb2.EnrolCamerasResponse, _abc.Awaitable[_cameras_pb2.EnrolCamerasResponse]]:
-        """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera updates it (also moves it to this feed).
+        """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
+        the request says of it; a name, kind or position that is left out stays as it was.
         Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
         belongs to another enrolment, so make a new UUID for each; PERMISSION_DENIED FORCE_NOT_PERMITTED.
         """

@@ -82,8 +82,8 @@ class ImportHeader(_message.Message):
     request_id: _builtins.str
     """A UUID of yours; a retry with the same id imports once."""
     max_rejected_percent: _builtins.int
-    """Most bad lines, in per cent of the lines that hold anything, 0 to 100. Beyond it nothing is imported. Absent: 10, and one or two bad lines are let
-    pass in a list of any length.
+    """Most bad lines, in per cent of the lines that hold anything, 0 to 100. Beyond it nothing is imported. Absent: 50 (and
+    one or two bad lines in a list of any length) when a list with entries would be replaced; the first import of a list takes what is good.
     """
     allow_empty: _builtins.bool
     """Import also a file without a good line, which makes the list empty. Otherwise such a file is refused."""

@@ -37,8 +37,8 @@ class HotlistServiceStub:
     def __new__(cls, channel: _aio.Channel) -> HotlistServiceAsyncStub: ...
     ImportHotlist: _grpc.StreamUnaryMultiCallable[_hotlist_pb2.ImportHotlistRequest, _hotlist_pb2.ImportHotlistResponse]
     """Import a CSV as the named hotlist of a force, replacing its entries. First message: the header; then the file in chunks of at most 1 MiB. When it
-    returns, every read stored from now on is matched against the new entries. A few bad lines are named and left out, and the good ones are
-    kept; a file that is broken beyond that changes nothing.
+    returns, every read stored from now on is matched against the new entries. Bad lines are named and left out, and the good ones are kept; but
+    a file that is mostly broken does not replace a list.
     Errors, after all of which the list is as it was: INVALID_ARGUMENT
       CSV_HEADER_INVALID: the columns in the message are missing or double; repair the header line.
       HOTLIST_BROKEN: more lines are bad than max_rejected_percent allows. Metadata: lines, rejected_lines, and errors, which names the first ten, a
@@ -61,8 +61,8 @@ class HotlistServiceAsyncStub(HotlistServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ImportHotlist: _aio.StreamUnaryMultiCallable[_hotlist_pb2.ImportHotlistRequest, _hotlist_pb2.ImportHotlistResponse]  # type: ignore[assignment]
     """Import a CSV as the named hotlist of a force, replacing its entries. First message: the header; then the file in chunks of at most 1 MiB. When it
-    returns, every read stored from now on is matched against the new entries. A few bad lines are named and left out, and the good ones are
-    kept; a file that is broken beyond that changes nothing.
+    returns, every read stored from now on is matched against the new entries. Bad lines are named and left out, and the good ones are kept; but
+    a file that is mostly broken does not replace a list.
     Errors, after all of which the list is as it was: INVALID_ARGUMENT
       CSV_HEADER_INVALID: the columns in the message are missing or double; repair the header line.
       HOTLIST_BROKEN: more lines are bad than max_rejected_percent allows. Metadata: lines, rejected_lines, and errors, which names the first ten, a
@@ -88,8 +88,8 @@ class HotlistServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_hotlist_pb2.ImportHotlistResponse, _abc.Awaitable[_hotlist_pb2.ImportHotlistResponse]]:
         """Import a CSV as the named hotlist of a force, replacing its entries. First message: the header; then the file in chunks of at most 1 MiB. When it
-        returns, every read stored from now on is matched against the new entries. A few bad lines are named and left out, and the good ones are
-        kept; a file that is broken beyond that changes nothing.
+        returns, every read stored from now on is matched against the new entries. Bad lines are named and left out, and the good ones are kept; but
+        a file that is mostly broken does not replace a list.
         Errors, after all of which the list is as it was: INVALID_ARGUMENT
           CSV_HEADER_INVALID: the columns in the message are missing or double; repair the header line.
           HOTLIST_BROKEN: more lines are bad than max_rejected_percent allows. Metadata: lines, rejected_lines, and errors, which names the first ten, a
