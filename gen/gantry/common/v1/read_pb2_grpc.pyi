@@ -8,7 +8,8 @@ Failures are canonical gRPC statuses with google.rpc details: ErrorInfo (domain 
 RetryInfo when waiting helps. An RPC's comment names what is its own; any of them can also answer:
   PERMISSION_DENIED   CALLER_NOT_ALLOWED: your certificate does not admit you to this RPC. FORCE_NOT_PERMITTED: it does not name the force you asked for.
                       Use another certificate; repeating does not help.
-  INVALID_ARGUMENT    FORCE_INVALID: a force's code is 1 to 32 of a-z, 0-9 and dash. Correct it.
+  INVALID_ARGUMENT    FORCE_INVALID: a force's code is 1 to 32 of a-z, 0-9 and dash. Correct it. MALFORMED_MESSAGE: the bytes are not the RPC's message.
+                      Repair the client.
   DEADLINE_EXCEEDED   DEADLINE_TOO_SHORT: no time was left to do it. DEADLINE_EXCEEDED: it took longer than the server allows a call without a deadline.
                       Call again with more time; what you asked for may have been done all the same.
   UNAVAILABLE         DATABASE_UNAVAILABLE: call again after RetryInfo.
