@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -15,12 +16,17 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_current_
 from chassis import deadline
 from chassis import traceparent as w3c
 from chassis.errors import Fault, StartupFailure, fault_from
-from chassis.settings import TlsSettings
-from chassis.telemetry import tracer
+from chassis.sections import TlsSettings
+from chassis.tracing import tracer
 
 DEFAULT_SECONDS: Final = 10.0
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _CLOSE_SECONDS: Final = 1.0
+# Retries have one owner, the outermost caller: if each hop tried four times, a store that is away would get
+# sixteen calls for one of a person. What services do on their own account (appending, following, forwarding,
+# reporting) runs in loops that wait with jitter and heed RetryInfo. What they do for a caller fails, and the
+# caller repeats the whole of it. A stream is begun again only before its first message: a loop above it, as
+# in the client of alerts, then makes a few calls more within a second, and no others.
 _SERVICE_CONFIG: Final = json.dumps(
     {
         "methodConfig": [
@@ -38,6 +44,8 @@ _SERVICE_CONFIG: Final = json.dumps(
     }
 )
 
+_RETRIES: Final = (("grpc.service_config", _SERVICE_CONFIG),)
+
 T = TypeVar("T")
 
 
@@ -46,24 +54,40 @@ async def open_channel(
     target: str,
     tls: TlsSettings,
     *,
-    server_name: str = "localhost",
+    server_name: str | None = None,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
+    retries: bool = True,
 ) -> AsyncIterator[grpc.aio.Channel]:
-    """A connection of its own to `target` (HOST:PORT), whose certificate must be for `server_name`.
+    """A connection of its own to `target` (HOST:PORT), whose certificate must be for its host.
 
-    Unary calls without a timeout get 10 s, and never more than the call being served has left. Calls
-    that meet UNAVAILABLE are tried up to four times by gRPC. Raises StartupFailure for unreadable files.
+    `server_name` is the name to be certified instead. A loopback address stands for "localhost".
+    Unary calls without a timeout get 10 s, and never more than the call being served has left. With
+    `retries`, calls that meet UNAVAILABLE are tried up to four times by gRPC: for those who call on behalf of
+    nobody else. Services say no; see `_SERVICE_CONFIG`. Raises StartupFailure for unreadable files.
     """
     channel = grpc.aio.secure_channel(
         target,
         _credentials(tls),
-        options=_options(server_name, max_message_bytes),
+        options=[*_options(target, server_name, max_message_bytes), *(_RETRIES if retries else ())],
         interceptors=[_Outgoing()],
     )
     try:
         yield channel
     finally:
         await channel.close(_CLOSE_SECONDS)
+
+
+def certified_name(host: str) -> str:
+    """The name that the certificate at `host` has to be for: itself, or "localhost" for a loopback address.
+
+    So on one machine a certificate for localhost serves, and elsewhere each server needs one for the name or
+    the address by which it is called.
+    """
+    host = host.strip("[]")
+    try:
+        return "localhost" if ip_address(host).is_loopback else host
+    except ValueError:
+        return host
 
 
 async def retrying(
@@ -145,12 +169,15 @@ def _credentials(tls: TlsSettings) -> grpc.ChannelCredentials:
         raise StartupFailure(f"Cannot read {error.filename}: {error.strerror}.") from error
 
 
-def _options(server_name: str, max_message_bytes: int) -> list[tuple[str, str | int]]:
+def _options(target: str, server_name: str | None, max_message_bytes: int) -> list[tuple[str, str | int]]:
+    host = target.rpartition("/")[2].rpartition(":")[0].strip("[]")
+    name = server_name or certified_name(host)
+    # Only where it differs: an override also replaces the authority, by which proxies may route.
+    override: list[tuple[str, str | int]] = [("grpc.ssl_target_name_override", name)] if name != host else []
     return [
-        ("grpc.ssl_target_name_override", server_name),
+        *override,
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
-        ("grpc.service_config", _SERVICE_CONFIG),
         ("grpc.primary_user_agent", "gantry"),
         # Without this, channels to one target share a connection, and its limits.
         ("grpc.use_local_subchannel_pool", 1),

@@ -14,7 +14,8 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 
-from chassis.errors import StartupFailure, Unavailable, database_fault, database_unavailable
+from chassis.database_faults import database_fault, database_unavailable
+from chassis.errors import StartupFailure, Unavailable
 from chassis.settings import DatabaseSettings
 
 START_SECONDS: Final = 30.0

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import asyncpg
 import grpc
 from google.protobuf.any_pb2 import Any as PackedDetail
 from google.protobuf.message import DecodeError
@@ -18,19 +17,8 @@ from google.rpc import error_details_pb2, status_pb2
 DOMAIN: Final = "gantry"
 DETAILS_KEY: Final = "grpc-status-details-bin"
 INTERNAL_TEXT: Final = "internal error; see the service log"
-DATABASE_RETRY_SECONDS: Final = 1.0
 
 _STATUS_BY_NUMBER: Final = {status.value[0]: status for status in grpc.StatusCode}
-_DISK_FULL: Final = "53100"
-_AWAY: Final = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    # A connection that breaks in the middle of an answer confuses the driver about itself.
-    asyncpg.InternalClientError,
-)
 
 
 class StartupFailure(Exception):  # noqa: N818 - it is a failure to start, not an error of a caller
@@ -144,28 +132,6 @@ class Aborted(_FixedStatusFault):
 
 
 _TYPE_BY_STATUS: Final = {kind.fixed_status: kind for kind in _FixedStatusFault.__subclasses__()}
-
-
-def database_fault(error: BaseException) -> Fault | None:
-    """The fault that a PostgreSQL error means to a caller, or None when it is a bug of ours."""
-    if isinstance(error, _AWAY) or _is_of_a_lost_connection(error):
-        return database_unavailable()
-    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == _DISK_FULL:
-        return Exhausted("STORAGE_FULL", "the database has no space left; nothing was stored")
-    return None
-
-
-def _is_of_a_lost_connection(error: BaseException) -> bool:
-    # The pool takes back a connection that the server ended, also from under those who are using it.
-    text = str(error) if isinstance(error, asyncpg.InterfaceError) else ""
-    return "closed" in text or "released back to the pool" in text
-
-
-def database_unavailable() -> Unavailable:
-    """The fault for a database that cannot be reached at the moment."""
-    return Unavailable(
-        "DATABASE_UNAVAILABLE", "the database is away; try again", retry_after=DATABASE_RETRY_SECONDS
-    )
 
 
 def encode_fault(fault: Fault) -> bytes:

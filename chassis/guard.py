@@ -15,6 +15,7 @@ from contextlib import aclosing, contextmanager
 from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
+from google.protobuf.message import DecodeError
 from opentelemetry.context import Context
 from opentelemetry.trace import (
     NonRecordingSpan,
@@ -28,14 +29,8 @@ from opentelemetry.trace import (
 
 from chassis import deadline
 from chassis import traceparent as w3c
-from chassis.errors import (
-    DETAILS_KEY,
-    INTERNAL_TEXT,
-    Fault,
-    Forbidden,
-    database_fault,
-    encode_fault,
-)
+from chassis.database_faults import database_fault
+from chassis.errors import DETAILS_KEY, INTERNAL_TEXT, Fault, Forbidden, InvalidInput, encode_fault
 from chassis.identity import Caller, caller_of
 from chassis.names import MetricName
 from chassis.telemetry import meter, tracer
@@ -64,10 +59,11 @@ _NO_PARENT: Final = Context()
 _log = logging.getLogger(__name__)
 _seconds = meter().create_histogram(MetricName.RPC_SECONDS, "s", "Time to answer a unary call")
 _streams = meter().create_up_down_counter(MetricName.RPC_STREAMS, "1", "Streaming calls open now")
-_errors = meter().create_counter(MetricName.RPC_ERRORS, "1", "Calls that failed, by status")
+_errors = meter().create_counter(MetricName.RPC_ERRORS, "1", "Calls that failed, by status and reason")
 
 Call = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Parse: TypeAlias = Callable[[bytes], Any]
 
 
 class AllowList:
@@ -97,7 +93,42 @@ def guarded(method: str, handler: Handler, allowed: AllowList) -> Handler:
         make, behaviour = grpc.unary_unary_rpc_method_handler, handler.unary_unary
     wrap = _streaming if handler.request_streaming or handler.response_streaming else _unary
     assert behaviour is not None, "a handler has the behaviour of its own kind"
-    return make(wrap(method, behaviour, allowed), handler.request_deserializer, handler.response_serializer)
+    parse = handler.request_deserializer
+    if parse is not None:
+        parse = _raising(parse) if handler.request_streaming else _deferring(parse)
+    return make(wrap(method, behaviour, allowed), parse, handler.response_serializer)
+
+
+class _Malformed:
+    """Stands for the request of a call whose bytes are no message, until its handler can refuse it."""
+
+
+def _deferring(parse: Parse) -> Parse:
+    """Outside of any handler gRPC would call a bad request an unexpected error of ours, and log it as one."""
+
+    def deserialise(data: bytes) -> Any:
+        try:
+            return parse(data)
+        except DecodeError:
+            return _Malformed()
+
+    return deserialise
+
+
+def _raising(parse: Parse) -> Parse:
+    """Where requests are a stream, its handler meets what is raised here."""
+
+    def deserialise(data: bytes) -> Any:
+        try:
+            return parse(data)
+        except DecodeError:
+            raise _malformed() from None
+
+    return deserialise
+
+
+def _malformed() -> InvalidInput:
+    return InvalidInput("MALFORMED_MESSAGE", "the bytes are not a message of this call; repair the client")
 
 
 def _unary(method: str, behaviour: Callable[..., Any], allowed: AllowList) -> Callable[..., Awaitable[Any]]:
@@ -107,6 +138,7 @@ def _unary(method: str, behaviour: Callable[..., Any], allowed: AllowList) -> Ca
         with _server_span(method, context):
             try:
                 allowed.admit(context)
+                _require_message(request)
                 return await _within_deadline(behaviour, request, context)
             except Exception as error:  # noqa: BLE001 - each one has an answer
                 await _fail(method, context, error)
@@ -125,6 +157,7 @@ def _streaming(
         _streams.add(1, labels)
         try:
             allowed.admit(context)
+            _require_message(requests)
             return await serve(requests, context)
         except Exception as error:  # noqa: BLE001 - each one has an answer
             await _fail(method, context, error)
@@ -132,6 +165,11 @@ def _streaming(
             _streams.add(-1, labels)
 
     return call
+
+
+def _require_message(request: object) -> None:
+    if isinstance(request, _Malformed):
+        raise _malformed()
 
 
 def _writing(generator: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
@@ -174,21 +212,21 @@ async def _capped(behaviour: Callable[..., Any], request: Any, context: Call) ->
 async def _fail(method: str, context: Call, error: Exception) -> NoReturn:
     # AbortError is an Exception: the handler has answered for itself already.
     if isinstance(error, grpc.aio.AbortError):
-        _tell(method, context.code())
+        _tell(method, context.code(), context.code().name)
         raise error
     fault = _fault_for(error)
     if fault is None:
         _log.error("call failed", exc_info=error, extra={"method": method})
-        _tell(method, grpc.StatusCode.INTERNAL)
+        _tell(method, grpc.StatusCode.INTERNAL, grpc.StatusCode.INTERNAL.name)
         await context.abort(grpc.StatusCode.INTERNAL, INTERNAL_TEXT)
-    _tell(method, fault.status)
+    _tell(method, fault.status, fault.reason)
     details = ((DETAILS_KEY, encode_fault(fault)),)
     await context.abort(fault.status, fault.message[:_MAX_MESSAGE], details)
 
 
-def _tell(method: str, status: grpc.StatusCode) -> None:
+def _tell(method: str, status: grpc.StatusCode, reason: str) -> None:
     """Count a failed call, and mark its span when the failure is ours and not the caller's."""
-    _errors.add(1, {"method": method, "status": status.name})
+    _errors.add(1, {"method": method, "status": status.name, "reason": reason})
     span = get_current_span()
     if span.is_recording():
         span.set_attribute("rpc.grpc.status_code", status.value[0])

@@ -10,9 +10,11 @@ import argparse
 import asyncio
 import gc
 import logging
+import shlex
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final, NoReturn, TypeVar
 
 import uvloop
@@ -71,7 +73,7 @@ def run(
             sys.exit(_migrate(service, load_settings(MigrationSettings), str(migrations)))
         effective = load_settings(settings)
         if asked.print_config:
-            sys.stdout.writelines(f"{name}={value}\n" for name, value in masked(effective).items())
+            sys.stdout.writelines(f"{_assignment(*each)}\n" for each in masked(effective).items())
             sys.exit(EXIT_CLEAN)
         sys.exit(_serve(service, effective, main))
     except SettingsError as error:
@@ -80,11 +82,22 @@ def run(
 
 
 def _arguments(service: str, *, with_migrate: bool) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog=service, description=f"Run Gantry's {service} service.")
+    parser = argparse.ArgumentParser(prog=_command(), description=f"Run Gantry's {service} service.")
     verbs = ["serve", "migrate"] if with_migrate else ["serve"]
     parser.add_argument("verb", nargs="?", default="serve", choices=verbs, help="what to do (default: serve)")
     parser.add_argument("--print-config", action="store_true", help="show the effective settings and exit")
     return parser.parse_args()
+
+
+def _command() -> str:
+    """How this process was started, as `python -m services.store`; Python itself knows from 3.14 on."""
+    started = sys.modules["__main__"].__spec__
+    return f"python -m {started.name.removesuffix('.__main__')}" if started else Path(sys.argv[0]).name
+
+
+def _assignment(name: str, value: str | None) -> str:
+    """A line for a shell or a file of variables; what is not set stays so when it is pasted."""
+    return f"# {name} is not set" if value is None else f"{name}={shlex.quote(value)}"
 
 
 def _serve(service: str, settings: S, main: Callable[[S], Awaitable[None]]) -> int:

@@ -1,19 +1,37 @@
 """What every service can be told, from ``GANTRY_*`` environment variables.
 
-Nested settings join with two underscores: ``GANTRY_GRPC__LISTEN``. A bad value stops the start with
-one sentence that names the variable.
+Nested settings join with two underscores: ``GANTRY_GRPC__LISTEN``. A bad value, and a name that is nearly
+one, stops the start with one sentence that names the variable.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import re
-from pathlib import Path
-from typing import Annotated, Final, Literal, TypeGuard, TypeVar
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Final, TypeGuard, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as MalformedSettingError
+
+from chassis.names import SectionName
+from chassis.sections import DatabaseSettings, GrpcSettings, HostPort, TelemetrySettings, TlsSettings
+
+__all__ = [
+    "DatabaseSettings",
+    "GrpcSettings",
+    "HostPort",
+    "ServiceSettings",
+    "SettingsError",
+    "TelemetrySettings",
+    "TlsSettings",
+    "load_settings",
+    "masked",
+]
 
 PREFIX: Final = "GANTRY_"
 DELIMITER: Final = "__"
@@ -25,62 +43,6 @@ T = TypeVar("T", bound=BaseSettings)
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the text is one sentence that names its variable."""
-
-
-def _host_and_port(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not host or not port.isascii() or not port.isdecimal() or int(port) > 65535:
-        raise ValueError("should be HOST:PORT with a port from 0 to 65535")
-    return value
-
-
-HostPort = Annotated[str, AfterValidator(_host_and_port)]
-"""An address to listen on, HOST:PORT; port 0 asks for a free one."""
-
-
-class _Section(BaseModel):
-    # A misspelt variable must stop the start, not be ignored.
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TlsSettings(_Section):
-    """PEM files that prove who this process is, and the authority it trusts."""
-
-    certificate: FilePath
-    key: FilePath
-    authority: FilePath
-
-
-class DatabaseSettings(_Section):
-    """Where PostgreSQL is; `host` may be a folder that holds its socket."""
-
-    host: str
-    port: int = Field(5432, ge=1, le=65535)
-    name: str = "gantry"
-    user: str
-    password_file: FilePath | None = None
-    pool_size: int = Field(10, ge=1, le=200)
-
-
-class GrpcSettings(_Section):
-    """Where and within which limits the gRPC server answers."""
-
-    listen: HostPort = "127.0.0.1:0"
-    health_listen: HostPort = "127.0.0.1:0"
-    max_message_bytes: int = Field(16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
-    max_concurrent_streams: int = Field(10_000, ge=1)
-    drain_seconds: float = Field(10.0, ge=0, le=3600)
-    port_file: Path | None = None
-
-
-class TelemetrySettings(_Section):
-    """What the service tells about itself, and where it sends it."""
-
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    spans_file: Path | None = None
-    otlp_endpoint: str | None = None
-    metrics_listen: HostPort | None = None
-    traces_per_second: float = Field(50.0, ge=0)
 
 
 class ServiceSettings(BaseSettings):
@@ -101,35 +63,78 @@ class ServiceSettings(BaseSettings):
 
 def load_settings(cls: type[T]) -> T:
     """Read `cls` from the environment. Raises SettingsError with one sentence."""
+    _check_sections(cls)
     try:
         return cls()
     except ValidationError as error:
-        raise SettingsError(_sentence(error.errors()[0], cls)) from None
+        raise SettingsError(_sentence(_first(error.errors()), cls)) from None
     except MalformedSettingError as error:
         raise SettingsError(_malformed(error)) from None
 
 
-def masked(settings: BaseSettings) -> dict[str, str]:
-    """The effective settings as variable names and values, secrets replaced by stars."""
-    return dict(_flat(settings.model_dump(mode="json"), PREFIX))
+def words(value: object) -> object:
+    """What a setting's words joined by commas, or their JSON list, mean: each word once. To validate with."""
+    if not isinstance(value, str):
+        return value
+    found = (
+        json.loads(value) if value.lstrip().startswith("[") else [part.strip() for part in value.split(",")]
+    )
+    if not all(isinstance(word, str) for word in found):
+        return found
+    return tuple(dict.fromkeys(word for word in found if word))
 
 
-def _flat(values: dict[str, object], prefix: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for name, value in values.items():
-        variable = f"{prefix}{name.upper()}"
-        if isinstance(value, dict):
-            found += _flat(value, variable + DELIMITER)
+def masked(settings: BaseModel, prefix: str = PREFIX) -> dict[str, str | None]:
+    """The effective settings as variables with what to set them to; None for what is not set.
+
+    Lists and maps are JSON. Secrets, also inside them, are replaced by stars.
+    """
+    written = settings.model_dump(mode="json")
+    found: dict[str, str | None] = {}
+    for name in type(settings).model_fields:
+        variable, value = f"{prefix}{name.upper()}", getattr(settings, name)
+        if isinstance(value, BaseModel):
+            found |= masked(value, variable + DELIMITER)
         else:
-            found.append((variable, _shown(name, value)))
+            found[variable] = _text(_hidden(name, written[name]))
     return found
 
 
-def _shown(name: str, value: object) -> str:
-    if value is None:
-        return ""
+def _text(value: object) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _hidden(name: str, value: object) -> object:
     # A secret's file name may be shown, its text never.
-    return _MASK if _is_secret(name) else str(value)
+    if value is not None and _is_secret(name):
+        return _MASK
+    if isinstance(value, dict):
+        return {key: _hidden(str(key), each) for key, each in value.items()}
+    return [_hidden(name, each) for each in value] if isinstance(value, list) else value
+
+
+def _check_sections(cls: type[BaseSettings]) -> None:
+    """Refuse a variable of a section that no service has: the settings it was meant for would not get it."""
+    known = {*cls.model_fields, *SectionName}
+    for variable in sorted(name.upper() for name in os.environ if name.upper().startswith(PREFIX)):
+        section, nested, name = variable.removeprefix(PREFIX).partition(DELIMITER)
+        if nested and section.lower() not in known:
+            nearest = _nearest(section, known)
+            model = _model_at(cls, [nearest.lower()])
+            name = _nearest(name, model.model_fields) if model else name
+            raise SettingsError(
+                f"{variable} is not a setting of any service; remove it, or correct its name: "
+                f"the nearest is {PREFIX}{nearest}{DELIMITER}{name}."
+            )
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    return get_close_matches(name.lower(), [*known], 1, 0.0)[0].upper()
+
+
+def _first(problems: list[ErrorDetails]) -> ErrorDetails:
+    """The problem to tell. A misspelt name first: what it leaves unset is its consequence."""
+    return next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
 
 
 def _malformed(error: MalformedSettingError) -> str:
@@ -149,23 +154,40 @@ def _sentence(problem: ErrorDetails, cls: type[BaseSettings]) -> str:
     if problem["type"] == "missing":
         return f"{_required_under(cls, path, variable)} is not set; give it a value."
     if problem["type"] == "extra_forbidden":
-        return f"{variable} is not a setting of this service; remove it or correct its name."
+        return (
+            f"{variable} is not a setting of this service; remove it, or correct its name{_near(cls, path)}."
+        )
     message = problem["msg"].removeprefix("Value error, ")
-    given = "a secret" if _is_secret(variable) else repr(problem["input"])
+    given = "a secret" if _is_secret(variable) else repr(_hidden("", problem["input"]))
     return f"{variable} is {given}, which cannot be used: {message[0].lower()}{message[1:].rstrip('.')}."
+
+
+def _near(cls: type[BaseModel], path: list[str]) -> str:
+    """Which variable of its section a misspelt one may have been meant for."""
+    section = _model_at(cls, path[:-1])
+    if section is None:
+        return ""
+    nearest = [*path[:-1], _nearest(path[-1], section.model_fields)]
+    return f": the nearest is {PREFIX}{DELIMITER.join(nearest).upper()}"
 
 
 def _required_under(cls: type[BaseModel], path: list[str], variable: str) -> str:
     """Name the first required variable inside a section that is missing as a whole."""
+    model = _model_at(cls, path)
+    if model is None:
+        return variable
+    inner = next((name for name, field in model.model_fields.items() if field.is_required()), None)
+    return variable if inner is None else f"{variable}{DELIMITER}{inner.upper()}"
+
+
+def _model_at(cls: type[BaseModel], path: list[str]) -> type[BaseModel] | None:
+    """The section that a path leads to, if it is one."""
     model: object = cls
     for part in path:
         model = (
             model.model_fields[part].annotation if _is_model(model) and part in model.model_fields else None
         )
-    if not _is_model(model):
-        return variable
-    inner = next((name for name, field in model.model_fields.items() if field.is_required()), None)
-    return variable if inner is None else f"{variable}{DELIMITER}{inner.upper()}"
+    return model if _is_model(model) else None
 
 
 def _is_model(candidate: object) -> TypeGuard[type[BaseModel]]:

@@ -29,9 +29,11 @@ from opentelemetry.trace import (
 from opentelemetry.util.types import AttributeValue
 
 from chassis import traceparent as w3c
+from chassis import tracing
+from chassis.histograms import bucket_views
 from chassis.settings import TelemetrySettings
 from chassis.spanfile import SpanFile
-from chassis.tracing import UNSAMPLED, HeadSamplingTracer, TraceBudget
+from chassis.tracing import UNSAMPLED, TraceBudget
 
 MAX_LINKS: Final = 128
 _SCOPE: Final = "gantry"
@@ -40,7 +42,7 @@ _QUEUED_SPANS: Final = 16_384
 _OTLP_TIMEOUT_SECONDS: Final = 5
 _METRICS_EVERY_MS: Final = 15_000
 
-_tracer: Final = HeadSamplingTracer()
+_tracer: Final = tracing.tracer()
 _meter_provider: MeterProvider | None = None
 _metrics_port: int | None = None
 
@@ -187,7 +189,7 @@ def _attach(reader: MetricReader, resource: Resource) -> MeterProvider:
     # OpenTelemetry allows one meter provider a process; a second telemetry() joins the first one's.
     global _meter_provider  # noqa: PLW0603
     if _meter_provider is None:
-        _meter_provider = MeterProvider(resource=resource, shutdown_on_exit=False)
+        _meter_provider = MeterProvider(resource=resource, shutdown_on_exit=False, views=bucket_views())
         metrics.set_meter_provider(_meter_provider)
     _meter_provider.add_metric_reader(reader)
     return _meter_provider

@@ -104,3 +104,11 @@ class HeadSamplingTracer(Tracer):
             except Exception as error:
                 span.set_status(Status(StatusCode.ERROR, type(error).__name__))
                 raise
+
+
+_tracer: Final = HeadSamplingTracer()
+
+
+def tracer() -> HeadSamplingTracer:
+    """The tracer for the spans of `chassis.names`; may be kept, follows `chassis.telemetry`."""
+    return _tracer

@@ -19,6 +19,15 @@ def taken_text(acknowledgement: Acknowledgement, person: str = "") -> str:
     return f"alert {acknowledgement.alert_id} taken in hand by {who} at {when}{said}"
 
 
+def taken_already_text(acknowledgement: Acknowledgement, person: str, *, dropped: bool) -> str:
+    """That somebody had an alert in hand before; `dropped` when a note was given that nobody will see."""
+    who = "you" if acknowledgement.person == person else acknowledgement.person
+    when = local_time(moment(acknowledgement, "at"))
+    said = f", who said: {acknowledgement.note}" if acknowledgement.note else ""
+    lost = "; your note was not kept" if dropped else ""
+    return f"alert {acknowledgement.alert_id} was in hand already: taken by {who} at {when}{said}{lost}"
+
+
 def _headline(alert: Alert) -> str:
     match = "[green]exact match[/green]"
     if alert.kind == MATCH_KIND_NEAR:

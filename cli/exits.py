@@ -13,6 +13,7 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     REFUSED = 4
     NOT_FOUND = 5
+    ALREADY = 6
     INTERRUPTED = 130
 
 
@@ -23,6 +24,7 @@ MEANINGS: Final = {
     Exit.UNREACHABLE: "the suite or one of its services cannot be reached",
     Exit.REFUSED: "refused: not permitted for this person or feed",
     Exit.NOT_FOUND: "what was asked for does not exist",
+    Exit.ALREADY: "it had been done before; nothing was changed",
     Exit.INTERRUPTED: "interrupted from the keyboard",
 }
 

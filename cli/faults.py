@@ -5,7 +5,6 @@ from typing import Final
 import grpc
 
 from chassis.errors import Fault, StartupFailure, fault_from
-from chassis.settings import SettingsError
 from cli.exits import CliError, Exit
 
 _EXITS: Final = {
@@ -21,11 +20,27 @@ _ADVICE: Final = {
     "DEADLINE_EXCEEDED": "the service did not answer in time; see `gantry status`",
     "FORCE_NOT_PERMITTED": "this person's certificate does not cover that force; choose another with --as",
     "CALLER_NOT_ALLOWED": "this person may not use that service; choose another with --as",
-    "PURPOSE_REQUIRED": "say why you look, in 3 to 500 characters, with --purpose",
     "RESUME_TOKEN_INVALID": "the token is not one of this force: leave --resume out or use --earliest",
+    "NAME_INVALID": "that is no read_id: it has 1 to 128 printable characters",
     "TOKEN_UNKNOWN": "the feed's token is not valid; make a new one with `gantry camera enrol --new-token`",
     "TOKEN_MISSING": "no token was sent for the feed; enrol it with `gantry camera enrol`",
 }
+
+# A field of a request, as people give it.
+_OPTIONS: Final = {
+    "feed": "--feed",
+    "note": "--note",
+    "header.name": "--name",
+    "purpose": "--purpose and --reference",
+    "purpose.reason": "--purpose",
+    "purpose.reference": "--reference",
+    "force": "--force",
+    "forces": "--force",
+    "captured_from": "--from",
+    "captured_to": "--to",
+}
+# These stand alone on the command line, or their sentence names the place.
+_UNNAMED: Final = frozenset({"chunk", "vrm", "alert_id", "read_id", "camera_id"})
 
 
 def fault_of(error: grpc.aio.AioRpcError | Fault) -> Fault:
@@ -39,7 +54,7 @@ def explained(error: Exception) -> CliError:
         error = fault_from(error)
     if isinstance(error, Fault):
         return from_fault(error)
-    if isinstance(error, SettingsError | StartupFailure) or _is_suite_error(error):
+    if isinstance(error, StartupFailure) or _is_of_the_suite(error):
         return CliError(str(error))
     if isinstance(error, OSError):
         return CliError(_system_sentence(error))
@@ -50,18 +65,26 @@ def from_fault(fault: Fault) -> CliError:
     """A service's fault, with advice where its own words do not say what to do."""
     code = _EXITS.get(fault.status, Exit.FAILED)
     advice = _ADVICE.get(fault.reason)
-    if advice is None:
-        # A file's part has no name that people know, and some sentences name their field themselves.
-        named = not fault.field or fault.field == "chunk" or fault.field in fault.message
-        where = "" if named else f" ({fault.field})"
-        return CliError(f"{fault.message}{where}", code, reason=fault.reason)
-    return CliError(advice, code, reason=fault.reason)
+    return CliError(_in_our_words(fault) if advice is None else advice, code, reason=fault.reason)
 
 
-def _is_suite_error(error: Exception) -> bool:
+def _in_our_words(fault: Fault) -> str:
+    """The service's sentence, with the option instead of the request's field."""
+    if fault.field is None:
+        return fault.message
+    said = fault.message.removeprefix(f"{fault.field}: ")
+    if option := _OPTIONS.get(fault.field):
+        return f"{option}: {said}"
+    if fault.field in _UNNAMED or fault.field in said:
+        return said
+    return f"{said} ({fault.field})"
+
+
+def _is_of_the_suite(error: Exception) -> bool:
+    from chassis.settings import SettingsError
     from suite.errors import SuiteError
 
-    return isinstance(error, SuiteError)
+    return isinstance(error, SettingsError | SuiteError)
 
 
 def _system_sentence(error: OSError) -> str:

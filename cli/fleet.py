@@ -78,7 +78,7 @@ async def import_hotlists(
     """Give each force a hotlist of vehicles, some of which its cameras will meet; the files by force."""
     files: dict[str, Path] = {}
     for force in links.person.forces:
-        files[force] = layout.folder / f"hotlist-{force}.csv"
+        files[force] = layout.hotlists / f"{force}.csv"
         write_csv(files[force], choose_entries(reads, force=force, seed=seed, today=today))
         header = ImportHeader(
             force=force,

@@ -174,6 +174,7 @@ def destination_form(force: str, destination: "Destination") -> dict[str, Any]:
         "dead_letters": destination.dead_letters,
         "last_delivered_at": iso(destination, "last_delivered_at"),
         "last_error": destination.last_error,
+        "failing_since": iso(destination, "failing_since"),
     }
 
 

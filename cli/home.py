@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cli.exits import CliError, Exit
 
 if TYPE_CHECKING:
-    from chassis.settings import TlsSettings
+    from chassis.sections import TlsSettings
 
 _FORCE_URI = "gantry://force/"
 
@@ -90,6 +90,11 @@ class SuiteHome:
             return value
         raise CliError(f"{process} has no {port} port: start the suite again with `gantry up`")
 
+    def certified_name(self, process: str) -> str | None:
+        """The name in a process's certificate, when it is written down that it differs from its address."""
+        value = self.ports(process).get("name")
+        return value if isinstance(value, str) and value else None
+
     def people(self) -> list[str]:
         """Whose certificates are here."""
         return sorted(path.stem for path in (self.folder / "pki" / "people").glob("*.pem"))
@@ -107,7 +112,7 @@ class SuiteHome:
         return max(found, key=lambda one: len(one.forces))
 
     def _person(self, name: str) -> Person:
-        from chassis.settings import TlsSettings
+        from chassis.sections import TlsSettings
 
         folder = self.folder / "pki" / "people"
         certificate, key = folder / f"{name}.pem", folder / f"{name}.key"

@@ -60,12 +60,13 @@ class Links:
 
     async def _channel(self, process: str) -> grpc.aio.Channel:
         if process not in self._channels:
-            opening = open_channel(self.home.address(process), self.person.tls)
+            target, name = self.home.address(process), self.home.certified_name(process)
+            opening = open_channel(target, self.person.tls, server_name=name)
             self._channels[process] = await self._stack.enter_async_context(opening)
         return self._channels[process]
 
 
-def connect(folder: Path, person: str | None) -> Links:
+def connect(folder: Path, person: str | None, *, seconds: float = _SECONDS) -> Links:
     """Links to the suite in a folder, as a person. CliError when there is no suite or no such person."""
     home = SuiteHome(folder)
-    return Links(home, home.person(person))
+    return Links(home, home.person(person), seconds=seconds)

@@ -20,6 +20,7 @@ app = typer.Typer(
     help="Run a Gantry suite, feed it, and ask it. Start with `gantry up`.",
     epilog=f"Exit codes. {_CODES}.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # drawn boxes would take longer to load than all else
     # A traceback of ours would show plates in local variables; --debug shows Python's plain one.
     pretty_exceptions_enable=False,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from cli.home import Person
 
 T = TypeVar("T")
+
+_SHORTEST_REASON: Final = 3
+_LONGEST_REASON: Final = 500
+_LONGEST_REFERENCE: Final = 100
 
 ForceOption = Annotated[
     str | None, typer.Option("--force", metavar="CODE", help="The force.", show_default=False)
@@ -36,7 +40,12 @@ ReferenceOption = Annotated[
 
 
 def purpose_of(reason: str, reference: str) -> "Purpose":
-    """Why a person looks, for a request."""
+    """Why a person looks, for a request. CliError for what no service would take."""
+    if not len(reason.strip()) >= _SHORTEST_REASON or len(reason) > _LONGEST_REASON:
+        length = f"{_SHORTEST_REASON} to {_LONGEST_REASON} characters"
+        raise CliError(f"say why you look, in {length}, with --purpose", Exit.USAGE)
+    if len(reference) > _LONGEST_REFERENCE:
+        raise CliError(f"--reference has at most {_LONGEST_REFERENCE} characters", Exit.USAGE)
     from gantry.common.v1.read_pb2 import Purpose
 
     return Purpose(reason=reason, reference=reference)
@@ -60,6 +69,14 @@ def time_of(text: str | None, option: str) -> datetime | None:
     except ValueError:
         raise CliError(f"{option} {text}: say a time such as 2025-03-01T08:00:00Z", Exit.USAGE) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def period_of(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """What --from and --to say. CliError when nothing lies between them."""
+    begin, end = time_of(since, "--from"), time_of(until, "--to")
+    if begin is not None and end is not None and begin >= end:
+        raise CliError(f"--from {since} is not before --to {until}: nothing lies between them", Exit.USAGE)
+    return begin, end
 
 
 async def first(items: AsyncIterator[T], count: int) -> AsyncIterator[T]:

@@ -14,7 +14,6 @@ from typer.core import TyperGroup
 from cli.exits import CliError, Exit
 from cli.output import notes, write_json
 
-PANEL: Final = "Options of every verb"
 DEFAULT_HOME: Final = Path(".gantry")
 
 
@@ -27,9 +26,7 @@ class Session:
     as_json: bool
 
 
-_HOME = Annotated[
-    Path, typer.Option("--home", envvar="GANTRY_HOME", help="Folder of the suite.", rich_help_panel=PANEL)
-]
+_HOME = Annotated[Path, typer.Option("--home", envvar="GANTRY_HOME", help="Folder of the suite.")]
 _PERSON = Annotated[
     str | None,
     typer.Option(
@@ -38,17 +35,12 @@ _PERSON = Annotated[
         metavar="PERSON",
         help="Whose certificate to use; default: the unit's own person.",
         show_default=False,
-        rich_help_panel=PANEL,
     ),
 ]
-_JSON = Annotated[
-    bool, typer.Option("--json", help="Answer in JSON; streams in JSON lines.", rich_help_panel=PANEL)
-]
+_JSON = Annotated[bool, typer.Option("--json", help="Answer in JSON; streams in JSON lines.")]
 _DEBUG = Annotated[
     bool,
-    typer.Option(
-        "--debug", envvar="GANTRY_DEBUG", help="Show where an error came from.", rich_help_panel=PANEL
-    ),
+    typer.Option("--debug", envvar="GANTRY_DEBUG", help="Show where an error came from."),
 ]
 _COMMON: Final = (
     ("home", _HOME, DEFAULT_HOME),

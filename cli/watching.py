@@ -1,8 +1,9 @@
 """Follow the alerts of several forces at once, through restarts of the service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gantry.common.v1.read_pb2 import Purpose
@@ -11,6 +12,8 @@ from gantry.match.v1.alert_pb2 import Acknowledgement, Alert, SubscribeRequest, 
 from chassis.errors import Fault
 from cli.exits import CliError
 from cli.links import Links
+from cli.patience import SECONDS, Patience
+from clients.match import WATCH_PATIENCE_SECONDS, AlertClient
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class Watch:
     earliest: bool = False
     once: bool = False
     resume_token: str | None = None
+    say: Callable[[str], None] | None = None
+    """Told that the service is away; without it, one that is not there at first is a failure at once."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,11 @@ class Event:
 
 async def watched(links: Links, forces: Sequence[str], watch: Watch) -> AsyncIterator[Event]:
     """The events of all forces as they come. With `once` it ends when every force is caught up."""
+    patience = Patience(links.home.processes, "match", watch.say or _nothing, SECONDS if watch.say else 0.0)
     events: asyncio.Queue[Event | None] = asyncio.Queue(maxsize=1000)
 
     async def follow(force: str) -> None:
-        async for event in _followed(links, force, watch):
+        async for event in _followed(links, force, watch, patience):
             await events.put(event)
 
     async def follow_all() -> None:
@@ -72,17 +78,32 @@ async def watched(links: Links, forces: Sequence[str], watch: Watch) -> AsyncIte
         await asyncio.gather(following, return_exceptions=True)
 
 
-async def _followed(links: Links, force: str, watch: Watch) -> AsyncIterator[Event]:
+async def _followed(links: Links, force: str, watch: Watch, patience: Patience) -> AsyncIterator[Event]:
     """One force's events; the client comes back by itself when the service went away."""
     request = SubscribeRequest(force=force, purpose=watch.purpose)
     if watch.resume_token is not None:
         request.resume_token = watch.resume_token
     elif watch.earliest:
         request.earliest = True
-    async for response in (await links.alerts()).watch(request):
+    alerts = await _alerts(links, patience)
+    away = partial(patience.tell, WATCH_PATIENCE_SECONDS)
+    async for response in alerts.watch(request, away=away):
+        patience.answered()
         yield _event(force, response)
         if watch.once and response.HasField("progress"):
             return
+
+
+async def _alerts(links: Links, patience: Patience) -> AlertClient:
+    while True:
+        try:
+            return await links.alerts()
+        except CliError as error:
+            await patience.wait(error)
+
+
+def _nothing(_: str) -> None:
+    pass
 
 
 def _event(force: str, response: SubscribeResponse) -> Event:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from asyncio import sleep
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Final, TypeVar
 
 import grpc
@@ -19,6 +19,7 @@ DEADLINE_SECONDS: Final = 10.0
 IMPORT_SECONDS: Final = 3600.0
 """A list of tens of millions takes minutes."""
 
+WATCH_PATIENCE_SECONDS: Final = 60.0
 _FIRST_WAIT: Final = 0.1
 _MOST_WAIT: Final = 5.0
 
@@ -65,12 +66,16 @@ class AlertClient:
         self._deadline = deadline
 
     async def watch(
-        self, request: alert_pb2.SubscribeRequest, *, patience_seconds: float = 60.0
+        self,
+        request: alert_pb2.SubscribeRequest,
+        *,
+        patience_seconds: float = WATCH_PATIENCE_SECONDS,
+        away: Callable[[], None] | None = None,
     ) -> AsyncIterator[alert_pb2.SubscribeResponse]:
         """Alerts, acknowledgements and signs of life from where `request` says, through restarts of match.
 
         Each time it comes back with the last token, so nothing is missed or repeated. Raises the fault when
-        match stays away for longer than about `patience_seconds`.
+        match stays away for longer than about `patience_seconds`; `away` is called when it was not there.
         """
         following, waited, wait = alert_pb2.SubscribeRequest(), 0.0, _FIRST_WAIT
         following.CopyFrom(request)
@@ -83,6 +88,8 @@ class AlertClient:
             except Fault as fault:
                 if fault.status is not grpc.StatusCode.UNAVAILABLE or waited > patience_seconds:
                     raise
+                if away is not None:
+                    away()
             pause = random.uniform(wait / 2, wait)  # noqa: S311
             await sleep(pause)
             waited, wait = waited + pause, min(_MOST_WAIT, wait * 2)

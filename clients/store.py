@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -23,8 +23,8 @@ T = TypeVar("T")
 class StoreClient:
     """Calls the store with the certificate that opened `channel`. Every method raises Fault.
 
-    The channel repeats calls that found the store away, which is harmless for all of these: an append that is
-    repeated finds duplicates.
+    A channel may repeat calls that found the store away, which is harmless for all of these: an append that
+    is repeated finds duplicates.
     """
 
     def __init__(self, channel: grpc.aio.Channel, *, deadline: float = DEADLINE_SECONDS) -> None:
@@ -44,7 +44,7 @@ class StoreClient:
         after: int | None,
         include_images: bool = False,
         max_reads: int = 0,
-    ) -> AsyncIterator[store_pb2.TailReadsResponse]:
+    ) -> AsyncGenerator[store_pb2.TailReadsResponse, None]:
         """The log after a position, or from the oldest read (None), until the store or the caller stops."""
         request = store_pb2.TailReadsRequest(
             force=force, consumer=consumer, include_images=include_images, max_reads=max_reads

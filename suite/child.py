@@ -42,7 +42,7 @@ class Child:
             str(int(death_signal)),
             user or "",
         ]
-        with log.open("ab") as output:
+        with open(log, "ab", opener=_private) as output:
             self._popen = subprocess.Popen(  # noqa: S603 - commands are the suite's own
                 [*launcher, *command],
                 stdin=subprocess.DEVNULL,
@@ -96,6 +96,11 @@ class Child:
         finally:
             loop.remove_reader(descriptor)
             os.close(descriptor)
+
+
+def _private(path: str, flags: int) -> int:
+    """Logs are for our eyes only, whatever our umask."""
+    return os.open(path, flags, 0o600)
 
 
 async def run_to_end(

@@ -54,6 +54,11 @@ class Layout:
         return self.folder / "run"
 
     @property
+    def hotlists(self) -> Path:
+        """What was made up for the simulated cameras to meet, a file a force."""
+        return self.folder / "hotlists"
+
+    @property
     def simulators(self) -> Path:
         """What the national simulators accepted."""
         return self.folder / "simulators"
@@ -71,8 +76,8 @@ class Layout:
     def make(self) -> None:
         """Make what is missing; PostgreSQL's OS user may pass through the folder if we made it."""
         make_passable_folder(self.folder)
-        ours = (self.pki, self.secrets, self.images, self.spans, self.logs, self.run, self.simulators)
-        for folder in ours:
+        data = (self.images, self.spans, self.hotlists, self.simulators)
+        for folder in (self.pki, self.secrets, self.logs, self.run, *data):
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def forget_the_running(self) -> None:

@@ -17,7 +17,7 @@ def rotate(log: Path, largest: int = LARGEST) -> None:
             return
     except FileNotFoundError:
         return
-    shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+    shutil.copy(log, log.with_name(f"{log.name}.1"))
     os.truncate(log, 0)
 
 

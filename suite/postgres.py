@@ -116,6 +116,12 @@ class LocalPostgres:
         self._ports.release()
         self._lock.release()
 
+    def end_now(self) -> None:
+        """Ask it to end without a checkpoint; `stop` still has to be called."""
+        self._stopping = True
+        if self._child is not None:
+            self._child.send(signal.SIGQUIT)
+
     async def crash(self) -> None:
         """SIGKILL the postmaster and wait until it is gone. Does not count as a death of its own making."""
         if self._child is not None:

@@ -130,6 +130,11 @@ class Process:
         self._pid_file.unlink(missing_ok=True)
         return code
 
+    def end_now(self) -> None:
+        """SIGKILL it for good; `stop` still has to be called, and returns at once."""
+        self._stopping = True
+        self.send(signal.SIGKILL)
+
     async def kill(self) -> None:
         """SIGKILL it and wait until it is gone; supervision starts it again and holds nothing against it."""
         if self._child is not None:

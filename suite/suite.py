@@ -61,7 +61,7 @@ class Suite:
         try:
             await self._up()
         except BaseException:
-            await self._down()
+            await self._leave()
             raise
         return self
 
@@ -72,7 +72,7 @@ class Suite:
         traceback: TracebackType | None,
     ) -> None:
         failure = self._failure()
-        await self._down()
+        await self._leave()
         if error is None and failure is not None:
             raise failure
 
@@ -132,6 +132,13 @@ class Suite:
     async def watch(self) -> None:
         """Wait until a process is given up, then raise its SuiteError; else for ever."""
         await asyncio.shield(_up(self._given_up))
+
+    def end_now(self) -> None:
+        """Kill what still runs, for somebody who will not wait; leaving tidies up after it as always."""
+        for process in self._processes.values():
+            process.end_now()
+        if self._postgres is not None:
+            self._postgres.end_now()
 
     async def _up(self) -> None:
         self.layout.forget_the_running()
@@ -216,9 +223,22 @@ class Suite:
             for log in (self.postgres.home.log, *self.layout.logs.glob("*.log")):
                 rotate(log)
 
+    async def _leave(self) -> None:
+        """Go down, also when cancelled, which makes it quick; neither files nor processes are left behind."""
+        going, cancelled = asyncio.create_task(self._down(), name="suite down"), False
+        while not going.done():
+            try:
+                await asyncio.shield(going)
+            except asyncio.CancelledError:
+                cancelled = True
+                self.end_now()
+        going.result()
+        if cancelled:
+            raise asyncio.CancelledError
+
     async def _down(self) -> None:
         """Stop what takes reads first and PostgreSQL last; harmless when only half of it is up."""
-        self._say("stopping")
+        self._say("stopping the services and PostgreSQL")
         for names in (("ingest",), ("match", "nas_bridge"), ("store",), ("nas", "nadc")):
             await asyncio.gather(*(self._processes[name].stop() for name in names if name in self._processes))
         if self._postgres is not None:

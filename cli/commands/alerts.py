@@ -14,11 +14,13 @@ from cli.options import (
     purpose_of,
     run,
 )
-from cli.output import console, note, plain, write_json
+from cli.output import console, note, plain, warn, write_json
+from cli.patience import quiet_note, run_patiently
 from cli.verbs import Session
 
 if TYPE_CHECKING:
     from gantry.common.v1.read_pb2 import Purpose
+    from gantry.match.v1.alert_pb2 import Acknowledgement
 
     from cli.watching import Event, Watch
 
@@ -45,20 +47,22 @@ def watch(
         raise CliError("--resume and --earliest exclude each other", Exit.USAGE)
     from cli.watching import Watch
 
-    run(_watch(session, force or [], Watch(purpose_of(purpose, reference), earliest, once, resume)))
+    say = quiet_note(as_json=session.as_json)
+    run(_watch(session, force or [], Watch(purpose_of(purpose, reference), earliest, once, resume, say)))
 
 
 def ack(
     session: Session,
-    alert_id: Annotated[str, typer.Argument(help="The alert, as `watch` shows it.")],
+    alert_id: Annotated[str, typer.Argument(metavar="ALERT_ID", help="The alert, as `watch` shows it.")],
     *,
     purpose: PurposeOption,
     force: ForceOption = None,
     reference: ReferenceOption = "",
     message: Annotated[str, typer.Option("--note", help="A remark.", show_default=False)] = "",
 ) -> None:
-    """Say that you have taken an alert in hand. The first to say so stands."""
-    run(_ack(session, force, alert_id, purpose_of(purpose, reference), message))
+    """Say that you have taken an alert in hand. The first to say so stands (exit code 6: not you)."""
+    why = purpose_of(purpose, reference)
+    run_patiently(session, "match", lambda: _ack(session, force, alert_id, why, message))
 
 
 async def _watch(session: Session, forces: list[str], watch: "Watch") -> None:
@@ -70,28 +74,42 @@ async def _watch(session: Session, forces: list[str], watch: "Watch") -> None:
         if watch.resume_token is not None and len(chosen) > 1:
             raise CliError("a resume token is of one force: say which with --force", Exit.USAGE)
         tokens: dict[str, str] = {}
+        shown = False
         try:
             async for event in watched(links, chosen, watch):
                 tokens[event.force] = event.resume_token
+                shown |= event.alert is not None or event.acknowledgement is not None
                 _show(event, as_json=session.as_json)
         finally:
             if not session.as_json:
+                if watch.once and not shown:
+                    note("no alerts" if watch.earliest else "no new alerts; --earliest shows those before")
                 for force, token in tokens.items():
                     note(f"go on from here: --force {force} --resume {token}")
 
 
 async def _ack(session: Session, force: str | None, alert_id: str, purpose: "Purpose", message: str) -> None:
-    from cli.alert_text import taken_text
+    from cli.alert_text import taken_already_text, taken_text
     from cli.forms import acknowledgement_form
     from cli.links import connect
 
     async with connect(session.home, session.person) as links:
-        chosen = one_force(links.person, force)
+        chosen, me = one_force(links.person, force), links.person.name
         stands = await (await links.alerts()).acknowledge(chosen, alert_id, purpose, note=message)
-        if session.as_json:
-            write_json(acknowledgement_form(stands) | {"force": chosen})
-        else:
-            note(taken_text(stands, links.person.name))
+    already = not _is_ours(stands, me, message.strip())
+    if session.as_json:
+        write_json(acknowledgement_form(stands) | {"force": chosen, "already": already})
+    elif already:
+        warn(taken_already_text(stands, me, dropped=bool(message.strip())))
+    else:
+        note(taken_text(stands, me))
+    if already:
+        raise typer.Exit(Exit.ALREADY)
+
+
+def _is_ours(stands: "Acknowledgement", person: str, message: str) -> bool:
+    """Whether what we asked for stands, be it since an earlier time: in our hand, and no remark lost."""
+    return stands.person == person and message in ("", stands.note)
 
 
 def _show(event: "Event", *, as_json: bool) -> None:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.exits import CliError
-from cli.options import ForcesOption, first, run
+from cli.options import ForcesOption, first
 from cli.output import counted, local_time, note, plain, table, write_json
+from cli.patience import run_patiently
 from cli.verbs import Session
 
 if TYPE_CHECKING:
@@ -22,12 +23,12 @@ def list_records(
     limit: Annotated[int, typer.Option(min=1, help="Most records of each force, newest first.")] = 50,
 ) -> None:
     """List the audit trail, newest first."""
-    run(_list(session, force or [], limit))
+    run_patiently(session, "store", lambda: _list(session, force or [], limit))
 
 
 def verify(session: Session, *, force: ForcesOption = None) -> None:
     """Recompute the chain of audit records; exit code 1 when a record was changed or is missing."""
-    run(_verify(session, force or []))
+    run_patiently(session, "store", lambda: _verify(session, force or []), takes_its_time=True)
 
 
 async def _list(session: Session, forces: list[str], limit: int) -> None:

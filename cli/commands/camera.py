@@ -1,7 +1,9 @@
 """`gantry camera`: which cameras may send, and how they do."""
 
 import csv
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +12,7 @@ import typer
 from cli.exits import CliError, Exit
 from cli.options import ForceOption, ForcesOption, one_force, run
 from cli.output import counted, local_time, note, plain, table, warn, write_json
+from cli.patience import run_patiently
 from cli.verbs import Session
 
 if TYPE_CHECKING:
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 _KINDS = ("fixed", "mobile", "portable")
 _PAGE = 1000
+_FIELD_OF_CAMERA = re.compile(r"cameras\[(\d+)\]\.(.+)")
+_COLUMNS = {"position": "lat and lon", "position.latitude": "lat", "position.longitude": "lon"}
 _IDS = typer.Argument(metavar="CAMERA_ID..", help="Cameras by id.", show_default=False)
 _FILE = typer.Option(
     "--file", help="CSV with the columns camera_id, name, kind, lat, lon.", show_default=False
@@ -34,7 +39,9 @@ def enrol(
     force: ForceOption = None,
     file: Annotated[Path | None, _FILE] = None,
     name: Annotated[str, typer.Option(help="Name for people.", show_default=False)] = "",
-    kind: Annotated[str, typer.Option(help="fixed, mobile or portable.")] = "fixed",
+    kind: Annotated[
+        str, typer.Option(help="fixed (of new cameras the default), mobile or portable.", show_default=False)
+    ] = "",
     lat: Annotated[float | None, typer.Option(help="Degrees north.", show_default=False)] = None,
     lon: Annotated[float | None, typer.Option(help="Degrees east.", show_default=False)] = None,
     new_token: Annotated[
@@ -42,7 +49,10 @@ def enrol(
     ] = False,
     keep_token: Annotated[bool, _KEEP] = False,
 ) -> None:
-    """Enrol cameras on a feed. A new feed's token is shown once: the vendor's client needs it."""
+    """Enrol cameras on a feed. A new feed's token is shown once: the vendor's client needs it.
+
+    Of cameras that are enrolled already it changes only what is given.
+    """
     rows: list[dict[str, Any]] = [
         {"camera_id": one, "name": name, "kind": kind, "lat": lat, "lon": lon} for one in camera_ids or ()
     ]
@@ -55,7 +65,7 @@ def enrol(
 
 def list_cameras(session: Session, force: ForcesOption = None) -> None:
     """List cameras with what they have delivered."""
-    run(_list(session, force or []))
+    run_patiently(session, "ingest", lambda: _list(session, force or []))
 
 
 async def enrol_in_parts(
@@ -67,11 +77,28 @@ async def enrol_in_parts(
     registry, total = await links.cameras(), EnrolCamerasResponse()
     for start in range(0, len(cameras), _PAGE):
         part, fresh = cameras[start : start + _PAGE], new_token and start == 0
-        answer = await registry.enrol(force, feed, part, new_token=fresh)
+        with _naming(part):
+            answer = await registry.enrol(force, feed, part, new_token=fresh)
         total.created += answer.created
         total.updated += answer.updated
         total.token = total.token or answer.token
     return total
+
+
+@contextmanager
+def _naming(cameras: Sequence["Camera"]) -> Iterator[None]:
+    """Where a camera of many cannot be enrolled, say which one, and which of its columns is wrong."""
+    from chassis.errors import InvalidInput
+
+    try:
+        yield
+    except InvalidInput as fault:
+        found = _FIELD_OF_CAMERA.fullmatch(fault.field or "")
+        if found is None:
+            raise
+        camera_id, field = cameras[int(found[1])].camera_id, _COLUMNS.get(found[2], found[2])
+        said = fault.message.removeprefix(f"{fault.field}: ")
+        raise CliError(f"camera {camera_id!r}, {field}: {said}", Exit.USAGE, reason=fault.reason) from None
 
 
 async def all_cameras(links: "Links", force: str) -> "list[Camera]":
@@ -167,8 +194,12 @@ def _rows_of(path: Path) -> list[dict[str, Any]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CliError(f"cannot read {path}: {error}", Exit.USAGE) from None
+    except OSError as error:
+        raise CliError(f"cannot read {path}: {(error.strerror or 'it fails').lower()}", Exit.USAGE) from None
+    except UnicodeDecodeError:
+        raise CliError(f"{path} is not UTF-8: save it as CSV in UTF-8", Exit.USAGE) from None
+    except csv.Error as error:
+        raise CliError(f"{path} is no CSV: {error}", Exit.USAGE) from None
     if not rows or not rows[0].get("camera_id"):
         raise CliError(f"{path} needs a header with camera_id, and may have name, kind, lat, lon", Exit.USAGE)
     return [dict(row) for row in rows]
@@ -178,20 +209,22 @@ def _camera(row: dict[str, Any]) -> "Camera":
     from gantry.common.v1.read_pb2 import Position
     from gantry.ingest.v1.cameras_pb2 import Camera, CameraKind
 
-    camera_id, kind = str(row["camera_id"]), (row.get("kind") or "fixed").lower()
-    if kind not in _KINDS:
-        raise CliError(f"camera {camera_id}: {kind} is no kind; use {', '.join(_KINDS)}", Exit.USAGE)
-    camera = Camera(
-        camera_id=camera_id,
-        name=row.get("name") or camera_id,
-        kind=CameraKind.Value(f"CAMERA_KIND_{kind.upper()}"),
-    )
+    camera_id, kind = str(row["camera_id"]), (row.get("kind") or "").lower()
+    camera = Camera(camera_id=camera_id, name=row.get("name") or "")
+    if kind:
+        if kind not in _KINDS:
+            raise CliError(f"camera {camera_id}: {kind} is no kind; use {', '.join(_KINDS)}", Exit.USAGE)
+        camera.kind = CameraKind.Value(f"CAMERA_KIND_{kind.upper()}")
     lat, lon = row.get("lat"), row.get("lon")
     if lat not in (None, "") or lon not in (None, ""):
         try:
-            camera.position.CopyFrom(Position(latitude=float(lat or ""), longitude=float(lon or "")))
+            camera.position.CopyFrom(Position(latitude=_degrees(lat), longitude=_degrees(lon)))
         except ValueError:
             raise CliError(
                 f"camera {camera_id}: lat and lon are both needed, in degrees", Exit.USAGE
             ) from None
     return camera
+
+
+def _degrees(given: Any) -> float:
+    return float("" if given is None else given)

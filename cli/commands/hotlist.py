@@ -15,9 +15,9 @@ from cli.options import (
     ReferenceOption,
     one_force,
     purpose_of,
-    run,
 )
 from cli.output import counted, local_time, note, plain, table, warn, write_json
+from cli.patience import run_patiently
 from cli.verbs import Session
 
 if TYPE_CHECKING:
@@ -27,15 +27,22 @@ if TYPE_CHECKING:
         ImportHotlistResponse,
     )
 
+    from chassis.errors import InvalidInput
     from cli.links import Links
 
 _CHUNK = 256 * 1024
 _NAMED_LINES = 20
+_ADVICE = {
+    "HOTLIST_BROKEN": "repair the file; --allow-broken PERCENT loads the good lines of a file as it is",
+    "HOTLIST_EMPTY": "if the list is to become empty, say --allow-empty",
+}
 
 
 def import_hotlist(
     session: Session,
-    file: Annotated[Path, typer.Argument(help="CSV with at least the columns vrm and reason.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV with at least the columns vrm and reason.")
+    ],
     *,
     purpose: PurposeOption,
     force: ForceOption = None,
@@ -45,6 +52,20 @@ def import_hotlist(
     reference: ReferenceOption = "",
     exact_only: Annotated[
         bool, typer.Option("--exact-only", help="No alerts for plates that cameras confuse.")
+    ] = False,
+    allow_broken: Annotated[
+        int | None,
+        typer.Option(
+            "--allow-broken",
+            metavar="PERCENT",
+            min=0,
+            max=100,
+            help="Load the good lines if at most so many are bad. Default: 50 where a list is replaced.",
+            show_default=False,
+        ),
+    ] = None,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="A file without a good line makes the list empty.")
     ] = False,
 ) -> None:
     """Import a CSV as a hotlist of a force; it replaces the list of that name."""
@@ -57,13 +78,15 @@ def import_hotlist(
         purpose=purpose_of(purpose, reference),
         near_matches=not exact_only,
         request_id=str(uuid.uuid4()),
+        max_rejected_percent=allow_broken,
+        allow_empty=allow_empty,
     )
-    run(_import(session, file, force, header))
+    run_patiently(session, "match", lambda: _import(session, file, force, header), takes_its_time=True)
 
 
 def list_hotlists(session: Session, force: ForcesOption = None) -> None:
     """List hotlists."""
-    run(_list(session, force or []))
+    run_patiently(session, "match", lambda: _list(session, force or []))
 
 
 async def send_hotlist(links: "Links", path: Path, header: "ImportHeader") -> "ImportHotlistResponse":
@@ -72,11 +95,15 @@ async def send_hotlist(links: "Links", path: Path, header: "ImportHeader") -> "I
 
 
 async def _import(session: Session, path: Path, force: str | None, header: "ImportHeader") -> None:
+    from chassis.errors import InvalidInput
     from cli.links import connect
 
     async with connect(session.home, session.person) as links:
         header.force = one_force(links.person, force)
-        answer = await send_hotlist(links, path, header)
+        try:
+            answer = await send_hotlist(links, path, header)
+        except InvalidInput as fault:
+            raise _refused(fault) from None
     if session.as_json:
         from cli.forms import import_form
 
@@ -89,6 +116,17 @@ async def _chunks(path: Path) -> AsyncIterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             yield chunk
+
+
+def _refused(fault: "InvalidInput") -> CliError:
+    """A refused file with its first bad lines, and what else could be done."""
+    from cli.faults import from_fault
+
+    error = from_fault(fault)
+    notes = [f"  {line}" for line in fault.metadata.get("errors", "").splitlines()]
+    if fault.reason in _ADVICE:
+        notes.append(_ADVICE[fault.reason])
+    return CliError("\n".join((error.message, *notes)), error.code, reason=error.reason)
 
 
 def _tell(header: "ImportHeader", answer: "ImportHotlistResponse") -> None:

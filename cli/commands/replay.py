@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.exits import CliError, Exit
-from cli.output import console, note, plain, warn, write_json
+from cli.output import console, counted, note, plain, warn, write_json
 from cli.verbs import Session
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ class Order:
 
 def replay(
     session: Session,
-    file: Annotated[Path, typer.Argument(help="CSV or JSON lines, plain or gzip; told by content.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV or JSON lines, plain or gzip; told by content.")
+    ],
     *,
     columns: Annotated[list[str] | None, _MAP] = None,
     force: Annotated[str | None, _FORCE] = None,
@@ -112,6 +114,7 @@ async def _send(
     session: Session, order: Order, links: "Links", file: "LineFile", layout: "Layout"
 ) -> "tuple[Tally, Clock]":
     import asyncio
+    import logging
 
     from gantry_sdk import Connection
 
@@ -130,10 +133,16 @@ async def _send(
         )
     clock = _clock(session, order, layout, found)
     tokens = await _tokens(session, order, links, found)
+    if session.as_json:
+        # What the SDK has to say of the connection is for people; a script gets JSON on standard error.
+        logging.getLogger("gantry_sdk").addHandler(logging.NullHandler())
     tally, stop = Tally(), asyncio.Event()
-    with sending_progress(file, tally, quiet=session.as_json) as report, on_interrupt(stop):
+    with sending_progress(file, tally, quiet=session.as_json) as report, on_interrupt(stop.set):
         async with Connection(
-            links.home.address("ingest", "public"), authority=links.home.authority, channels=2
+            links.home.address("ingest", "public"),
+            authority=links.home.authority,
+            server_name=links.home.certified_name("ingest"),
+            channels=2,
         ) as connection:
             await send_file(connection, Job(file, layout, clock, tokens, order.speed, tally, report, stop))
     tally.finish()
@@ -148,7 +157,8 @@ def _clock(session: Session, order: Order, layout: "Layout", found: "Scan") -> "
     clock, remarks = choose_clock(
         found, column=column, unit=order.unit, start=order.start, speed=order.speed, now=datetime.now(UTC)
     )
-    remarks = [f"{found.lines:,} lines of {layout.kind}, {len(found.reads):,} cameras", *remarks]
+    lines, cameras = counted(found.lines, "line"), counted(len(found.reads), "camera")
+    remarks = [f"{lines} of {layout.kind}, {cameras}", *remarks]
     if layout.columns.ignored:
         remarks.append(f"columns ignored: {', '.join(layout.columns.ignored)}")
     if layout.kind == "csv" and "read_id" in layout.columns.missing_optional():
@@ -183,7 +193,7 @@ async def _tokens(
     for remark in feeds.remarks:
         warn(remark)
     if feeds.enrolled and not session.as_json:
-        note(f"{feeds.enrolled:,} cameras enrolled on feed {order.feed}")
+        note(f"{counted(feeds.enrolled, 'camera')} enrolled on feed {order.feed}")
     return feeds.tokens
 
 
@@ -195,9 +205,9 @@ def _summarise(tally: "Tally") -> None:
     for what, count, style in tally.rows():
         table.add_row(f"{count:,}", what, style=style)
     console().print(table)
-    note(f"{tally.answered:,} reads in {tally.seconds:.1f} s, {tally.rate:,.0f} reads/s")
+    note(f"{counted(tally.answered, 'read')} in {tally.seconds:.1f} s, {tally.rate:,.0f} reads/s")
     if tally.named:
-        warn(f"the first {len(tally.named)} lines that went wrong:")
+        warn(f"the {'line' if len(tally.named) == 1 else f'first {len(tally.named)} lines'} that went wrong:")
     for problem in sorted(tally.named, key=lambda one: one.line):
         column = f" {problem.column}:" if problem.column else ""
         console().print(f"  line {problem.line:,}:{plain(column)} {plain(problem.message)}")
@@ -205,9 +215,8 @@ def _summarise(tally: "Tally") -> None:
 
 def _judge(tally: "Tally", clock: "Clock") -> None:
     if tally.interrupted:
-        warn(
-            f"stopped after {tally.lines:,} lines; to go on, {clock.again}: what was sent counts as duplicate"
-        )
+        sent = counted(tally.lines, "line")
+        warn(f"stopped after {sent}; to go on, {clock.again}: what was sent counts as duplicate")
         raise typer.Exit(Exit.INTERRUPTED)
     if tally.cut:
         raise CliError(f"{tally.cut}: what comes after that could not be read")

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import ForcesOption, PurposeOption, ReferenceOption, first, purpose_of, run, time_of
+from cli.options import ForcesOption, PurposeOption, ReferenceOption, first, period_of, purpose_of
 from cli.output import note, plain, table, write_json
+from cli.patience import run_patiently
 from cli.verbs import Session
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ class Query:
 
 def search(
     session: Session,
-    vrm: Annotated[str, typer.Argument(help="The plate, exact; blanks and case do not matter.")],
+    vrm: Annotated[
+        str, typer.Argument(metavar="PLATE", help="The plate, exact; blanks and case do not matter.")
+    ],
     *,
     purpose: PurposeOption,
     force: ForcesOption = None,
@@ -47,10 +50,8 @@ def search(
     limit: Annotated[int, typer.Option(min=1, help="Most reads to show, newest first.")] = 100,
 ) -> None:
     """Find the reads of a plate in the buffer, newest first."""
-    query = Query(
-        vrm, purpose_of(purpose, reference), time_of(since, "--from"), time_of(until, "--to"), limit
-    )
-    run(_search(session, force or [], query))
+    query = Query(vrm, purpose_of(purpose, reference), *period_of(since, until), limit)
+    run_patiently(session, "store", lambda: _search(session, force or [], query))
 
 
 async def _search(session: Session, forces: list[str], query: Query) -> None:

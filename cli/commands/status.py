@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from cli.exits import CliError, Exit
 from cli.options import run
-from cli.output import note, show, warn, write_json
+from cli.output import counted, note, show, warn, write_json
 from cli.verbs import Session
 
 if TYPE_CHECKING:
@@ -23,17 +23,19 @@ async def _status(session: Session) -> None:
 
     from cli.links import connect
     from cli.panel.draw import forces_table, processes_line
-    from cli.panel.observe import Observer
+    from cli.panel.observe import PATIENCE_SECONDS, Observer
 
-    async with connect(session.home, session.person) as links:
+    async with connect(session.home, session.person, seconds=PATIENCE_SECONDS) as links:
         if not links.home.processes():
             raise CliError(
                 f"no suite is running in {session.home}: start one with `gantry up`", Exit.UNREACHABLE
             )
         observer = Observer(links, links.person.forces)
-        await observer.look()
-        await asyncio.sleep(_BETWEEN_LOOKS_SECONDS)
         state = await observer.look()
+        if not any(force.problem for force in state.forces):
+            # A rate needs two looks. Where nobody answers there is none, and the person has waited already.
+            await asyncio.sleep(_BETWEEN_LOOKS_SECONDS)
+            state = await observer.look()
     if session.as_json:
         write_json(state.as_json())
     else:
@@ -48,10 +50,17 @@ def _remarks(state: "SuiteState") -> None:
     for force in state.forces:
         for one in force.destinations:
             if one.last_error:
-                warn(f"{force.force}, {one.name}: {one.last_error}")
+                since = f" (since {one.failing_since})" if one.failing_since else ""
+                warn(f"{force.force}, {one.name}: {one.last_error}{since}")
             if one.dead_letters:
-                warn(f"{force.force}, {one.name}: {one.dead_letters:,} reads were refused for good")
+                warn(f"{force.force}, {one.name}: {_refused(one.dead_letters)} for good")
         if force.overdue_days:
-            warn(f"{force.force}: {', '.join(force.overdue_days)} are over age and wait for a consumer")
+            days = counted(len(force.overdue_days), "day")
+            warn(f"{force.force}: {days} over age, waiting for a consumer: {', '.join(force.overdue_days)}")
         if force.oldest_day:
-            note(f"{force.force}: reads since {force.oldest_day}, {force.entries:,} hotlist entries")
+            entries = counted(force.entries, "hotlist entry", "hotlist entries")
+            note(f"{force.force}: reads since {force.oldest_day}, {entries}")
+
+
+def _refused(count: int) -> str:
+    return f"{counted(count, 'read')} {'was' if count == 1 else 'were'} refused"

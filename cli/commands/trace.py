@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.exits import CliError, Exit
-from cli.options import ForcesOption, PurposeOption, ReferenceOption, one_force, purpose_of, run
+from cli.options import ForcesOption, PurposeOption, ReferenceOption, one_force, purpose_of
 from cli.output import console, local_time, note, plain, table, write_json
+from cli.patience import run_patiently
 from cli.verbs import Session
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ def trace(
     read_id: Annotated[
         str | None,
         typer.Argument(
-            help="The vendor's identifier of the read; the newest, when several have it.", show_default=False
+            metavar="READ_ID",
+            help="The vendor's identifier of the read; the newest, when several have it.",
+            show_default=False,
         ),
     ] = None,
     *,
@@ -39,7 +42,8 @@ def trace(
     """Show one read's way from the camera to the national services, with times."""
     if (read_id is None) is (position is None):
         raise CliError("name the read: either by its READ_ID or with --position", Exit.USAGE)
-    run(_trace(session, read_id, position, force or [], purpose_of(purpose, reference)))
+    why = purpose_of(purpose, reference)
+    run_patiently(session, "store", lambda: _trace(session, read_id, position, force or [], why))
 
 
 async def _trace(
@@ -89,6 +93,8 @@ def _receipt(receipt: "GetReceiptResponse | None") -> str:
         return "[yellow]not delivered yet[/yellow]"
     when = local_time(moment(receipt, "received_at"))
     covers = f"positions {receipt.first_position:,} to {receipt.last_position:,}"
+    if not receipt.receipt_id:
+        return f"[red]refused[/red] at {when}: a dead letter"
     return f"[green]receipt {plain(receipt.receipt_id)}[/green] at {when}, covers {covers}"
 
 

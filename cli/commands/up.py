@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from cli.options import purpose_of
 from cli.verbs import Session
 
 _PURPOSE = "Watching the live panel of the suite on this machine"
@@ -24,6 +25,7 @@ def up(
     purpose: Annotated[str, typer.Option(metavar="TEXT", help="Why the panel shows alerts.")] = _PURPOSE,
 ) -> None:
     """Start everything, or go on from where it was stopped. Ctrl-C stops it."""
+    purpose_of(purpose, "")  # before anything is started
     from cli.panel.up import Wish, run_up
 
     run_up(session, Wish(cameras, rate, seed, seconds, base_port, purpose))

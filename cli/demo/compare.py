@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cli.demo.expected import ExpectedAlert, Identity
+from cli.output import counted
 
 KEPT: Final = frozenset({"accept", "duplicate"})
 """Verdicts on reads that ingest promised to keep."""
@@ -68,9 +69,9 @@ def checks(found: Findings) -> list[Check]:
 def _as_planned(sent: Sequence[SentRead]) -> Check:
     wrong = [read for read in sent if not _fits(read)]
     kinds = Counter(f"planned {read.plan}, got {read.verdict or 'no answer'}" for read in wrong)
-    differences = [f"{count:,} reads: {kind}" for kind, count in kinds.most_common()]
+    differences = [f"{counted(count, 'read')}: {kind}" for kind, count in kinds.most_common()]
     differences += [f"for example {_shown(read.identity)}" for read in wrong[:_EXAMPLES]]
-    return Check("every read was answered as planned", f"{len(sent):,} reads", tuple(differences))
+    return Check("every read was answered as planned", counted(len(sent), "read"), tuple(differences))
 
 
 def _fits(read: SentRead) -> bool:

@@ -2,15 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import aiohttp
 from gantry.common.v1.read_pb2 import Purpose
 from gantry.match.v1.alert_pb2 import MATCH_KIND_NEAR, Alert
-from gantry.store.v1.store_pb2 import ReadBatch, TailReadsResponse
+from gantry.store.v1.store_pb2 import ReadBatch
 
 from chassis.client import open_channel
 from cli.demo.compare import KEPT, SentRead
@@ -93,7 +93,7 @@ async def stored(suite: Suite, forces: Sequence[str]) -> list[Identity]:
     async with open_channel(suite.address("store"), suite.service("match")) as channel:
         for force in forces:
             log = StoreClient(channel).follow(force, "demo", after=None, max_reads=_MOST_READS)
-            async with aclosing(cast("AsyncGenerator[TailReadsResponse]", log)) as responses:
+            async with aclosing(log) as responses:
                 async for response in responses:
                     for batch in response.batches:
                         found += _identities(force, batch)

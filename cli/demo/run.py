@@ -27,6 +27,7 @@ from cli.fleet import (
     start_fleet,
 )
 from cli.home import SuiteHome
+from cli.interrupts import cancel_current, interruptible, on_interrupt
 from cli.links import Links
 from cli.output import note, write_json
 from cli.tokens import TokenFile
@@ -50,7 +51,8 @@ def run_demo(session: Session, *, seconds: float, rate: float, seed: int) -> Non
     folder = session.home / "demo"
     order = FleetOrder(seed, rate, seconds, folder.absolute() / "cameras.json")
     make_fresh(folder)
-    outcome = uvloop.run(_Demo(session, folder, order).run())
+    with interruptible():
+        outcome = uvloop.run(_Demo(session, folder, order).run())
     path = folder / "report.json"
     write_report(outcome, path)
     if session.as_json:
@@ -75,10 +77,12 @@ class _Demo:
 
     async def run(self) -> Outcome:
         """Run the suite and the cameras, then compare."""
-        async with Suite(SuiteSettings(folder=self._folder), say=self._say) as suite:
-            home = SuiteHome(suite.layout.folder)
-            async with Links(home, home.person(self._session.person)) as links:
-                return await self._run(suite, links)
+        suite = Suite(SuiteSettings(folder=self._folder), say=self._say)
+        with on_interrupt(cancel_current(), again=suite.end_now):
+            async with suite:
+                home = SuiteHome(suite.layout.folder)
+                async with Links(home, home.person(self._session.person)) as links:
+                    return await self._run(suite, links)
 
     async def _run(self, suite: Suite, links: Links) -> Outcome:
         started = datetime.now(UTC)

@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from cli.output import counted
 from cli.panel.state import AlertLine, DestinationState, ForceState, ProcessState, SuiteState
 
 _STYLES: Final = {"serving": "green", "running": "green", "starting": "yellow", "retrying": "yellow"}
@@ -75,9 +76,8 @@ def status_line(state: SuiteState) -> str:
     parts = [f"{state.seconds:.0f} s"]
     for force in state.forces:
         delivered = " ".join(f"{one.name} {one.delivered:,} (lag {one.lag:,})" for one in force.destinations)
-        reads = (
-            f"{force.reads_per_s:,.0f} reads/s, {force.stored:,} stored, {force.alerts:,} alerts, {delivered}"
-        )
+        counts = f"{force.stored:,} stored, {counted(force.alerts, 'alert')}"
+        reads = f"{force.reads_per_s:,.0f} reads/s, {counts}, {delivered}"
         parts.append(f"{force.force}: {force.problem or reads}")
     down = [f"{process.name} {process.state}" for process in state.processes if process.state != "serving"]
     return " | ".join(parts + down)

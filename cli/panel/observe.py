@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from chassis.errors import Fault
 from cli.exits import CliError, Exit
 from cli.faults import fault_of
+from cli.forms import iso
 from cli.home import SuiteHome
 from cli.links import Links
 from cli.panel.state import DestinationState, ForceState, ProcessState, SuiteState
@@ -102,8 +103,8 @@ async def _health(address: str) -> str:
             answer = await health_pb2_grpc.HealthStub(channel).Check(
                 health_pb2.HealthCheckRequest(), timeout=PATIENCE_SECONDS
             )
-        except grpc.aio.AioRpcError:
-            return "stopped"
+        except grpc.aio.AioRpcError as error:
+            return "silent" if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED else "stopped"
     return "serving" if answer.status == health_pb2.HealthCheckResponse.SERVING else "failing"
 
 
@@ -128,6 +129,7 @@ def _destination(destination: Destination, head: int) -> DestinationState:
         lag=max(0, head - destination.position),
         dead_letters=destination.dead_letters,
         last_error=destination.last_error,
+        failing_since=iso(destination, "failing_since"),
     )
 
 

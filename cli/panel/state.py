@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ProcessState:
-    """One process; `state` is serving, starting, failing or stopped."""
+    """One process; `state` is serving, starting, failing, silent (no answer) or stopped."""
 
     name: str
     state: str
@@ -24,6 +24,7 @@ class DestinationState:
     lag: int
     dead_letters: int
     last_error: str = ""
+    failing_since: str | None = None
 
 
 @dataclass(frozen=True)

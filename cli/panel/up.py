@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from gantry.common.v1.read_pb2 import Purpose
@@ -25,7 +27,7 @@ from cli.fleet import (
     start_fleet,
 )
 from cli.home import SuiteHome
-from cli.interrupts import on_interrupt
+from cli.interrupts import cancel_current, interruptible, on_interrupt
 from cli.links import Links
 from cli.output import console, note, write_json
 from cli.panel.alert_lines import alert_line
@@ -45,6 +47,7 @@ _LATEST_ALERTS: Final = 8
 _FRESH: Final = timedelta(days=1)
 _CAMERAS_STOP_SECONDS: Final = 15.0
 _RESTART_SECONDS: Final = 2.0
+_WELL_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,21 @@ class Scene:
     alerts: deque[AlertLine] = field(default_factory=lambda: deque(maxlen=_LATEST_ALERTS))
     cameras: Child | None = None
     said: str = ""
+    lasting: bool = False
+    well_since: float | None = None
 
-    def say(self, text: str) -> None:
-        """What the suite reports while it runs: shown under the panel."""
-        self.said = text
+    def say(self, text: str, *, lasting: bool = False) -> None:
+        """What is shown under the panel: until all has been well for some seconds, unless it is lasting."""
+        self.said, self.lasting, self.well_since = text, lasting, None
+
+    def looked(self, state: SuiteState, now: float) -> None:
+        """Forget what was said of processes that are well again."""
+        if not all(process.state == "serving" for process in state.processes):
+            self.well_since = None
+        elif self.well_since is None:
+            self.well_since = now
+        elif now - self.well_since >= _WELL_SECONDS and not self.lasting:
+            self.said = ""
 
 
 def run_up(session: Session, wish: Wish) -> None:
@@ -82,24 +96,47 @@ def run_up(session: Session, wish: Wish) -> None:
     import uvloop
 
     os.environ.pop("GRPC_VERBOSITY", None)  # ours only: services log what they have to say
-    uvloop.run(_up(session, wish))
+    with interruptible():
+        uvloop.run(_up(session, wish))
 
 
 async def _up(session: Session, wish: Wish) -> None:
     talk = _Talk(quiet=session.as_json)
-    settings = SuiteSettings(folder=session.home, base_port=wish.base_port)
-    async with Suite(settings, say=talk.say) as suite:
-        home = SuiteHome(suite.layout.folder)
-        person = home.person(session.person)
-        async with Links(home, person) as links, Links(home, person, seconds=PATIENCE_SECONDS) as quick:
-            scene = Scene(suite, links, quick, wish)
-            with on_interrupt(scene.stop):
-                async with _cameras(scene, talk):
-                    talk.scene = scene
-                    try:
-                        await _show_until_stopped(scene, session)
-                    finally:
-                        talk.scene = None
+    suite = Suite(SuiteSettings(folder=session.home, base_port=wish.base_port), say=talk.say)
+    with on_interrupt(_stopper(talk, cancel_current()), again=partial(_end_now, suite, talk)):
+        async with suite:
+            home = SuiteHome(suite.layout.folder)
+            person = home.person(session.person)
+            async with Links(home, person) as links, Links(home, person, seconds=PATIENCE_SECONDS) as quick:
+                await _run(Scene(suite, links, quick, wish), session, talk)
+
+
+async def _run(scene: Scene, session: Session, talk: "_Talk") -> None:
+    async with _cameras(scene, talk):
+        talk.scene = scene
+        try:
+            await _show_until_stopped(scene, session)
+        finally:
+            talk.scene = None
+            talk.say("stopping, cameras first; Ctrl-C again ends all at once")
+
+
+def _stopper(talk: "_Talk", give_up: Callable[[], object]) -> Callable[[], None]:
+    """What the first Ctrl-C does: end the panel, or the start where there is no panel yet."""
+
+    def stop() -> None:
+        if talk.scene is not None:
+            talk.scene.stop.set()
+        else:
+            talk.say("stopping")
+            give_up()
+
+    return stop
+
+
+def _end_now(suite: Suite, talk: "_Talk") -> None:
+    talk.say("ending all at once")
+    suite.end_now()
 
 
 class _Talk:
@@ -137,7 +174,10 @@ async def _cameras(scene: Scene, talk: _Talk) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if scene.cameras is not None:
-            await scene.cameras.stop(((signal.SIGTERM, _CAMERAS_STOP_SECONDS),))
+            try:
+                await scene.cameras.stop(((signal.SIGTERM, _CAMERAS_STOP_SECONDS),))
+            finally:
+                scene.cameras.send(signal.SIGKILL)  # where a second Ctrl-C ended the wait
 
 
 async def _keep_cameras(scene: Scene, order: FleetOrder) -> None:
@@ -154,11 +194,11 @@ async def _give_hotlists(scene: Scene, world: World, order: FleetOrder) -> None:
     """Load what the cameras will meet; drawing it takes seconds, for which nobody should wait."""
     try:
         if not await _has_fresh_hotlists(scene.links):
-            scene.say("Loading hotlists of vehicles that the cameras will meet")
+            scene.say("Loading hotlists of vehicles that the cameras will meet", lasting=True)
             await _load_hotlists(scene, world, order)
             scene.say("")
     except (Fault, CliError) as error:
-        scene.say(f"The hotlists could not be loaded: {error}")
+        scene.say(f"The hotlists could not be loaded: {error}", lasting=True)
 
 
 async def _load_hotlists(scene: Scene, world: World, order: FleetOrder) -> None:
@@ -249,6 +289,7 @@ async def _look(scene: Scene, observer: Observer) -> SuiteState:
         running = cameras is not None and cameras.exit_code is None
         pid = cameras.pid if running and cameras is not None else None
         state.processes = [*state.processes, ProcessState(PROCESS, "serving" if running else "starting", pid)]
+    scene.looked(state, time.monotonic())
     return state
 
 

@@ -80,17 +80,19 @@ class Arranger:
     ) -> None:
         if locked and not self._move:
             raise CliError(_locked_sentence(force, locked, carried), Exit.REFUSED)
-        new = unknown + locked
         token = self._store.get(force, self._feed)
         # Without the feed's token, enrolling a camera that it has already is the way to a new one.
         ours = [camera for camera in wanted if carried.get(camera) == self._feed] if token is None else []
-        if cameras := [_camera(one, self._found.reads[force, one]) for one in new or ours]:
+        new = [_camera(one, self._found.reads[force, one]) for one in unknown]
+        # Of a camera that is known, the file says nothing that its owner has not said better.
+        known = [Camera(camera_id=one) for one in locked or (() if unknown else ours)]
+        if cameras := new + known:
             # The old token belongs to nobody on this machine, or it would be here.
             made = await self._registry.enrol(force, self._feed, cameras, new_token=token is None)
             if made:
                 self._store.keep(force, self._feed, made)
-        carried |= dict.fromkeys(new, self._feed)
-        self._feeds.enrolled += len(new)
+        carried |= dict.fromkeys(unknown + locked, self._feed)
+        self._feeds.enrolled += len(unknown) + len(locked)
 
     def _assign(self, force: str, wanted: Sequence[str], carried: Mapping[str, str]) -> None:
         own = {camera: self._store.get(force, carried[camera]) for camera in wanted if camera in carried}
@@ -123,7 +125,8 @@ def _locked_sentence(force: str, locked: Sequence[str], carried: Mapping[str, st
 def _left_out_sentence(force: str, unknown: int, locked: int) -> str:
     parts = [f"{counted(unknown, 'camera')} of {force} not enrolled"] if unknown else []
     parts += [f"{counted(locked, 'camera')} of {force} on feeds whose token is not here"] if locked else []
-    return f"{' and '.join(parts)}: their reads will be rejected; --enrol enrols cameras"
+    whose = "its" if unknown + locked == 1 else "their"
+    return f"{' and '.join(parts)}: {whose} reads will be rejected; --enrol enrols cameras"
 
 
 def _some(names: Sequence[str]) -> str:

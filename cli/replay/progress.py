@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from cli.output import notes
+from cli.output import counted, notes
 from cli.replay.lines import LineFile
 from cli.replay.tally import Tally
 
@@ -72,7 +72,8 @@ def _at_most_every(seconds: float, report: Report) -> Report:
 def _says(tally: Tally) -> str:
     rate = tally.answered / max(0.001, time.monotonic() - tally.started)
     wrong = tally.rejected.total() + tally.broken
-    return f"{tally.answered:,} reads, {rate:,.0f}/s" + (f", {wrong:,} refused or broken" if wrong else "")
+    refused = f", {wrong:,} refused or broken" if wrong else ""
+    return f"{counted(tally.answered, 'read')}, {rate:,.0f}/s{refused}"
 
 
 def _line(file: LineFile, tally: Tally) -> str:

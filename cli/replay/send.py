@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from gantry.ingest.v1.ingest_pb2 import RejectionReason, SubmittedRead, WarningReason
+from gantry.ingest.v1.ingest_pb2 import SubmittedRead
+from gantry_sdk import reason_name
 
 from cli.exits import CliError, Exit
 from cli.replay.layout import BrokenLineError, Layout
@@ -169,7 +170,11 @@ def count_receipt(tally: Tally, receipt: "Receipt") -> None:
     lines = receipt.tag
     assert isinstance(lines, array), "every batch is sent with its line numbers"
     for rejection in receipt.rejections:
-        reason = RejectionReason.Name(rejection.reason).removeprefix("REJECTION_REASON_")
-        tally.reject(lines[receipt.offset + rejection.index], reason, rejection.field, rejection.message)
+        tally.reject(
+            lines[receipt.offset + rejection.index],
+            reason_name(rejection),
+            rejection.field,
+            rejection.message,
+        )
     for warning in receipt.warnings:
-        tally.warnings[WarningReason.Name(warning.reason).removeprefix("WARNING_REASON_")] += 1
+        tally.warnings[reason_name(warning)] += 1

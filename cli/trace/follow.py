@@ -3,11 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from cli.trace.spans import Span
 
-_POSITION_KEYS: Final = ("gantry.position", "position")
 _ALERT: Final = "match.alert"
 
 
@@ -65,12 +64,16 @@ def _below(span: Span, depth: int, effects: Mapping[str, Sequence[Span]], seen: 
 
 
 def _concerns(span: Span, position: int) -> bool:
-    told = _position(span)
-    return told is None or str(told) == str(position)
+    told = _positions(span)
+    return told is None or position in told
 
 
-def _position(span: Span) -> Any:
-    return next((span.attributes[key] for key in _POSITION_KEYS if key in span.attributes), None)
+def _positions(span: Span) -> Sequence[int] | None:
+    """The reads that a span is about; None when it does not say."""
+    if "position" in span.attributes:
+        return [int(span.attributes["position"])]
+    several: Sequence[int] | None = span.attributes.get("positions")
+    return several
 
 
 def _remark(span: Span) -> str:
@@ -80,6 +83,6 @@ def _remark(span: Span) -> str:
         parts.append(f"to {destination}")
     if others:
         parts.append(f"serves {others} more")
-    if span.name == _ALERT and _position(span) is None:
+    if span.name == _ALERT and _positions(span) is None:
         parts.append("of a read of the same append")
     return ", ".join(parts)

@@ -29,7 +29,7 @@ async def main(settings: IngestSettings) -> None:
     async with (
         telemetry("ingest", settings.telemetry),
         open_pool(settings.database) as pool,
-        open_channel(section.store, settings.tls, server_name=section.store_name) as store,
+        open_channel(section.store, settings.tls, server_name=section.store_name, retries=False) as store,
         grpc_server(settings) as server,
     ):
         await check_migrated(pool, PACKAGE)

@@ -62,7 +62,8 @@ class CameraRegistryService(CameraRegistryServiceServicer):
         person = _person(request.force, context)
         token = _TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
         enrolment = _enrolment(request, token)
-        reason = f"enrol {len(enrolment.cameras)} cameras"
+        count = len(enrolment.cameras)
+        reason = f"enrol {count} camera{'' if count == 1 else 's'}"
         await self._audit.record(request.force, person, reason, f"feed {request.feed}")
         enrolled = await self._registry.enrol(enrolment)
         await self._changed()

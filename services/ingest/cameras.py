@@ -32,12 +32,23 @@ class EnrolledCamera:
 
 
 @dataclass(frozen=True, slots=True)
+class CameraChange:
+    """What an enrolment says of a camera. None leaves a known camera as it is; a new one gets the usual."""
+
+    camera_id: str
+    name: str | None
+    kind: pb.CameraKind.ValueType | None
+    latitude: float | None
+    longitude: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolment:
     """What a person asks for. `digest` is the request's SHA-256; `token_sha256` that of a fresh token."""
 
     force: str
     feed: str
-    cameras: Sequence[EnrolledCamera]
+    cameras: Sequence[CameraChange]
     new_token: bool
     request_id: UUID
     digest: bytes
@@ -69,7 +80,11 @@ class CameraRegistry(Protocol):
     """The registry in the database. A force's methods see that force's rows only."""
 
     async def enrol(self, enrolment: Enrolment) -> Enrolled:
-        """Do it once per request id. Raises AlreadyExists REQUEST_ID_REUSED for another request's id."""
+        """Do it once per request id, changing of a known camera only what is given.
+
+        Raises AlreadyExists REQUEST_ID_REUSED for another request's id, and InvalidInput CAMERA_INVALID for a
+        place of a camera that is known as mobile.
+        """
 
     async def cameras(self, force: str, after: str, most: int) -> list[EnrolledCamera]:
         """Cameras by id, those after one."""
@@ -81,7 +96,7 @@ class CameraRegistry(Protocol):
         """What cameras delivered, by id, those after one."""
 
 
-def cameras_from(cameras: Sequence[pb.Camera]) -> list[EnrolledCamera]:
+def cameras_from(cameras: Sequence[pb.Camera]) -> list[CameraChange]:
     """The cameras of a request. Raises InvalidInput CAMERA_INVALID with the field at fault."""
     if not 1 <= len(cameras) <= MOST_CAMERAS:
         raise camera_invalid("cameras", f"enrol 1 to {MOST_CAMERAS} cameras in one request")
@@ -91,7 +106,7 @@ def cameras_from(cameras: Sequence[pb.Camera]) -> list[EnrolledCamera]:
         if camera.camera_id in seen:
             raise camera_invalid(f"cameras[{index}].camera_id", "a camera should occur once in a request")
         seen.add(camera.camera_id)
-    return [_camera_from(camera) for camera in cameras]
+    return [_change_from(camera) for camera in cameras]
 
 
 def camera_message(camera: EnrolledCamera) -> pb.Camera:
@@ -113,6 +128,11 @@ def camera_invalid(field: str, message: str) -> InvalidInput:
     return InvalidInput("CAMERA_INVALID", f"{field}: {message}", field=field)
 
 
+def placed_mobile(where: str) -> InvalidInput:
+    """The fault for a mobile camera with a place."""
+    return camera_invalid(f"{where}.position", "a mobile camera has no place of its own; leave it out")
+
+
 def _check(camera: pb.Camera, where: str) -> None:
     if not is_camera_id(camera.camera_id):
         raise camera_invalid(
@@ -124,19 +144,19 @@ def _check(camera: pb.Camera, where: str) -> None:
         raise camera_invalid(f"{where}.kind", "should be fixed, mobile or portable")
     if camera.HasField("position"):
         if camera.kind == pb.CAMERA_KIND_MOBILE:
-            raise camera_invalid(f"{where}.position", "a mobile camera has no place of its own; leave it out")
+            raise placed_mobile(where)
         if not -90.0 <= camera.position.latitude <= 90.0:
             raise camera_invalid(f"{where}.position.latitude", "should be -90 to 90 degrees")
         if not -180.0 <= camera.position.longitude <= 180.0:
             raise camera_invalid(f"{where}.position.longitude", "should be -180 to 180 degrees")
 
 
-def _camera_from(camera: pb.Camera) -> EnrolledCamera:
+def _change_from(camera: pb.Camera) -> CameraChange:
     placed = camera.HasField("position")
-    return EnrolledCamera(
+    return CameraChange(
         camera.camera_id,
-        camera.name,
-        camera.kind or pb.CAMERA_KIND_FIXED,
+        camera.name or None,
+        camera.kind or None,
         camera.position.latitude if placed else None,
         camera.position.longitude if placed else None,
     )

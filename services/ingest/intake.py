@@ -32,6 +32,9 @@ _BETWEEN_NEW_TRACES: Final = 0.002
 _BEARER: Final = "bearer"
 
 _rejections = meter().create_counter(MetricName.INGEST_REJECTIONS, "1", "Reads refused, by reason")
+_warnings = meter().create_counter(
+    MetricName.INGEST_WARNINGS, "1", "Images left out of reads that were kept, by reason"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,8 @@ class Intake:
         verdict = judge(envelope.reads, envelope.broken, feed, latest_us, self._images)
         if verdict.rejections:
             self._count(feed, verdict)
+        if verdict.warnings:
+            _count_warnings(verdict)
         cost = size + _READ_COST * (1 + len(envelope.reads))
         return Batch(owner, feed, envelope.sequence, verdict, cost, span)
 
@@ -147,6 +152,12 @@ class Intake:
             return UNSAMPLED
         self._next_trace_at = now + _BETWEEN_NEW_TRACES
         return _described(tracer().start_span(SpanName.INGEST_BATCH, _NO_PARENT, SpanKind.SERVER), feed)
+
+
+def _count_warnings(verdict: Verdict) -> None:
+    for reason, count in Counter([warning.reason for warning in verdict.warnings]).items():
+        name = pb.WarningReason.Name(reason).removeprefix("WARNING_REASON_")
+        _warnings.add(count, {"reason": name})
 
 
 def _described(span: Span, feed: Feed) -> Span:

@@ -8,10 +8,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import asyncpg
+from gantry.ingest.v1.cameras_pb2 import CAMERA_KIND_MOBILE
 
 from chassis.database import finished, statements
 from chassis.errors import AlreadyExists
-from services.ingest.cameras import Enrolled, EnrolledCamera, Enrolment, Health
+from services.ingest.cameras import (
+    CameraChange,
+    Enrolled,
+    EnrolledCamera,
+    Enrolment,
+    Health,
+    placed_mobile,
+)
 from services.ingest.registry import Feed, feeds_from
 from services.ingest.tallies import CameraKey, Tally
 
@@ -84,6 +92,7 @@ class PostgresRegistry:
                 return _repeated(earlier, enrolment)
             token_used = await self._issue_token(connection, enrolment)
             rows = await connection.fetch(sql["enrol_cameras"], force, feed, *_columns(enrolment.cameras))
+            _refuse_places_of_mobiles(rows, enrolment.cameras)
             created = sum(row["created"] for row in rows)
             counts = created, len(rows) - created
             await connection.execute(sql["forget_enrolments"], force)
@@ -118,7 +127,15 @@ def _repeated(earlier: Mapping[str, Any], enrolment: Enrolment) -> Enrolled:
     return Enrolled(earlier["created"], earlier["updated"], token_used=False)
 
 
-def _columns(cameras: Sequence[EnrolledCamera]) -> tuple[list[Any], ...]:
+def _refuse_places_of_mobiles(rows: Sequence[Mapping[str, Any]], cameras: Sequence[CameraChange]) -> None:
+    """A request that leaves the kind out is judged by the kind that the camera is known as."""
+    mobile = {row["camera_id"] for row in rows if row["kind"] == CAMERA_KIND_MOBILE}
+    for index, camera in enumerate(cameras):
+        if camera.latitude is not None and camera.camera_id in mobile:
+            raise placed_mobile(f"cameras[{index}]")
+
+
+def _columns(cameras: Sequence[CameraChange]) -> tuple[list[Any], ...]:
     return (
         [camera.camera_id for camera in cameras],
         [camera.name for camera in cameras],

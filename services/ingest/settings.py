@@ -21,7 +21,7 @@ class IngestSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     store: HostPort
-    store_name: str = "localhost"
+    store_name: str | None = None
     public_listen: HostPort = "127.0.0.1:0"
 
     plate_patch_bytes: int = Field(3_072, ge=0, le=MEBIBYTE)

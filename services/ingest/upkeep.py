@@ -9,7 +9,8 @@ from typing import Final, Protocol
 
 import asyncpg
 
-from chassis.errors import Fault, database_fault
+from chassis.database_faults import database_fault
+from chassis.errors import Fault
 from services.ingest.registry import Feed, Registry
 from services.ingest.tallies import CameraKey, Tallies, Tally
 

@@ -26,7 +26,9 @@ async def main(settings: MatchSettings) -> None:
     async with (
         telemetry("match", settings.telemetry),
         open_pool(settings.database) as pool,
-        open_channel(settings.match.store, settings.tls) as store,
+        open_channel(
+            settings.match.store, settings.tls, server_name=settings.match.store_name, retries=False
+        ) as store,
         grpc_server(settings) as server,
     ):
         await check_migrated(pool, PACKAGE)

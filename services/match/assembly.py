@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
@@ -17,8 +17,12 @@ from services.match.ports import AuditTrail, Clock, ReadLog, utc_now
 from services.match.postgres import ALERTS_CHANNEL, LISTS_CHANNEL, PostgresMatching
 from services.match.postgres_alerts import PostgresAlerts
 from services.match.postgres_hotlists import PostgresHotlists
+from services.match.retention import AlertRetention
 from services.match.service import AlertService, HotlistService
 from services.match.settings import MatchSection
+
+# For the leases, the feeds, and what people ask.
+_SHARED_CONNECTIONS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Assembly:
     feeds: dict[str, Feed]
     followers: dict[str, Follower]
     leases: Leases
+    retention: AlertRetention
     hotlist_service: HotlistService
     alert_service: AlertService
 
@@ -43,6 +48,7 @@ class Assembly:
         """What has to run all the time, with names."""
         yield self.leases.run(), "leases"
         yield self.imports.clear_replaced(), "clear replaced loads"
+        yield self.retention.run(), "retention of alerts"
         for force in self.followers:
             yield self.feeds[force].run(), f"feed of {force}"
             yield self.followers[force].run(), f"follower of {force}"
@@ -58,7 +64,9 @@ def assemble(
 ) -> Assembly:
     """Put a replica together; nothing runs yet."""
     forces = section.forces
-    matching, hotlists, alerts = PostgresMatching(pool), PostgresHotlists(pool), PostgresAlerts(pool)
+    may_hold = pool.get_max_size() - section.imports_at_once - _SHARED_CONNECTIONS
+    matching = PostgresMatching(pool, may_hold=may_hold)
+    hotlists, alerts = PostgresHotlists(pool), PostgresAlerts(pool)
     indexes = {force: LiveIndex(force, hotlists) for force in forces}
     feeds = {force: Feed(force, alerts) for force in forces}
     followers: dict[str, Follower] = {}
@@ -83,6 +91,7 @@ def assemble(
         feeds,
         followers,
         leases,
+        AlertRetention(alerts, feeds, section.alert_days, clock),
         HotlistService(imports, hotlists, feeds, audit),
         AlertService(alerts, matching, feeds, audit, clock),
     )

@@ -33,7 +33,7 @@ def raised(force: str, number: int, alert: NewAlert, raised_at: datetime) -> Eve
     message = Alert(
         alert_id=str(number),
         read=read_of(force, seen.batch.reads, seen.place),
-        position=seen.batch.positions[seen.place],
+        position=seen.position,
         kind=kind_of(near=alert.near),
         hotlist=entry.hotlist,
         entry_vrm=entry.vrm,

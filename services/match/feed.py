@@ -63,6 +63,7 @@ class Feed:
         self._tip: int | None = None
         self._watchers = 0
         self._closed = False
+        self._forgetting = False
         self._wake = asyncio.Event()
         self._news = asyncio.Event()
 
@@ -79,6 +80,11 @@ class Feed:
         else:
             self._wake.set()
 
+    def forget(self) -> None:
+        """Drop what is in memory: alerts end, also there. Subscribers notice nothing."""
+        self._forgetting = True
+        self._wake.set()
+
     def close(self) -> None:
         """End all subscriptions: the server is stopping."""
         self._closed = True
@@ -91,9 +97,11 @@ class Feed:
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._wake.wait()
             self._wake.clear()
-            if not self._watchers:
+            if self._forgetting or not self._watchers:
+                self._forgetting = False
                 self._tip = None
                 self._recent.clear()
+            if not self._watchers:
                 continue
             try:
                 await self._advance()

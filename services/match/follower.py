@@ -77,7 +77,7 @@ class Follower:
             return await self._leases.lease(self._force)
 
     async def _follow(self, lease: Lease) -> None:
-        async with asyncio.TaskGroup() as group:
+        async with self._matching.raising(self._force) as raising, asyncio.TaskGroup() as group:
             group.create_task(_until_lost(lease), name=f"lease of {self._force}")
             self._lists_changed.clear()
             cursor = await self._matching.cursor(self._force)
@@ -87,11 +87,12 @@ class Follower:
                 Cursor(cursor.position, index.generation),
                 index,
                 log=self._log,
-                matching=self._matching,
+                raising=raising,
                 feed=self._feed,
                 clock=self._clock,
             )
             group.create_task(self._until_lists_change(index.generation), name=f"hotlists of {self._force}")
+            group.create_task(matcher.warm(), name=f"first time of {self._force}")
             group.create_task(matcher.match(), name=f"matching of {self._force}")
             group.create_task(matcher.write_idle(), name=f"cursor of {self._force}")
             group.create_task(matcher.report(), name=f"report of {self._force}")

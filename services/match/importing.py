@@ -13,6 +13,8 @@ from gantry.match.v1.hotlist_pb2 import ImportHotlistResponse, LineError
 
 from anpr.confusable import folded_keys
 from chassis.errors import InvalidInput
+from chassis.names import MetricName
+from chassis.telemetry import meter
 from services.match.copy_format import copy_text
 from services.match.hotlist_file import Entries, HotlistFile
 from services.match.live_index import LiveIndex, Load
@@ -25,11 +27,13 @@ from services.match.postgres_hotlists import (
     PostgresHotlists,
     Sealed,
 )
+from services.match.tolerance import OF_A_NEW_LIST, OF_A_REPLACEMENT, Tolerance, require_tolerable
 
 # Small enough that parsing one leaves the other threads their turn at alerts.
 _SLICE_BYTES: Final = 64 * 1024
 
 _log = logging.getLogger(__name__)
+_rejected = meter().create_counter(MetricName.MATCH_REJECTED_LINES, "1", "Hotlists' lines refused, by force")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class ImportOrder:
     near_matches: bool
     request_id: UUID
     person: str
+    tolerance: Tolerance | None = None
+    allow_empty: bool = False
 
 
 class HotlistImports:
@@ -66,7 +72,8 @@ class HotlistImports:
     async def run(self, order: ImportOrder, chunks: AsyncIterator[bytes]) -> ImportHotlistResponse:
         """Import the file whose bytes are `chunks`; matching uses it when this returns.
 
-        Raises InvalidInput CSV_HEADER_INVALID, HOTLIST_EMPTY or HOTLIST_INVALID; then nothing has changed.
+        Raises InvalidInput CSV_HEADER_INVALID, HOTLIST_BROKEN, HOTLIST_EMPTY or HOTLIST_INVALID; then nothing
+        has changed.
         """
         answer = await self._answered(order)
         if answer is None:
@@ -99,12 +106,10 @@ class HotlistImports:
         async with self._hotlists.begin(order.force) as load:
             file = HotlistFile()
             await load.fill(self._rows(load.load_no, file, chunks))
-            if not file.accepted:
-                raise InvalidInput(
-                    "HOTLIST_EMPTY",
-                    f"the file has no usable line ({file.rejected} were refused); the list is as it was",
-                    field="chunk",
-                )
+            if file.rejected:
+                _rejected.add(file.rejected, {"force": order.force})
+            tolerance = order.tolerance or await self._usual_tolerance(order)
+            require_tolerable(file, tolerance, allow_empty=order.allow_empty)
             sealed = await load.seal()
             try:
                 return await self._activate(order, load, sealed, file)
@@ -112,6 +117,11 @@ class HotlistImports:
                 answer = await self._answered(order)
                 assert answer is not None, "an import that was already made has its answer"
                 return answer
+
+    async def _usual_tolerance(self, order: ImportOrder) -> Tolerance:
+        lists = await self._hotlists.list(order.force)
+        replaces = any(row["name"] == order.name and row["entries"] for row in lists)
+        return OF_A_REPLACEMENT if replaces else OF_A_NEW_LIST
 
     async def _activate(
         self, order: ImportOrder, load: LoadInProgress, sealed: Sealed, file: HotlistFile

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Final
@@ -19,9 +20,10 @@ from chassis.errors import Fault, Unavailable
 from chassis.names import MetricName, SpanName
 from chassis.telemetry import meter, span_following
 from services.match.events import raised
+from services.match.gathering import gathered
 from services.match.index import Index
 from services.match.matching import Candidate, NewAlert, find_candidates, match
-from services.match.ports import Announcer, Clock, Matching, Raising, ReadLog
+from services.match.ports import Announcer, Clock, Raising, ReadLog
 from services.match.postgres import Cursor, Move
 
 IDLE_WRITE_SECONDS: Final = 0.2
@@ -34,11 +36,12 @@ _lag = meter().create_gauge(MetricName.MATCH_LAG_READS, "1", "Positions stored b
 _seconds = meter().create_histogram(
     MetricName.MATCH_ALERT_SECONDS, "s", "From the store's receipt of a read to its durable alert"
 )
+_MOST_POSITIONS: Final = 100
 _log = logging.getLogger(__name__)
 
 
 class Matcher:
-    """Matches the reads after `cursor`. Its three loops run together and end together."""
+    """Matches the reads after `cursor`. Its loops run together and end together."""
 
     def __init__(
         self,
@@ -47,7 +50,7 @@ class Matcher:
         index: Index,
         *,
         log: ReadLog,
-        matching: Matching,
+        raising: Raising,
         feed: Announcer,
         clock: Clock,
     ) -> None:
@@ -58,7 +61,7 @@ class Matcher:
         self._head = cursor.position
         self._index = index
         self._log = log
-        self._matching = matching
+        self._raising = raising
         self._feed = feed
         self._clock = clock
         self._moved = asyncio.Event()
@@ -76,6 +79,11 @@ class Matcher:
             _log.error("reads were purged before they were matched", extra=lost)
             await self._match_after(None)
 
+    async def warm(self) -> None:
+        """Be ready for the first alert; meanwhile the log is opened."""
+        async with self._writing:
+            await self._raising.warm(self._durable, self._index.loads, self._clock())
+
     async def write_idle(self) -> None:
         """Move the cursor over reads without alerts, a few times a second at most. Raises Fenced."""
         while True:
@@ -85,7 +93,7 @@ class Matcher:
                 # Matching goes on during the write: what it sees meanwhile is not durable by it.
                 seen = self._seen
                 if seen > self._durable.position:
-                    await self._matching.move(self._force, self._step(seen))
+                    await self._raising.move(self._step(seen))
                     self._passed(seen)
             await asyncio.sleep(IDLE_WRITE_SECONDS)
 
@@ -94,28 +102,31 @@ class Matcher:
         reported = -1
         while True:
             position = self._durable.position
+            # A move over reads without alerts is on disk only now.
+            await asyncio.sleep(REPORT_SECONDS)
             if position > reported:
                 try:
                     await self._log.report(self._force, position)
                     reported = position
                 except Fault as fault:
                     _log.warning("cursor not reported", extra={**self._labels, "reason": fault.reason})
-            await asyncio.sleep(REPORT_SECONDS)
 
     async def _match_after(self, position: int | None) -> None:
-        async with aclosing(self._log.follow(self._force, position)) as tail:
-            async for response in tail:
-                await self._take(response)
+        async with aclosing(gathered(self._log.follow(self._force, position))) as tail:
+            async for responses in tail:
+                await self._take(responses)
         raise Unavailable("TAIL_ENDED", "the store ended the tail; it is followed again from the cursor")
 
-    async def _take(self, response: TailReadsResponse) -> None:
-        self._head = max(self._head, response.head)
-        candidates = find_candidates(self._index, response.batches)
-        if not (candidates and await self._raise(candidates, response.position)):
-            self._pass(response.position)
-        if response.batches:
-            _reads.add(sum(len(batch.positions) for batch in response.batches), self._labels)
-            _lag.set(max(0, response.head - response.position), self._labels)
+    async def _take(self, responses: Sequence[TailReadsResponse]) -> None:
+        batches = [batch for response in responses for batch in response.batches]
+        position = responses[-1].position
+        self._head = max(self._head, responses[-1].head)
+        candidates = find_candidates(self._index, batches)
+        if not (candidates and await self._raise(candidates, position)):
+            self._pass(position)
+        if batches:
+            _reads.add(sum(len(batch.positions) for batch in batches), self._labels)
+            _lag.set(max(0, self._head - position), self._labels)
 
     def _pass(self, position: int) -> None:
         if position > self._seen:
@@ -125,19 +136,20 @@ class Matcher:
     async def _raise(self, candidates: list[Candidate], position: int) -> bool:
         """Raise the alerts of the candidates and move the cursor; False when there were none to raise."""
         keys = list({candidate.folded_key for candidate in candidates})
-        # The lock before the connection, as in write_idle, or few connections and many forces would deadlock.
-        async with self._writing, self._matching.raising(self._force) as raising:
-            entries = await raising.entries(self._index.loads, keys, self._clock())
+        async with self._writing:
+            entries = await self._raising.entries(self._index.loads, keys, self._clock())
             alerts = match(candidates, entries)
             if alerts:
-                await self._commit(raising, alerts, position)
+                await self._commit(alerts, position)
         return bool(alerts)
 
-    async def _commit(self, raising: Raising, alerts: list[NewAlert], position: int) -> None:
+    async def _commit(self, alerts: list[NewAlert], position: int) -> None:
         batches = [alert.candidate.batch for alert in alerts]
-        with span_following(SpanName.MATCH_ALERT, [batch.traceparent for batch in batches]) as span:
+        with span_following(
+            SpanName.MATCH_ALERT, [batch.traceparent for batch in batches], _positions(alerts)
+        ) as span:
             raised_at = self._clock()
-            numbers = await raising.raise_alerts(self._step(position), alerts, raised_at)
+            numbers = await self._raising.raise_alerts(self._step(position), alerts, raised_at)
             span.set_attribute("alerts", len(numbers) - numbers.count(None))
         self._seen = position
         self._passed(position)
@@ -158,3 +170,11 @@ class Matcher:
 
     def _passed(self, position: int) -> None:
         self._durable = Cursor(position, self._durable.generation)
+
+
+def _positions(alerts: list[NewAlert]) -> Mapping[str, int | list[int]]:
+    """Which reads a span is about, so that a trace shows the alerts of its own read."""
+    found = list(dict.fromkeys(alert.candidate.position for alert in alerts))
+    if len(found) == 1:
+        return {"position": found[0]}
+    return {"positions": found} if len(found) <= _MOST_POSITIONS else {}

@@ -54,6 +54,11 @@ class Candidate:
         return self.batch.reads.vrms[self.place]
 
     @property
+    def position(self) -> int:
+        """Its place in the log."""
+        return self.batch.positions[self.place]
+
+    @property
     def camera_id(self) -> str:
         """The camera that read it."""
         columns = self.batch.reads

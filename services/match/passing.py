@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-import asyncpg
-
-from chassis.errors import Fault, database_fault
+from chassis.database_faults import database_fault
+from chassis.errors import Fault
 from services.match.postgres import Fenced
 
 
@@ -14,7 +13,7 @@ def passes(error: BaseException) -> bool:
     """Whether the trouble ends by itself: something is away, or somebody else was first."""
     if isinstance(error, Fault | Fenced | OSError | TimeoutError):
         return True
-    return database_fault(error) is not None or _lost_its_connection(error)
+    return database_fault(error) is not None
 
 
 def go_on_after(error: Exception) -> None:
@@ -28,8 +27,3 @@ def go_on_after(error: Exception) -> None:
         raise asyncio.CancelledError
     if not passes(error):
         raise error
-
-
-def _lost_its_connection(error: BaseException) -> bool:
-    # asyncpg takes a broken connection back at once; whoever still uses it is told in words only.
-    return isinstance(error, asyncpg.InterfaceError) and "released back to the pool" in str(error)

@@ -57,6 +57,12 @@ class Raising(Protocol):
         Raises Fenced.
         """
 
+    async def move(self, step: Move) -> None:
+        """Move the cursor over reads that raised nothing; on disk within a second. Raises Fenced."""
+
+    async def warm(self, cursor: Cursor, loads: Sequence[int], now: datetime) -> None:
+        """Have everything ready, so that the first alert takes no longer than others."""
+
 
 class Matching(Protocol):
     """What is kept of matching; see `services.match.postgres.PostgresMatching`."""
@@ -64,11 +70,8 @@ class Matching(Protocol):
     async def cursor(self, force: str) -> Cursor:
         """The durable cursor."""
 
-    async def move(self, force: str, step: Move) -> None:
-        """Move the cursor over reads that raised nothing. Raises Fenced."""
-
     def raising(self, force: str) -> AbstractAsyncContextManager[Raising]:
-        """What takes candidates to alerts."""
+        """What takes candidates to alerts, for as long as the force is followed."""
 
 
 class Announcer(Protocol):

@@ -16,6 +16,7 @@ from services.match.matching import Entry, NewAlert, read_of
 SQL: Final = statements("services.match")
 ALERTS_CHANNEL: Final = "gantry_match_alerts"
 LISTS_CHANNEL: Final = "gantry_match_lists"
+_ALERT_COLUMNS: Final = 13
 
 
 class Fenced(Exception):  # noqa: N818 - not an error: somebody else was first
@@ -70,9 +71,15 @@ async def in_locked_force(connection: asyncpg.Connection, force: str) -> AsyncIt
 class PostgresRaising:
     """From candidates to alerts; each method is one round trip and one transaction."""
 
-    def __init__(self, connection: asyncpg.Connection, force: str) -> None:
+    def __init__(self, connection: asyncpg.Connection | asyncpg.Pool, force: str) -> None:
         self._connection = connection
         self._force = force
+
+    async def warm(self, cursor: Cursor, loads: Sequence[int], now: datetime) -> None:
+        """Do all of it once in vain: a session's first time takes up to a hundred times as long."""
+        await self.entries(loads, [0], now)
+        stay = (self._force, cursor.position, cursor.generation, cursor.position, cursor.position, now)
+        await self._connection.fetchval(SQL["raise_alerts"], *stay, *([] for _ in range(_ALERT_COLUMNS)))
 
     async def entries(self, loads: Sequence[int], keys: Sequence[int], now: datetime) -> list[Entry]:
         """The entries with these folded keys that have not reached their weed date."""
@@ -93,12 +100,23 @@ class PostgresRaising:
             raise Fenced
         return numbers
 
+    async def move(self, step: Move) -> None:
+        """Move the cursor over reads that raised nothing; on disk within a second."""
+        was = step.cursor
+        outcome = await self._connection.execute(
+            SQL["move_cursor"], self._force, was.position, was.generation, step.position, step.head
+        )
+        if outcome != "UPDATE 1":
+            raise Fenced
+
 
 class PostgresMatching:
     """What a follower reads and writes. Raises Fenced when it has lost its place."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, *, may_hold: int = 0) -> None:
+        """So many connections of the pool may be held for long, each for one force."""
         self._pool = pool
+        self._may_hold = may_hold
 
     async def ping(self) -> None:
         """Raise when the database does not answer."""
@@ -112,18 +130,20 @@ class PostgresMatching:
 
     @asynccontextmanager
     async def raising(self, force: str) -> AsyncIterator[PostgresRaising]:
-        """A connection for finding entries and raising their alerts, one after the other."""
-        async with self._pool.acquire() as connection:
-            yield PostgresRaising(connection, force)
+        """What takes a force's candidates to alerts, for as long as the force is followed.
 
-    async def move(self, force: str, step: Move) -> None:
-        """Move the cursor over reads that raised nothing."""
-        was = step.cursor
-        outcome = await self._pool.execute(
-            SQL["move_cursor"], force, was.position, was.generation, step.position, step.head
-        )
-        if outcome != "UPDATE 1":
-            raise Fenced
+        It has a connection of its own while there are enough: one that is free at the moment may be new, and
+        slow for that, and none may be free.
+        """
+        if self._may_hold <= 0:
+            yield PostgresRaising(self._pool, force)
+            return
+        self._may_hold -= 1
+        try:
+            async with self._pool.acquire() as connection:
+                yield PostgresRaising(connection, force)
+        finally:
+            self._may_hold += 1
 
     async def status(self, force: str) -> Status:
         """How far matching is, as far as it is durable."""
@@ -141,7 +161,7 @@ def _row(force: str, alert: NewAlert) -> tuple[object, ...]:
     seen, entry = alert.candidate, alert.entry
     columns = seen.batch.reads
     return (
-        seen.batch.positions[seen.place],
+        seen.position,
         seen.captured_at,
         entry.hotlist_no,
         entry.priority,

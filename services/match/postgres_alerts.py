@@ -61,6 +61,12 @@ class PostgresAlerts:
             await connection.execute(SQL["acknowledge"], force, lock["last_number"], number, at, person, note)
         return taken(number, person, at, note)
 
+    async def delete_old(self, force: str, before: datetime, most: int) -> tuple[int, int]:
+        """Delete the oldest alerts raised before a moment; how many, and how many of them unacknowledged."""
+        async with self._pool.acquire() as connection, in_locked_force(connection, force):
+            row = await connection.fetchrow(SQL["delete_old_alerts"], force, before, most)
+        return row["deleted"], row["lapsed"]
+
 
 def _alert(row: asyncpg.Record) -> Alert:
     alert = Alert(

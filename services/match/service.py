@@ -29,6 +29,7 @@ from services.match.ports import AuditTrail, Clock, utc_now
 from services.match.postgres import PostgresMatching
 from services.match.postgres_alerts import PostgresAlerts
 from services.match.postgres_hotlists import PostgresHotlists
+from services.match.tolerance import Tolerance
 
 MOST_CHUNK_BYTES: Final = 1 << 20
 MOST_NAME: Final = 100
@@ -206,7 +207,27 @@ def _order(header: hotlist_pb2.ImportHeader, person: str) -> ImportOrder:
         raise InvalidInput(
             "HOTLIST_INVALID", f"name should have 1 to {MOST_NAME} printable characters", field="header.name"
         )
-    return ImportOrder(header.force, header.name.strip(), header.near_matches, request_id, person)
+    return ImportOrder(
+        header.force,
+        header.name.strip(),
+        header.near_matches,
+        request_id,
+        person,
+        _tolerance(header),
+        header.allow_empty,
+    )
+
+
+def _tolerance(header: hotlist_pb2.ImportHeader) -> Tolerance | None:
+    if not header.HasField("max_rejected_percent"):
+        return None
+    if header.max_rejected_percent > 100:
+        raise InvalidInput(
+            "HOTLIST_INVALID",
+            "max_rejected_percent should be 0 to 100",
+            field="header.max_rejected_percent",
+        )
+    return Tolerance(header.max_rejected_percent)
 
 
 async def _chunks(parts: ImportParts) -> AsyncIterator[bytes]:

@@ -8,13 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import NoDecode
 
 from anpr.force import is_force
-from chassis.settings import DatabaseSettings, HostPort, ServiceSettings
-
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
-    return value
+from chassis.settings import DatabaseSettings, HostPort, ServiceSettings, words
 
 
 def _force(value: str) -> str:
@@ -24,7 +18,7 @@ def _force(value: str) -> str:
 
 
 Forces = Annotated[
-    tuple[Annotated[str, AfterValidator(_force)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
+    tuple[Annotated[str, AfterValidator(_force)], ...], NoDecode, BeforeValidator(words), Field(min_length=1)
 ]
 
 
@@ -34,9 +28,12 @@ class MatchSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     store: HostPort
+    store_name: str | None = None
     forces: Forces
     imports_at_once: int = Field(2, ge=1, le=8)
     most_entries: int = Field(60_000_000, ge=1)
+    # Alerts are copies of reads: they go so many days after they were raised.
+    alert_days: int = Field(31, ge=7, le=3650)
 
 
 class MatchSettings(ServiceSettings):

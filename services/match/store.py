@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 from gantry.store.v1.store_pb2 import TailReadsResponse
 
@@ -32,8 +32,7 @@ class StoreLog:
 
         Raises Fault; Unavailable STORE_SILENT when the store has stopped showing signs of life.
         """
-        following = cast("Tail", self._store.follow(force, CONSUMER, after=after))
-        async with aclosing(following) as tail:
+        async with aclosing(self._store.follow(force, CONSUMER, after=after)) as tail:
             while (response := await self._next(tail)) is not None:
                 yield response
 

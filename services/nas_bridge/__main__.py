@@ -33,7 +33,13 @@ async def main(settings: BridgeSettings) -> None:
     async with (
         telemetry("nas_bridge", settings.telemetry),
         open_pool(settings.database) as pool,
-        open_channel(bridge.store, settings.tls, max_message_bytes=_MOST_LOG_BYTES) as store,
+        open_channel(
+            bridge.store,
+            settings.tls,
+            server_name=bridge.store_name,
+            max_message_bytes=_MOST_LOG_BYTES,
+            retries=False,
+        ) as store,
         open_destinations(bridge.destinations, settings.tls) as destinations,
         aclosing(PostgresClaims(pool)) as claims,
         grpc_server(settings) as server,

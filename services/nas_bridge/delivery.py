@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from services.nas_bridge.destination import Destination, DestinationAwayError, Receipt, Submission
+from services.nas_bridge.destination import (
+    Destination,
+    DestinationAwayError,
+    Receipt,
+    Submission,
+    SubmissionRefusedError,
+)
 from services.nas_bridge.intake import Parcel
-from services.nas_bridge.records import Delivery, RefusedRead, Route
+from services.nas_bridge.records import Claim, Delivery, RefusedRead, Route
 
 _REASON_CHARACTERS: Final = 100
 _MESSAGE_CHARACTERS: Final = 500
+_REFUSED_ALONE: Final = "The destination refused the submission also when it held nothing but this read."
 _GRACE_SECONDS: Final = 1.0
 
 T = TypeVar("T")
@@ -44,23 +52,62 @@ async def hand_over(destination: Destination, submission: Submission, seconds: f
     return receipt
 
 
+@dataclass
+class Way:
+    """How far a parcel has come: the cursor as it is written down, and reads condemned since then."""
+
+    claim: Claim
+    cursor: int
+    condemned: list[RefusedRead] = field(default_factory=list)
+
+
 def delivery_of(
-    parcel: Parcel, before: int, submission: Submission, receipt: Receipt, traceparent: str
+    way: Way, parcel: Parcel, submission: Submission, receipt: Receipt, traceparent: str
 ) -> Delivery:
-    """What is written down of a delivery."""
+    """What is written down of a delivery; the reads that were condemned before it go with it."""
     first, last = _reach(parcel)
+    condemned = way.condemned
     return Delivery(
-        before=before,
+        before=way.cursor,
         after=parcel.position,
         head=parcel.head,
         receipt_id=receipt.receipt_id,
-        first_position=first,
+        first_position=condemned[0].position if condemned else first,
         last_position=last,
         accepted=receipt.accepted,
         duplicate=receipt.duplicate,
-        refused=_refused_reads(parcel, submission, receipt),
+        refused=[*condemned, *_refused_reads(parcel, submission, receipt)],
         traceparent=traceparent,
     )
+
+
+def condemned_only(way: Way, parcel: Parcel) -> Delivery:
+    """What is written down at a parcel's end of reads that no receipt names."""
+    return Delivery(
+        before=way.cursor,
+        after=parcel.position,
+        head=parcel.head,
+        receipt_id="",
+        first_position=way.condemned[0].position,
+        last_position=way.condemned[-1].position,
+        accepted=0,
+        duplicate=0,
+        refused=list(way.condemned),
+        traceparent="",
+    )
+
+
+def condemned_read(submission: Submission, parcel: Parcel, error: SubmissionRefusedError) -> RefusedRead:
+    """The only read of a parcel that the destination would not even look at."""
+    return RefusedRead(
+        _reach(parcel)[0], submission.name_of(0), error.reason[:_REASON_CHARACTERS], _REFUSED_ALONE
+    )
+
+
+def indexes_of(way: Way, receipt: Receipt) -> list[int]:
+    """Which reads were refused, ascending, counted from the first one condemned."""
+    before = len(way.condemned)
+    return [*range(before), *sorted(before + refusal.index for refusal in receipt.refusals)]
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:

@@ -35,6 +35,21 @@ class DestinationAwayError(Exception):
         self.retry_after = retry_after
 
 
+class SubmissionRefusedError(DestinationAwayError):
+    """The destination refuses a submission as a whole and would do so again: a person has to see it.
+
+    `reason` is its code. `divisible` says that a read in it is at fault, so that parts of it may be taken;
+    otherwise it is the sender who is refused, and only the destination can change that.
+    """
+
+    def __init__(
+        self, message: str, *, reason: str, divisible: bool, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.reason = reason
+        self.divisible = divisible
+
+
 @dataclass(frozen=True)
 class ReadName:
     """What names one read within its force."""
@@ -92,8 +107,8 @@ class Destination(Protocol):
     async def deliver(self, submission: Submission) -> Receipt:
         """Hand over a submission and return its receipt.
 
-        Raises DestinationAwayError when it has to be repeated. Whoever cannot put a read into the
-        destination's own form refuses that read in the receipt.
+        Raises DestinationAwayError when it has to be repeated, SubmissionRefusedError when that would not
+        help. Whoever cannot put a read into the destination's own form refuses that read in the receipt.
         """
 
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 from gantry.store.v1.store_pb2 import TailReadsResponse
 
@@ -36,7 +36,7 @@ class Log(Protocol):
 
     def follow(
         self, force: str, consumer: str, *, after: int | None, include_images: bool, max_reads: int
-    ) -> AsyncIterator[TailReadsResponse]:
+    ) -> AsyncGenerator[TailReadsResponse, None]:
         """The log after a position, or from its oldest read (None). Raises Fault."""
 
 
@@ -77,7 +77,7 @@ class Follower:
             include_images=self.images != "none",
             max_reads=_MOST_READS,
         )
-        async with aclosing(cast("AsyncGenerator[TailReadsResponse, None]", responses)):
+        async with aclosing(responses):
             while (response := await self._next(responses)) is not None:
                 self.backoff.succeeded()
                 _strip(response, self.images)

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from chassis.errors import Fault, database_fault
+from chassis.database_faults import database_fault
+from chassis.errors import Fault
 from chassis.names import MetricName, SpanName
 from chassis.telemetry import current_traceparent, meter, span_following, tracer
 from services.nas_bridge.backoff import Backoff
-from services.nas_bridge.delivery import delivery_of, hand_over, submission_of, uninterrupted
-from services.nas_bridge.destination import Destination, DestinationAwayError, Receipt, Submission
+from services.nas_bridge.delivery import (
+    Way,
+    condemned_only,
+    condemned_read,
+    delivery_of,
+    hand_over,
+    indexes_of,
+    submission_of,
+    uninterrupted,
+)
+from services.nas_bridge.destination import (
+    Destination,
+    DestinationAwayError,
+    Receipt,
+    Submission,
+    SubmissionRefusedError,
+)
 from services.nas_bridge.follower import Follower, LogGapError
 from services.nas_bridge.intake import Intake, Parcel, ParcelLimits
+from services.nas_bridge.parts import halves, rest_after
 from services.nas_bridge.records import Claim, ClaimLostError, Claims, Route, State
 from services.nas_bridge.refusals import RefusalLimits, RefusalWatch
 from services.nas_bridge.reporting import CursorReport
@@ -24,11 +42,22 @@ _forwarded: Final = meter().create_counter(MetricName.BRIDGE_FORWARDED_READS, "1
 _receipts: Final = meter().create_counter(MetricName.BRIDGE_RECEIPTS, "1", "Receipts written down")
 _retries: Final = meter().create_counter(MetricName.BRIDGE_RETRIES, "1", "Deliveries to be repeated")
 _refused: Final = meter().create_counter(MetricName.BRIDGE_DEAD_LETTERS, "1", "Reads destinations refused")
+_refused_whole: Final = meter().create_counter(
+    MetricName.BRIDGE_REFUSED_SUBMISSIONS, "1", "Submissions that destinations refused as a whole"
+)
 _lag: Final = meter().create_gauge(MetricName.BRIDGE_LAG_READS, "1", "Reads of the log not yet delivered")
+
+
+# A submission is refused so often, with waits between, before its reads are suspected.
+_WHOLE_TRIES: Final = 3
 
 
 class LineStoppedError(Exception):
     """So much is refused that going on would hide a fault; one sentence."""
+
+
+class AllRefusedError(DestinationAwayError):
+    """Reads are refused one after the other, each alone: not they are at fault, but the destination or we."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +99,7 @@ class Forwarder:
         self._away = limits.backoff()
         self._watch = RefusalWatch(limits.refusals)
         self._skip_to = 0
+        self._told = False
 
     async def run(self) -> NoReturn:
         """Forward for ever; whatever is away is waited for."""
@@ -125,44 +155,113 @@ class Forwarder:
             _lag.set(max(0, intake.head - position), self._labels)
 
     async def _deliver(self, claim: Claim, position: int, parcel: Parcel) -> None:
-        submission = submission_of(self._route, parcel)
+        way, refused = Way(claim, position), 0
         while True:
             try:
-                await uninterrupted(self._attempt(claim, position, parcel, submission))
+                if refused < _WHOLE_TRIES:
+                    await uninterrupted(self._attempt(way, parcel))
+                else:
+                    await self._isolate(way, parcel)
             except DestinationAwayError as error:
-                await self._wait_after(error, claim, parcel.head)
+                refused = self._refusals_after(error, refused)
+                await self._wait_after(error, way, parcel.head)
+                parcel = rest_after(parcel, way.cursor)
             else:
-                self._away.succeeded()
+                self._told = False
                 return
 
-    async def _attempt(self, claim: Claim, position: int, parcel: Parcel, submission: Submission) -> None:
+    def _refusals_after(self, error: DestinationAwayError, before: int) -> int:
+        """How often the parcel has been refused as a whole; one more refusal is told to people."""
+        if isinstance(error, AllRefusedError):
+            return 0
+        if isinstance(error, SubmissionRefusedError):
+            self._tell_once(error)
+            return before + error.divisible
+        return before
+
+    async def _isolate(self, way: Way, parcel: Parcel) -> None:
+        """Deliver in parts what is refused as a whole, and condemn the reads that are refused alone."""
+        try:
+            await self._deliver_part(way, parcel)
+            if way.condemned:
+                await uninterrupted(self._write_condemned(way, parcel))
+        finally:
+            # What was not written down stays undelivered, and comes again.
+            way.condemned.clear()
+
+    async def _deliver_part(self, way: Way, part: Parcel) -> None:
+        try:
+            await uninterrupted(self._attempt(way, part))
+        except SubmissionRefusedError as error:
+            if not error.divisible:
+                raise
+            if part.reads == 1:
+                self._condemn(way, part, error)
+                return
+            for half in halves(part):
+                await self._deliver_part(way, half)
+
+    def _condemn(self, way: Way, part: Parcel, error: SubmissionRefusedError) -> None:
+        way.condemned.append(condemned_read(submission_of(self._route, part), part, error))
+        count = len(way.condemned)
+        if excess := self._watch.excess(count, range(count)):
+            raise AllRefusedError(f"{error}, also to single reads; {excess}", retry_after=error.retry_after)
+
+    async def _write_condemned(self, way: Way, parcel: Parcel) -> None:
+        delivery = condemned_only(way, parcel)
+        await way.claim.record_delivery(delivery)
+        way.cursor = parcel.position
+        count = len(delivery.refused)
+        self._watch.count(count, range(count))
+        _refused.add(count, self._labels)
+
+    async def _attempt(self, way: Way, parcel: Parcel) -> None:
+        submission = submission_of(self._route, parcel)
         traceparents = [batch.traceparent for batch in parcel.batches]
         with span_following(SpanName.BRIDGE_FORWARD, traceparents, self._attributes(submission)):
-            receipt = await hand_over(self._destination, submission, self._limits.timeout_seconds)
-            self._judge(submission, receipt)
-            delivery = delivery_of(parcel, position, submission, receipt, current_traceparent())
+            receipt = await self._hand_over(submission)
+            refused = indexes_of(way, receipt)
+            reads = len(way.condemned) + submission.count
+            self._judge(reads, refused)
+            delivery = delivery_of(way, parcel, submission, receipt, current_traceparent())
             with tracer().start_as_current_span(SpanName.BRIDGE_RECEIPT):
-                await claim.record_delivery(delivery)
-        self._count(submission, receipt)
+                await way.claim.record_delivery(delivery)
+        way.cursor = parcel.position
+        way.condemned.clear()
+        self._away.succeeded()
+        self._watch.count(reads, refused)
+        self._count(receipt, len(refused))
 
-    def _judge(self, submission: Submission, receipt: Receipt) -> None:
+    async def _hand_over(self, submission: Submission) -> Receipt:
+        try:
+            return await hand_over(self._destination, submission, self._limits.timeout_seconds)
+        except SubmissionRefusedError:
+            _refused_whole.add(1, self._labels)
+            raise
+
+    def _judge(self, reads: int, refused: Sequence[int]) -> None:
         # Before it is written down: the reads stay undelivered, and come again once the fault is mended.
-        excess = self._watch.excess(submission.count, _indexes(receipt))
+        excess = self._watch.excess(reads, refused)
         if excess:
             raise LineStoppedError(f"{excess}; find out why, then restart the bridge")
 
-    def _count(self, submission: Submission, receipt: Receipt) -> None:
-        self._watch.count(submission.count, _indexes(receipt))
+    def _count(self, receipt: Receipt, refused: int) -> None:
         _forwarded.add(receipt.accepted + receipt.duplicate, self._labels)
         _receipts.add(1, self._labels)
-        if receipt.refusals:
-            _refused.add(len(receipt.refusals), self._labels)
+        if refused:
+            _refused.add(refused, self._labels)
 
-    async def _wait_after(self, error: DestinationAwayError, claim: Claim, head: int) -> None:
+    def _tell_once(self, error: SubmissionRefusedError) -> None:
+        if not self._told:
+            self._told = True
+            about = {**self._labels, "reason": error.reason, "said": str(error)}
+            _log.error("a destination refuses what it is sent; it is tried again", extra=about)
+
+    async def _wait_after(self, error: DestinationAwayError, way: Way, head: int) -> None:
         wait = self._away.next_wait(error.retry_after)
         _retries.add(1, self._labels)
         _log.warning("delivery failed", extra={**self._about(error, wait), "said": str(error)})
-        await claim.note_state(State.RETRYING, str(error), head)
+        await way.claim.note_state(State.RETRYING, str(error), head)
         await asyncio.sleep(wait)
 
     async def _skip(self, claim: Claim) -> None:
@@ -188,10 +287,6 @@ def _heed_cancellation() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-def _indexes(receipt: Receipt) -> list[int]:
-    return sorted(refusal.index for refusal in receipt.refusals)
 
 
 async def _raise_when_lost(claim: Claim) -> None:

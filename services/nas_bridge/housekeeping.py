@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
-from chassis.errors import Fault, database_fault
+from chassis.database_faults import database_fault
+from chassis.errors import Fault
 
 _EVERY_SECONDS: Final = 3600.0
 

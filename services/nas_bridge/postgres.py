@@ -10,7 +10,7 @@ from typing import Any, Final
 import asyncpg
 
 from chassis.database import finished, statements
-from chassis.errors import database_unavailable
+from chassis.database_faults import database_unavailable
 from services.nas_bridge.destination import ReadName
 from services.nas_bridge.records import (
     ClaimLostError,

@@ -96,6 +96,7 @@ class ForwarderStatus:
     dead_letters: int
     last_delivered_at: datetime | None
     last_error: str
+    failing_since: datetime | None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis.errors import InvalidInput, NotFound
 from chassis.identity import caller_of
 from services.nas_bridge.pages import PageToken
-from services.nas_bridge.records import DeadLetter, ForwarderStatus, KeptReceipt, Records, Route
+from services.nas_bridge.records import DeadLetter, ForwarderStatus, KeptReceipt, Records, Route, State
 
 _DEFAULT_PAGE: Final = 100
 _MOST_PAGE: Final = 1_000
@@ -122,6 +122,8 @@ def _destination(status: ForwarderStatus) -> bridge_pb2.Destination:
         dead_letters=status.dead_letters,
         last_delivered_at=_timestamp(status.last_delivered_at),
         last_error=status.last_error,
+        # A forwarder that was just claimed anew runs; whether it still fails will show.
+        failing_since=None if status.state is State.RUNNING else _timestamp(status.failing_since),
     )
 
 

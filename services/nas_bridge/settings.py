@@ -8,15 +8,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import NoDecode
 
 from anpr.force import is_force
-from chassis.settings import DatabaseSettings, HostPort, ServiceSettings
+from chassis.settings import DatabaseSettings, HostPort, ServiceSettings, words
 
 Images = Literal["none", "patch", "both"]
-
-
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
 
 
 def _force(value: str) -> str:
@@ -33,7 +27,7 @@ def _different(values: tuple[DestinationSettings, ...]) -> tuple[DestinationSett
 
 
 Forces = Annotated[
-    tuple[Annotated[str, AfterValidator(_force)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
+    tuple[Annotated[str, AfterValidator(_force)], ...], NoDecode, BeforeValidator(words), Field(min_length=1)
 ]
 
 
@@ -42,7 +36,7 @@ class DestinationSettings(BaseModel):
 
     `images` says which pictures it gets. `forces` limits it to some of the bridge's forces. `certificate`,
     `key` and `authority` replace the bridge's own towards it. `server_name` is the name in its certificate
-    (default: the host of its address, or localhost when that is an IP address). Reads per submission,
+    (default: the host of its address, or localhost when that is a loopback address). Reads per submission,
     and the seconds one may take, are bounded by `most_reads` and `timeout_seconds`.
     """
 
@@ -70,6 +64,7 @@ class BridgeSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     store: HostPort
+    store_name: str | None = None
     forces: Forces
     destinations: Annotated[tuple[DestinationSettings, ...], AfterValidator(_different)] = Field(min_length=1)
     # Reads wait this long for company: each delivery costs a receipt.

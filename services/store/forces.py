@@ -6,7 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
+from chassis.names import MetricName
+from chassis.telemetry import meter
 from services.store.ring import Ring
+
+_position = meter().create_gauge(MetricName.STORE_POSITION, "1", "Position of the newest read")
 
 
 class ForceTable(Protocol):
@@ -35,10 +39,13 @@ class Forces:
         return self._rings[force]
 
     def announce(self, heads: Mapping[str, int]) -> None:
-        """Logs of forces in use are known to reach these positions; others are ignored."""
+        """Logs are known to reach these positions. Of forces not in use that is only shown."""
         for force, head in heads.items():
-            if force in self._rings:
-                self._rings[force].announce(head)
+            ring = self._rings.get(force)
+            if ring is not None:
+                ring.announce(head)
+            # What was announced may be older than our own last commit.
+            tell_position(force, head if ring is None else ring.head)
 
     def forget(self, before_us: int) -> None:
         """Keep nothing in memory that was received before a time."""
@@ -55,3 +62,8 @@ class Forces:
             if force not in self._rings:
                 self._rings[force] = Ring(self._ring_bytes, await self._table.head(force))
             return self._rings[force]
+
+
+def tell_position(force: str, head: int) -> None:
+    """Show how far a force's log reaches, also in a replica that appends nothing."""
+    _position.set(head, {"force": force})

@@ -10,6 +10,7 @@ from typing import Any, Final
 import asyncpg
 
 from chassis.database import statements
+from chassis.database_faults import DATABASE_TROUBLE
 from chassis.errors import Fault
 
 CHANNEL: Final = "gantry_store_appended"
@@ -30,7 +31,7 @@ async def watch_heads(pool: asyncpg.Pool, sender: str, announce: Announce) -> No
         try:
             async with pool.acquire() as connection:
                 await _watch(connection, sender, announce)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, Fault) as error:
+        except (*DATABASE_TROUBLE, Fault) as error:
             _log.warning("cannot hear of other replicas' commits", extra={"error": type(error).__name__})
             await asyncio.sleep(_ASK_SECONDS)
 
@@ -53,5 +54,5 @@ async def _watch(connection: Any, sender: str, announce: Announce) -> None:
 async def _forget(removal: Awaitable[None]) -> None:
     try:
         await removal
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    except DATABASE_TROUBLE:
         _log.debug("the connection was gone before its listener")

@@ -16,6 +16,7 @@ import asyncpg
 
 from anpr.force import is_force
 from chassis.database import statements
+from chassis.database_faults import DATABASE_TROUBLE
 from chassis.errors import InvalidInput, OutOfRange
 from services.store.columns import Append
 from services.store.days import US_A_DAY, date_of, day_of
@@ -72,7 +73,7 @@ class PostgresLog:
         """Give back the appending connection; the next append takes another."""
         connection, self._appender = self._appender, None
         if connection is not None:
-            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            with suppress(*DATABASE_TROUBLE):
                 await asyncio.shield(self._pool.release(connection, timeout=_RELEASE_SECONDS))
 
     async def ping(self) -> None:

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from chassis.errors import Fault
 from chassis.names import MetricName, SpanName
 from chassis.telemetry import meter, tracer
 from services.store.days import US_A_DAY, first_open_day, start_of
 from services.store.images import ImageStore, made_at_us
 from services.store.retention_records import RetentionRecords, Tally, Times
+from services.store.writer import may_pass
 
 _NO_END: Final = 2**63 - 1
 _LATE_STAY_US: Final = US_A_DAY
@@ -53,6 +55,7 @@ class Retention:
         self._now_us = now_us
         self._overdue: dict[str, tuple[str, ...]] = {}
         self._swept_at_us = 0
+        self._is_waiting = False
 
     async def run(self, every_seconds: float) -> None:
         """Work for ever. A run that fails is logged and tried again: reads must not stop arriving for it."""
@@ -60,8 +63,10 @@ class Retention:
             await asyncio.sleep(every_seconds)
             try:
                 await self.run_once()
-            except Exception:  # noqa: BLE001 - the next run starts from what is there
-                _log.exception("retention failed and will be tried again")
+            except Exception as error:  # noqa: BLE001 - the next run starts from what is there
+                self._tell_failure(error)
+            else:
+                self._is_waiting = False
 
     async def run_once(self) -> None:
         """Delete what is due now, unless another replica is at it."""
@@ -164,6 +169,15 @@ class Retention:
         if len(settled) == len(listed):
             await self._images.forget_day(force, day)
         return len(settled) == len(unused)
+
+    def _tell_failure(self, error: Exception) -> None:
+        if not may_pass(error):
+            _log.error("retention failed and will be tried again", exc_info=error)
+        elif not self._is_waiting:
+            # Once: while PostgreSQL or the images are away, every run would say the same.
+            self._is_waiting = True
+            cause = error.reason if isinstance(error, Fault) else type(error).__name__
+            _log.warning("retention waits and will be tried again", extra={"cause": cause})
 
     def _tell_purged(self, force: str, day: str, tally: Tally) -> None:
         _purged.add(tally.reads, {"force": force})

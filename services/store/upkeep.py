@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final, Protocol
 
-import asyncpg
-
+from chassis.database_faults import DATABASE_TROUBLE
 from chassis.errors import Fault
 from services.store.days import US_A_DAY, day_of
 
@@ -54,7 +53,7 @@ class Upkeep:
         while True:
             try:
                 await self.run_once()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, Fault) as error:
+            except (*DATABASE_TROUBLE, Fault) as error:
                 _log.warning("upkeep will be tried again", extra={"error": type(error).__name__})
             await asyncio.sleep(_LOOK_SECONDS)
 

@@ -12,10 +12,12 @@ from typing import Final, Protocol
 
 import asyncpg
 
-from chassis.errors import Exhausted, Fault, database_fault, database_unavailable
+from chassis.database_faults import database_fault, database_unavailable
+from chassis.errors import Exhausted, Fault
 from chassis.names import MetricName, SpanName
 from chassis.telemetry import meter, span_following
 from services.store.columns import Append
+from services.store.forces import tell_position
 from services.store.group import Appended, ForceGroup, Outcome, settled
 from services.store.images import ObjectNumbers, object_key
 from services.store.packing import ImagePacker
@@ -38,7 +40,6 @@ _reads = meter().create_counter(MetricName.STORE_READS, "1", "Reads stored")
 _duplicates = meter().create_counter(MetricName.STORE_DUPLICATES, "1", "Reads that were stored already")
 _commit_seconds = meter().create_histogram(MetricName.STORE_COMMIT_SECONDS, "s", "Time of a group commit")
 _commit_reads = meter().create_histogram(MetricName.STORE_COMMIT_READS, "1", "Reads in a group commit")
-_position = meter().create_gauge(MetricName.STORE_POSITION, "1", "Position of the newest read")
 _image_bytes = meter().create_counter(MetricName.STORE_IMAGE_BYTES, "By", "Bytes of images stored")
 
 
@@ -188,7 +189,7 @@ class GroupWriter:
                 await self._append(work)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
             self._in_trouble = True
-            if len(waiting) == 1 or _may_pass(error):
+            if len(waiting) == 1 or may_pass(error):
                 _fail(waiting, error)
                 return
             _log.error("a commit failed; its appends are tried one by one", exc_info=error)
@@ -209,7 +210,7 @@ class GroupWriter:
             appended, batches = settled(part.group, bodies, outcome)
             # First the followers: an alert is more urgent than an ack.
             self._ring_of(part.group.force).publish(outcome.head_before, batches)
-            _position.set(outcome.head, {"force": part.group.force})
+            tell_position(part.group.force, outcome.head)
             for each, answer in zip(part.waiting, appended, strict=True):
                 _answer(each, answer)
             if not batches and (unused := part.keys()):
@@ -288,6 +289,6 @@ def _fault(error: Exception) -> Fault | None:
     return error if isinstance(error, Fault) else database_fault(error)
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether the appends themselves are not to blame."""
+def may_pass(error: Exception) -> bool:
+    """Whether something is away or busy for now, and what was to be done is not to blame."""
     return _fault(error) is not None

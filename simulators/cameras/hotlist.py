@@ -4,6 +4,7 @@ The oracle follows the contract's words, not the matcher's code, so that the two
 """
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -91,11 +92,16 @@ def choose_entries(
 
 
 def write_csv(path: Path, entries: Iterable[Entry]) -> None:
-    """Write entries as the CSV that HotlistService.ImportHotlist takes."""
-    with path.open("w", encoding="utf-8", newline="") as target:
+    """Write entries as the CSV that HotlistService.ImportHotlist takes, for our eyes only."""
+    path.unlink(missing_ok=True)  # whose mode may be another
+    with open(path, "w", encoding="utf-8", newline="", opener=_private) as target:
         writer = csv.writer(target)
         writer.writerow(_COLUMNS)
         writer.writerows(_line(entry) for entry in entries)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def expected_alerts(

@@ -9,8 +9,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from gantry.ingest.v1.ingest_pb2 import RejectionReason
-from gantry_sdk import Receipt
+from gantry_sdk import Receipt, reason_name
 
 from simulators.cameras.batches import Batch, SentRead
 from simulators.cameras.traffic import Run
@@ -49,8 +48,7 @@ class Report:
         for read in reads:
             read.verdict = _kept(read, receipt)
         for rejection in receipt.rejections:
-            name = RejectionReason.Name(rejection.reason).removeprefix("REJECTION_REASON_")
-            reads[rejection.index].verdict = f"reject:{name}"
+            reads[rejection.index].verdict = f"reject:{reason_name(rejection)}"
         self.verdicts.update(read.verdict for read in reads)
         self.image_warnings += len(receipt.warnings)
         if self._keep:

@@ -56,6 +56,8 @@ async def _take_batch(request: web.Request) -> web.StreamResponse:
 async def _judge_batch(request: web.Request, desk: Desk, plan: Plan) -> web.StreamResponse:
     document = await request.read()
     await asyncio.sleep(plan.delay_seconds)
+    if plan.forbid:
+        return _xml(fault_document("FORBIDDEN", "Forbidden on request."), status=403)
     try:
         batch = parse_batch(document)
         outcome = await _accept(desk, batch, plan)
@@ -69,6 +71,8 @@ async def _judge_batch(request: web.Request, desk: Desk, plan: Plan) -> web.Stre
 
 
 async def _accept(desk: Desk, batch: Batch, plan: Plan) -> Outcome:
+    if desk.ledger.poisoned(batch.reads, plan.poison_every):
+        raise DocumentError("poisoned on request")
     outcome = await desk.ledger.accept(batch.reads, plan.refuse_every)
     desk.tally.submissions += 1
     desk.tally.plate_patches[batch.reads.force] += batch.plate_patches

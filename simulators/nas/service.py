@@ -47,6 +47,8 @@ class NasSimulator(NationalAnprServiceServicer):
 
     async def _submit(self, request: SubmitReadsRequest, context: _Call, plan: Plan) -> SubmitReadsResponse:
         await asyncio.sleep(plan.delay_seconds)
+        if plan.forbid:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "forbidden on request")
         try:
             outcome = await self._take(request, plan)
         except ValueError as error:
@@ -58,7 +60,10 @@ class NasSimulator(NationalAnprServiceServicer):
         return _receipt(outcome, plan)
 
     async def _take(self, request: SubmitReadsRequest, plan: Plan) -> Outcome:
-        outcome = await self._desk.ledger.accept(_identities(request), plan.refuse_every)
+        identities = _identities(request)
+        if self._desk.ledger.poisoned(identities, plan.poison_every):
+            raise ValueError("poisoned on request")
+        outcome = await self._desk.ledger.accept(identities, plan.refuse_every)
         tally = self._desk.tally
         tally.submissions += 1
         for run in request.reads:

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from typing import Final
 
 _KNOWN: Final = frozenset(
-    {"delay_ms", "refuse_reason", "refuse_every", "drop_after_accept", "away", "for_next"}
+    {
+        "delay_ms",
+        "refuse_reason",
+        "refuse_every",
+        "poison_every",
+        "forbid",
+        "drop_after_accept",
+        "away",
+        "for_next",
+    }
 )
 _MOST_DELAY_MS: Final = 600_000
 
@@ -18,12 +27,14 @@ class OrderError(ValueError):
 
 @dataclass(frozen=True)
 class Plan:
-    """How to treat one submission. `refuse_every` 0 refuses none."""
+    """How to treat one submission. `refuse_every` and `poison_every` 0 refuse none."""
 
     away: bool = False
     delay_seconds: float = 0.0
     refuse_every: int = 0
     refuse_reason: str = ""
+    poison_every: int = 0
+    forbid: bool = False
     drop_after_accept: bool = False
 
 
@@ -71,6 +82,8 @@ class Behaviour:
             delay_seconds=int(self._take("delay_ms") or 0) / 1000,
             refuse_every=int(refusing or 0),
             refuse_reason=str(self._value("refuse_reason") or "REFUSED_ON_REQUEST"),
+            poison_every=int(self._take("poison_every") or 0),
+            forbid=bool(self._take("forbid")),
             drop_after_accept=bool(self._take("drop_after_accept")),
         )
 
@@ -103,6 +116,8 @@ def _values(wish: Mapping[str, object]) -> dict[str, int | str | bool]:
         "delay_ms": _whole(wish, "delay_ms", _MOST_DELAY_MS),
         "refuse_reason": reason,
         "refuse_every": _whole(wish, "refuse_every", 1_000_000_000),
+        "poison_every": _whole(wish, "poison_every", 1_000_000_000),
+        "forbid": _flag(wish, "forbid"),
         "drop_after_accept": _flag(wish, "drop_after_accept"),
         "away": _flag(wish, "away"),
     }

@@ -99,6 +99,10 @@ class Ledger:
         self._wake.set()
         return await done
 
+    def poisoned(self, reads: Identities, poison_every: int) -> bool:
+        """Whether one of the reads spoils what it comes with: one in `poison_every`, always the same ones."""
+        return poison_every > 0 and any(_is_one_in(poison_every, line) for line in _lines_of(reads))
+
     async def write_forever(self) -> None:
         """Write what queues up, one fsync for all that waits."""
         while True:
@@ -142,7 +146,7 @@ class Ledger:
         for index, (key, line) in enumerate(zip(keys, waiting.lines, strict=True)):
             if key in self._seen:
                 continue
-            if waiting.refuse_every and zlib.crc32(line.encode()) % waiting.refuse_every == 0:
+            if waiting.refuse_every and _is_one_in(waiting.refuse_every, line):
                 refused.append(index)
                 continue
             self._seen.add(key)
@@ -199,6 +203,10 @@ def identities_in(text: str) -> list[tuple[str, str, int, str]]:
         (force, _unescaped(camera), int(captured), _unescaped(read_id))
         for force, camera, captured, read_id in rows
     ]
+
+
+def _is_one_in(every: int, line: str) -> bool:
+    return zlib.crc32(line.encode()) % every == 0
 
 
 def _lines_of(reads: Identities) -> list[str]:

@@ -26,7 +26,11 @@ async def import_csv(
 ) -> hotlist_pb2.ImportHotlistResponse:
     """Import a CSV; when it returns, reads stored from now on are matched against it. Raises Fault."""
     header = hotlist_pb2.ImportHeader(
-        force=force, name=name, purpose=PURPOSE, near_matches=near_matches, request_id=str(uuid.uuid4())
+        force=force,
+        name=name,
+        purpose=PURPOSE,
+        near_matches=near_matches,
+        request_id=str(uuid.uuid4()),
     )
     async with open_channel(suite.address("match"), suite.person(person, forces)) as channel:
         try:

@@ -9,6 +9,7 @@ from tests.e2e.door import ReadMaker, enrol, public_channel, submit_reads
 from tests.e2e.hotlists import import_csv, import_plates
 from tests.e2e.marks import SHARED_SUITE
 from tests.e2e.outcome import alerts_of, identity_of, settled
+from tests.e2e.pages import counter
 
 pytestmark = SHARED_SUITE
 
@@ -30,8 +31,23 @@ HALF_BROKEN = "\n".join(
 )
 
 
-async def test_good_lines_stay_and_bad_ones_are_named(suite: Suite) -> None:
+async def test_a_list_that_is_mostly_broken_does_not_replace_a_good_one(suite: Suite) -> None:
+    await import_plates(suite, FORCE, [LISTED, LATER], name="good")
+    with pytest.raises(Fault) as caught:
+        await import_csv(suite, FORCE, HALF_BROKEN.encode(), name="good")
+    assert (caught.value.status, caught.value.reason) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "HOTLIST_BROKEN",
+    )
+    assert caught.value.metadata["errors"].startswith("line 3, vrm: the plate is empty\n")
+    assert "AB12" not in str(caught.value) + caught.value.metadata["errors"]
+
+
+async def test_good_lines_of_a_new_list_stay_and_bad_ones_are_named(suite: Suite) -> None:
+    before = await counter(suite, "match", "gantry_match_rejected_lines", "force")
     answer = await import_csv(suite, FORCE, HALF_BROKEN.encode(), name="half")
+    after = await counter(suite, "match", "gantry_match_rejected_lines", "force")
+    assert after[FORCE] - before.get(FORCE, 0) == 5
     assert (answer.entries, answer.repeated_lines, answer.rejected_lines) == (2, 1, 5)
     assert [error.line for error in answer.errors] == [3, 4, 5, 6, 7]
     assert [error.column for error in answer.errors] == ["vrm", "vrm", "reason", "priority", "weed_date"]

@@ -125,7 +125,9 @@ def _varint(number: int) -> bytes:
 
 
 @pytest.mark.parametrize("way", ["cut", "noise"])
-async def test_bytes_that_are_no_batch(door: grpc.aio.Channel, feed: EnrolledFeed, way: str) -> None:
+async def test_bytes_that_are_no_batch(
+    suite: Suite, door: grpc.aio.Channel, feed: EnrolledFeed, way: str
+) -> None:
     good = SubmitReadsRequest(reads=[ReadMaker(feed).one(PLATE)]).SerializeToString()
     raw = good[:-5] if way == "cut" else b"\xff" * 40
     with pytest.raises(Fault) as caught:
@@ -133,6 +135,26 @@ async def test_bytes_that_are_no_batch(door: grpc.aio.Channel, feed: EnrolledFee
     _is_fault(caught.value, grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_MESSAGE")
     stream = await converse(door, feed.token, [b"\xff" * 40])
     _is_fault(stream.fault, grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_MESSAGE")
+    counted = await counter(suite, "ingest", "gantry_rpc_errors", "reason")
+    assert counted["MALFORMED_MESSAGE"] >= 2
+
+
+@pytest.mark.parametrize(
+    ("process", "method"),
+    [
+        ("ingest", "ingest.v1.CameraRegistryService/ListCameras"),
+        ("store", "store.v1.StoreService/SearchReads"),
+        ("match", "match.v1.AlertService/Subscribe"),
+    ],
+)
+async def test_bytes_that_are_no_request_of_a_person(suite: Suite, process: str, method: str) -> None:
+    before = await counter(suite, process, "gantry_rpc_errors", "reason")
+    async with open_channel(suite.address(process), suite.person()) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await channel.unary_unary(f"/gantry.{method}")(b"\xff" * 40)
+    _is_fault(fault_from(caught.value), grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_MESSAGE")
+    after = await counter(suite, process, "gantry_rpc_errors", "reason")
+    assert after["MALFORMED_MESSAGE"] - before["MALFORMED_MESSAGE"] == 1
 
 
 async def test_a_batch_of_too_many_reads(suite: Suite, door: grpc.aio.Channel, feed: EnrolledFeed) -> None:
@@ -253,6 +275,7 @@ async def test_a_bad_picture_costs_the_picture_and_not_the_read(
     suite: Suite, door: grpc.aio.Channel, feed: EnrolledFeed
 ) -> None:
     maker = ReadMaker(feed)
+    before = await counter(suite, "ingest", "gantry_ingest_warnings", "reason")
     large = JPEG[:-2] + b"\x00" * 4_000 + JPEG[-2:]
     reads = [
         maker.one(PLATE, plate_patch=JPEG, overview=JPEG),
@@ -269,6 +292,9 @@ async def test_a_bad_picture_costs_the_picture_and_not_the_read(
         (2, "plate_patch", "WARNING_REASON_IMAGE_TOO_LARGE"),
         (3, "overview", "WARNING_REASON_IMAGE_TOO_LARGE"),
     ]
+    after = await counter(suite, "ingest", "gantry_ingest_warnings", "reason")
+    for reason in ("IMAGE_INVALID", "IMAGE_TOO_LARGE"):
+        assert after[reason] - before[reason] == 2
     assert await _sizes(suite, reads) == [(len(JPEG), len(JPEG)), (0, len(JPEG)), (0, 0), (len(JPEG), 0)]
 
 

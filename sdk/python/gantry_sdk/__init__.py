@@ -9,9 +9,9 @@ async with Connection("gantry.example:7443", authority=Path("ca.pem")) as connec
 from gantry_sdk.backoff import Backoff
 from gantry_sdk.batches import PreparedBatch, prepare, read
 from gantry_sdk.connection import Connection
-from gantry_sdk.errors import BatchTooLarge, FeedError, FeedRefused, FeedUnavailable
+from gantry_sdk.errors import BatchTooLarge, FeedError, FeedRefused, FeedUnavailable, ServerNotTrusted
 from gantry_sdk.feed import FeedClient
-from gantry_sdk.receipts import Receipt
+from gantry_sdk.receipts import Receipt, reason_name
 from gantry_sdk.stream import ReadStream, StreamLimits
 
 __all__ = [
@@ -25,7 +25,9 @@ __all__ = [
     "PreparedBatch",
     "ReadStream",
     "Receipt",
+    "ServerNotTrusted",
     "StreamLimits",
     "prepare",
     "read",
+    "reason_name",
 ]

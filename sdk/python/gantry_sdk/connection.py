@@ -12,8 +12,10 @@ import grpc
 from gantry_sdk.backoff import Backoff
 from gantry_sdk.feed import FeedClient
 from gantry_sdk.stream import StreamLimits
+from gantry_sdk.trouble import Trouble
 
 _CLOSE_SECONDS: Final = 1.0
+_PEM_BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
 _MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -36,19 +38,23 @@ class Connection:
 
         `authority` is the certificate authority the force gave you, as PEM bytes or their file.
         `server_name` is the name the server's certificate must have, when it is not the target's host.
-        Raises OSError when the file cannot be read.
+        Raises OSError when the file cannot be read, ValueError when it is no certificate in PEM.
         """
         pem = authority if isinstance(authority, bytes) else authority.read_bytes()
+        if _PEM_BEGIN not in pem:
+            raise ValueError("authority should be a certificate in PEM, as the force gave it to you")
         credentials = grpc.ssl_channel_credentials(pem)
         options = _options(server_name)
         self._channels = [grpc.aio.secure_channel(target, credentials, options) for _ in range(channels)]
+        self._trouble = Trouble(target)
         self._next = itertools.cycle(self._channels)
 
     def feed(
         self, token: str, *, limits: StreamLimits | None = None, backoff: Backoff | None = None
     ) -> FeedClient:
         """A client for the feed that `token` belongs to; lives as long as the connection."""
-        return FeedClient(next(self._next), token, limits=limits, backoff=backoff)
+        channel = next(self._next)
+        return FeedClient(channel, token, limits=limits, backoff=backoff, trouble=self._trouble)
 
     async def close(self) -> None:
         """Close the channels; open streams end."""

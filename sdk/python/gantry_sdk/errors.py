@@ -25,8 +25,10 @@ _TRANSIENT: Final = frozenset(
 class FeedError(Exception):
     """A call that the server, or the way to it, did not complete.
 
-    `reason` is a code from the contract, for example TOKEN_UNKNOWN, or the name of the gRPC status when
-    the server gave none; `retry_after` is what the server asked to wait, in seconds, or None.
+    `reason` is a code from the contract, for example TOKEN_UNKNOWN; where there was no connection one of
+    CERTIFICATE_NOT_TRUSTED, SERVER_NAME_WRONG, AUTHORITY_INVALID, NOT_TLS, NAME_NOT_RESOLVED and
+    SERVER_UNREACHABLE; else the name of the gRPC status. `retry_after` is what the server asked to wait, in
+    seconds, or None.
     """
 
     def __init__(
@@ -43,6 +45,13 @@ class FeedUnavailable(FeedError):  # noqa: N818 - names what happened
     """The server could not be reached, or not do it now. Keep the reads and try again."""
 
 
+class ServerNotTrusted(FeedUnavailable):
+    """No connection, and waiting will not help: its certificate, its name or the authority given is wrong.
+
+    Somebody has to act, here or at the server. Keep the reads all the same.
+    """
+
+
 class FeedRefused(FeedError):  # noqa: N818 - names what happened
     """The server will never take this: the token or the message is wrong. Trying again is useless."""
 
@@ -54,6 +63,21 @@ class BatchTooLarge(FeedRefused):
         super().__init__(grpc.StatusCode.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE", message)
 
 
+# How gRPC's texts say why there is no connection; the first that fits.
+_NO_CONNECTION: Final = (
+    ("CERTIFICATE_VERIFY_FAILED", "CERTIFICATE_NOT_TRUSTED"),
+    ("Hostname Verification Check failed", "SERVER_NAME_WRONG"),
+    ("Failed to create security handshaker", "AUTHORITY_INVALID"),
+    ("WRONG_VERSION_NUMBER", "NOT_TLS"),
+    ("errors resolving", "NAME_NOT_RESOLVED"),
+    ("DNS resolution failed", "NAME_NOT_RESOLVED"),
+    ("failed to connect to all addresses", "SERVER_UNREACHABLE"),
+)
+_UNTRUSTED: Final = frozenset(
+    {"CERTIFICATE_NOT_TRUSTED", "SERVER_NAME_WRONG", "AUTHORITY_INVALID", "NOT_TLS"}
+)
+
+
 def feed_error(error: grpc.aio.AioRpcError) -> FeedError:
     """The error that a failed call means."""
     status, text = error.code(), error.details() or "the server gave no details"
@@ -62,8 +86,17 @@ def feed_error(error: grpc.aio.AioRpcError) -> FeedError:
     if status is grpc.StatusCode.RESOURCE_EXHAUSTED and details.retry_after is None and not details.reason:
         # The transport says so when a message exceeds the server's limit: it will exceed it next time too.
         return BatchTooLarge(text)
+    if status is grpc.StatusCode.UNAVAILABLE and not details.reason:
+        return _no_connection(text)
     kind = FeedUnavailable if status in _TRANSIENT else FeedRefused
     return kind(status, reason, text, details.retry_after)
+
+
+def _no_connection(text: str) -> FeedUnavailable:
+    status = grpc.StatusCode.UNAVAILABLE
+    reason = next((reason for sign, reason in _NO_CONNECTION if sign in text), status.name)
+    kind = ServerNotTrusted if reason in _UNTRUSTED else FeedUnavailable
+    return kind(status, reason, text)
 
 
 def _details_of(error: grpc.aio.AioRpcError) -> wire.StatusDetails:

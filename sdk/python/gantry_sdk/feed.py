@@ -12,9 +12,10 @@ from gantry.ingest.v1.ingest_pb2 import SubmitReadsRequest, SubmitReadsResponse,
 
 from gantry_sdk.backoff import Backoff
 from gantry_sdk.batches import PreparedBatch
-from gantry_sdk.errors import FeedUnavailable, feed_error
+from gantry_sdk.errors import FeedUnavailable, ServerNotTrusted, feed_error
 from gantry_sdk.receipts import Receipt
 from gantry_sdk.stream import ReadStream, StreamLimits
+from gantry_sdk.trouble import Trouble
 
 _SUBMIT: Final = "/gantry.ingest.v1.IngestService/SubmitReads"
 _ATTEMPT_SECONDS: Final = 20.0
@@ -31,8 +32,10 @@ class FeedClient:
         *,
         limits: StreamLimits | None = None,
         backoff: Backoff | None = None,
+        trouble: Trouble | None = None,
     ) -> None:
         self._channel = channel
+        self._trouble = trouble or Trouble()
         self._metadata = (("authorization", f"Bearer {token}"),)
         self._limits = limits or StreamLimits()
         self._backoff = backoff or Backoff()
@@ -46,13 +49,19 @@ class FeedClient:
         `on_receipt` is called in the order of the batches, from the event loop; it must be quick.
         """
         return ReadStream(
-            self._channel, self._metadata, limits=self._limits, backoff=self._backoff, on_receipt=on_receipt
+            self._channel,
+            self._metadata,
+            limits=self._limits,
+            backoff=self._backoff,
+            on_receipt=on_receipt,
+            trouble=self._trouble,
         )
 
     async def submit(self, reads: Sequence[SubmittedRead], *, seconds: float = 60.0) -> Receipt:
         """Deliver one batch of at most 1,000 reads without a stream, trying for up to `seconds`.
 
-        Raises FeedRefused when the server will never take it, FeedUnavailable when time is up.
+        Raises FeedRefused when the server will never take it, ServerNotTrusted as soon as its certificate
+        turns out wrong, and FeedUnavailable when time is up.
         """
         request, started, failures = SubmitReadsRequest(reads=reads), time.monotonic(), 0
         while True:
@@ -67,7 +76,8 @@ class FeedClient:
                 return _receipt(response, len(reads), time.monotonic() - started)
             failures += 1
             wait = self._backoff.wait(failures, error.retry_after or 0.0)
-            if not isinstance(error, FeedUnavailable) or time.monotonic() + wait > started + seconds:
+            lasting = isinstance(error, ServerNotTrusted) or not isinstance(error, FeedUnavailable)
+            if lasting or time.monotonic() + wait > started + seconds:
                 raise error
             await asyncio.sleep(wait)
 

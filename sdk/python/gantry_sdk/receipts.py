@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from gantry.ingest.v1.ingest_pb2 import Rejection, Warning  # noqa: A004 - the contract's word
+from gantry.ingest.v1.ingest_pb2 import (
+    Rejection,
+    RejectionReason,
+    Warning,  # noqa: A004 - the contract's word
+    WarningReason,
+)
+
+_REJECTIONS: Final = {
+    number: name.removeprefix("REJECTION_REASON_") for name, number in RejectionReason.items()
+}
+_WARNINGS: Final = {number: name.removeprefix("WARNING_REASON_") for name, number in WarningReason.items()}
 
 
 @dataclass(slots=True)
@@ -33,3 +44,13 @@ class Receipt:
     """Which accepted read lost an image, and why."""
     seconds: float
     """From the first attempt to send it to the acknowledgement."""
+
+
+def reason_name(remark: Rejection | Warning) -> str:
+    """The reason of a rejection or warning as a word, for example VRM_EMPTY.
+
+    Its number when the server is newer than this SDK.
+    """
+    if isinstance(remark, Rejection):
+        return _REJECTIONS.get(remark.reason, str(remark.reason))
+    return _WARNINGS.get(remark.reason, str(remark.reason))

@@ -17,6 +17,7 @@ from gantry_sdk.backoff import Backoff
 from gantry_sdk.batches import PreparedBatch, prepare, split
 from gantry_sdk.errors import FeedError, FeedUnavailable, feed_error
 from gantry_sdk.receipts import Receipt
+from gantry_sdk.trouble import Trouble
 from gantry_sdk.wire import stream_request
 
 _STREAM: Final = "/gantry.ingest.v1.IngestService/StreamReads"
@@ -61,12 +62,15 @@ class ReadStream:
         limits: StreamLimits,
         backoff: Backoff,
         on_receipt: Callable[[Receipt], None] | None,
+        trouble: Trouble | None = None,
     ) -> None:
         self._open: Callable[..., Any] = channel.stream_stream(_STREAM, None, StreamReadsResponse.FromString)
         self._metadata = metadata
         self._limits = limits
         self._backoff = backoff
         self._on_receipt = on_receipt
+        self._trouble = trouble or Trouble()
+        self._last_error: FeedError | None = None
         self._flow = _ASSUMED
         self._most_reads = min(limits.unacknowledged_reads, _ASSUMED.max_reads_in_flight)
         self._unacked: deque[_Unacked] = deque()
@@ -90,6 +94,14 @@ class ReadStream:
     def connected(self) -> bool:
         """Whether the server has answered on the current connection."""
         return self._call is not None
+
+    @property
+    def last_error(self) -> FeedError | None:
+        """Why there is no connection, since the last one ended; None while there is one.
+
+        A ServerNotTrusted or FeedRefused needs somebody to act; any other FeedUnavailable may pass by itself.
+        """
+        return self._last_error
 
     @property
     def unacknowledged(self) -> list[object]:
@@ -204,12 +216,18 @@ class ReadStream:
         failures = 0
         while not self._closing:
             error = await self._converse()
+            self._note(error)
             if not isinstance(error, FeedUnavailable):
                 raise error
             failures = 1 if self._progressed else failures + 1
             self._cautious = not self._progressed
             if not self._closing:
                 await asyncio.sleep(self._backoff.wait(failures, error.retry_after or 0.0))
+
+    def _note(self, error: FeedError) -> None:
+        if not self._closing:
+            self._last_error = error
+            self._trouble.failed(error)
 
     async def _converse(self) -> FeedError:
         """One connection, from opening it to its end; returns why it ended."""
@@ -247,6 +265,8 @@ class ReadStream:
             self._call = call
             self._attempt += 1
             self._on_wire = 0
+            self._last_error = None
+            self._trouble.over()
             # A task of its own: while it writes, acknowledgements have to be read, or both sides could stall.
             self._resending = asyncio.create_task(self._resend(), name="gantry-sdk resend")
         self._wake()

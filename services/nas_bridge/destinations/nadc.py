@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import aiohttp
 from pydantic import AnyUrl, BaseModel, ConfigDict, UrlConstraints
 
+from chassis.client import certified_name
 from chassis.errors import StartupFailure
 from chassis.settings import TlsSettings
 from chassis.telemetry import current_traceparent
@@ -18,6 +19,7 @@ from services.nas_bridge.destination import (
     Receipt,
     Refusal,
     Submission,
+    SubmissionRefusedError,
     options_of,
 )
 from services.nas_bridge.destinations.nadc_document import (
@@ -27,10 +29,11 @@ from services.nas_bridge.destinations.nadc_document import (
     parse_fault,
     parse_receipt,
 )
-from services.nas_bridge.naming import certified_name
 from services.nas_bridge.settings import DestinationSettings
 
 _OK: Final = 200
+# What does not pass by repeating; true where a read in the batch is at fault, false where the sender is.
+_REFUSED: Final = {400: True, 413: True, 422: True, 401: False, 403: False}
 _MOST_ANSWER_BYTES: Final = 16 * 1024 * 1024
 _CONTENT_TYPE: Final = "application/xml; charset=utf-8"
 
@@ -63,7 +66,7 @@ class NadcDestination:
             yield cls(session, str(url), name)
 
     async def deliver(self, submission: Submission) -> Receipt:
-        """Post the batch; everything but a receipt means: repeat later."""
+        """Post the batch; whatever is no receipt means: repeat later."""
         document = batch_document(submission.force, submission.submission_id, submission.runs)
         answer = await self._post(document)
         refusals = [Refusal(*refused) for refused in answer.refused]
@@ -96,12 +99,18 @@ async def _body_of(response: aiohttp.ClientResponse) -> bytes:
 def _receipt_in(response: aiohttp.ClientResponse, body: bytes) -> BatchReceipt:
     if response.status == _OK:
         return parse_receipt(body)
-    code = parse_fault(body) or "no reason"
+    code = parse_fault(body)
+    said = f"NADC answered HTTP {response.status}, {code or 'no reason'}"
     wait = response.headers.get("Retry-After", "")
-    raise DestinationAwayError(
-        f"NADC answered HTTP {response.status}, {code}",
-        retry_after=float(wait) if wait.isascii() and wait.isdecimal() else None,
-    )
+    retry_after = float(wait) if wait.isascii() and wait.isdecimal() else None
+    if response.status in _REFUSED:
+        raise SubmissionRefusedError(
+            said,
+            reason=code or f"HTTP_{response.status}",
+            divisible=_REFUSED[response.status],
+            retry_after=retry_after,
+        )
+    raise DestinationAwayError(said, retry_after=retry_after)
 
 
 def _mutual_tls(tls: TlsSettings) -> ssl.SSLContext:

@@ -19,15 +19,22 @@ from services.nas_bridge.destination import (
     Receipt,
     Refusal,
     Submission,
+    SubmissionRefusedError,
     options_of,
 )
-from services.nas_bridge.naming import certified_name
 from services.nas_bridge.settings import DestinationSettings
 
 if TYPE_CHECKING:
     from gantry.nas.v1.nas_pb2_grpc import NationalAnprServiceAsyncStub
 
 _MOST_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+# What does not pass by repeating; true where a read in the submission is at fault, false where the sender is.
+_REFUSED: Final = {
+    grpc.StatusCode.INVALID_ARGUMENT: True,
+    grpc.StatusCode.PERMISSION_DENIED: False,
+    grpc.StatusCode.UNAUTHENTICATED: False,
+    grpc.StatusCode.UNIMPLEMENTED: False,
+}
 
 
 class NasOptions(BaseModel):
@@ -50,14 +57,17 @@ class NasDestination:
     async def open(cls, settings: DestinationSettings, tls: TlsSettings) -> AsyncIterator[NasDestination]:
         """Open a channel of its own; see `DestinationAdapter`."""
         target = options_of(settings, NasOptions).target
-        name = settings.server_name or certified_name(target.rpartition(":")[0])
         async with open_channel(
-            target, tls, server_name=name, max_message_bytes=_MOST_MESSAGE_BYTES
+            target,
+            tls,
+            server_name=settings.server_name,
+            max_message_bytes=_MOST_MESSAGE_BYTES,
+            retries=False,
         ) as channel:
             yield cls(NationalAnprServiceStub(channel), settings.timeout_seconds)
 
     async def deliver(self, submission: Submission) -> Receipt:
-        """Submit the runs; every failure of the call means: repeat later."""
+        """Submit the runs; whatever is no receipt means: repeat later."""
         request = nas_pb2.SubmitReadsRequest(
             force=submission.force, submission_id=submission.submission_id, reads=submission.runs
         )
@@ -72,4 +82,9 @@ class NasDestination:
 def _away(error: grpc.aio.AioRpcError) -> NoReturn:
     # Its own words stay out: they are somebody else's, and could quote a read.
     fault = fault_from(error)
-    raise DestinationAwayError(f"NAS answered {fault.status.name}", retry_after=fault.retry_after) from None
+    status, said = fault.status, f"NAS answered {fault.status.name}"
+    if status in _REFUSED:
+        raise SubmissionRefusedError(
+            said, reason=status.name, divisible=_REFUSED[status], retry_after=fault.retry_after
+        ) from None
+    raise DestinationAwayError(said, retry_after=fault.retry_after) from None

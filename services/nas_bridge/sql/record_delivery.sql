@@ -10,7 +10,8 @@ with moved as (
         dead_letters = dead_letters + cardinality($13::bigint[]),
         last_delivered_at = case when $10::integer + $11::integer > 0 then now() else last_delivered_at end,
         state = 1,
-        last_error = ''
+        last_error = '',
+        failing_since = null
     where force = $1 and destination = $2 and epoch = $3 and position = $4
     returning force, destination
 ), receipt as (

@@ -8,6 +8,7 @@ import logging
 import asyncpg
 import grpc
 import pytest
+from google.protobuf.message import DecodeError
 
 from chassis.errors import INTERNAL_TEXT, Exhausted, Fault, InvalidInput, NotFound
 from chassis.logs import JsonLines
@@ -130,3 +131,45 @@ async def test_an_oversized_message_is_refused(lab, echo, register, service_name
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await caller.say("Say", b"x" * 4096)
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def _parse(data: bytes) -> bytes:
+    if data == b"no message":
+        raise DecodeError("Error parsing message")
+    return data
+
+
+@pytest.mark.parametrize("method", ["Say", "Count", "Join", "Both"])
+async def test_bytes_that_are_no_message_are_the_callers_fault_by_reason_and_no_error_of_ours(
+    lab, echo, faults, caplog, service_name, method
+):
+    handlers = {
+        "Say": grpc.unary_unary_rpc_method_handler(echo.Say, _parse),
+        "Count": grpc.unary_stream_rpc_method_handler(echo.Count, _parse),
+        "Join": grpc.stream_unary_rpc_method_handler(echo.Join, _parse),
+        "Both": grpc.stream_stream_rpc_method_handler(echo.Both, _parse),
+    }
+
+    def register(_, server) -> None:
+        server.add_registered_method_handlers(service_name, handlers)
+
+    server = await lab.server()
+    server.add(register, echo, service=service_name, callers=["*"])
+    await server.start()
+    channel = (await lab.caller(server)).channel
+    name = f"/{service_name}/{method}"
+    calls = {
+        "Say": lambda: channel.unary_unary(name)(b"no message"),
+        "Count": lambda: _all(channel.unary_stream(name)(b"no message")),
+        "Join": lambda: channel.stream_unary(name)(iter([b"good", b"no message"])),
+        "Both": lambda: _all(channel.stream_stream(name)(iter([b"good", b"no message"]))),
+    }
+    async with faults() as found:
+        await calls[method]()
+    assert (type(found[0]), found[0].reason) == (InvalidInput, "MALFORMED_MESSAGE")
+    assert echo.calls == 0
+    assert not caplog.records
+
+
+async def _all(call) -> list[bytes]:
+    return [part async for part in call]

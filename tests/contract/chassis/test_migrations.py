@@ -16,7 +16,8 @@ from pydantic_settings import BaseSettings
 
 from chassis import database as chassis_database
 from chassis.database import finished, open_pool
-from chassis.errors import StartupFailure, Unavailable, database_fault
+from chassis.database_faults import DATABASE_TROUBLE, database_fault
+from chassis.errors import StartupFailure, Unavailable
 from chassis.migrations import check_migrated, migrate
 from chassis.settings import DatabaseSettings, masked
 
@@ -145,6 +146,40 @@ async def test_a_pool_prepares_each_connection_and_comes_back_after_a_cut(settin
         assert fault.reason == "DATABASE_UNAVAILABLE"
         assert await pool.fetchval("select 1") == 1
     assert prepared == 2
+
+
+async def test_who_uses_a_connection_that_the_server_ends_hears_that_the_database_is_away(
+    settings, connection
+):
+    async with open_pool(settings) as pool, pool.acquire() as held:
+        statement = await held.prepare("select 1")
+        await connection.execute("select pg_terminate_backend($1)", held.get_server_pid())
+        faults = []
+        for _ in range(2):
+            with pytest.raises(DATABASE_TROUBLE) as raised:
+                await held.execute("select 1")
+            faults.append(database_fault(raised.value))
+        # The pool has taken it back by now.
+        with pytest.raises(asyncpg.InterfaceError) as raised:
+            await statement.fetch()
+        faults.append(database_fault(raised.value))
+        with pytest.raises(asyncpg.InterfaceError) as raised:
+            held.get_server_pid()
+        faults.append(database_fault(raised.value))
+    assert [fault and fault.reason for fault in faults] == ["DATABASE_UNAVAILABLE"] * 4
+
+
+async def test_a_pool_that_closes_under_a_call_is_a_database_away(settings):
+    async with open_pool(settings) as pool:
+        async with pool.acquire():
+            closing = asyncio.create_task(pool.close())
+            await asyncio.sleep(0)
+            with pytest.raises(asyncpg.InterfaceError, match="closing") as raised:
+                await pool.fetchval("select 1")
+        await closing
+    fault = database_fault(raised.value)
+    assert fault is not None
+    assert fault.reason == "DATABASE_UNAVAILABLE"
 
 
 @pytest.mark.parametrize("change", [{"name": "no_such_database"}, {"user": "no_such_user"}])

@@ -16,7 +16,7 @@ import pytest
 
 SCRIPT = textwrap.dedent(
     """
-    import asyncio, os
+    import asyncio, gc, os
     from chassis.run import run
     from chassis.server import grpc_server
     from chassis.settings import ServiceSettings
@@ -25,6 +25,7 @@ SCRIPT = textwrap.dedent(
     class Settings(ServiceSettings):
         colour: str = "blue"
         api_token: str = "hush"
+        sizes: dict[str, list[float]] = {}
 
     async def main(settings):
         async with telemetry("probe", settings.telemetry), grpc_server(settings) as server:
@@ -37,6 +38,12 @@ SCRIPT = textwrap.dedent(
                 async def die():
                     raise KeyError("AB12CDE")
                 server.own(die(), "doomed")
+            if settings.colour == "curious":
+                async def count():
+                    while not gc.get_freeze_count():
+                        await asyncio.sleep(0.01)
+                    print(gc.get_freeze_count(), len(gc.get_objects()), flush=True)
+                server.own(count(), "count")
             if settings.colour == "slow":
                 server.on_stop(lambda: asyncio.sleep(60))
             await server.serve_until_signalled()
@@ -116,6 +123,13 @@ def test_a_second_signal_ends_it_at_once(spawn, tmp_path):
     assert process.returncode == 1
 
 
+def test_a_collection_passes_over_what_was_there_at_the_start(spawn):
+    process = spawn(GANTRY_COLOUR="curious")
+    assert process.stdout is not None
+    frozen, walked = map(int, process.stdout.readline().split())
+    assert frozen > 20 * walked
+
+
 def test_a_failure_is_logged_and_ends_with_one(spawn):
     process = spawn(GANTRY_COLOUR="red")
     _, errors = process.communicate(timeout=30)
@@ -145,6 +159,7 @@ def test_an_owned_task_that_dies_ends_with_one_and_quotes_nothing(spawn):
             "GANTRY_TLS__KEY is '/nope', which cannot be used: path does not point",
         ),
         ({"GANTRY_GRPC__LISTNE": "x"}, "GANTRY_GRPC__LISTNE is not a setting"),
+        ({"GANTRY_GRCP__LISTEN": "x"}, "GANTRY_GRCP__LISTEN is not a setting of any service"),
     ],
 )
 def test_a_bad_setting_is_one_sentence(spawn, variables, sentence):
@@ -161,8 +176,23 @@ def test_print_config_masks_secrets(spawn):
     assert process.returncode == 0
     assert "GANTRY_COLOUR=green\n" in output
     assert "GANTRY_GRPC__HEALTH_LISTEN=127.0.0.1:0\n" in output
-    assert "GANTRY_API_TOKEN=********\n" in output
+    assert "GANTRY_API_TOKEN='********'\n" in output
+    assert "# GANTRY_TELEMETRY__OTLP_ENDPOINT is not set\n" in output
     assert "hush" not in output
+
+
+def test_what_print_config_shows_can_be_pasted_back(spawn, tmp_path):
+    colour = """it's "blue" $HOME, `x`; #\\"""
+    first, _ = spawn("--print-config", GANTRY_COLOUR=colour, GANTRY_SIZES='{"S": [1, 2.5]}').communicate()
+    script = tmp_path / "config.sh"
+    script.write_text(f"set -a\n{first}env -0\n")
+    shell = subprocess.run(
+        ["/bin/sh", str(script)], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True
+    )
+    pasted = dict(line.split("=", 1) for line in shell.stdout.split("\0") if line.startswith("GANTRY_"))
+    assert pasted["GANTRY_COLOUR"] == colour
+    again, _ = spawn("--print-config", **pasted).communicate(timeout=30)
+    assert again == first
 
 
 def test_a_verb_it_does_not_know_ends_with_two(spawn):
@@ -170,3 +200,22 @@ def test_a_verb_it_does_not_know_ends_with_two(spawn):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 2
     assert "invalid choice" in errors
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        (["-m", "services.store"], "usage: python -m services.store "),
+        (["-m", "probe"], "usage: python -m probe "),
+    ],
+)
+@pytest.mark.usefixtures("spawn")
+def test_the_usage_names_the_command_that_was_typed(tmp_path, command, usage):
+    shown = subprocess.run(
+        [sys.executable, *command, "--help"],
+        env={"PYTHONPATH": f"{Path.cwd()}{os.pathsep}{tmp_path}", "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.startswith(usage)

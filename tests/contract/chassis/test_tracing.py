@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import re
 import urllib.request
 
 import grpc
@@ -134,9 +136,41 @@ async def test_metrics_can_be_scraped_and_counted_per_failure(lab, echo):
             await (await lab.caller(server)).say("Say")
         page = await asyncio.to_thread(_scrape, metrics_port())
     assert "gantry_test_things_total 2.0" in page
-    assert 'status="NOT_FOUND"' in page
+    assert 'reason="NONE",status="NOT_FOUND"' in page
     assert "gantry_rpc_seconds_bucket" in page
     assert metrics_port() is None
+
+
+def _buckets(page: str, name: str) -> dict[float, float]:
+    found = re.findall(rf'^{name}_bucket\{{.*le="([^"]+)".*\}} (\S+)$', page, re.MULTILINE)
+    return {float(bound): float(count) for bound, count in found}
+
+
+async def test_histograms_tell_milliseconds_apart_and_single_reads_from_thousands():
+    seconds = meter().create_histogram("gantry_test_wait_seconds", "s")
+    reads = meter().create_histogram("gantry_test_group_reads", "1")
+    async with telemetry("test", TelemetrySettings(metrics_listen="127.0.0.1:0")):
+        for value in (0.0009, 0.003, 0.04, 0.09, 45, 7200):
+            seconds.record(value)
+        for value in (1, 3_000):
+            reads.record(value)
+        page = await asyncio.to_thread(_scrape, metrics_port())
+    waits = _buckets(page, "gantry_test_wait_seconds")
+    assert [waits[bound] for bound in (0.001, 0.0025, 0.005, 0.05, 0.1, 30, 60, 3600, math.inf)] == [
+        *(1, 1, 2, 3, 4, 4, 5, 5, 6)
+    ]
+    groups = _buckets(page, "gantry_test_group_reads")
+    assert [groups[bound] for bound in (1, 2, 2_500, 5_000, math.inf)] == [1, 1, 1, 2, 2]
+
+
+async def test_the_time_of_a_call_falls_into_a_bucket_of_milliseconds(lab, echo):
+    async with telemetry("test", TelemetrySettings(metrics_listen="127.0.0.1:0")):
+        server = await lab.echo(echo)
+        await (await lab.caller(server)).say("Say")
+        page = await asyncio.to_thread(_scrape, metrics_port())
+    bounds = sorted(_buckets(page, "gantry_rpc_seconds"))
+    assert bounds[0] == 0.001
+    assert 60 in bounds
 
 
 async def test_a_retried_call_is_one_client_span(lab, echo, spans_file):

@@ -193,7 +193,7 @@ async def _running(settings: IngestSettings, pki: Authority) -> AsyncIterator[Ru
     section = settings.ingest
     async with (
         open_pool(settings.database) as pool,
-        open_channel(section.store, settings.tls) as store,
+        open_channel(section.store, settings.tls, retries=False) as store,
         grpc_server(settings) as server,
         AsyncExitStack() as opened,
     ):

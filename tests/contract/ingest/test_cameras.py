@@ -73,6 +73,37 @@ async def test_a_known_camera_is_updated_and_moves(ingest: RunningIngest, force:
     assert (listed["a"].feed, listed["a"].name, listed["b"].feed) == ("new", "moved", "old")
 
 
+async def test_enrolling_again_changes_only_what_is_given(ingest: RunningIngest, force: str) -> None:
+    client, place = await ingest.cameras(force), Position(latitude=51.5, longitude=0.25)
+    portable = cameras.CAMERA_KIND_PORTABLE
+    await client.enrol(
+        force, "a", [cameras.Camera(camera_id="c", name="Mill Lane", kind=portable, position=place)]
+    )
+
+    async def after(**given: object) -> tuple[object, ...]:
+        await client.enrol(force, "a", [cameras.Camera(camera_id="c", **given)], new_token=True)
+        (found,) = [camera async for camera in client.cameras(force)]
+        return found.name, found.kind, found.position.latitude, found.position.longitude
+
+    assert await after() == ("Mill Lane", portable, 51.5, 0.25)
+    assert await after(name="Mill Lane north") == ("Mill Lane north", portable, 51.5, 0.25)
+    elsewhere = Position(latitude=52, longitude=0)
+    assert await after(position=elsewhere) == ("Mill Lane north", portable, 52, 0)
+    mobile = cameras.CAMERA_KIND_MOBILE
+    assert await after(kind=mobile) == ("Mill Lane north", mobile, 0, 0)
+    with pytest.raises(InvalidInput) as caught:
+        await after(position=place)
+    assert caught.value.field == "cameras[0].position"
+    assert await after() == ("Mill Lane north", mobile, 0, 0)
+
+
+async def test_a_new_camera_is_fixed_and_called_by_its_id(ingest: RunningIngest, force: str) -> None:
+    client = await ingest.cameras(force)
+    await client.enrol(force, "a", [cameras.Camera(camera_id="c")])
+    (found,) = [camera async for camera in client.cameras(force)]
+    assert (found.name, found.kind) == ("c", cameras.CAMERA_KIND_FIXED)
+
+
 INVALID = [
     ([], "cameras"),
     ([fixed("a b")], "cameras[0].camera_id"),

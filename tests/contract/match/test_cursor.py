@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack, suppress
+
 import asyncpg
 
+from services.match import matcher as matcher_module
 from services.match.matcher import Matcher
 from tests.contract.match.memory_log import Seen
-from tests.contract.match.replica import FORCE, eventually, replica, until_matched
+from tests.contract.match.replica import FORCE, alerts_of, eventually, load, replica, until_matched
 
 
 async def test_reads_that_are_matched_while_the_cursor_is_written_are_written_next(
@@ -50,3 +53,41 @@ async def test_reads_that_are_matched_while_the_cursor_is_written_are_written_ne
         assert len(matchers) == 1, "it was fenced off by itself"
     finally:
         await holder.close()
+
+
+async def test_an_alert_needs_no_connection_that_somebody_else_may_have(match_database, log):
+    async with AsyncExitStack() as taken, replica(match_database, log) as match:
+        await load(match, "AA11AAA,x")
+        await until_matched(match, log.append(Seen("AA11AAA", read_id="before")))
+        pool = match.matching._pool
+        with suppress(TimeoutError):
+            while True:
+                await taken.enter_async_context(pool.acquire(timeout=0.5))
+        log.append(Seen("AA11AAA", read_id="while all others are busy"))
+        await eventually(lambda: _raised(match_database, 2))
+        await taken.aclose()
+
+
+async def _raised(database, count: int) -> bool:
+    return len(await alerts_of(database)) == count
+
+
+async def test_more_forces_than_connections_get_their_alerts_too(match_database, log):
+    async with replica(match_database, log) as match:
+        match.matching._may_hold = 0
+        await load(match, "AA11AAA,x")
+        await until_matched(match, log.append(Seen("AA11AAA")))
+    assert await _raised(match_database, 1)
+
+
+async def test_the_store_hears_of_the_cursor_only_when_it_is_on_disk(match_database, log, monkeypatch):
+    monkeypatch.setattr(matcher_module, "REPORT_SECONDS", 0.3)
+    async with replica(match_database, log) as match:
+        position = log.append(Seen("AA11AAA"))
+        await until_matched(match, position)
+        assert log.reported < position
+
+        async def heard() -> bool:
+            return log.reported == position
+
+        await eventually(heard)

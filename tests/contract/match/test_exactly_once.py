@@ -44,14 +44,13 @@ class Accidents:
         self.cursor = real.cursor
         self.tripped = 0
 
-    async def move(self, *arguments):
-        return await self._perhaps(self._real.move, arguments)
-
     @asynccontextmanager
     async def raising(self, force):
         async with self._real.raising(force) as raising:
             real = raising.raise_alerts
             raising.raise_alerts = lambda *arguments: self._perhaps(real, arguments)
+            move = raising.move
+            raising.move = lambda *arguments: self._perhaps(move, arguments)
             yield raising
 
     async def _perhaps(self, act, arguments):

@@ -116,9 +116,79 @@ async def test_a_file_without_a_good_line_leaves_the_list_as_it_was(match_databa
     assert [alert.reason for alert in await alerts_of(match_database)] == ["old"]
 
 
+def _csv(good: int, bad: int) -> bytes:
+    lines = [*(f"A{number},x" for number in range(good)), *(["*,x"] * bad)]
+    return "\n".join(("vrm,reason", *lines)).encode()
+
+
+@pytest.mark.parametrize(("good", "bad"), [(2, 3), (2, 5), (2, 400)])
+async def test_a_file_that_is_too_broken_leaves_the_list_as_it_was(served, log, good, bad):
+    match = await served()
+    hotlists = await match.hotlists()
+    await hotlists.import_csv(header(), chunks_of(b"vrm,reason\nAB12CDE,old\n"))
+    with pytest.raises(InvalidInput) as caught:
+        await hotlists.import_csv(header(), chunks_of(_csv(good, bad)))
+    assert caught.value.reason == "HOTLIST_BROKEN"
+    told = caught.value.metadata
+    assert (told["lines"], told["rejected_lines"]) == (str(good + bad), str(bad))
+    first, *others = told["errors"].splitlines()
+    assert first == f"line {good + 2}, vrm: the plate is not 1 to 12 of A-Z and 0-9"
+    assert len(others) == min(bad, 10) - 1
+    (hotlist,) = await hotlists.hotlists("essex")
+    assert (hotlist.version, hotlist.entries) == (1, 1)
+    await until_matched(match.match, log.append(Seen("AB12CDE")))
+    assert (await (await match.alerts()).status("essex")).alerts_raised == 1
+
+
+async def test_of_a_new_list_the_good_lines_are_taken_however_few(served):
+    hotlists = await (await served()).hotlists()
+    answer = await hotlists.import_csv(header(), chunks_of(_csv(2, 400)))
+    assert (answer.entries, answer.rejected_lines) == (2, 400)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "percent"), [(27, 27, None), (1, 2, None), (2, 5, 72), (1, 400, 100), (9, 0, 0)]
+)
+async def test_a_few_broken_lines_or_as_many_as_allowed_are_left_out(served, good, bad, percent):
+    hotlists = await (await served()).hotlists()
+    await hotlists.import_csv(header(), chunks_of(b"vrm,reason\nAB12CDE,old\n"))
+    wish = {} if percent is None else {"max_rejected_percent": percent}
+    answer = await hotlists.import_csv(header(**wish), chunks_of(_csv(good, bad)))
+    assert (answer.entries, answer.rejected_lines) == (good, bad)
+
+
+async def test_who_allows_no_broken_line_gets_none(served):
+    hotlists = await (await served()).hotlists()
+    with pytest.raises(InvalidInput) as caught:
+        await hotlists.import_csv(header(max_rejected_percent=0), chunks_of(_csv(1000, 1)))
+    assert caught.value.reason == "HOTLIST_BROKEN"
+
+
+async def test_a_list_becomes_empty_only_when_that_is_asked_for(served, log):
+    match = await served()
+    hotlists = await match.hotlists()
+    await hotlists.import_csv(header(), chunks_of(b"vrm,reason\nAB12CDE,old\n"))
+    with pytest.raises(InvalidInput) as caught:
+        await hotlists.import_csv(header(), chunks_of(b"vrm,reason\n"))
+    assert caught.value.reason == "HOTLIST_EMPTY"
+    answer = await hotlists.import_csv(header(allow_empty=True), chunks_of(b"vrm,reason\n"))
+    assert (answer.version, answer.entries) == (2, 0)
+    await until_matched(match.match, log.append(Seen("AB12CDE")))
+    assert (await (await match.alerts()).status("essex")).alerts_raised == 0
+
+
+async def test_allowing_an_empty_list_does_not_let_a_broken_file_pass(served):
+    hotlists = await (await served()).hotlists()
+    await hotlists.import_csv(header(), chunks_of(b"vrm,reason\nAB12CDE,old\n"))
+    with pytest.raises(InvalidInput) as caught:
+        await hotlists.import_csv(header(allow_empty=True), chunks_of(_csv(0, 3)))
+    assert caught.value.reason == "HOTLIST_BROKEN"
+
+
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
+        ({"max_rejected_percent": 101}, "HOTLIST_INVALID"),
         ({"name": " "}, "HOTLIST_INVALID"),
         ({"name": "n" * 101}, "HOTLIST_INVALID"),
         ({"request_id": ""}, "HOTLIST_INVALID"),

@@ -11,7 +11,7 @@ from chassis.settings import TelemetrySettings
 from chassis.telemetry import telemetry
 from services.match.matching import moment
 from tests.contract.match.memory_log import NOON_US, Seen
-from tests.contract.match.replica import alerts_of, load, load_csv, replica, until_matched
+from tests.contract.match.replica import alerts_of, eventually, load, load_csv, replica, until_matched
 
 
 async def test_a_read_on_a_list_raises_an_alert_that_says_all(match_database, log):
@@ -82,10 +82,14 @@ async def test_the_cursor_moves_without_alerts_and_the_store_hears_of_it(match_d
         await until_matched(match, position)
         status = await match.matching.status("essex")
         assert (status.position, status.head, status.alerts_raised, status.entries) == (50, 50, 0, 1)
+
+        async def heard() -> bool:
+            return log.reported >= position
+
+        await eventually(heard)
     async with replica(match_database, log) as match:
         await until_matched(match, log.append(Seen("AB12CDE")))
     assert log.follows[-1] == position
-    assert log.reported >= position
 
 
 async def test_purged_reads_are_passed_over_loudly(match_database, log, caplog):
@@ -118,12 +122,17 @@ async def test_an_alert_continues_the_trace_of_its_append(match_database, log, t
     ):
         await load(match, "AB12CDE,Stolen")
         log.append(Seen("XX99XXX"), traceparent=f"00-{other}-{span_id}-01")
-        position = log.append(Seen("AB12CDE"), traceparent=f"00-{trace_id}-{span_id}-01")
-        await until_matched(match, position)
+        single = log.append(Seen("AB12CDE"), traceparent=f"00-{trace_id}-{span_id}-01")
+        await until_matched(match, single)
+        together = [Seen("AB12CDE", read_id="2"), Seen("XX99XXX"), Seen("AB12CDE", read_id="3")]
+        last = log.append(*together, traceparent=f"00-{other}-{span_id}-01")
+        await until_matched(match, last)
     text = spans.read_text()
     found = [json.loads(line) for line in text.splitlines()]
-    (span,) = [span for span in found if span["name"] == "match.alert"]
+    span, later = [span for span in found if span["name"] == "match.alert"]
     assert (span["trace_id"], span["parent_span_id"], span["links"]) == (trace_id, span_id, [])
+    assert span["attributes"] == {"position": single, "alerts": 1}
+    assert later["attributes"] == {"positions": [last - 2, last], "alerts": 2}
     assert "AB12CDE" not in text
 
 

@@ -26,7 +26,7 @@ from clients.store import StoreClient
 from services.match.store import StoreLog
 from tests.contract.match.memory_log import MemoryLog, Seen
 from tests.contract.match.replica import eventually
-from tests.contract.match.served import chunks_of, header
+from tests.contract.match.served import WHY, chunks_of, header
 from tests.contract.match.test_subscribing import ask, told
 
 PLATE = "AB12CDE"
@@ -39,6 +39,7 @@ class Store(StoreServiceServicer, AuditServiceServicer):
         self.log = log
         self.audits: list[str] = []
         self.silent = False
+        self.away = False
 
     async def TailReads(self, request, context) -> AsyncIterator[TailReadsResponse]:
         after = None if request.earliest else request.after_position
@@ -54,6 +55,8 @@ class Store(StoreServiceServicer, AuditServiceServicer):
 
     async def RecordAudit(self, request, context) -> RecordAuditResponse:
         self.audits.append(request.subject)
+        if self.away:
+            raise Unavailable("DATABASE_UNAVAILABLE", "away")
         return RecordAuditResponse(number=len(self.audits))
 
 
@@ -152,6 +155,29 @@ async def test_a_process_alerts_logs_no_plate_and_stops_cleanly(match_database, 
     assert PLATE not in errors.decode()
     assert "stolen" not in errors.decode()
     assert face.audits == ["stolen", "alerts"]
+
+
+async def test_a_call_that_finds_the_store_away_is_repeated_by_its_caller_alone(
+    match_database, store, pki, tmp_path
+):
+    face, address = store
+    face.away = True
+    ports = tmp_path / "ports.json"
+    async with process(environment(match_database, pki, address, ports)) as match:
+
+        async def listening() -> bool:
+            assert match.returncode is None
+            return ports.exists()
+
+        await eventually(listening)
+        target = f"127.0.0.1:{json.loads(ports.read_text())['grpc']}"
+        ana = pki.issue_person("ana", ["essex"])
+        for retries, most in ((False, 1), (True, 4)):
+            face.audits.clear()
+            async with open_channel(target, ana, retries=retries) as channel:
+                with pytest.raises(Unavailable, match="DATABASE_UNAVAILABLE"):
+                    await AlertClient(channel).acknowledge("essex", "1", WHY)
+            assert 1 <= len(face.audits) <= most
 
 
 async def test_wrong_forces_stop_the_start_with_a_sentence(match_database, pki, tmp_path):

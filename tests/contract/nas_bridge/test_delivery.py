@@ -91,6 +91,51 @@ async def test_refused_reads_are_dead_letters_and_the_rest_arrives(stage: Stage)
         assert Counter(await national.accepted()) + dead == stage.sent()
 
 
+async def test_a_read_that_spoils_submissions_does_not_hold_up_the_others(stage: Stage) -> None:
+    for national in (stage.nas, stage.nadc):
+        await national.behave(poison_every=200)
+    await stage.store.grow("essex", 1_000)
+    await stage.start_bridge()
+    await stage.until_delivered()
+    reasons = {"nas": "INVALID_ARGUMENT", "nadc": "BATCH_INVALID"}
+    for name, national in (("nas", stage.nas), ("nadc", stage.nadc)):
+        letters = await stage.rows("select * from dead_letters where destination = $1", name)
+        assert {row["reason"] for row in letters} == {reasons[name]}
+        dead = Counter(
+            ("essex", row["camera_id"], round(row["captured_at"].timestamp() * 1e6), row["read_id"])
+            for row in letters
+        )
+        assert 0 < dead.total() < 20
+        assert Counter(await national.accepted()) + dead == stage.sent()
+        assert (await national.state())["forces"]["essex"]["duplicate"] == 0
+    client = await stage.client()
+    for position in (1, 500, 1_000):
+        receipt = await client.receipt("essex", "nas", position)
+        assert receipt.first_position <= position <= receipt.last_position
+
+
+async def test_a_sender_who_is_refused_is_seen_and_loses_nothing(stage: Stage) -> None:
+    for national in (stage.nas, stage.nadc):
+        await national.behave(forbid=True)
+    await stage.store.grow("essex", 20)
+    await stage.start_bridge()
+    client = await stage.client()
+
+    async def seen() -> bool:
+        nadc, nas = await client.destinations("essex")
+        return [(each.state, each.last_error, each.HasField("failing_since")) for each in (nadc, nas)] == [
+            (bridge_pb2.FORWARDER_STATE_RETRYING, "NADC answered HTTP 403, FORBIDDEN", True),
+            (bridge_pb2.FORWARDER_STATE_RETRYING, "NAS answered PERMISSION_DENIED", True),
+        ]
+
+    await until(seen)
+    for national in (stage.nas, stage.nadc):
+        await national.behave()
+    await stage.until_delivered()
+    await check_both_have(stage)
+    assert not any(each.HasField("failing_since") for each in await client.destinations("essex"))
+
+
 async def test_a_destination_that_refuses_all_stops_its_own_line_only(stage: Stage) -> None:
     await stage.nas.behave(refuse_every=1)
     await stage.store.grow("essex", 500)

@@ -106,7 +106,8 @@ def _tls(tls: TlsSettings) -> dict[str, str]:
 
 
 def _nested(section: str, values: dict[str, object]) -> dict[str, str]:
-    return {f"GANTRY_{section}__{name.upper()}": str(value) for name, value in values.items()}
+    given = {name: value for name, value in values.items() if value is not None}
+    return {f"GANTRY_{section}__{name.upper()}": str(value) for name, value in given.items()}
 
 
 @pytest.fixture

@@ -103,9 +103,16 @@ async def test_trouble_is_shown_and_forgotten_after_a_success(
     await row.note_state(State.RETRYING, "NAS answered UNAVAILABLE", 12)
     (status,) = await records.forwarders("essex")
     assert (status.state, status.last_error, status.head) == (State.RETRYING, "NAS answered UNAVAILABLE", 12)
+    since = status.failing_since
+    assert since is not None
+    again = await claim(pool)
+    await again.note_state(State.RETRYING, "NAS answered PERMISSION_DENIED", 12)
+    (status,) = await records.forwarders("essex")
+    assert status.failing_since == since
+    row = again
     await row.record_delivery(DELIVERY)
     (status,) = await records.forwarders("essex")
-    assert (status.state, status.last_error) == (State.RUNNING, "")
+    assert (status.state, status.last_error, status.failing_since) == (State.RUNNING, "", None)
 
 
 @pytest.mark.parametrize("table", ["forwarders", "receipts", "dead_letters"])

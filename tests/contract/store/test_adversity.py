@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
+import urllib.request
 
 import asyncpg
 import pytest
 
 from chassis.errors import Exhausted, Unavailable
+from chassis.settings import TelemetrySettings
+from chassis.telemetry import metrics_port, telemetry
 from clients.store import StoreClient
-from tests.contract.store.conftest import StartStore
+from services.store.days import US_A_DAY
+from services.store.images import open_images
+from services.store.retention import Retention, Rules
+from services.store.retention_records import RetentionRecords
+from tests.contract.store.conftest import RunningStore, StartStore
 from tests.contract.store.following import collect
 from tests.contract.store.reads import columns
 from tests.postgres_server import SharedServer
@@ -102,3 +109,83 @@ async def test_more_than_the_queue_holds_is_refused_with_a_time_to_come_back(
         assert (fault.reason, fault.retry_after) == ("QUEUE_FULL", 0.5)
     gate.set()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_retention_says_once_that_the_database_is_away_and_goes_on_when_it_is_back(
+    start_store: StartStore, postgres_server: SharedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = await start_store(retention_interval_seconds=0.02)
+    await (await store.service("ingest")).append("essex", columns(2, at_us=store.clock()))
+    superuser = await asyncpg.connect(**postgres_server.postgres.superuser())
+    database = await store.pool.fetchval("select current_database()")
+
+    def told(message: str) -> list[str]:
+        return [record.levelname for record in caplog.records if record.message == message]
+
+    async def until_told(message: str, times: int) -> None:
+        async with asyncio.timeout(30):
+            while len(told(message)) < times:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    try:
+        await superuser.execute("alter role gantry_store connection limit 0")
+        await superuser.fetchval(CUT, database)
+        # Each of them takes a second, in which retention tries many times.
+        await until_told("cannot hear of other replicas' commits", 1)
+        await until_told("retention waits and will be tried again", 1)
+        before = told("retention waits and will be tried again")
+        await until_told("cannot hear of other replicas' commits", 3)
+    finally:
+        await superuser.execute("alter role gantry_store connection limit -1")
+        await superuser.close()
+    # While connections are cut one after the other, it may work once more in between.
+    assert before[:1] == ["WARNING"]
+    assert told("retention waits and will be tried again") == before
+    assert told("retention failed and will be tried again") == []
+    match = await store.service("match")
+    for consumer in ("match", "nas", "nadc"):
+        await match.report_cursor("essex", consumer, 2)
+    with caplog.at_level("INFO"):
+        store.clock.ahead_us += 9 * US_A_DAY
+        await until_told("purged", 1)
+
+
+async def test_a_bug_in_retention_is_an_error_each_time(
+    store: RunningStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    records, failures = RetentionRecords(store.log, store.pool), asyncio.Semaphore(0)
+
+    async def fail() -> list[str]:
+        failures.release()
+        raise KeyError("a bug")
+
+    records.forces = fail  # type: ignore[method-assign]
+    retention = Retention(records, open_images(f"file://{store.images}"), Rules(7, frozenset()), store.clock)
+    running = asyncio.create_task(retention.run(0.01))
+    for _ in range(3):
+        await asyncio.wait_for(failures.acquire(), 5)
+    running.cancel()
+    levels = [each.levelname for each in caplog.records if "retention failed" in each.message]
+    assert levels[:2] == ["ERROR", "ERROR"]
+
+
+async def test_each_replica_shows_how_far_the_log_reaches(start_store: StartStore) -> None:
+    first = await start_store()
+    await (await first.service("ingest")).append("essex", columns(7, at_us=first.clock()))
+    other = await start_store()
+    async with telemetry("test", TelemetrySettings(metrics_listen="127.0.0.1:0")):
+        await _until_shown('gantry_store_position{force="essex"} 7.0')
+        # The newest commit is shown by those who have not made it, too.
+        await (await other.service("ingest")).append("essex", columns(2, at_us=other.clock()))
+        await _until_shown('gantry_store_position{force="essex"} 9.0')
+
+
+async def _until_shown(line: str) -> None:
+    async with asyncio.timeout(10):
+        while line not in await asyncio.to_thread(_page):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+def _page() -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port()}/metrics") as answer:
+        return str(answer.read().decode())

@@ -4,6 +4,8 @@ Stubs stand for the services here; the real ones are in tests/e2e.
 """
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +61,25 @@ async def test_all_is_up_and_comes_back(settings: SuiteSettings) -> None:
     assert suite.postgres.pid is None
 
 
+async def test_others_on_the_machine_see_nothing(settings: SuiteSettings) -> None:
+    before = os.umask(0o022)
+    try:
+        async with Suite(settings) as suite:
+            seen = {path.relative_to(suite.layout.folder).as_posix() for path in exposed(suite.layout.folder)}
+    finally:
+        os.umask(before)
+    assert seen <= {"postgres", "suite.json"}
+
+
+def exposed(folder: Path) -> Iterator[Path]:
+    """What others may read, in folders that they may enter; PostgreSQL's user must enter some."""
+    for path in folder.iterdir():
+        if path.stat().st_mode & 0o077:
+            yield path
+            if path.is_dir():
+                yield from exposed(path)
+
+
 async def test_it_resumes_from_its_folder(settings: SuiteSettings) -> None:
     async with Suite(settings) as first:
         connection = await asyncpg.connect(**first.postgres.superuser("gantry"))
@@ -70,6 +91,30 @@ async def test_it_resumes_from_its_folder(settings: SuiteSettings) -> None:
         assert await connection.fetch("select from kept") == []
         await connection.close()
         assert second.plan.ports == ports
+
+
+async def test_a_cancelled_stop_is_quick_and_leaves_nothing(settings: SuiteSettings) -> None:
+    """As by a second Ctrl-C: once while a process drains for ever, and once while all is starting."""
+    suite = Suite(settings)
+
+    async def run(stop: asyncio.Event) -> None:
+        async with suite:
+            suite.process("ingest").send(signal.SIGSTOP)  # does not end when asked to
+            stop.set()
+
+    stopping = asyncio.Event()
+    task = asyncio.create_task(run(stopping))
+    await stopping.wait()
+    begun = time.monotonic()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+    assert time.monotonic() - begun < 10, "it would have waited for 20 s"
+    assert list(suite.layout.run.iterdir()) == []
+    assert [process.pid for process in suite.processes.values()] == [None] * len(suite.processes)
+    assert suite.postgres.pid is None
+    async with Suite(settings):
+        pass
 
 
 async def test_a_second_suite_in_the_folder_is_refused(settings: SuiteSettings) -> None:

@@ -9,12 +9,12 @@ from google.rpc import status_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.database_faults import database_fault
 from chassis.errors import (
     DETAILS_KEY,
     Conflict,
     Fault,
     InvalidInput,
-    database_fault,
     encode_fault,
     fault_from,
     fault_from_status,
@@ -72,6 +72,12 @@ def test_a_status_inside_a_message_is_a_fault_too():
         (asyncpg.TooManyConnectionsError("x"), "DATABASE_UNAVAILABLE"),
         (asyncpg.CannotConnectNowError("x"), "DATABASE_UNAVAILABLE"),
         (asyncpg.InterfaceError("connection is closed"), "DATABASE_UNAVAILABLE"),
+        (
+            asyncpg.InterfaceError("cannot call X.y(): connection has been released back to the pool"),
+            "DATABASE_UNAVAILABLE",
+        ),
+        (asyncpg.InterfaceError("pool is closing"), "DATABASE_UNAVAILABLE"),
+        (asyncpg.InterfaceError("the prepared statement is closed"), None),
         (asyncpg.DiskFullError("x"), "STORAGE_FULL"),
         (asyncpg.InterfaceError("another operation is in progress"), None),
         (asyncpg.CheckViolationError("x"), None),

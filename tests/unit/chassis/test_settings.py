@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from typing import Annotated
+
 import pytest
+from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.settings import DatabaseSettings, ServiceSettings, SettingsError, load_settings, masked
 
@@ -78,6 +82,40 @@ def test_a_missing_section_is_named_by_its_first_variable(environment):
         load_settings(StoreSettings)
 
 
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("GANTRY_DATABSE__USER", "GANTRY_DATABASE__USER"),
+        ("GANTRY_TELEMTRY__LOGLEVEL", "GANTRY_TELEMETRY__LOG_LEVEL"),
+        ("GANTRY_SOTRE__IMAGES", "GANTRY_STORE__IMAGES"),
+        ("gantry_tsl__key", "GANTRY_TLS__KEY"),
+    ],
+)
+def test_a_misspelt_section_is_named_with_the_nearest_known_variable(environment, name, nearest):
+    environment.setenv(name, "x")
+    with pytest.raises(SettingsError) as raised:
+        load_settings(StoreSettings)
+    assert str(raised.value).startswith(f"{name.upper()} is not a setting of any service")
+    assert str(raised.value).endswith(f": the nearest is {nearest}.")
+
+
+def test_a_misspelt_name_is_named_with_the_nearest_known_one(environment):
+    environment.delenv("GANTRY_DATABASE__USER")
+    environment.setenv("GANTRY_DATABASE__USR", "gantry_store")
+    with pytest.raises(SettingsError) as raised:
+        load_settings(StoreSettings)
+    assert str(raised.value) == (
+        "GANTRY_DATABASE__USR is not a setting of this service; remove it, or correct its name: "
+        "the nearest is GANTRY_DATABASE__USER."
+    )
+
+
+@pytest.mark.parametrize("name", ["GANTRY_HOME", "GANTRY_STORE_SERVICE_HOST", "GANTRY_MATCH__FORCES"])
+def test_what_is_for_others_is_left_alone(environment, name):
+    environment.setenv(name, "x")
+    assert load_settings(StoreSettings).days == 7
+
+
 def test_secrets_are_masked_and_their_files_are_not(environment, tmp_path):
     file = tmp_path / "password"
     file.write_text("hush")
@@ -86,7 +124,7 @@ def test_secrets_are_masked_and_their_files_are_not(environment, tmp_path):
     shown = masked(load_settings(StoreSettings))
     assert shown["GANTRY_SIGNING_SECRET"] == "********"
     assert shown["GANTRY_DATABASE__PASSWORD_FILE"] == str(file)
-    assert "hush" not in "".join(value for value in shown.values() if value != str(file))
+    assert "hush" not in "".join(value for value in shown.values() if value and value != str(file))
 
 
 def test_a_bad_secret_is_not_quoted(environment):
@@ -96,4 +134,20 @@ def test_a_bad_secret_is_not_quoted(environment):
     environment.setenv("GANTRY_TOKEN", "hush")
     with pytest.raises(SettingsError) as raised:
         load_settings(Strict)
+    assert "hush" not in str(raised.value)
+
+
+def test_a_secret_inside_a_list_is_neither_shown_nor_quoted(environment):
+    class Target(BaseModel):
+        model_config = ConfigDict(extra="allow")
+
+    class Sending(StoreSettings):
+        targets: Annotated[tuple[Target, ...], Field(max_length=1)]
+
+    environment.setenv("GANTRY_TARGETS", '[{"name": "a", "api_token": "hush", "forces": ["essex"]}]')
+    shown = masked(load_settings(Sending))["GANTRY_TARGETS"]
+    assert json.loads(shown) == [{"name": "a", "api_token": "********", "forces": ["essex"]}]
+    environment.setenv("GANTRY_TARGETS", '[{"api_token": "hush"}, {"api_token": "hush"}]')
+    with pytest.raises(SettingsError, match="GANTRY_TARGETS is") as raised:
+        load_settings(Sending)
     assert "hush" not in str(raised.value)

@@ -1,6 +1,7 @@
 """A suite's face without a suite: servers that answer what the tests put into them."""
 
 import json
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,9 +17,16 @@ from gantry.match.v1 import alert_pb2, alert_pb2_grpc, hotlist_pb2, hotlist_pb2_
 from gantry.store.v1 import audit_pb2, audit_pb2_grpc, store_pb2, store_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from chassis.errors import DETAILS_KEY, InvalidInput, encode_fault
 from suite.certificates import Authority
 
 NOON = Timestamp(seconds=1_740_830_400)
+
+
+def _answering() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
 
 
 @dataclass
@@ -27,6 +35,7 @@ class World:
 
     reads: list[store_pb2.StoredRead] = field(default_factory=list)
     alerts: list[alert_pb2.Alert] = field(default_factory=list)
+    acknowledgements: dict[str, alert_pb2.Acknowledgement] = field(default_factory=dict)
     cameras: dict[str, cameras_pb2.Camera] = field(default_factory=dict)
     submitted: set[tuple[str, str]] = field(default_factory=set)
     audit: list[audit_pb2.AuditRecord] = field(default_factory=list)
@@ -37,6 +46,11 @@ class World:
     purposes: list[str] = field(default_factory=list)
     subscriptions: list[alert_pb2.SubscribeRequest] = field(default_factory=list)
     drop_first_subscription: bool = False
+    refused_since: Timestamp | None = None
+    slow: threading.Event = field(default_factory=_answering)
+    """Searches are answered while it is set."""
+    refuse_camera: tuple[str, str, str] | None = None
+    """A camera that cannot be enrolled: its id, the field at fault, and why."""
 
 
 def stored(
@@ -66,6 +80,7 @@ class Store(store_pb2_grpc.StoreServiceServicer):
         self._world = world
 
     def SearchReads(self, request: Any, context: Any) -> Any:
+        self._world.slow.wait()
         self._world.purposes.append(request.purpose.reason)
         start = int(request.page_token or 0)
         found = [one for one in self._world.reads if one.read.vrm == request.vrm.upper().replace(" ", "")]
@@ -118,11 +133,10 @@ class Alerts(alert_pb2_grpc.AlertServiceServicer):
     def Acknowledge(self, request: Any, context: Any) -> Any:
         if request.alert_id == "unknown":
             context.abort(grpc.StatusCode.NOT_FOUND, "no such alert")
-        return alert_pb2.AcknowledgeResponse(
-            acknowledgement=alert_pb2.Acknowledgement(
-                alert_id=request.alert_id, person="operator", at=NOON, note=request.note
-            )
-        )
+        taken = alert_pb2.Acknowledgement(alert_id=request.alert_id, person="operator", note=request.note)
+        taken.at.GetCurrentTime()
+        stands = self._world.acknowledgements.setdefault(request.alert_id, taken)
+        return alert_pb2.AcknowledgeResponse(acknowledgement=stands)
 
     def GetMatchStatus(self, request: Any, context: Any) -> Any:
         return alert_pb2.GetMatchStatusResponse(
@@ -139,6 +153,12 @@ class Hotlists(hotlist_pb2_grpc.HotlistServiceServicer):
             if part.HasField("header"):
                 self._world.header.CopyFrom(part.header)
             self._world.imported += part.chunk
+        if not self._world.header.HasField("max_rejected_percent") and b"broken" in self._world.imported:
+            errors = {"errors": "line 3, vrm: is empty\nline 4: is not UTF-8"}
+            fault = InvalidInput("HOTLIST_BROKEN", "2 of 3 lines cannot be used", metadata=errors)
+            details = (("grpc-status-details-bin", encode_fault(fault)),)
+            context.set_trailing_metadata(details)
+            context.abort(fault.status, fault.message)
         error = hotlist_pb2.LineError(line=3, column="vrm", message="is empty")
         return hotlist_pb2.ImportHotlistResponse(version=1, entries=2, rejected_lines=1, errors=[error])
 
@@ -157,6 +177,9 @@ class Bridge(bridge_pb2_grpc.BridgeServiceServicer):
         running = bridge_pb2.FORWARDER_STATE_RUNNING
         nas = bridge_pb2.Destination(name="nas", state=running, position=7, head=7, delivered=7)
         nadc = bridge_pb2.Destination(name="nadc", state=running, position=6, head=7, delivered=6)
+        if self._world.refused_since is not None:
+            nas.state, nas.last_error = bridge_pb2.FORWARDER_STATE_RETRYING, "NAS answered PERMISSION_DENIED"
+            nas.failing_since.CopyFrom(self._world.refused_since)
         return bridge_pb2.ListDestinationsResponse(destinations=[nadc, nas])
 
     def GetReceipt(self, request: Any, context: Any) -> Any:
@@ -170,6 +193,7 @@ class Registry(cameras_pb2_grpc.CameraRegistryServiceServicer):
         self._world = world
 
     def EnrolCameras(self, request: Any, context: Any) -> Any:
+        self._refuse(request, context)
         created = [camera for camera in request.cameras if camera.camera_id not in self._world.cameras]
         for camera in request.cameras:
             camera.feed = request.feed
@@ -179,6 +203,16 @@ class Registry(cameras_pb2_grpc.CameraRegistryServiceServicer):
         return cameras_pb2.EnrolCamerasResponse(
             token=token, created=len(created), updated=len(request.cameras) - len(created)
         )
+
+    def _refuse(self, request: Any, context: Any) -> None:
+        for index, camera in enumerate(request.cameras):
+            if self._world.refuse_camera is not None and camera.camera_id == self._world.refuse_camera[0]:
+                field = f"cameras[{index}].{self._world.refuse_camera[1]}"
+                fault = InvalidInput(
+                    "CAMERA_INVALID", f"{field}: {self._world.refuse_camera[2]}", field=field
+                )
+                context.set_trailing_metadata(((DETAILS_KEY, encode_fault(fault)),))
+                context.abort(fault.status, fault.message)
 
     def ListCameras(self, request: Any, context: Any) -> Any:
         own = list(self._world.cameras.values()) if request.force == "essex" else []

@@ -63,7 +63,19 @@ def test_every_verb_answers_errors_in_json_too(words: list[str], home: Path) -> 
         (["audit", "list", "--as", "ana", "--force", "essex"], Exit.REFUSED, "ana may not work for 'essex'"),
         (["alerts", "ack", "1", *LOOK], Exit.USAGE, "--force essex or --force kent"),
         (["search", "A1", "--from", "noon", *LOOK], Exit.USAGE, "--from noon: say a time such as"),
+        (
+            ["search", "A1", "--from", "2026-03-02", "--to", "2026-03-01", *LOOK],
+            Exit.USAGE,
+            "--from 2026-03-02 is not before --to 2026-03-01",
+        ),
+        (["search", "A1", "--purpose", " x "], Exit.USAGE, "say why you look, in 3 to 500 characters"),
+        (
+            ["trace", "r1", *LOOK, "--reference", "x" * 101],
+            Exit.USAGE,
+            "--reference has at most 100 characters",
+        ),
         (["replay", "absent.csv"], Exit.USAGE, "cannot read absent.csv"),
+        (["up", "--purpose", ""], Exit.USAGE, "say why you look"),
         (["replay", "absent.csv", "--speed", "0"], Exit.USAGE, "--speed 0: say a number above 0, or max"),
         (["camera", "enrol", "--feed", "f"], Exit.USAGE, "name the cameras"),
         (["hotlist", "import", "absent.csv", *LOOK], Exit.USAGE, "absent.csv is not a file"),
@@ -115,3 +127,17 @@ def test_the_command_starts_without_what_it_may_not_need() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["status"], ["search", "A1", *LOOK]], ids=" ".join)
+def test_a_verb_loads_only_what_it_needs(words: list[str], home: Path) -> None:
+    """Without what services alone need, and without the suite: each would take as long as the answer."""
+    code = (
+        "import sys\nfrom cli.main import app\ntry: app()\nexcept SystemExit: pass\n"
+        "heavy = {'opentelemetry.sdk', 'asyncpg', 'pydantic_settings', 'simulators', 'suite.suite'}\n"
+        "print('loaded', sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    folder = [] if words == ["--help"] else ["--home", str(home)]
+    command = [sys.executable, "-c", code, *words, *folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "loaded []"

@@ -74,6 +74,7 @@ async def test_a_lost_token_is_made_anew(store: TokenFile) -> None:
     assert registry.enrolments == [("replay", ["C1"], True)]
     assert feeds.enrolled == 0
     assert feeds.tokens == {("essex", "C1"): "token-replay-1"}
+    assert registry.made["C1"] == Camera(camera_id="C1"), "its name, kind and place stay as they are"
 
 
 async def test_cameras_of_a_feed_whose_token_is_here_stay_on_it(store: TokenFile) -> None:
@@ -99,7 +100,7 @@ async def test_without_enrol_unknown_cameras_are_said_and_sent_for_ingest_to_ref
     store.keep("essex", "replay", "kept")
     feeds = await arrange(registry, store, found("C1", "C2"), enrol=False)
     assert feeds.remarks == [
-        "1 camera of essex not enrolled: their reads will be rejected; --enrol enrols cameras"
+        "1 camera of essex not enrolled: its reads will be rejected; --enrol enrols cameras"
     ]
     assert feeds.tokens[("essex", "C2")] == "kept"
     with pytest.raises(CliError, match="--enrol enrols them"):

@@ -36,10 +36,13 @@ def test_the_person_with_the_most_forces_is_the_default(home: SuiteHome) -> None
 def test_addresses_come_from_what_processes_wrote(home: SuiteHome) -> None:
     run = home.folder / "run"
     (run / "store.json").write_text(json.dumps({"grpc": 7001}))
-    (run / "ingest.json").write_text(json.dumps({"public": "gantry.example:7443"}))
+    (run / "ingest.json").write_text(
+        json.dumps({"public": "gantry.example:7443", "name": "ingest.gantry.svc"})
+    )
     (run / "match.pid").write_text("12\n")
     assert home.address("store") == "127.0.0.1:7001"
     assert home.address("ingest", "public") == "gantry.example:7443"
+    assert (home.certified_name("store"), home.certified_name("ingest")) == (None, "ingest.gantry.svc")
     assert home.processes() == ["ingest", "match", "store"]
     assert (home.pid("match"), home.pid("store")) == (12, None)
     with pytest.raises(CliError, match="match is not running") as caught:

@@ -1,6 +1,8 @@
 """The panel and the status line tell the same, and the line no plate."""
 
 import asyncio
+import json
+import socket
 from io import StringIO
 from pathlib import Path
 from typing import Any, cast
@@ -8,9 +10,11 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from cli.panel import up
+from cli.home import SuiteHome
+from cli.panel import observe, up
 from cli.panel.draw import draw, status_line
 from cli.panel.state import AlertLine, DestinationState, ForceState, ProcessState, SuiteState
+from cli.panel.up import Scene
 from cli.verbs import Session
 
 NAS = DestinationState("nas", "running", 990, 10, 0)
@@ -44,6 +48,8 @@ def test_the_line_tells_what_a_log_may_know() -> None:
         "kent: a service is away | match starting"
     )
     assert "AB12CDE" not in str(STATE.as_json())
+    one = ForceState("essex", alerts=1)
+    assert "1 alert," in status_line(SuiteState(forces=[one]))
 
 
 def test_all_is_well_only_when_it_is() -> None:
@@ -83,3 +89,33 @@ def test_without_a_terminal_too_it_says_where_cameras_may_send(
     assert "Cameras may send to 127.0.0.1:7000 public" in capsys.readouterr().err
     asyncio.run(shown_once(as_json=True))
     assert capsys.readouterr().err == ""
+
+
+def test_a_remark_goes_once_all_has_been_well_for_a_while() -> None:
+    well = SuiteState(processes=[ProcessState("store", "serving")])
+    ill = SuiteState(processes=[ProcessState("store", "starting")])
+    scene = Scene.__new__(Scene)
+    scene.say("store ended with exit code -9 and is being started again")
+    for now, state, there in ((0, ill, True), (10, well, True), (14, ill, True), (16, well, True)):
+        scene.looked(state, now)
+        assert bool(scene.said) is there
+    scene.looked(well, 22)
+    assert scene.said == ""
+    scene.say("The hotlists could not be loaded", lasting=True)
+    for now in (30, 40):
+        scene.looked(well, now)
+    assert scene.said
+
+
+async def test_a_process_that_does_not_answer_is_told_from_one_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observe, "PATIENCE_SECONDS", 0.2)
+    (tmp_path / "run").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as frozen, socket.create_server(("127.0.0.1", 0)) as gone:
+        for name, server in (("frozen", frozen), ("gone", gone)):
+            ports = {"health": server.getsockname()[1]}
+            (tmp_path / "run" / f"{name}.json").write_text(json.dumps(ports))
+        gone.close()
+        states = await observe.process_states(SuiteHome(tmp_path))
+    assert [(one.name, one.state) for one in states] == [("frozen", "silent"), ("gone", "stopped")]

@@ -92,6 +92,26 @@ def test_spans_of_other_traces_are_not_read(tmp_path: Path) -> None:
     )
 
 
+def test_of_the_alerts_of_an_append_only_those_of_the_read_are_its_hops() -> None:
+    def alerts_of(position: int) -> list[tuple[int, str]]:
+        known = [STORE, ALERT, span("match.alert", 13, 5, attributes={"positions": [43, 44]})]
+        known.append(span("match.alert", 14, 5))
+        spans = {one["span_id"]: Span(**_fields(one)) for one in known}
+        hops = follow(spans, STORE["span_id"], position)
+        return [(int(hop.span.span_id, 16), hop.remark) for hop in hops if hop.span.name == "match.alert"]
+
+    silent = (14, "of a read of the same append")
+    assert alerts_of(42) == [(7, ""), silent]
+    assert alerts_of(44) == [(13, ""), silent]
+    assert alerts_of(45) == [silent]
+
+
+def _fields(one: dict[str, Any]) -> dict[str, Any]:
+    links = tuple(each["span_id"] for each in one["links"])
+    own = {name: value for name, value in one.items() if name != "parent_span_id"}
+    return {**own, "links": links, "parent": one["parent_span_id"]}
+
+
 def test_an_unknown_append_has_no_hops(tmp_path: Path) -> None:
     assert follow(written(tmp_path), "f" * 16, 42) == []
     assert read_spans(tmp_path / "absent", [HERE]) == {}

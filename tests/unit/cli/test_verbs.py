@@ -1,15 +1,19 @@
 """Each verb against servers that answer: what people see, what scripts get, what the service was told."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
+from gantry.ingest.v1.cameras_pb2 import Camera
+from gantry.match.v1.alert_pb2 import Acknowledgement
 from gantry.store.v1.audit_pb2 import AUDIT_ACTION_SEARCH_READS, AuditRecord
 from typer.testing import CliRunner, Result
 
+from cli import patience
 from cli.exits import Exit
 from cli.main import app
 from tests.unit.cli.fake_suite import NOON, World, alert, fake_suite, stored
@@ -56,6 +60,15 @@ def test_search_shows_pages_as_one_and_tells_the_purpose(gantry: Command, world:
     assert "the newest 2 are shown" in shown.stderr
 
 
+@pytest.mark.parametrize(("name", "code"), [("store", Exit.OK), ("store.elsewhere", Exit.UNREACHABLE)])
+def test_a_service_may_be_certified_by_another_name_than_its_address(
+    gantry: Command, world: World, tmp_path: Path, name: str, code: Exit
+) -> None:
+    file = tmp_path / "run" / "store.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"name": name}))
+    gantry("search", "AB12CDE", *LOOK, code=code)
+
+
 def test_a_search_that_finds_nothing_is_an_answer(gantry: Command) -> None:
     assert "no read of this plate" in gantry("search", "XX99XXX", *LOOK).stderr
     assert lines_of(gantry("search", "XX99XXX", *LOOK, "--json")) == [{"reads": [], "more": False}]
@@ -91,11 +104,103 @@ def test_a_resume_token_is_of_one_force(gantry: Command) -> None:
     )
 
 
+def test_a_watch_that_has_nothing_to_show_says_so(gantry: Command) -> None:
+    words = ("alerts", "watch", "--once", "--force", "essex", *LOOK)
+    assert "no new alerts; --earliest shows those before" in gantry(*words).stderr
+    assert "no alerts" in gantry(*words, "--earliest").stderr
+
+
 def test_acknowledging(gantry: Command) -> None:
     words = ("alerts", "ack", "17", "--force", "essex", "--note", "unit sent", *LOOK)
     assert "alert 17 taken in hand by you" in gantry(*words).stderr
     assert lines_of(gantry(*words, "--json"))[0]["note"] == "unit sent"
+    assert lines_of(gantry(*words, "--json"))[0]["already"] is False, "a try whose answer was lost is ours"
     gantry("alerts", "ack", "unknown", "--force", "essex", *LOOK, code=Exit.NOT_FOUND)
+
+
+def test_an_alert_in_hand_already_says_whose_it_is(gantry: Command, world: World) -> None:
+    world.acknowledgements["17"] = Acknowledgement(alert_id="17", person="ana", at=NOON, note="unit sent")
+    words = ("alerts", "ack", "17", "--force", "essex", "--note", "mine", *LOOK)
+    said = gantry(*words, code=Exit.ALREADY).stderr
+    assert "in hand already: taken by ana at 2025-03-01 12:00:00, who said: unit sent" in said
+    assert "your note was not kept" in said
+    answer = lines_of(gantry(*words, "--json", code=Exit.ALREADY))[0]
+    assert (answer["person"], answer["note"], answer["already"]) == ("ana", "unit sent", True)
+
+
+def test_an_own_note_comes_too_late_as_well(gantry: Command) -> None:
+    words = ("alerts", "ack", "17", "--force", "essex", *LOOK)
+    gantry(*words)
+    said = gantry(*words, "--note", "they went north", code=Exit.ALREADY).stderr
+    assert "taken by you" in said
+    assert "your note was not kept" in said
+
+
+RESTARTED = [
+    ("store", ("search", "AB12CDE", *LOOK)),
+    ("match", ("alerts", "watch", "--once", *LOOK)),
+    ("match", ("hotlist", "list")),
+    ("ingest", ("camera", "list")),
+]
+
+
+@pytest.mark.parametrize(("service", "words"), RESTARTED, ids=lambda value: " ".join(value)[:12])
+def test_a_service_that_restarts_is_waited_for(
+    gantry: Command, tmp_path: Path, service: str, words: tuple[str, ...]
+) -> None:
+    ports = tmp_path / "run" / f"{service}.json"
+    ports.with_suffix(".pid").write_text("1\n")
+    away = ports.rename(tmp_path / "away")
+    back = threading.Timer(0.5, away.rename, (ports,))
+    back.start()
+    said = gantry(*words).stderr
+    back.join()
+    assert said.count(f"{service} is not answering, trying for 10 s") == 1
+
+
+def test_an_answer_that_takes_long_is_not_waited_for_in_silence(
+    gantry: Command, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.slow.clear()
+    said = threading.Timer(0.5, world.slow.set)
+    monkeypatch.setattr(patience, "USUAL_SECONDS", 0.1)
+    said.start()
+    assert "store is slow to answer" in gantry("search", "AB12CDE", *LOOK).stderr
+    said.join()
+    assert "slow" not in gantry("search", "AB12CDE", *LOOK).stderr
+
+
+def test_greenwich_is_a_place(gantry: Command, world: World) -> None:
+    words = ("camera", "enrol", "C1", "--feed", "gw", "--force", "essex", "--lat", "51.48")
+    gantry(*words, "--lon", "0")
+    assert world.cameras["C1"].HasField("position")
+    assert "lat and lon are both needed" in gantry(*words, code=Exit.USAGE).stderr
+
+
+def test_scripts_are_not_told_of_the_waiting(gantry: Command, tmp_path: Path) -> None:
+    ports = tmp_path / "run" / "store.json"
+    away = ports.rename(tmp_path / "away")
+    back = threading.Timer(0.5, away.rename, (ports,))
+    back.start()
+    assert gantry("search", "AB12CDE", *LOOK, "--json").stderr == ""
+    back.join()
+
+
+def test_a_new_token_says_nothing_else_of_the_camera(gantry: Command, world: World) -> None:
+    words = ("camera", "enrol", "C1", "--feed", "gw", "--force", "essex")
+    assert "1 camera of essex enrolled on gw" in gantry(*words, "--name", "A12 J19", "--kind", "fixed").stderr
+    gantry(*words, "--new-token")
+    assert world.cameras["C1"] == Camera(camera_id="C1", feed="gw", enabled=True)
+
+
+def test_a_camera_that_cannot_be_enrolled_is_named(gantry: Command, world: World, tmp_path: Path) -> None:
+    path = tmp_path / "cameras.csv"
+    path.write_text("camera_id,lat,lon\nC1,51,0\nC2,91,0\n")
+    world.refuse_camera = "C2", "position.latitude", "should be -90 to 90 degrees"
+    words = ("camera", "enrol", "--file", str(path), "--feed", "gw", "--force", "essex")
+    said = gantry(*words, code=Exit.USAGE).stderr
+    assert "camera 'C2', lat: should be -90 to 90 degrees" in said
+    assert "cameras[" not in said
 
 
 def test_importing_a_hotlist_names_bad_lines(gantry: Command, world: World, tmp_path: Path) -> None:
@@ -110,6 +215,20 @@ def test_importing_a_hotlist_names_bad_lines(gantry: Command, world: World, tmp_
     assert lines_of(gantry("hotlist", "list", "--json"))[0]["hotlists"][0]["name"] == "stolen"
 
 
+def test_a_broken_hotlist_ends_with_an_error_and_its_first_bad_lines(
+    gantry: Command, world: World, tmp_path: Path
+) -> None:
+    path = tmp_path / "stolen.csv"
+    path.write_text("vrm,reason\nAB12CDE,broken\n,x\n")
+    said = gantry("hotlist", "import", str(path), "--force", "kent", *LOOK, code=Exit.USAGE).stderr
+    assert "gantry: 2 of 3 lines cannot be used" in said
+    assert "line 3, vrm: is empty\n  line 4: is not UTF-8" in said
+    assert "--allow-broken" in said
+    allowed = ("--allow-broken", "70", "--allow-empty")
+    gantry("hotlist", "import", str(path), "--force", "kent", *LOOK, *allowed)
+    assert (world.header.max_rejected_percent, world.header.allow_empty) == (70, True)
+
+
 def test_enrolling_shows_the_token_once(gantry: Command, tmp_path: Path) -> None:
     path = tmp_path / "cameras.csv"
     path.write_text("camera_id,name,kind,lat,lon\nC1,A12 J19,fixed,51.7,0.5\nC2,Unit 2,mobile,,\n")
@@ -122,6 +241,15 @@ def test_enrolling_shows_the_token_once(gantry: Command, tmp_path: Path) -> None
         ("C2", "mobile", None),
     ]
     assert "A12 J19" in gantry("camera", "list").stdout
+
+
+def test_status_tells_what_a_destination_says_and_since_when(gantry: Command, world: World) -> None:
+    world.refused_since = NOON
+    since = "2025-03-01T12:00:00Z"
+    said = gantry("status", code=Exit.FAILED).stderr
+    assert f"essex, nas: NAS answered PERMISSION_DENIED (since {since})" in said
+    state = lines_of(gantry("status", "--json", code=Exit.FAILED))[0]
+    assert [one["failing_since"] for one in state["forces"][0]["destinations"]] == [None, since]
 
 
 def test_status_tells_lag_and_what_is_not_well(gantry: Command) -> None:

@@ -37,14 +37,14 @@ class Writes:
         self.moves: asyncio.Queue[Move] = asyncio.Queue()
         self.through = asyncio.Semaphore(0)
 
-    async def move(self, force: str, step: Move) -> None:
+    async def move(self, step: Move) -> None:
         await self.moves.put(step)
         await self.through.acquire()
 
 
 async def test_what_is_matched_during_a_write_is_not_made_durable_by_it():
     log, writes = Log(), Writes()
-    matcher = Matcher("essex", Cursor(0, 1), Index(1, ()), log=log, matching=writes, feed=None, clock=utc_now)
+    matcher = Matcher("essex", Cursor(0, 1), Index(1, ()), log=log, raising=writes, feed=None, clock=utc_now)
     loops = [asyncio.create_task(loop) for loop in (matcher.match(), matcher.write_idle(), matcher.report())]
     async with asyncio.timeout(60):
         assert await log.reported.get() == 0

@@ -4,12 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from gantry.store.v1.store_pb2 import ReadBatch, TailReadsResponse
 
-from chassis.errors import database_unavailable
-from services.nas_bridge.destination import DestinationAwayError, Receipt, Refusal, Submission
+from chassis.database_faults import database_unavailable
+from services.nas_bridge.destination import (
+    DestinationAwayError,
+    Receipt,
+    Refusal,
+    Submission,
+    SubmissionRefusedError,
+)
 from services.nas_bridge.follower import LogGapError
 from services.nas_bridge.forwarder import Forwarder, ForwarderLimits
 from services.nas_bridge.intake import Intake, ParcelLimits
@@ -138,7 +145,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.log = ScriptedLog([make_batch(1, 4), make_batch(5, 4), make_batch(12, 4)])
-        self.destination = ScriptedDestination()
+        self.destination: Any = ScriptedDestination()
         self.destination.open.set()
         self.claims = MemoryClaims()
         self.limits = LIMITS
@@ -294,6 +301,96 @@ async def test_a_bug_ends_the_forwarder_for_everyone_to_see(bench: Bench) -> Non
     bench.claims.failures = [KeyError("a bug")]
     with pytest.raises(KeyError):
         await bench.start()
+
+
+class Poisoned(ScriptedDestination):
+    """Refuses every submission that holds one of these reads."""
+
+    def __init__(self, *read_ids: str, divisible: bool = True) -> None:
+        super().__init__()
+        self.open.set()
+        self.poison = set(read_ids)
+        self.divisible = divisible
+
+    async def deliver(self, submission: Submission) -> Receipt:
+        receipt = await super().deliver(submission)
+        if self.poison & {read_id for run in submission.runs for read_id in run.read_ids}:
+            raise SubmissionRefusedError("NAS answered X", reason="X", divisible=self.divisible)
+        return receipt
+
+
+def settled(bench: Bench) -> tuple[list[str], list[int]]:
+    """The reads that the destination took, in its order, and the positions of dead letters."""
+    refused = [each.position for delivery in bench.claims.deliveries for each in delivery.refused]
+    dead = {f"r{position}" for position in refused}
+    known = {name for one in bench.destination.submissions for run in one.runs for name in run.read_ids}
+    return sorted(known - dead, key=lambda name: int(name[1:])), refused
+
+
+@pytest.mark.parametrize("poison", [("r1",), ("r8",), ("r3", "r4"), ("r6", "r13"), ("r12", "r15")])
+async def test_a_read_that_spoils_its_submission_is_found_and_the_rest_arrives(
+    bench: Bench, poison: tuple[str, ...]
+) -> None:
+    bench.destination = Poisoned(*poison)
+    bench.start()
+    await bench.until_delivered()
+    taken, dead = settled(bench)
+    assert dead == [int(name[1:]) for name in poison]
+    assert {f"r{position}" for position in (*range(1, 9), *range(12, 16))} == {*taken, *poison}
+    deliveries = bench.claims.deliveries
+    assert [each.before for each in deliveries] == [0, *(each.after for each in deliveries[:-1])]
+    covered = sum(each.accepted + each.duplicate + len(each.refused) for each in deliveries)
+    assert covered == 12
+    letters = [letter for each in deliveries for letter in each.refused]
+    assert {letter.reason for letter in letters} == {"X"}
+    assert [letter.name.read_id for letter in letters] == list(poison)
+
+
+async def test_it_is_told_once_and_the_whole_is_tried_before_its_reads_are_suspected(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.destination = Poisoned("r2")
+    bench.start()
+    await bench.until_delivered()
+    assert names(bench)[:5] == ["essex/nas/1-8"] * 4 + ["essex/nas/1-4"]
+    assert bench.claims.states == [(State.RETRYING, "NAS answered X")] * 3
+    (told,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert told.reason == "X"  # type: ignore[attr-defined]
+
+
+async def test_a_refused_sender_loses_no_read_and_is_told_of_once(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.destination = Poisoned("r2", divisible=False)
+    bench.start()
+    await bench.until(lambda: len(bench.claims.states) > 6)
+    assert set(names(bench)) == {"essex/nas/1-8"}
+    assert bench.claims.deliveries == []
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+    bench.destination.poison.clear()
+    await bench.until_delivered()
+    assert settled(bench)[1] == []
+
+
+async def test_a_destination_that_refuses_everything_gets_no_dead_letters_out_of_it(bench: Bench) -> None:
+    bench.destination = Poisoned(*(f"r{position}" for position in range(1, 9)))
+    bench.start()
+    await bench.until(lambda: any("in a row" in error for _, error in bench.claims.states))
+    assert (bench.claims.position, bench.claims.deliveries) == (0, [])
+    bench.destination.poison.clear()
+    await bench.until_delivered()
+    assert settled(bench)[1] == []
+
+
+async def test_going_away_in_the_middle_of_the_search_repeats_only_what_is_not_settled(bench: Bench) -> None:
+    bench.destination = Poisoned("r4")
+    away = DestinationAwayError("NAS answered UNAVAILABLE")
+    # Three times whole and once more, then 1-4, 1-2 (taken), and away.
+    bench.destination.answers = [*[accept_all] * 6, away]
+    bench.start()
+    await bench.until_delivered()
+    assert settled(bench)[1] == [4]
+    assert names(bench)[6:9] == ["essex/nas/3-4", "essex/nas/3-8", "essex/nas/3-5"]
 
 
 async def test_stopping_brings_a_delivery_to_its_end(bench: Bench) -> None:

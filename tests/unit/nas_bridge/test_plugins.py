@@ -12,7 +12,6 @@ from chassis.settings import TlsSettings
 from services.nas_bridge.destination import Destination, Receipt, Submission
 from services.nas_bridge.destinations.nadc import NadcDestination
 from services.nas_bridge.destinations.nas import NasDestination
-from services.nas_bridge.naming import certified_name
 from services.nas_bridge.plugins import find_adapter, identity_for, open_destinations
 from services.nas_bridge.settings import DestinationSettings
 from suite.certificates import Authority
@@ -111,16 +110,3 @@ def test_a_destination_can_have_an_identity_of_its_own(pki: Authority) -> None:
     assert identity_for(own, ours) == TlsSettings(
         certificate=theirs.certificate, key=theirs.key, authority=ours.authority
     )
-
-
-@pytest.mark.parametrize(
-    ("host", "name"),
-    [
-        ("127.0.0.1", "localhost"),
-        ("[::1]", "localhost"),
-        ("nas.example", "nas.example"),
-        ("localhost", "localhost"),
-    ],
-)
-def test_the_name_to_be_certified_is_the_host(host: str, name: str) -> None:
-    assert certified_name(host) == name

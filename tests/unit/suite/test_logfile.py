@@ -1,5 +1,6 @@
 """Logs are cut while their writer keeps appending."""
 
+import stat
 from pathlib import Path
 
 from suite.logfile import last_lines, rotate
@@ -8,11 +9,13 @@ from suite.logfile import last_lines, rotate
 def test_a_large_log_is_kept_once_and_goes_on_from_nothing(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     with log.open("ab", buffering=0) as writer:
+        log.chmod(0o600)
         writer.write(b"old\n" * 10)
         rotate(log, largest=20)
         writer.write(b"new\n")
     assert log.read_text() == "new\n"
     assert (tmp_path / "a.log.1").read_text() == "old\n" * 10
+    assert stat.S_IMODE((tmp_path / "a.log.1").stat().st_mode) == 0o600
 
 
 def test_a_small_or_missing_log_is_left_alone(tmp_path: Path) -> None:

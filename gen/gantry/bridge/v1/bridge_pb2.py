@@ -26,31 +26,31 @@ from gantry.common.v1 import read_pb2 as gantry_dot_common_dot_v1_dot_read__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgantry/bridge/v1/bridge.proto\x12\x10gantry.bridge.v1\x1a\x1bgantry/common/v1/read.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"(\n\x17ListDestinationsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"O\n\x18ListDestinationsResponse\x12\x33\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32\x1d.gantry.bridge.v1.Destination\"\xe0\x01\n\x0b\x44\x65stination\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .gantry.bridge.v1.ForwarderState\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\x0c\n\x04head\x18\x04 \x01(\x03\x12\x11\n\tdelivered\x18\x05 \x01(\x04\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x06 \x01(\x04\x12\x35\n\x11last_delivered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x08 \x01(\t\"\x8f\x01\n\x16ListDeadLettersRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12*\n\x07purpose\x18\x03 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\"f\n\x17ListDeadLettersResponse\x12\x32\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1c.gantry.bridge.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc4\x01\n\nDeadLetter\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x11\n\tcamera_id\x18\x02 \x01(\t\x12\x0f\n\x07read_id\x18\x03 \x01(\t\x12/\n\x0b\x63\x61ptured_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t\x12.\n\nrefused_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\x11GetReceiptRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x03\"\xd3\x01\n\x12GetReceiptResponse\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12\x16\n\x0e\x66irst_position\x18\x02 \x01(\x03\x12\x15\n\rlast_position\x18\x03 \x01(\x03\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x04 \x01(\r\x12\x11\n\tduplicate\x18\x05 \x01(\r\x12\x0f\n\x07refused\x18\x06 \x01(\r\x12/\n\x0breceived_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btraceparent\x18\x08 \x01(\t*\x89\x01\n\x0e\x46orwarderState\x12\x1f\n\x1b\x46ORWARDER_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46ORWARDER_STATE_RUNNING\x10\x01\x12\x1c\n\x18\x46ORWARDER_STATE_RETRYING\x10\x02\x12\x1b\n\x17\x46ORWARDER_STATE_STOPPED\x10\x03\x32\xbb\x02\n\rBridgeService\x12i\n\x10ListDestinations\x12).gantry.bridge.v1.ListDestinationsRequest\x1a*.gantry.bridge.v1.ListDestinationsResponse\x12\x66\n\x0fListDeadLetters\x12(.gantry.bridge.v1.ListDeadLettersRequest\x1a).gantry.bridge.v1.ListDeadLettersResponse\x12W\n\nGetReceipt\x12#.gantry.bridge.v1.GetReceiptRequest\x1a$.gantry.bridge.v1.GetReceiptResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgantry/bridge/v1/bridge.proto\x12\x10gantry.bridge.v1\x1a\x1bgantry/common/v1/read.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"(\n\x17ListDestinationsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"O\n\x18ListDestinationsResponse\x12\x33\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32\x1d.gantry.bridge.v1.Destination\"\x93\x02\n\x0b\x44\x65stination\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .gantry.bridge.v1.ForwarderState\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\x0c\n\x04head\x18\x04 \x01(\x03\x12\x11\n\tdelivered\x18\x05 \x01(\x04\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x06 \x01(\x04\x12\x35\n\x11last_delivered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x08 \x01(\t\x12\x31\n\rfailing_since\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8f\x01\n\x16ListDeadLettersRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12*\n\x07purpose\x18\x03 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\"f\n\x17ListDeadLettersResponse\x12\x32\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1c.gantry.bridge.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc4\x01\n\nDeadLetter\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x11\n\tcamera_id\x18\x02 \x01(\t\x12\x0f\n\x07read_id\x18\x03 \x01(\t\x12/\n\x0b\x63\x61ptured_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t\x12.\n\nrefused_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\x11GetReceiptRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x03\"\xd3\x01\n\x12GetReceiptResponse\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12\x16\n\x0e\x66irst_position\x18\x02 \x01(\x03\x12\x15\n\rlast_position\x18\x03 \x01(\x03\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x04 \x01(\r\x12\x11\n\tduplicate\x18\x05 \x01(\r\x12\x0f\n\x07refused\x18\x06 \x01(\r\x12/\n\x0breceived_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btraceparent\x18\x08 \x01(\t*\x89\x01\n\x0e\x46orwarderState\x12\x1f\n\x1b\x46ORWARDER_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46ORWARDER_STATE_RUNNING\x10\x01\x12\x1c\n\x18\x46ORWARDER_STATE_RETRYING\x10\x02\x12\x1b\n\x17\x46ORWARDER_STATE_STOPPED\x10\x03\x32\xbb\x02\n\rBridgeService\x12i\n\x10ListDestinations\x12).gantry.bridge.v1.ListDestinationsRequest\x1a*.gantry.bridge.v1.ListDestinationsResponse\x12\x66\n\x0fListDeadLetters\x12(.gantry.bridge.v1.ListDeadLettersRequest\x1a).gantry.bridge.v1.ListDeadLettersResponse\x12W\n\nGetReceipt\x12#.gantry.bridge.v1.GetReceiptRequest\x1a$.gantry.bridge.v1.GetReceiptResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gantry.bridge.v1.bridge_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FORWARDERSTATE']._serialized_start=1202
-  _globals['_FORWARDERSTATE']._serialized_end=1339
+  _globals['_FORWARDERSTATE']._serialized_start=1253
+  _globals['_FORWARDERSTATE']._serialized_end=1390
   _globals['_LISTDESTINATIONSREQUEST']._serialized_start=113
   _globals['_LISTDESTINATIONSREQUEST']._serialized_end=153
   _globals['_LISTDESTINATIONSRESPONSE']._serialized_start=155
   _globals['_LISTDESTINATIONSRESPONSE']._serialized_end=234
   _globals['_DESTINATION']._serialized_start=237
-  _globals['_DESTINATION']._serialized_end=461
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=464
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=607
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=609
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=711
-  _globals['_DEADLETTER']._serialized_start=714
-  _globals['_DEADLETTER']._serialized_end=910
-  _globals['_GETRECEIPTREQUEST']._serialized_start=912
-  _globals['_GETRECEIPTREQUEST']._serialized_end=985
-  _globals['_GETRECEIPTRESPONSE']._serialized_start=988
-  _globals['_GETRECEIPTRESPONSE']._serialized_end=1199
-  _globals['_BRIDGESERVICE']._serialized_start=1342
-  _globals['_BRIDGESERVICE']._serialized_end=1657
+  _globals['_DESTINATION']._serialized_end=512
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=515
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=658
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=660
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=762
+  _globals['_DEADLETTER']._serialized_start=765
+  _globals['_DEADLETTER']._serialized_end=961
+  _globals['_GETRECEIPTREQUEST']._serialized_start=963
+  _globals['_GETRECEIPTREQUEST']._serialized_end=1036
+  _globals['_GETRECEIPTRESPONSE']._serialized_start=1039
+  _globals['_GETRECEIPTRESPONSE']._serialized_end=1250
+  _globals['_BRIDGESERVICE']._serialized_start=1393
+  _globals['_BRIDGESERVICE']._serialized_end=1708
 # @@protoc_insertion_point(module_scope)

@@ -32,7 +32,7 @@ class _ForwarderStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Forwar
     FORWARDER_STATE_RUNNING: _ForwarderState.ValueType  # 1
     """Delivering, or waiting for reads."""
     FORWARDER_STATE_RETRYING: _ForwarderState.ValueType  # 2
-    """The last attempt failed; it will be tried again."""
+    """The last attempt failed; it will be tried again. Also while the destination refuses what it is sent: last_error says so."""
     FORWARDER_STATE_STOPPED: _ForwarderState.ValueType  # 3
     """Too many refusals in a row: stopped so that a fault is not hidden in dead letters. Restart the bridge once it is understood."""
 
@@ -44,7 +44,7 @@ FORWARDER_STATE_UNSPECIFIED: ForwarderState.ValueType  # 0
 FORWARDER_STATE_RUNNING: ForwarderState.ValueType  # 1
 """Delivering, or waiting for reads."""
 FORWARDER_STATE_RETRYING: ForwarderState.ValueType  # 2
-"""The last attempt failed; it will be tried again."""
+"""The last attempt failed; it will be tried again. Also while the destination refuses what it is sent: last_error says so."""
 FORWARDER_STATE_STOPPED: ForwarderState.ValueType  # 3
 """Too many refusals in a row: stopped so that a fault is not hidden in dead letters. Restart the bridge once it is understood."""
 Global___ForwarderState: _TypeAlias = ForwarderState  # noqa: Y015
@@ -109,6 +109,7 @@ class Destination(_message.Message):
     DEAD_LETTERS_FIELD_NUMBER: _builtins.int
     LAST_DELIVERED_AT_FIELD_NUMBER: _builtins.int
     LAST_ERROR_FIELD_NUMBER: _builtins.int
+    FAILING_SINCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name, for example "nas"."""
     state: Global___ForwarderState.ValueType
@@ -120,12 +121,16 @@ class Destination(_message.Message):
     delivered: _builtins.int
     """Reads the destination took, duplicates included."""
     dead_letters: _builtins.int
-    """Reads it refused."""
+    """Reads it refused: by name in a receipt, or by refusing a submission that held nothing else."""
     last_error: _builtins.str
     """What the last failed attempt said; empty after a success."""
     @_builtins.property
     def last_delivered_at(self) -> _timestamp_pb2.Timestamp:
         """When it last took reads. Absent: never."""
+
+    @_builtins.property
+    def failing_since(self) -> _timestamp_pb2.Timestamp:
+        """Since when it has taken nothing although there was something to deliver. Absent while it takes."""
 
     def __init__(
         self,
@@ -138,10 +143,11 @@ class Destination(_message.Message):
         dead_letters: _builtins.int = ...,
         last_delivered_at: _timestamp_pb2.Timestamp | None = ...,
         last_error: _builtins.str = ...,
+        failing_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["last_delivered_at", b"last_delivered_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failing_since", b"failing_since", "last_delivered_at", b"last_delivered_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters", b"dead_letters", "delivered", b"delivered", "head", b"head", "last_delivered_at", b"last_delivered_at", "last_error", b"last_error", "name", b"name", "position", b"position", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters", b"dead_letters", "delivered", b"delivered", "failing_since", b"failing_since", "head", b"head", "last_delivered_at", b"last_delivered_at", "last_error", b"last_error", "name", b"name", "position", b"position", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -235,7 +241,7 @@ class DeadLetter(_message.Message):
     read_id: _builtins.str
     """The vendor's identifier of the read."""
     reason: _builtins.str
-    """The destination's reason code."""
+    """The destination's reason code. INVALID_ARGUMENT, or a code of NADC such as BATCH_INVALID: it refused the whole submission because of this read."""
     message: _builtins.str
     """What the destination said."""
     @_builtins.property
@@ -310,7 +316,9 @@ class GetReceiptResponse(_message.Message):
     RECEIVED_AT_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     receipt_id: _builtins.str
-    """The destination's own identifier of the receipt."""
+    """The destination's own identifier of the receipt. Empty when it gave none: it refused the submission also when that held a single read, and the reads
+    covered are dead letters.
+    """
     first_position: _builtins.int
     """First position that it covers."""
     last_position: _builtins.int

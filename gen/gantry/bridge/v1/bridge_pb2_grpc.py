@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class BridgeServiceStub:
-    """Delivery of reads to the national service and other destinations. Callers: people with the force.
+    """Delivery of reads to the national service and other destinations. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def __init__(self, channel):
@@ -53,7 +53,7 @@ class BridgeServiceStub:
 
 
 class BridgeServiceServicer:
-    """Delivery of reads to the national service and other destinations. Callers: people with the force.
+    """Delivery of reads to the national service and other destinations. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def ListDestinations(self, request, context):
@@ -65,7 +65,8 @@ class BridgeServiceServicer:
 
     def ListDeadLetters(self, request, context):
         """Reads that a destination refused for good, newest first. Writes an audit record first. Errors: NOT_FOUND DESTINATION_UNKNOWN;
-        INVALID_ARGUMENT PURPOSE_REQUIRED.
+        INVALID_ARGUMENT PURPOSE_REQUIRED, PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one);
+        UNAVAILABLE when the store cannot take the audit record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,7 +107,7 @@ def add_BridgeServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BridgeService:
-    """Delivery of reads to the national service and other destinations. Callers: people with the force.
+    """Delivery of reads to the national service and other destinations. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     @staticmethod

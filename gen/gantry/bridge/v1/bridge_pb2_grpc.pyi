@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class BridgeServiceStub:
-    """Delivery of reads to the national service and other destinations. Callers: people with the force."""
+    """Delivery of reads to the national service and other destinations. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,7 +37,8 @@ class BridgeServiceStub:
     """State of each destination of a force. No personal data."""
     ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_bridge_pb2.ListDeadLettersRequest, _bridge_pb2.ListDeadLettersResponse]
     """Reads that a destination refused for good, newest first. Writes an audit record first. Errors: NOT_FOUND DESTINATION_UNKNOWN;
-    INVALID_ARGUMENT PURPOSE_REQUIRED.
+    INVALID_ARGUMENT PURPOSE_REQUIRED, PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one);
+    UNAVAILABLE when the store cannot take the audit record.
     """
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_bridge_pb2.GetReceiptRequest, _bridge_pb2.GetReceiptResponse]
     """The receipt that covers a read, by the read's position in the store's log. No personal data. Errors: NOT_FOUND RECEIPT_ABSENT (not
@@ -46,14 +47,15 @@ class BridgeServiceStub:
 
 @_typing.type_check_only
 class BridgeServiceAsyncStub(BridgeServiceStub):
-    """Delivery of reads to the national service and other destinations. Callers: people with the force."""
+    """Delivery of reads to the national service and other destinations. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListDestinations: _aio.UnaryUnaryMultiCallable[_bridge_pb2.ListDestinationsRequest, _bridge_pb2.ListDestinationsResponse]  # type: ignore[assignment]
     """State of each destination of a force. No personal data."""
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_bridge_pb2.ListDeadLettersRequest, _bridge_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
     """Reads that a destination refused for good, newest first. Writes an audit record first. Errors: NOT_FOUND DESTINATION_UNKNOWN;
-    INVALID_ARGUMENT PURPOSE_REQUIRED.
+    INVALID_ARGUMENT PURPOSE_REQUIRED, PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one);
+    UNAVAILABLE when the store cannot take the audit record.
     """
     GetReceipt: _aio.UnaryUnaryMultiCallable[_bridge_pb2.GetReceiptRequest, _bridge_pb2.GetReceiptResponse]  # type: ignore[assignment]
     """The receipt that covers a read, by the read's position in the store's log. No personal data. Errors: NOT_FOUND RECEIPT_ABSENT (not
@@ -61,7 +63,7 @@ class BridgeServiceAsyncStub(BridgeServiceStub):
     """
 
 class BridgeServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Delivery of reads to the national service and other destinations. Callers: people with the force."""
+    """Delivery of reads to the national service and other destinations. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto."""
 
     @_abc_1.abstractmethod
     def ListDestinations(
@@ -78,7 +80,8 @@ class BridgeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_bridge_pb2.ListDeadLettersResponse, _abc.Awaitable[_bridge_pb2.ListDeadLettersResponse]]:
         """Reads that a destination refused for good, newest first. Writes an audit record first. Errors: NOT_FOUND DESTINATION_UNKNOWN;
-        INVALID_ARGUMENT PURPOSE_REQUIRED.
+        INVALID_ARGUMENT PURPOSE_REQUIRED, PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one);
+        UNAVAILABLE when the store cannot take the audit record.
         """
 
     @_abc_1.abstractmethod

@@ -29,7 +29,7 @@ class _CameraKind:
 class _CameraKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CameraKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CAMERA_KIND_UNSPECIFIED: _CameraKind.ValueType  # 0
-    """Taken as fixed."""
+    """Not said; see Camera.kind."""
     CAMERA_KIND_FIXED: _CameraKind.ValueType  # 1
     """On a pole, gantry or bridge; has one place."""
     CAMERA_KIND_MOBILE: _CameraKind.ValueType  # 2
@@ -41,7 +41,7 @@ class CameraKind(_CameraKind, metaclass=_CameraKindEnumTypeWrapper):
     """How a camera is mounted."""
 
 CAMERA_KIND_UNSPECIFIED: CameraKind.ValueType  # 0
-"""Taken as fixed."""
+"""Not said; see Camera.kind."""
 CAMERA_KIND_FIXED: CameraKind.ValueType  # 1
 """On a pole, gantry or bridge; has one place."""
 CAMERA_KIND_MOBILE: CameraKind.ValueType  # 2
@@ -65,16 +65,20 @@ class Camera(_message.Message):
     camera_id: _builtins.str
     """Unique within the force: 1 to 64 of letters, digits, dot, dash, underscore."""
     name: _builtins.str
-    """Name for people, at most 200 characters, for example "A12 J19 northbound"."""
+    """Name for people, at most 200 characters, for example "A12 J19 northbound". Empty in an enrolment: a known camera keeps its
+    name, a new one is called by its camera_id.
+    """
     kind: Global___CameraKind.ValueType
-    """How it is mounted."""
+    """How it is mounted. Unspecified in an enrolment: a known camera stays what it is, a new one is fixed."""
     feed: _builtins.str
     """Feed that carries it. Output only."""
     enabled: _builtins.bool
     """False when switched off. Output only; new cameras are on."""
     @_builtins.property
     def position(self) -> _read_pb2.Position:
-        """Where it stands; used for reads without a position. Absent for mobile cameras."""
+        """Where it stands; used for reads without a position. Absent for mobile cameras: one that becomes mobile loses its position.
+        Absent in an enrolment: a known camera keeps its position.
+        """
 
     def __init__(
         self,

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class CameraRegistryServiceStub:
-    """Which cameras there are and which feed carries them. Callers: people with the camera's force.
+    """Which cameras there are and which feed carries them. Callers: people with the camera's force. Errors of every RPC: see gantry/common/v1/read.proto. What
+    changes something writes an audit record first and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
     """
 
     def __init__(self, channel):
@@ -53,19 +54,23 @@ class CameraRegistryServiceStub:
 
 
 class CameraRegistryServiceServicer:
-    """Which cameras there are and which feed carries them. Callers: people with the camera's force.
+    """Which cameras there are and which feed carries them. Callers: people with the camera's force. Errors of every RPC: see gantry/common/v1/read.proto. What
+    changes something writes an audit record first and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
     """
 
     def EnrolCameras(self, request, context):
-        """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera updates it (also moves it to this feed).
-        Errors: INVALID_ARGUMENT CAMERA_INVALID with the field; PERMISSION_DENIED FORCE_NOT_PERMITTED.
+        """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
+        the request says of it; a name, kind or position that is left out stays as it was.
+        Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
+        belongs to another enrolment, so make a new UUID for each; PERMISSION_DENIED FORCE_NOT_PERMITTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListCameras(self, request, context):
-        """List the cameras of a force, ordered by camera_id.
+        """List the cameras of a force, ordered by camera_id. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
+        of another force or cut off: begin without one).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,7 +110,8 @@ def add_CameraRegistryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CameraRegistryService:
-    """Which cameras there are and which feed carries them. Callers: people with the camera's force.
+    """Which cameras there are and which feed carries them. Callers: people with the camera's force. Errors of every RPC: see gantry/common/v1/read.proto. What
+    changes something writes an audit record first and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
     """
 
     @staticmethod
@@ -212,7 +218,7 @@ class CameraHealthServiceServicer:
     """
 
     def ListCameraHealth(self, request, context):
-        """What each camera of a force has delivered, ordered by camera_id.
+        """What each camera of a force has delivered, ordered by camera_id. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID, as ListCameras.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

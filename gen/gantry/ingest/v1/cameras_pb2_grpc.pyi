@@ -27,37 +27,51 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CameraRegistryServiceStub:
-    """Which cameras there are and which feed carries them. Callers: people with the camera's force."""
+    """Which cameras there are and which feed carries them. Callers: people with the camera's force. Errors of every RPC: see gantry/common/v1/read.proto. What
+    changes something writes an audit record first and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CameraRegistryServiceAsyncStub: ...
     EnrolCameras: _grpc.UnaryUnaryMultiCallable[_cameras_pb2.EnrolCamerasRequest, _cameras_pb2.EnrolCamerasResponse]
-    """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera updates it (also moves it to this feed).
-    Errors: INVALID_ARGUMENT CAMERA_INVALID with the field; PERMISSION_DENIED FORCE_NOT_PERMITTED.
+    """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
+    the request says of it; a name, kind or position that is left out stays as it was.
+    Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
+    belongs to another enrolment, so make a new UUID for each; PERMISSION_DENIED FORCE_NOT_PERMITTED.
     """
     ListCameras: _grpc.UnaryUnaryMultiCallable[_cameras_pb2.ListCamerasRequest, _cameras_pb2.ListCamerasResponse]
-    """List the cameras of a force, ordered by camera_id."""
+    """List the cameras of a force, ordered by camera_id. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
+    of another force or cut off: begin without one).
+    """
     SetCameraEnabled: _grpc.UnaryUnaryMultiCallable[_cameras_pb2.SetCameraEnabledRequest, _cameras_pb2.SetCameraEnabledResponse]
     """Switch a camera on or off. Reads of a camera that is off are rejected. Errors: NOT_FOUND CAMERA_UNKNOWN."""
 
 @_typing.type_check_only
 class CameraRegistryServiceAsyncStub(CameraRegistryServiceStub):
-    """Which cameras there are and which feed carries them. Callers: people with the camera's force."""
+    """Which cameras there are and which feed carries them. Callers: people with the camera's force. Errors of every RPC: see gantry/common/v1/read.proto. What
+    changes something writes an audit record first and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     EnrolCameras: _aio.UnaryUnaryMultiCallable[_cameras_pb2.EnrolCamerasRequest, _cameras_pb2.EnrolCamerasResponse]  # type: ignore[assignment]
-    """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera updates it (also moves it to this feed).
-    Errors: INVALID_ARGUMENT CAMERA_INVALID with the field; PERMISSION_DENIED FORCE_NOT_PERMITTED.
+    """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
+    the request says of it; a name, kind or position that is left out stays as it was.
+    Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
+    belongs to another enrolment, so make a new UUID for each; PERMISSION_DENIED FORCE_NOT_PERMITTED.
     """
     ListCameras: _aio.UnaryUnaryMultiCallable[_cameras_pb2.ListCamerasRequest, _cameras_pb2.ListCamerasResponse]  # type: ignore[assignment]
-    """List the cameras of a force, ordered by camera_id."""
+    """List the cameras of a force, ordered by camera_id. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
+    of another force or cut off: begin without one).
+    """
     SetCameraEnabled: _aio.UnaryUnaryMultiCallable[_cameras_pb2.SetCameraEnabledRequest, _cameras_pb2.SetCameraEnabledResponse]  # type: ignore[assignment]
     """Switch a camera on or off. Reads of a camera that is off are rejected. Errors: NOT_FOUND CAMERA_UNKNOWN."""
 
 class CameraRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Which cameras there are and which feed carries them. Callers: people with the camera's force."""
+    """Which cameras there are and which feed carries them. Callers: people with the camera's force. Errors of every RPC: see gantry/common/v1/read.proto. What
+    changes something writes an audit record first and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
+    """
 
     @_abc_1.abstractmethod
     def EnrolCameras(
@@ -65,8 +79,10 @@ class CameraRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cameras_pb2.EnrolCamerasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cameras_pb2.EnrolCamerasResponse, _abc.Awaitable[_cameras_pb2.EnrolCamerasResponse]]:
-        """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera updates it (also moves it to this feed).
-        Errors: INVALID_ARGUMENT CAMERA_INVALID with the field; PERMISSION_DENIED FORCE_NOT_PERMITTED.
+        """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
+        the request says of it; a name, kind or position that is left out stays as it was.
+        Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
+        belongs to another enrolment, so make a new UUID for each; PERMISSION_DENIED FORCE_NOT_PERMITTED.
         """
 
     @_abc_1.abstractmethod
@@ -75,7 +91,9 @@ class CameraRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cameras_pb2.ListCamerasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cameras_pb2.ListCamerasResponse, _abc.Awaitable[_cameras_pb2.ListCamerasResponse]]:
-        """List the cameras of a force, ordered by camera_id."""
+        """List the cameras of a force, ordered by camera_id. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
+        of another force or cut off: begin without one).
+        """
 
     @_abc_1.abstractmethod
     def SetCameraEnabled(
@@ -95,7 +113,7 @@ class CameraHealthServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CameraHealthServiceAsyncStub: ...
     ListCameraHealth: _grpc.UnaryUnaryMultiCallable[_cameras_pb2.ListCameraHealthRequest, _cameras_pb2.ListCameraHealthResponse]
-    """What each camera of a force has delivered, ordered by camera_id."""
+    """What each camera of a force has delivered, ordered by camera_id. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID, as ListCameras."""
 
 @_typing.type_check_only
 class CameraHealthServiceAsyncStub(CameraHealthServiceStub):
@@ -103,7 +121,7 @@ class CameraHealthServiceAsyncStub(CameraHealthServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListCameraHealth: _aio.UnaryUnaryMultiCallable[_cameras_pb2.ListCameraHealthRequest, _cameras_pb2.ListCameraHealthResponse]  # type: ignore[assignment]
-    """What each camera of a force has delivered, ordered by camera_id."""
+    """What each camera of a force has delivered, ordered by camera_id. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID, as ListCameras."""
 
 class CameraHealthServiceServicer(metaclass=_abc_1.ABCMeta):
     """How cameras are doing. Callers: people with the camera's force."""
@@ -114,6 +132,6 @@ class CameraHealthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cameras_pb2.ListCameraHealthRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cameras_pb2.ListCameraHealthResponse, _abc.Awaitable[_cameras_pb2.ListCameraHealthResponse]]:
-        """What each camera of a force has delivered, ordered by camera_id."""
+        """What each camera of a force has delivered, ordered by camera_id. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID, as ListCameras."""
 
 def add_CameraHealthServiceServicer_to_server(servicer: CameraHealthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -19,10 +19,13 @@ the field, RetryInfo when waiting helps.
   UNAUTHENTICATED    TOKEN_MISSING, TOKEN_UNKNOWN (also after revocation): do not retry; ask the force's ANPR engineer.
   INVALID_ARGUMENT   MALFORMED_MESSAGE: the bytes are not this message. BATCH_TOO_LARGE: more reads than FlowControl allows.
                      SEQUENCE_NOT_INCREASING. Repair the client; resending the same bytes fails again.
-  RESOURCE_EXHAUSTED without details, from the transport: a message exceeds FlowControl.max_batch_bytes. Split the batch.
-                     TOO_MUCH_IN_FLIGHT: too many streams of this feed, or too much under way in all; wait as RetryInfo says. (More
-                     unacknowledged on one stream than FlowControl allows is no error: the server stops reading until it has caught up.)
+  RESOURCE_EXHAUSTED without details, by the transport, when a message exceeds FlowControl.max_batch_bytes: split the batch.
+                     TOO_MUCH_IN_FLIGHT: too many streams of one feed, or too much under way in all; wait as RetryInfo says, and send over
+                     fewer streams. (More unacknowledged on one stream than FlowControl allows is no error: the server stops reading until it has
+                     caught up.)
   UNAVAILABLE        STORE_UNAVAILABLE, STOPPING: keep the reads, reconnect after RetryInfo (add jitter), resend what was not acknowledged.
+  DEADLINE_EXCEEDED  DEADLINE_TOO_SHORT, or by the transport: SubmitReads had too little time. Send the same batch again with more.
+  INTERNAL           this batch cannot be stored, through a fault of ours. Keep it, send the others, tell the force's ANPR engineer.
 """
 
 from collections import abc as _abc

@@ -60,7 +60,7 @@ class SubscribeRequest(_message.Message):
     resume_token: _builtins.str
     """After the alert or progress message that carried this token."""
     earliest: _builtins.bool
-    """With the first alert that is kept."""
+    """With the first alert that is kept: they go some weeks after they were raised."""
     @_builtins.property
     def purpose(self) -> _read_pb2.Purpose:
         """Why."""

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class AlertServiceStub:
-    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force.
+    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of
+    every RPC here, NOT_FOUND FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
     """
 
     def __init__(self, channel):
@@ -53,14 +54,16 @@ class AlertServiceStub:
 
 
 class AlertServiceServicer:
-    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force.
+    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of
+    every RPC here, NOT_FOUND FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
     """
 
     def Subscribe(self, request, context):
         """Watch the alerts of a force: those after the resume token (or from now, or from the first kept), then new ones as they are raised. Each alert
         carries the token from which to go on after it. Writes an audit record first. The stream has no end; a progress message comes when all
         past alerts have been sent and then at least every 10 seconds.
-        Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, RESUME_TOKEN_INVALID.
+        Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, RESUME_TOKEN_INVALID (not a token of this force: subscribe without it, or from the earliest alert);
+        UNAVAILABLE SERVER_STOPPING: subscribe again with the last token, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -68,7 +71,8 @@ class AlertServiceServicer:
 
     def Acknowledge(self, request, context):
         """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it. Writes an audit record first.
-        Errors: NOT_FOUND ALERT_UNKNOWN.
+        Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted; INVALID_ARGUMENT PURPOSE_REQUIRED, TEXT_INVALID (the
+        note is too long or holds a NUL character); UNAVAILABLE when the store cannot take the audit record: call again, it does no harm.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,7 +112,8 @@ def add_AlertServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AlertService:
-    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force.
+    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of
+    every RPC here, NOT_FOUND FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
     """
 
     @staticmethod

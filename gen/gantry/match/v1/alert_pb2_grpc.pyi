@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AlertServiceStub:
-    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force."""
+    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of
+    every RPC here, NOT_FOUND FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,35 +39,43 @@ class AlertServiceStub:
     """Watch the alerts of a force: those after the resume token (or from now, or from the first kept), then new ones as they are raised. Each alert
     carries the token from which to go on after it. Writes an audit record first. The stream has no end; a progress message comes when all
     past alerts have been sent and then at least every 10 seconds.
-    Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, RESUME_TOKEN_INVALID.
+    Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, RESUME_TOKEN_INVALID (not a token of this force: subscribe without it, or from the earliest alert);
+    UNAVAILABLE SERVER_STOPPING: subscribe again with the last token, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
     """
     Acknowledge: _grpc.UnaryUnaryMultiCallable[_alert_pb2.AcknowledgeRequest, _alert_pb2.AcknowledgeResponse]
     """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it. Writes an audit record first.
-    Errors: NOT_FOUND ALERT_UNKNOWN.
+    Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted; INVALID_ARGUMENT PURPOSE_REQUIRED, TEXT_INVALID (the
+    note is too long or holds a NUL character); UNAVAILABLE when the store cannot take the audit record: call again, it does no harm.
     """
     GetMatchStatus: _grpc.UnaryUnaryMultiCallable[_alert_pb2.GetMatchStatusRequest, _alert_pb2.GetMatchStatusResponse]
     """How far matching is for a force. No personal data. Callers: also services."""
 
 @_typing.type_check_only
 class AlertServiceAsyncStub(AlertServiceStub):
-    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force."""
+    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of
+    every RPC here, NOT_FOUND FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Subscribe: _aio.UnaryStreamMultiCallable[_alert_pb2.SubscribeRequest, _alert_pb2.SubscribeResponse]  # type: ignore[assignment]
     """Watch the alerts of a force: those after the resume token (or from now, or from the first kept), then new ones as they are raised. Each alert
     carries the token from which to go on after it. Writes an audit record first. The stream has no end; a progress message comes when all
     past alerts have been sent and then at least every 10 seconds.
-    Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, RESUME_TOKEN_INVALID.
+    Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, RESUME_TOKEN_INVALID (not a token of this force: subscribe without it, or from the earliest alert);
+    UNAVAILABLE SERVER_STOPPING: subscribe again with the last token, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
     """
     Acknowledge: _aio.UnaryUnaryMultiCallable[_alert_pb2.AcknowledgeRequest, _alert_pb2.AcknowledgeResponse]  # type: ignore[assignment]
     """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it. Writes an audit record first.
-    Errors: NOT_FOUND ALERT_UNKNOWN.
+    Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted; INVALID_ARGUMENT PURPOSE_REQUIRED, TEXT_INVALID (the
+    note is too long or holds a NUL character); UNAVAILABLE when the store cannot take the audit record: call again, it does no harm.
     """
     GetMatchStatus: _aio.UnaryUnaryMultiCallable[_alert_pb2.GetMatchStatusRequest, _alert_pb2.GetMatchStatusResponse]  # type: ignore[assignment]
     """How far matching is for a force. No personal data. Callers: also services."""
 
 class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force."""
+    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of
+    every RPC here, NOT_FOUND FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
+    """
 
     @_abc_1.abstractmethod
     def Subscribe(
@@ -76,7 +86,8 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         """Watch the alerts of a force: those after the resume token (or from now, or from the first kept), then new ones as they are raised. Each alert
         carries the token from which to go on after it. Writes an audit record first. The stream has no end; a progress message comes when all
         past alerts have been sent and then at least every 10 seconds.
-        Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, RESUME_TOKEN_INVALID.
+        Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, RESUME_TOKEN_INVALID (not a token of this force: subscribe without it, or from the earliest alert);
+        UNAVAILABLE SERVER_STOPPING: subscribe again with the last token, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
         """
 
     @_abc_1.abstractmethod
@@ -86,7 +97,8 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_alert_pb2.AcknowledgeResponse, _abc.Awaitable[_alert_pb2.AcknowledgeResponse]]:
         """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it. Writes an audit record first.
-        Errors: NOT_FOUND ALERT_UNKNOWN.
+        Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted; INVALID_ARGUMENT PURPOSE_REQUIRED, TEXT_INVALID (the
+        note is too long or holds a NUL character); UNAVAILABLE when the store cannot take the audit record: call again, it does no harm.
         """
 
     @_abc_1.abstractmethod

@@ -69,6 +69,8 @@ class ImportHeader(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     NEAR_MATCHES_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    MAX_REJECTED_PERCENT_FIELD_NUMBER: _builtins.int
+    ALLOW_EMPTY_FIELD_NUMBER: _builtins.int
     force: _builtins.str
     """The force that owns the list."""
     name: _builtins.str
@@ -79,6 +81,12 @@ class ImportHeader(_message.Message):
     """
     request_id: _builtins.str
     """A UUID of yours; a retry with the same id imports once."""
+    max_rejected_percent: _builtins.int
+    """Most bad lines, in per cent of the lines that hold anything, 0 to 100. Beyond it nothing is imported. Absent: 50 (and
+    one or two bad lines in a list of any length) when a list with entries would be replaced; the first import of a list takes what is good.
+    """
+    allow_empty: _builtins.bool
+    """Import also a file without a good line, which makes the list empty. Otherwise such a file is refused."""
     @_builtins.property
     def purpose(self) -> _read_pb2.Purpose:
         """Why it is imported."""
@@ -91,12 +99,16 @@ class ImportHeader(_message.Message):
         purpose: _read_pb2.Purpose | None = ...,
         near_matches: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        max_rejected_percent: _builtins.int | None = ...,
+        allow_empty: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_rejected_percent", b"_max_rejected_percent", "max_rejected_percent", b"max_rejected_percent", "purpose", b"purpose"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "name", b"name", "near_matches", b"near_matches", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_rejected_percent", b"_max_rejected_percent", "allow_empty", b"allow_empty", "force", b"force", "max_rejected_percent", b"max_rejected_percent", "name", b"name", "near_matches", b"near_matches", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__max_rejected_percent: _TypeAlias = _typing.Literal["max_rejected_percent"]  # noqa: Y015
+    _WhichOneofArgType__max_rejected_percent: _TypeAlias = _typing.Literal["_max_rejected_percent", b"_max_rejected_percent"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_rejected_percent) -> _WhichOneofReturnType__max_rejected_percent | None: ...
 
 Global___ImportHeader: _TypeAlias = ImportHeader  # noqa: Y015
 

@@ -49,7 +49,9 @@ class NationalAnprServiceServicer:
     def SubmitReads(self, request, context):
         """Take reads of one force. Reads are told apart by (force, camera_id, captured_at, read_id): one that was taken before is counted as a duplicate and
         nothing else happens, so a submission may be repeated after any failure. One camera's reads arrive in the order in which its server stored them.
-        Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later; PERMISSION_DENIED: this server may not submit for the force.
+        A read that cannot be taken is named in the receipt, and the others are taken. Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later;
+        INVALID_ARGUMENT: the submission cannot be read as a whole, so the sender sends it in ever smaller parts until what is at fault stands alone;
+        PERMISSION_DENIED, UNAUTHENTICATED: this server may not submit for the force: it tells its people and goes on trying.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,9 @@ class NationalAnprServiceStub:
     SubmitReads: _grpc.UnaryUnaryMultiCallable[_nas_pb2.SubmitReadsRequest, _nas_pb2.SubmitReadsResponse]
     """Take reads of one force. Reads are told apart by (force, camera_id, captured_at, read_id): one that was taken before is counted as a duplicate and
     nothing else happens, so a submission may be repeated after any failure. One camera's reads arrive in the order in which its server stored them.
-    Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later; PERMISSION_DENIED: this server may not submit for the force.
+    A read that cannot be taken is named in the receipt, and the others are taken. Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later;
+    INVALID_ARGUMENT: the submission cannot be read as a whole, so the sender sends it in ever smaller parts until what is at fault stands alone;
+    PERMISSION_DENIED, UNAUTHENTICATED: this server may not submit for the force: it tells its people and goes on trying.
     """
 
 @_typing.type_check_only
@@ -49,7 +51,9 @@ class NationalAnprServiceAsyncStub(NationalAnprServiceStub):
     SubmitReads: _aio.UnaryUnaryMultiCallable[_nas_pb2.SubmitReadsRequest, _nas_pb2.SubmitReadsResponse]  # type: ignore[assignment]
     """Take reads of one force. Reads are told apart by (force, camera_id, captured_at, read_id): one that was taken before is counted as a duplicate and
     nothing else happens, so a submission may be repeated after any failure. One camera's reads arrive in the order in which its server stored them.
-    Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later; PERMISSION_DENIED: this server may not submit for the force.
+    A read that cannot be taken is named in the receipt, and the others are taken. Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later;
+    INVALID_ARGUMENT: the submission cannot be read as a whole, so the sender sends it in ever smaller parts until what is at fault stands alone;
+    PERMISSION_DENIED, UNAUTHENTICATED: this server may not submit for the force: it tells its people and goes on trying.
     """
 
 class NationalAnprServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -63,7 +67,9 @@ class NationalAnprServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_nas_pb2.SubmitReadsResponse, _abc.Awaitable[_nas_pb2.SubmitReadsResponse]]:
         """Take reads of one force. Reads are told apart by (force, camera_id, captured_at, read_id): one that was taken before is counted as a duplicate and
         nothing else happens, so a submission may be repeated after any failure. One camera's reads arrive in the order in which its server stored them.
-        Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later; PERMISSION_DENIED: this server may not submit for the force.
+        A read that cannot be taken is named in the receipt, and the others are taken. Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later;
+        INVALID_ARGUMENT: the submission cannot be read as a whole, so the sender sends it in ever smaller parts until what is at fault stands alone;
+        PERMISSION_DENIED, UNAUTHENTICATED: this server may not submit for the force: it tells its people and goes on trying.
         """
 
 def add_NationalAnprServiceServicer_to_server(servicer: NationalAnprServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class AuditServiceStub:
     """Who looked at what, and why. Records form one hash chain a force: each carries the SHA-256 of the one before, so that a missing or
-    altered record shows.
+    altered record shows. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def __init__(self, channel):
@@ -55,19 +55,21 @@ class AuditServiceStub:
 
 class AuditServiceServicer:
     """Who looked at what, and why. Records form one hash chain a force: each carries the SHA-256 of the one before, so that a missing or
-    altered record shows.
+    altered record shows. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def RecordAudit(self, request, context):
         """Write a record before showing personal data or changing a list on behalf of a person. Durable when it returns. Callers: ingest, match,
-        nas_bridge (the store writes its own). Errors: INVALID_ARGUMENT PURPOSE_REQUIRED.
+        nas_bridge (the store writes its own). Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, ACTION_INVALID, PERSON_INVALID,
+        SUBJECT_INVALID: nothing was written, and the caller must not go on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAuditRecords(self, request, context):
-        """Read the trail of a force, newest first. Callers: people with the force.
+        """Read the trail of a force, newest first. Callers: people with the force. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer),
+        PAGE_TOKEN_INVALID (the token is of another query: begin without one).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,7 +110,7 @@ def add_AuditServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AuditService:
     """Who looked at what, and why. Records form one hash chain a force: each carries the SHA-256 of the one before, so that a missing or
-    altered record shows.
+    altered record shows. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     @staticmethod

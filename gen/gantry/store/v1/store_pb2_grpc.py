@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class StoreServiceStub:
-    """Keeps reads and images for seven days. Callers differ by RPC and are named at each.
+    """Keeps reads and images for seven days. Callers differ by RPC and are named at each. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def __init__(self, channel):
@@ -78,13 +78,14 @@ class StoreServiceStub:
 
 
 class StoreServiceServicer:
-    """Keeps reads and images for seven days. Callers differ by RPC and are named at each.
+    """Keeps reads and images for seven days. Callers differ by RPC and are named at each. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def AppendReads(self, request, context):
         """Append reads of one force to its log in one transaction. When it returns, new reads and their images are durable. Caller: ingest.
-        Errors: INVALID_ARGUMENT COLUMNS_UNEQUAL; UNAVAILABLE DATABASE_UNAVAILABLE, RESOURCE_EXHAUSTED STORAGE_FULL or QUEUE_FULL (with
-        RetryInfo): nothing was stored, or it was and a retry finds duplicates.
+        Errors: INVALID_ARGUMENT COLUMNS_UNEQUAL (lists differ in length), READS_INVALID (the field holds a value outside its range), TOO_MANY_READS,
+        TOO_MANY_BYTES (split the append): the same append fails again. UNAVAILABLE DATABASE_UNAVAILABLE, IMAGES_UNAVAILABLE (the object store is
+        away), RESOURCE_EXHAUSTED STORAGE_FULL or QUEUE_FULL (with RetryInfo): nothing was stored, or it was and a retry finds duplicates.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,7 +95,8 @@ class StoreServiceServicer:
         """Follow a force's log: everything after a position, in order, without gaps, then new reads as they commit. The stream has no end; it carries a
         progress message at least every 5 seconds. Callers: match, nas_bridge.
         Errors: OUT_OF_RANGE POSITION_PURGED (metadata first_position) when reads after the position were deleted already; OUT_OF_RANGE
-        POSITION_AHEAD when the log never reached the position; UNAVAILABLE when the server stops: follow again from the last position.
+        POSITION_AHEAD when the log never reached the position; UNAVAILABLE STOPPING when the server stops, IMAGES_UNAVAILABLE when images were asked for and the
+        object store is away: follow again from the last position. INVALID_ARGUMENT MAX_READS_INVALID, CONSUMER_INVALID: correct the request.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,7 +104,8 @@ class StoreServiceServicer:
 
     def ReportCursor(self, request, context):
         """Record how far a consumer has durably dealt with a force's log. Reads it has not passed are not purged. Positions never go back: a smaller
-        one is ignored. Callers: match, nas_bridge.
+        one is ignored. Callers: match, nas_bridge. Errors: OUT_OF_RANGE POSITION_AHEAD: the log never reached it, as after a restored backup; INVALID_ARGUMENT
+        CONSUMER_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,7 +113,8 @@ class StoreServiceServicer:
 
     def SearchReads(self, request, context):
         """Search the buffer for a plate. Writes an audit record before it answers. Callers: people with the force.
-        Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, VRM_INVALID, TIME_RANGE_INVALID, PAGE_TOKEN_INVALID.
+        Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, VRM_INVALID, TIME_RANGE_INVALID (captured_from is not before captured_to), FORCE_INVALID (too many forces, or
+        none), PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -118,7 +122,7 @@ class StoreServiceServicer:
 
     def GetRead(self, request, context):
         """One read with where and when it was stored. Writes an audit record first. Callers: people with the force.
-        Errors: NOT_FOUND READ_UNKNOWN; INVALID_ARGUMENT PURPOSE_REQUIRED.
+        Errors: NOT_FOUND READ_UNKNOWN; INVALID_ARGUMENT PURPOSE_REQUIRED, NAME_INVALID (neither a position nor a usable read_id).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,7 +130,8 @@ class StoreServiceServicer:
 
     def GetImage(self, request, context):
         """An image of a read. Writes an audit record first. Callers: people with the force.
-        Errors: NOT_FOUND READ_UNKNOWN, IMAGE_ABSENT; INVALID_ARGUMENT PURPOSE_REQUIRED.
+        Errors: NOT_FOUND READ_UNKNOWN, IMAGE_ABSENT; INVALID_ARGUMENT PURPOSE_REQUIRED, IMAGE_KIND_INVALID; UNAVAILABLE IMAGES_UNAVAILABLE: the object store is
+        away, call again later.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,7 +145,8 @@ class StoreServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPurgeCertificates(self, request, context):
-        """Certificates of what retention deleted, newest first. Callers: people with the force.
+        """Certificates of what retention deleted, newest first. Callers: people with the force. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID, as
+        SearchReads.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,7 +204,7 @@ def add_StoreServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class StoreService:
-    """Keeps reads and images for seven days. Callers differ by RPC and are named at each.
+    """Keeps reads and images for seven days. Callers differ by RPC and are named at each. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class StoreServiceStub:
-    """Keeps reads and images for seven days. Callers differ by RPC and are named at each."""
+    """Keeps reads and images for seven days. Callers differ by RPC and are named at each. Errors of every RPC: see gantry/common/v1/read.proto."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -35,75 +35,89 @@ class StoreServiceStub:
     def __new__(cls, channel: _aio.Channel) -> StoreServiceAsyncStub: ...
     AppendReads: _grpc.UnaryUnaryMultiCallable[_store_pb2.AppendReadsRequest, _store_pb2.AppendReadsResponse]
     """Append reads of one force to its log in one transaction. When it returns, new reads and their images are durable. Caller: ingest.
-    Errors: INVALID_ARGUMENT COLUMNS_UNEQUAL; UNAVAILABLE DATABASE_UNAVAILABLE, RESOURCE_EXHAUSTED STORAGE_FULL or QUEUE_FULL (with
-    RetryInfo): nothing was stored, or it was and a retry finds duplicates.
+    Errors: INVALID_ARGUMENT COLUMNS_UNEQUAL (lists differ in length), READS_INVALID (the field holds a value outside its range), TOO_MANY_READS,
+    TOO_MANY_BYTES (split the append): the same append fails again. UNAVAILABLE DATABASE_UNAVAILABLE, IMAGES_UNAVAILABLE (the object store is
+    away), RESOURCE_EXHAUSTED STORAGE_FULL or QUEUE_FULL (with RetryInfo): nothing was stored, or it was and a retry finds duplicates.
     """
     TailReads: _grpc.UnaryStreamMultiCallable[_store_pb2.TailReadsRequest, _store_pb2.TailReadsResponse]
     """Follow a force's log: everything after a position, in order, without gaps, then new reads as they commit. The stream has no end; it carries a
     progress message at least every 5 seconds. Callers: match, nas_bridge.
     Errors: OUT_OF_RANGE POSITION_PURGED (metadata first_position) when reads after the position were deleted already; OUT_OF_RANGE
-    POSITION_AHEAD when the log never reached the position; UNAVAILABLE when the server stops: follow again from the last position.
+    POSITION_AHEAD when the log never reached the position; UNAVAILABLE STOPPING when the server stops, IMAGES_UNAVAILABLE when images were asked for and the
+    object store is away: follow again from the last position. INVALID_ARGUMENT MAX_READS_INVALID, CONSUMER_INVALID: correct the request.
     """
     ReportCursor: _grpc.UnaryUnaryMultiCallable[_store_pb2.ReportCursorRequest, _store_pb2.ReportCursorResponse]
     """Record how far a consumer has durably dealt with a force's log. Reads it has not passed are not purged. Positions never go back: a smaller
-    one is ignored. Callers: match, nas_bridge.
+    one is ignored. Callers: match, nas_bridge. Errors: OUT_OF_RANGE POSITION_AHEAD: the log never reached it, as after a restored backup; INVALID_ARGUMENT
+    CONSUMER_INVALID.
     """
     SearchReads: _grpc.UnaryUnaryMultiCallable[_store_pb2.SearchReadsRequest, _store_pb2.SearchReadsResponse]
     """Search the buffer for a plate. Writes an audit record before it answers. Callers: people with the force.
-    Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, VRM_INVALID, TIME_RANGE_INVALID, PAGE_TOKEN_INVALID.
+    Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, VRM_INVALID, TIME_RANGE_INVALID (captured_from is not before captured_to), FORCE_INVALID (too many forces, or
+    none), PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one).
     """
     GetRead: _grpc.UnaryUnaryMultiCallable[_store_pb2.GetReadRequest, _store_pb2.GetReadResponse]
     """One read with where and when it was stored. Writes an audit record first. Callers: people with the force.
-    Errors: NOT_FOUND READ_UNKNOWN; INVALID_ARGUMENT PURPOSE_REQUIRED.
+    Errors: NOT_FOUND READ_UNKNOWN; INVALID_ARGUMENT PURPOSE_REQUIRED, NAME_INVALID (neither a position nor a usable read_id).
     """
     GetImage: _grpc.UnaryUnaryMultiCallable[_store_pb2.GetImageRequest, _store_pb2.GetImageResponse]
     """An image of a read. Writes an audit record first. Callers: people with the force.
-    Errors: NOT_FOUND READ_UNKNOWN, IMAGE_ABSENT; INVALID_ARGUMENT PURPOSE_REQUIRED.
+    Errors: NOT_FOUND READ_UNKNOWN, IMAGE_ABSENT; INVALID_ARGUMENT PURPOSE_REQUIRED, IMAGE_KIND_INVALID; UNAVAILABLE IMAGES_UNAVAILABLE: the object store is
+    away, call again later.
     """
     GetBufferStatus: _grpc.UnaryUnaryMultiCallable[_store_pb2.GetBufferStatusRequest, _store_pb2.GetBufferStatusResponse]
     """State of a force's buffer: how much, how far each consumer is. No personal data. Callers: people with the force, match, nas_bridge."""
     ListPurgeCertificates: _grpc.UnaryUnaryMultiCallable[_store_pb2.ListPurgeCertificatesRequest, _store_pb2.ListPurgeCertificatesResponse]
-    """Certificates of what retention deleted, newest first. Callers: people with the force."""
+    """Certificates of what retention deleted, newest first. Callers: people with the force. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID, as
+    SearchReads.
+    """
 
 @_typing.type_check_only
 class StoreServiceAsyncStub(StoreServiceStub):
-    """Keeps reads and images for seven days. Callers differ by RPC and are named at each."""
+    """Keeps reads and images for seven days. Callers differ by RPC and are named at each. Errors of every RPC: see gantry/common/v1/read.proto."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     AppendReads: _aio.UnaryUnaryMultiCallable[_store_pb2.AppendReadsRequest, _store_pb2.AppendReadsResponse]  # type: ignore[assignment]
     """Append reads of one force to its log in one transaction. When it returns, new reads and their images are durable. Caller: ingest.
-    Errors: INVALID_ARGUMENT COLUMNS_UNEQUAL; UNAVAILABLE DATABASE_UNAVAILABLE, RESOURCE_EXHAUSTED STORAGE_FULL or QUEUE_FULL (with
-    RetryInfo): nothing was stored, or it was and a retry finds duplicates.
+    Errors: INVALID_ARGUMENT COLUMNS_UNEQUAL (lists differ in length), READS_INVALID (the field holds a value outside its range), TOO_MANY_READS,
+    TOO_MANY_BYTES (split the append): the same append fails again. UNAVAILABLE DATABASE_UNAVAILABLE, IMAGES_UNAVAILABLE (the object store is
+    away), RESOURCE_EXHAUSTED STORAGE_FULL or QUEUE_FULL (with RetryInfo): nothing was stored, or it was and a retry finds duplicates.
     """
     TailReads: _aio.UnaryStreamMultiCallable[_store_pb2.TailReadsRequest, _store_pb2.TailReadsResponse]  # type: ignore[assignment]
     """Follow a force's log: everything after a position, in order, without gaps, then new reads as they commit. The stream has no end; it carries a
     progress message at least every 5 seconds. Callers: match, nas_bridge.
     Errors: OUT_OF_RANGE POSITION_PURGED (metadata first_position) when reads after the position were deleted already; OUT_OF_RANGE
-    POSITION_AHEAD when the log never reached the position; UNAVAILABLE when the server stops: follow again from the last position.
+    POSITION_AHEAD when the log never reached the position; UNAVAILABLE STOPPING when the server stops, IMAGES_UNAVAILABLE when images were asked for and the
+    object store is away: follow again from the last position. INVALID_ARGUMENT MAX_READS_INVALID, CONSUMER_INVALID: correct the request.
     """
     ReportCursor: _aio.UnaryUnaryMultiCallable[_store_pb2.ReportCursorRequest, _store_pb2.ReportCursorResponse]  # type: ignore[assignment]
     """Record how far a consumer has durably dealt with a force's log. Reads it has not passed are not purged. Positions never go back: a smaller
-    one is ignored. Callers: match, nas_bridge.
+    one is ignored. Callers: match, nas_bridge. Errors: OUT_OF_RANGE POSITION_AHEAD: the log never reached it, as after a restored backup; INVALID_ARGUMENT
+    CONSUMER_INVALID.
     """
     SearchReads: _aio.UnaryUnaryMultiCallable[_store_pb2.SearchReadsRequest, _store_pb2.SearchReadsResponse]  # type: ignore[assignment]
     """Search the buffer for a plate. Writes an audit record before it answers. Callers: people with the force.
-    Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, VRM_INVALID, TIME_RANGE_INVALID, PAGE_TOKEN_INVALID.
+    Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, VRM_INVALID, TIME_RANGE_INVALID (captured_from is not before captured_to), FORCE_INVALID (too many forces, or
+    none), PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one).
     """
     GetRead: _aio.UnaryUnaryMultiCallable[_store_pb2.GetReadRequest, _store_pb2.GetReadResponse]  # type: ignore[assignment]
     """One read with where and when it was stored. Writes an audit record first. Callers: people with the force.
-    Errors: NOT_FOUND READ_UNKNOWN; INVALID_ARGUMENT PURPOSE_REQUIRED.
+    Errors: NOT_FOUND READ_UNKNOWN; INVALID_ARGUMENT PURPOSE_REQUIRED, NAME_INVALID (neither a position nor a usable read_id).
     """
     GetImage: _aio.UnaryUnaryMultiCallable[_store_pb2.GetImageRequest, _store_pb2.GetImageResponse]  # type: ignore[assignment]
     """An image of a read. Writes an audit record first. Callers: people with the force.
-    Errors: NOT_FOUND READ_UNKNOWN, IMAGE_ABSENT; INVALID_ARGUMENT PURPOSE_REQUIRED.
+    Errors: NOT_FOUND READ_UNKNOWN, IMAGE_ABSENT; INVALID_ARGUMENT PURPOSE_REQUIRED, IMAGE_KIND_INVALID; UNAVAILABLE IMAGES_UNAVAILABLE: the object store is
+    away, call again later.
     """
     GetBufferStatus: _aio.UnaryUnaryMultiCallable[_store_pb2.GetBufferStatusRequest, _store_pb2.GetBufferStatusResponse]  # type: ignore[assignment]
     """State of a force's buffer: how much, how far each consumer is. No personal data. Callers: people with the force, match, nas_bridge."""
     ListPurgeCertificates: _aio.UnaryUnaryMultiCallable[_store_pb2.ListPurgeCertificatesRequest, _store_pb2.ListPurgeCertificatesResponse]  # type: ignore[assignment]
-    """Certificates of what retention deleted, newest first. Callers: people with the force."""
+    """Certificates of what retention deleted, newest first. Callers: people with the force. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID, as
+    SearchReads.
+    """
 
 class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps reads and images for seven days. Callers differ by RPC and are named at each."""
+    """Keeps reads and images for seven days. Callers differ by RPC and are named at each. Errors of every RPC: see gantry/common/v1/read.proto."""
 
     @_abc_1.abstractmethod
     def AppendReads(
@@ -112,8 +126,9 @@ class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.AppendReadsResponse, _abc.Awaitable[_store_pb2.AppendReadsResponse]]:
         """Append reads of one force to its log in one transaction. When it returns, new reads and their images are durable. Caller: ingest.
-        Errors: INVALID_ARGUMENT COLUMNS_UNEQUAL; UNAVAILABLE DATABASE_UNAVAILABLE, RESOURCE_EXHAUSTED STORAGE_FULL or QUEUE_FULL (with
-        RetryInfo): nothing was stored, or it was and a retry finds duplicates.
+        Errors: INVALID_ARGUMENT COLUMNS_UNEQUAL (lists differ in length), READS_INVALID (the field holds a value outside its range), TOO_MANY_READS,
+        TOO_MANY_BYTES (split the append): the same append fails again. UNAVAILABLE DATABASE_UNAVAILABLE, IMAGES_UNAVAILABLE (the object store is
+        away), RESOURCE_EXHAUSTED STORAGE_FULL or QUEUE_FULL (with RetryInfo): nothing was stored, or it was and a retry finds duplicates.
         """
 
     @_abc_1.abstractmethod
@@ -125,7 +140,8 @@ class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
         """Follow a force's log: everything after a position, in order, without gaps, then new reads as they commit. The stream has no end; it carries a
         progress message at least every 5 seconds. Callers: match, nas_bridge.
         Errors: OUT_OF_RANGE POSITION_PURGED (metadata first_position) when reads after the position were deleted already; OUT_OF_RANGE
-        POSITION_AHEAD when the log never reached the position; UNAVAILABLE when the server stops: follow again from the last position.
+        POSITION_AHEAD when the log never reached the position; UNAVAILABLE STOPPING when the server stops, IMAGES_UNAVAILABLE when images were asked for and the
+        object store is away: follow again from the last position. INVALID_ARGUMENT MAX_READS_INVALID, CONSUMER_INVALID: correct the request.
         """
 
     @_abc_1.abstractmethod
@@ -135,7 +151,8 @@ class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.ReportCursorResponse, _abc.Awaitable[_store_pb2.ReportCursorResponse]]:
         """Record how far a consumer has durably dealt with a force's log. Reads it has not passed are not purged. Positions never go back: a smaller
-        one is ignored. Callers: match, nas_bridge.
+        one is ignored. Callers: match, nas_bridge. Errors: OUT_OF_RANGE POSITION_AHEAD: the log never reached it, as after a restored backup; INVALID_ARGUMENT
+        CONSUMER_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -145,7 +162,8 @@ class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.SearchReadsResponse, _abc.Awaitable[_store_pb2.SearchReadsResponse]]:
         """Search the buffer for a plate. Writes an audit record before it answers. Callers: people with the force.
-        Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, VRM_INVALID, TIME_RANGE_INVALID, PAGE_TOKEN_INVALID.
+        Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, VRM_INVALID, TIME_RANGE_INVALID (captured_from is not before captured_to), FORCE_INVALID (too many forces, or
+        none), PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one).
         """
 
     @_abc_1.abstractmethod
@@ -155,7 +173,7 @@ class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.GetReadResponse, _abc.Awaitable[_store_pb2.GetReadResponse]]:
         """One read with where and when it was stored. Writes an audit record first. Callers: people with the force.
-        Errors: NOT_FOUND READ_UNKNOWN; INVALID_ARGUMENT PURPOSE_REQUIRED.
+        Errors: NOT_FOUND READ_UNKNOWN; INVALID_ARGUMENT PURPOSE_REQUIRED, NAME_INVALID (neither a position nor a usable read_id).
         """
 
     @_abc_1.abstractmethod
@@ -165,7 +183,8 @@ class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.GetImageResponse, _abc.Awaitable[_store_pb2.GetImageResponse]]:
         """An image of a read. Writes an audit record first. Callers: people with the force.
-        Errors: NOT_FOUND READ_UNKNOWN, IMAGE_ABSENT; INVALID_ARGUMENT PURPOSE_REQUIRED.
+        Errors: NOT_FOUND READ_UNKNOWN, IMAGE_ABSENT; INVALID_ARGUMENT PURPOSE_REQUIRED, IMAGE_KIND_INVALID; UNAVAILABLE IMAGES_UNAVAILABLE: the object store is
+        away, call again later.
         """
 
     @_abc_1.abstractmethod
@@ -182,6 +201,8 @@ class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _store_pb2.ListPurgeCertificatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.ListPurgeCertificatesResponse, _abc.Awaitable[_store_pb2.ListPurgeCertificatesResponse]]:
-        """Certificates of what retention deleted, newest first. Callers: people with the force."""
+        """Certificates of what retention deleted, newest first. Callers: people with the force. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID, as
+        SearchReads.
+        """
 
 def add_StoreServiceServicer_to_server(servicer: StoreServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

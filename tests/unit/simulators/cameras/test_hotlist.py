@@ -1,6 +1,7 @@
 """The hotlist finds vehicles that will be seen, and the oracle follows the contract of matching."""
 
 import csv
+import stat
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -95,7 +96,9 @@ def test_folding_follows_the_classes_of_the_contract() -> None:
 
 def test_the_file_has_the_columns_that_the_import_takes(tmp_path: Path, entries: tuple[Entry, ...]) -> None:
     target = tmp_path / "kent.csv"
+    target.touch(mode=0o644)
     write_csv(target, entries)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600, "plates are nobody else's business"
     with target.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert set(rows[0]) == {"vrm", "reason", "priority", "markers", "instruction", "weed_date"}

@@ -35,6 +35,14 @@ def test_going_away_does_not_use_up_other_orders() -> None:
     assert (plan.refuse_every, plan.refuse_reason) == (5, "TOO_DARK")
 
 
+def test_it_can_spoil_submissions_and_forbid_them() -> None:
+    behaviour = Behaviour()
+    behaviour.change({"poison_every": 7, "forbid": True, "for_next": 1})
+    plan = behaviour.next_submission()
+    assert (plan.poison_every, plan.forbid) == (7, True)
+    assert behaviour.next_submission() == Plan(refuse_reason="REFUSED_ON_REQUEST")
+
+
 def test_an_empty_wish_ends_all() -> None:
     behaviour = Behaviour()
     behaviour.change({"away": True, "delay_ms": 5})

@@ -116,6 +116,15 @@ async def test_refusals_are_the_same_ones_each_time_and_never_of_accepted_reads(
         assert again.duplicate == first.accepted
 
 
+async def test_poison_is_in_the_same_reads_each_time(tmp_path: Path) -> None:
+    many = [reads(str(number)) for number in range(1000)]
+    async with open_ledger(tmp_path) as ledger:
+        poisoned = [each for each in many if ledger.poisoned(each, 10)]
+        assert 50 < len(poisoned) < 200
+        assert all(ledger.poisoned(each, 10) for each in poisoned)
+        assert not any(ledger.poisoned(each, 0) for each in many)
+
+
 async def test_one_folder_has_one_writer(tmp_path: Path) -> None:
     async with open_ledger(tmp_path):
         with pytest.raises(LedgerBusyError, match="its own"):

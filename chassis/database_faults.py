@@ -1,0 +1,50 @@
+"""What PostgreSQL's errors mean to callers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+from chassis.errors import Exhausted, Fault, Unavailable
+
+DATABASE_TROUBLE: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+"""All that the driver raises: for work that is done again anyway, whatever kept it from being done."""
+
+_RETRY_SECONDS: Final = 1.0
+_DISK_FULL: Final = "53100"
+_AWAY: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    # A connection that breaks in the middle of an answer confuses the driver about itself.
+    asyncpg.InternalClientError,
+)
+# An InterfaceError is mostly a bug of ours and has no code: only its words tell that a connection went away.
+# The pool takes one that the server ended back from under those who use it; at a stop it gives out none.
+_LOST: Final = ("connection is closed", "released back to the pool", "pool is closing", "pool is closed")
+
+
+def database_fault(error: BaseException) -> Fault | None:
+    """The fault that a PostgreSQL error means to a caller, or None when it is a bug of ours."""
+    if isinstance(error, _AWAY) or _is_of_a_lost_connection(error):
+        return database_unavailable()
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == _DISK_FULL:
+        return Exhausted("STORAGE_FULL", "the database has no space left; nothing was stored")
+    return None
+
+
+def database_unavailable() -> Unavailable:
+    """The fault for a database that cannot be reached at the moment."""
+    return Unavailable("DATABASE_UNAVAILABLE", "the database is away; try again", retry_after=_RETRY_SECONDS)
+
+
+def _is_of_a_lost_connection(error: BaseException) -> bool:
+    return isinstance(error, asyncpg.InterfaceError) and any(words in str(error) for words in _LOST)

@@ -1,0 +1,64 @@
+"""The parts of every service's settings, and of whoever calls one; `chassis.settings` reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath
+
+
+def _host_and_port(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isascii() or not port.isdecimal() or int(port) > 65535:
+        raise ValueError("should be HOST:PORT with a port from 0 to 65535")
+    return value
+
+
+HostPort = Annotated[str, AfterValidator(_host_and_port)]
+"""An address to listen on, HOST:PORT; port 0 asks for a free one."""
+
+
+class _Section(BaseModel):
+    # A misspelt variable must stop the start, not be ignored.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TlsSettings(_Section):
+    """PEM files that prove who this process is, and the authority it trusts."""
+
+    certificate: FilePath
+    key: FilePath
+    authority: FilePath
+
+
+class DatabaseSettings(_Section):
+    """Where PostgreSQL is; `host` may be a folder that holds its socket."""
+
+    host: str
+    port: int = Field(5432, ge=1, le=65535)
+    name: str = "gantry"
+    user: str
+    password_file: FilePath | None = None
+    pool_size: int = Field(10, ge=1, le=200)
+
+
+class GrpcSettings(_Section):
+    """Where and within which limits the gRPC server answers."""
+
+    listen: HostPort = "127.0.0.1:0"
+    health_listen: HostPort = "127.0.0.1:0"
+    max_message_bytes: int = Field(16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
+    max_concurrent_streams: int = Field(10_000, ge=1)
+    drain_seconds: float = Field(10.0, ge=0, le=3600)
+    port_file: Path | None = None
+
+
+class TelemetrySettings(_Section):
+    """What the service tells about itself, and where it sends it."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    spans_file: Path | None = None
+    otlp_endpoint: str | None = None
+    metrics_listen: HostPort | None = None
+    traces_per_second: float = Field(50.0, ge=0)

@@ -1,0 +1,122 @@
+"""Waiting for a service that is being restarted: for a bounded time, and never in silence."""
+
+import time
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.exits import CliError, Exit
+from cli.output import note
+
+if TYPE_CHECKING:
+    from cli.verbs import Session
+
+SECONDS: Final = 10.0
+_BETWEEN_TRIES_SECONDS: Final = 0.3
+USUAL_SECONDS: Final = 3.0
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Patience:
+    """How long to go on asking a service of a suite that runs. What is going on is said once."""
+
+    def __init__(
+        self,
+        running: Callable[[], object],
+        service: str,
+        say: Callable[[str], None],
+        seconds: float = SECONDS,
+    ) -> None:
+        """`running` says whether the suite is up at all: without one nothing is worth waiting for."""
+        self._running = running
+        self._service = service
+        self._say = say
+        self._seconds = seconds
+        self._until: float | None = None
+        self._said = False
+
+    async def wait(self, error: Exception) -> None:
+        """Wait a little before the next try. Raises the error when it will not pass, or has not in time."""
+        from asyncio import sleep
+
+        now = time.monotonic()
+        self._until = self._until or now + self._seconds
+        if now > self._until or not self._may_pass(error):
+            raise error
+        self.tell(self._seconds)
+        await sleep(_BETWEEN_TRIES_SECONDS)
+
+    def tell(self, seconds: float) -> None:
+        """Say that somebody waits, once until the service has answered."""
+        if not self._said:
+            self._said = True
+            self._say(f"{self._service} is not answering, trying for {seconds:.0f} s")
+
+    def tell_slow(self) -> None:
+        """Say that the service has been asked and takes its time."""
+        self._say(f"{self._service} is slow to answer, still waiting")
+
+    def answered(self) -> None:
+        """The service is back: the next time it goes, the waiting begins anew."""
+        self._until, self._said = None, False
+
+    def _may_pass(self, error: Exception) -> bool:
+        if isinstance(error, CliError):
+            return error.code is Exit.UNREACHABLE and bool(self._running())
+        import grpc
+
+        from cli.faults import fault_of
+
+        return fault_of(error).status is grpc.StatusCode.UNAVAILABLE  # type: ignore[arg-type]
+
+
+def run_patiently(session: "Session", service: str, work: Work, *, takes_its_time: bool = False) -> None:
+    """Run a verb's work, again while `service` is away. Only for work that may be done twice.
+
+    What takes longer than usual is said, unless that is to be expected (`takes_its_time`).
+    """
+    import asyncio
+
+    from cli.home import SuiteHome
+
+    patience = Patience(SuiteHome(session.home).processes, service, quiet_note(as_json=session.as_json))
+    asyncio.run(_repeated(work, patience, None if takes_its_time else USUAL_SECONDS))
+
+
+def quiet_note(*, as_json: bool) -> Callable[[str], None]:
+    """Remarks for people; a script that asked for JSON gets none."""
+    return _nothing if as_json else note
+
+
+async def _repeated(work: Work, patience: Patience, usual_seconds: float | None) -> None:
+    from grpc.aio import AioRpcError
+
+    from chassis.errors import Fault
+
+    while True:
+        try:
+            return await _told_when_slow(work, patience, usual_seconds)
+        except (CliError, Fault, AioRpcError) as error:
+            await patience.wait(error)
+
+
+async def _told_when_slow(work: Work, patience: Patience, usual_seconds: float | None) -> None:
+    import asyncio
+
+    telling = asyncio.create_task(_tell_later(patience, usual_seconds), name="slow answer")
+    try:
+        await work()
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+
+
+async def _tell_later(patience: Patience, seconds: float | None) -> None:
+    from asyncio import sleep
+
+    if seconds is not None:
+        await sleep(seconds)
+        patience.tell_slow()
+
+
+def _nothing(_: str) -> None:
+    pass

@@ -1,0 +1,82 @@
+"""The settings of the real services: their sections are known to all, and what they print they take back."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from chassis.names import SectionName
+from chassis.run import MigrationSettings
+from chassis.settings import ServiceSettings, load_settings, masked
+from services.ingest.settings import IngestSettings
+from services.match.settings import MatchSettings
+from services.nas_bridge.settings import BridgeSettings
+from services.store.settings import StoreSettings
+
+ALL = [IngestSettings, MatchSettings, BridgeSettings, StoreSettings]
+DESTINATION = {"name": "nas", "adapter": "nas", "target": "nas:443", "forces": ["essex"]}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """One environment with what every service requires."""
+    file = tmp_path / "some.pem"
+    file.touch()
+    variables = {
+        **{f"GANTRY_TLS__{name}": str(file) for name in ("CERTIFICATE", "KEY", "AUTHORITY")},
+        "GANTRY_DATABASE__HOST": "postgres",
+        "GANTRY_DATABASE__USER": "gantry",
+        "GANTRY_INGEST__STORE": "store:7000",
+        "GANTRY_MATCH__STORE": "store:7000",
+        "GANTRY_MATCH__FORCES": "essex,kent,essex",
+        "GANTRY_BRIDGE__STORE": "store:7000",
+        "GANTRY_BRIDGE__FORCES": "essex",
+        "GANTRY_BRIDGE__DESTINATIONS": json.dumps([DESTINATION]),
+        "GANTRY_STORE__IMAGES": "file:///images",
+    }
+    for variable in os.environ:
+        if variable.startswith("GANTRY_"):
+            monkeypatch.delenv(variable)
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("kind", [*ALL, MigrationSettings])
+def test_one_environment_may_hold_the_sections_of_all(kind: type[ServiceSettings]) -> None:
+    load_settings(kind)
+
+
+def test_every_section_is_in_the_list_that_all_services_know() -> None:
+    assert {section for kind in ALL for section in kind.model_fields} == set(SectionName)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_what_is_printed_can_be_set(environment: pytest.MonkeyPatch, kind: type[ServiceSettings]) -> None:
+    before = load_settings(kind)
+    for variable, value in masked(before).items():
+        if value is None:
+            environment.delenv(variable, raising=False)
+        else:
+            environment.setenv(variable, value)
+    assert load_settings(kind) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "section"), [(IngestSettings, "ingest"), (MatchSettings, "match"), (BridgeSettings, "bridge")]
+)
+def test_each_caller_of_the_store_can_be_told_its_name(
+    environment: pytest.MonkeyPatch, kind: type[ServiceSettings], section: str
+) -> None:
+    assert getattr(load_settings(kind), section).store_name is None
+    environment.setenv(f"GANTRY_{section.upper()}__STORE_NAME", "store.gantry.svc")
+    assert getattr(load_settings(kind), section).store_name == "store.gantry.svc"
+
+
+@pytest.mark.parametrize("forces", ["essex, kent,essex,", '["essex", "kent", "essex"]'])
+def test_forces_are_words_or_json(environment: pytest.MonkeyPatch, forces: str) -> None:
+    environment.setenv("GANTRY_MATCH__FORCES", forces)
+    assert load_settings(MatchSettings).match.forces == ("essex", "kent")

@@ -1,0 +1,23 @@
+"""What `gantry up` and `gantry demo` write down for the simulated cameras."""
+
+import stat
+from datetime import date
+from pathlib import Path
+
+from cli.fleet import import_hotlists
+from cli.links import connect
+from suite.layout import Layout
+from tests.unit.cli.fake_suite import fake_suite
+
+
+async def test_hotlists_are_kept_where_nobody_else_can_read_them(tmp_path: Path) -> None:
+    layout = Layout.of(tmp_path)
+    layout.make()
+    with fake_suite(tmp_path) as world:
+        async with connect(tmp_path, None) as links:
+            files = await import_hotlists(links, layout, [], seed=1, today=date(2026, 3, 1), reason="test")
+    assert set(files) == {"essex", "kent"}
+    assert b"vrm,reason" in world.imported
+    for file in files.values():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700

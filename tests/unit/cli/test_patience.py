@@ -1,0 +1,56 @@
+"""Waiting for a service has an end, and is worth it only for what may pass."""
+
+import grpc
+import pytest
+
+from chassis.errors import InvalidInput, Unavailable
+from cli.exits import CliError, Exit
+from cli.patience import Patience
+
+AWAY = Unavailable("UNAVAILABLE", "away")
+NOT_RUNNING = CliError("store is not running", Exit.UNREACHABLE)
+
+
+async def test_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    patience = Patience(lambda: ["store"], "store", said.append, seconds=0.2)
+    tries = [0]
+    with pytest.raises(Unavailable):
+        await for_ever(patience, tries)
+    assert tries[0] >= 2
+    assert said == ["store is not answering, trying for 0 s"]
+
+
+async def for_ever(patience: Patience, tries: list[int]) -> None:
+    while True:
+        tries[0] += 1
+        await patience.wait(AWAY)
+
+
+async def test_an_answer_makes_it_whole_again() -> None:
+    said: list[str] = []
+    patience = Patience(lambda: ["store"], "store", said.append, seconds=0.2)
+    for _ in range(2):
+        await patience.wait(AWAY)
+        patience.answered()
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize(
+    ("running", "error"),
+    [
+        ([], NOT_RUNNING),
+        (["store"], CliError("wrong", Exit.USAGE)),
+        (["store"], InvalidInput("VRM_INVALID", "no")),
+        (
+            ["store"],
+            grpc.aio.AioRpcError(grpc.StatusCode.DEADLINE_EXCEEDED, grpc.aio.Metadata(), grpc.aio.Metadata()),
+        ),
+    ],
+    ids=["no suite", "wrong words", "refused", "had its time"],
+)
+async def test_what_will_not_pass_is_raised_at_once(running: list[str], error: Exception) -> None:
+    said: list[str] = []
+    with pytest.raises(type(error)):
+        await Patience(lambda: running, "store", said.append).wait(error)
+    assert said == []
