@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -159,7 +160,7 @@ async def test_who_uses_a_connection_that_the_server_ends_hears_that_the_databas
             with pytest.raises(DATABASE_TROUBLE) as raised:
                 await held.execute("select 1")
             faults.append(database_fault(raised.value))
-        # The pool has taken it back by now.
+        await _taken_back(held)
         with pytest.raises(asyncpg.InterfaceError) as raised:
             await statement.fetch()
         faults.append(database_fault(raised.value))
@@ -167,6 +168,14 @@ async def test_who_uses_a_connection_that_the_server_ends_hears_that_the_databas
             held.get_server_pid()
         faults.append(database_fault(raised.value))
     assert [fault and fault.reason for fault in faults] == ["DATABASE_UNAVAILABLE"] * 4
+
+
+async def _taken_back(held: asyncpg.Connection) -> None:
+    """Wait until the pool has taken the broken connection from under its user."""
+    async with asyncio.timeout(10):
+        with contextlib.suppress(asyncpg.InterfaceError):
+            while held.get_server_pid():  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
 
 
 async def test_a_pool_that_closes_under_a_call_is_a_database_away(settings):
