@@ -36,7 +36,7 @@ class Grants:
 
 
 class Accidents:
-    """A database connection that breaks now and then, before or after what was asked for was done."""
+    """A database connection that breaks the first time and then now and then, before or after it was done."""
 
     def __init__(self, real: PostgresMatching, chance: random.Random) -> None:
         self._real = real
@@ -54,13 +54,13 @@ class Accidents:
             yield raising
 
     async def _perhaps(self, act, arguments):
-        kind = self._chance.random()
-        if kind < 0.2:
-            self.tripped += 1
+        breaks = not self.tripped or self._chance.random() < 0.4
+        self.tripped += breaks
+        before = self._chance.random() < 0.5
+        if breaks and before:
             raise ConnectionResetError
         outcome = await act(*arguments)
-        if kind > 0.8:
-            self.tripped += 1
+        if breaks:
             raise asyncpg.ConnectionDoesNotExistError
         return outcome
 
