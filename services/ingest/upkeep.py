@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final, Protocol
 
 import asyncpg
 
-from chassis.database_faults import database_fault
+from chassis.database_faults import DATABASE_TROUBLE, database_fault
 from chassis.errors import Fault
 from services.ingest.registry import Feed, Registry
 from services.ingest.tallies import CameraKey, Tallies, Tally
@@ -100,8 +101,10 @@ async def _listen_on(connection: asyncpg.Connection, channel: str, upkeep: Regis
         upkeep.tell()
         await gone.wait()
     finally:
-        connection.remove_termination_listener(ended)
-        await connection.remove_listener(channel, upkeep.tell)
+        # Of a connection that is gone the calls themselves raise, which would hide a cancellation.
+        with suppress(*DATABASE_TROUBLE):
+            connection.remove_termination_listener(ended)
+            await connection.remove_listener(channel, upkeep.tell)
 
 
 async def write_tallies(tallies: Tallies, sink: TallySink, every: float) -> None:

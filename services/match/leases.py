@@ -14,6 +14,7 @@ from typing import Final
 
 import asyncpg
 
+from chassis.database_faults import DATABASE_TROUBLE
 from services.match.passing import go_on_after
 from services.match.postgres import SQL
 
@@ -99,6 +100,6 @@ def _hearing(listener: Listener) -> Callable[..., None]:
 
 
 async def _forget(connection: asyncpg.Connection, heard: Mapping[str, Callable[..., None]]) -> None:
-    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    with suppress(*DATABASE_TROUBLE):
         for channel, callback in heard.items():
             await connection.remove_listener(channel, callback)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import asyncpg
@@ -48,11 +49,6 @@ async def _watch(connection: Any, sender: str, announce: Announce) -> None:
             announce({row["force"]: row["head"] for row in await connection.fetch(_SQL.heads)})
             await asyncio.sleep(_ASK_SECONDS)
     finally:
-        await _forget(connection.remove_listener(CHANNEL, notice))
-
-
-async def _forget(removal: Awaitable[None]) -> None:
-    try:
-        await removal
-    except DATABASE_TROUBLE:
-        _log.debug("the connection was gone before its listener")
+        # Of a connection that is gone the call itself raises, which would hide a cancellation.
+        with suppress(*DATABASE_TROUBLE):
+            await connection.remove_listener(CHANNEL, notice)

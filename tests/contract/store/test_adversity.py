@@ -9,11 +9,13 @@ import urllib.request
 import asyncpg
 import pytest
 
+from chassis.database import open_pool
 from chassis.errors import Exhausted, Unavailable
-from chassis.settings import TelemetrySettings
+from chassis.settings import DatabaseSettings, TelemetrySettings
 from chassis.telemetry import metrics_port, telemetry
 from clients.store import StoreClient
 from services.store.days import US_A_DAY
+from services.store.heads import watch_heads
 from services.store.images import open_images
 from services.store.retention import Retention, Rules
 from services.store.retention_records import RetentionRecords
@@ -78,6 +80,24 @@ async def test_connections_that_are_cut_lose_nothing(
     assert len(seen) == len(set(seen)) == len(clients) * 200
     for number, read_ids in enumerate(sent):
         assert [read_id for camera, read_id in seen if camera == f"c{number}"] == read_ids
+
+
+async def test_the_watch_of_other_replicas_ends_when_told_also_on_a_connection_that_is_gone(
+    database_settings: DatabaseSettings, postgres_server: SharedServer
+) -> None:
+    async with open_pool(database_settings) as pool:
+        heard = asyncio.Event()
+        watching = asyncio.create_task(watch_heads(pool, "me", lambda _: heard.set()))
+        async with asyncio.timeout(10):
+            await heard.wait()
+        superuser = await asyncpg.connect(**postgres_server.postgres.superuser())
+        await superuser.fetchval(CUT, database_settings.name)
+        await superuser.close()
+        # It sleeps now, and only its connection knows.
+        await asyncio.sleep(0.1)
+        watching.cancel()
+        await asyncio.wait({watching}, timeout=5)
+        assert watching.cancelled()
 
 
 async def test_followers_of_a_store_that_stops_are_told_at_once(
