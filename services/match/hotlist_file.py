@@ -28,6 +28,8 @@ _REQUIRED: Final = ("vrm", "reason")
 _KNOWN: Final = (*_REQUIRED, "priority", "markers", "instruction", "weed_date")
 _DAY: Final = timedelta(days=1)
 _BOM: Final = b"\xef\xbb\xbf"
+_GZIP: Final = b"\x1f\x8b"
+_OTHER_SEPARATORS: Final = (";", "\t", "|")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -146,10 +148,14 @@ class HotlistFile:
             self.problems.append(LineProblem(self._line, problem.column, problem.message))
 
     def _read_header(self, line: bytes, *, overlong: bool) -> None:
+        if line.startswith(_GZIP):
+            raise _header_fault("the file is compressed, so unpack it first")
         try:
             names = [] if overlong else [name.strip().lower() for name in _split(line)]
         except _LineError as problem:
             raise _header_fault(problem.message) from None
+        if any(mark in name and "vrm" in name.split(mark) for name in names for mark in _OTHER_SEPARATORS):
+            raise _header_fault("its columns are not separated by commas")
         if not 0 < len(names) <= _MOST_COLUMNS:
             raise _header_fault(f"it is not a line of 1 to {_MOST_COLUMNS} column names")
         # What was found instead is not told: a file without a header has a plate there.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -133,6 +135,19 @@ def test_an_unusable_header_is_refused_without_showing_what_was_there(header):
     assert caught.value.reason == "CSV_HEADER_INVALID"
     assert "vrm" in caught.value.message
     assert "AB12CDE" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (b"vrm;reason\nA1;x\n", "not separated by commas"),
+        (b"Reason\tVRM\nx\tA1\n", "not separated by commas"),
+        (gzip.compress(b"vrm,reason\nA1,x\n"), "compressed, so unpack it first"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_apart_from_one_that_lacks_columns(content, hint):
+    with pytest.raises(InvalidInput, match=hint):
+        read(content)
 
 
 def test_only_the_first_problems_are_kept_and_all_are_counted():
