@@ -63,8 +63,11 @@ async def watched(links: Links, forces: Sequence[str], watch: Watch) -> AsyncIte
             async with asyncio.TaskGroup() as group:
                 for force in forces:
                     group.create_task(follow(force), name=f"alerts of {force}")
-        except* (Fault, CliError) as failed:
-            raise failed.exceptions[0] from None
+        except ExceptionGroup as failed:
+            # Not `except*`: early versions of Python 3.11 wrap what is raised there into a group again.
+            raise next(
+                (one for one in failed.exceptions if isinstance(one, Fault | CliError)), failed
+            ) from None
         finally:
             await events.put(None)
 
