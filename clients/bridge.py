@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator
+from typing import Final
 
 import grpc
 from gantry.bridge.v1 import bridge_pb2
 from gantry.bridge.v1.bridge_pb2_grpc import BridgeServiceStub
 from gantry.common.v1.read_pb2 import Purpose
 
-from chassis.errors import fault_from
+from clients.answer import answer_of
 
 DEADLINE_SECONDS: Final = 10.0
-
-T = TypeVar("T")
 
 
 class BridgeClient:
@@ -30,13 +28,13 @@ class BridgeClient:
     async def destinations(self, force: str) -> list[bridge_pb2.Destination]:
         """State of the force's destinations, by name."""
         request = bridge_pb2.ListDestinationsRequest(force=force)
-        response = await _answer(self._stub.ListDestinations(request, timeout=self._deadline))
+        response = await answer_of(self._stub.ListDestinations(request, timeout=self._deadline))
         return list(response.destinations)
 
     async def receipt(self, force: str, destination: str, position: int) -> bridge_pb2.GetReceiptResponse:
         """The receipt that covers a read. Raises NotFound RECEIPT_ABSENT while it is not delivered."""
         request = bridge_pb2.GetReceiptRequest(force=force, destination=destination, position=position)
-        return await _answer(self._stub.GetReceipt(request, timeout=self._deadline))
+        return await answer_of(self._stub.GetReceipt(request, timeout=self._deadline))
 
     async def dead_letters(
         self, force: str, destination: str, purpose: Purpose, *, page_size: int = 0
@@ -46,16 +44,9 @@ class BridgeClient:
             force=force, destination=destination, purpose=purpose, page_size=page_size
         )
         while True:
-            page = await _answer(self._stub.ListDeadLetters(request, timeout=self._deadline))
+            page = await answer_of(self._stub.ListDeadLetters(request, timeout=self._deadline))
             for letter in page.dead_letters:
                 yield letter
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
-
-
-async def _answer(call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except grpc.aio.AioRpcError as error:
-        raise fault_from(error) from None

@@ -5,19 +5,17 @@ Reads are delivered with the vendor SDK, not from here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
 from uuid import UUID, uuid4
 
 import grpc
 from gantry.ingest.v1 import cameras_pb2
 from gantry.ingest.v1.cameras_pb2_grpc import CameraHealthServiceStub, CameraRegistryServiceStub
 
-from chassis.errors import fault_from
+from clients.answer import answer_of
 
 DEADLINE_SECONDS: Final = 10.0
-
-T = TypeVar("T")
 
 
 class CameraClient:
@@ -51,13 +49,13 @@ class CameraClient:
             new_token=new_token,
             request_id=str(request_id or uuid4()),
         )
-        return await _answer(self._registry.EnrolCameras(request, timeout=self._deadline))
+        return await answer_of(self._registry.EnrolCameras(request, timeout=self._deadline))
 
     async def cameras(self, force: str, *, page_size: int = 0) -> AsyncIterator[cameras_pb2.Camera]:
         """The cameras of a force by id, page after page."""
         request = cameras_pb2.ListCamerasRequest(force=force, page_size=page_size)
         while True:
-            page = await _answer(self._registry.ListCameras(request, timeout=self._deadline))
+            page = await answer_of(self._registry.ListCameras(request, timeout=self._deadline))
             for camera in page.cameras:
                 yield camera
             if not page.next_page_token:
@@ -67,22 +65,15 @@ class CameraClient:
     async def switch(self, force: str, camera_id: str, *, enabled: bool) -> cameras_pb2.Camera:
         """Switch a camera on or off. Raises NotFound CAMERA_UNKNOWN."""
         request = cameras_pb2.SetCameraEnabledRequest(force=force, camera_id=camera_id, enabled=enabled)
-        return (await _answer(self._registry.SetCameraEnabled(request, timeout=self._deadline))).camera
+        return (await answer_of(self._registry.SetCameraEnabled(request, timeout=self._deadline))).camera
 
     async def health(self, force: str, *, page_size: int = 0) -> AsyncIterator[cameras_pb2.CameraHealth]:
         """What each camera of a force has delivered, by id, page after page."""
         request = cameras_pb2.ListCameraHealthRequest(force=force, page_size=page_size)
         while True:
-            page = await _answer(self._health.ListCameraHealth(request, timeout=self._deadline))
+            page = await answer_of(self._health.ListCameraHealth(request, timeout=self._deadline))
             for camera in page.cameras:
                 yield camera
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
-
-
-async def _answer(call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except grpc.aio.AioRpcError as error:
-        raise fault_from(error) from None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 from asyncio import sleep
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from typing import Final
 
 import grpc
 from gantry.common.v1.read_pb2 import Purpose
@@ -14,6 +14,7 @@ from gantry.match.v1.alert_pb2_grpc import AlertServiceStub
 from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceStub
 
 from chassis.errors import Fault, fault_from
+from clients.answer import answer_of
 
 DEADLINE_SECONDS: Final = 10.0
 IMPORT_SECONDS: Final = 3600.0
@@ -22,8 +23,6 @@ IMPORT_SECONDS: Final = 3600.0
 WATCH_PATIENCE_SECONDS: Final = 60.0
 _FIRST_WAIT: Final = 0.1
 _MOST_WAIT: Final = 5.0
-
-T = TypeVar("T")
 
 
 class HotlistClient:
@@ -50,12 +49,12 @@ class HotlistClient:
             async for chunk in chunks:
                 yield hotlist_pb2.ImportHotlistRequest(chunk=chunk)
 
-        return await _answer(self._stub.ImportHotlist(parts(), timeout=deadline))
+        return await answer_of(self._stub.ImportHotlist(parts(), timeout=deadline))
 
     async def hotlists(self, force: str) -> list[hotlist_pb2.Hotlist]:
         """The hotlists of a force, by name."""
         request = hotlist_pb2.ListHotlistsRequest(force=force)
-        return list((await _answer(self._stub.ListHotlists(request, timeout=self._deadline))).hotlists)
+        return list((await answer_of(self._stub.ListHotlists(request, timeout=self._deadline))).hotlists)
 
 
 class AlertClient:
@@ -112,17 +111,10 @@ class AlertClient:
     ) -> alert_pb2.Acknowledgement:
         """Take an alert in hand; returns the acknowledgement that stands, which may be an earlier one."""
         request = alert_pb2.AcknowledgeRequest(force=force, alert_id=alert_id, purpose=purpose, note=note)
-        answer = await _answer(self._stub.Acknowledge(request, timeout=self._deadline))
+        answer = await answer_of(self._stub.Acknowledge(request, timeout=self._deadline))
         return answer.acknowledgement
 
     async def status(self, force: str) -> alert_pb2.GetMatchStatusResponse:
         """How far matching is."""
         request = alert_pb2.GetMatchStatusRequest(force=force)
-        return await _answer(self._stub.GetMatchStatus(request, timeout=self._deadline))
-
-
-async def _answer(call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except grpc.aio.AioRpcError as error:
-        raise fault_from(error) from None
+        return await answer_of(self._stub.GetMatchStatus(request, timeout=self._deadline))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 import grpc
 from gantry.common.v1.read_columns_pb2 import ReadColumns
@@ -14,10 +14,9 @@ from gantry.store.v1.audit_pb2_grpc import AuditServiceStub
 from gantry.store.v1.store_pb2_grpc import StoreServiceStub
 
 from chassis.errors import fault_from
+from clients.answer import answer_of
 
 DEADLINE_SECONDS: Final = 10.0
-
-T = TypeVar("T")
 
 
 class StoreClient:
@@ -34,7 +33,7 @@ class StoreClient:
     async def append(self, force: str, reads: ReadColumns) -> store_pb2.AppendReadsResponse:
         """Append reads; they are durable on return."""
         request = store_pb2.AppendReadsRequest(force=force, reads=reads)
-        return await _answer(self._stub.AppendReads(request, timeout=self._deadline))
+        return await answer_of(self._stub.AppendReads(request, timeout=self._deadline))
 
     async def follow(
         self,
@@ -65,7 +64,7 @@ class StoreClient:
     async def report_cursor(self, force: str, consumer: str, position: int) -> None:
         """Tell how far a consumer has durably come."""
         request = store_pb2.ReportCursorRequest(force=force, consumer=consumer, position=position)
-        await _answer(self._stub.ReportCursor(request, timeout=self._deadline))
+        await answer_of(self._stub.ReportCursor(request, timeout=self._deadline))
 
     async def search(  # noqa: PLR0917
         self,
@@ -83,7 +82,7 @@ class StoreClient:
         if captured_to is not None:
             request.captured_to.FromDatetime(captured_to)
         while True:
-            page = await _answer(self._stub.SearchReads(request, timeout=self._deadline))
+            page = await answer_of(self._stub.SearchReads(request, timeout=self._deadline))
             for read in page.reads:
                 yield read
             if not page.next_page_token:
@@ -99,19 +98,19 @@ class StoreClient:
             request.position = position
         elif read_id is not None:
             request.read_id = read_id
-        return (await _answer(self._stub.GetRead(request, timeout=self._deadline))).read
+        return (await answer_of(self._stub.GetRead(request, timeout=self._deadline))).read
 
     async def image(
         self, force: str, position: int, kind: store_pb2.ImageKind.ValueType, purpose: Purpose
     ) -> bytes:
         """An image of a read. Raises NotFound READ_UNKNOWN or IMAGE_ABSENT."""
         request = store_pb2.GetImageRequest(force=force, position=position, kind=kind, purpose=purpose)
-        return (await _answer(self._stub.GetImage(request, timeout=self._deadline))).jpeg
+        return (await answer_of(self._stub.GetImage(request, timeout=self._deadline))).jpeg
 
     async def status(self, force: str) -> store_pb2.GetBufferStatusResponse:
         """State of a force's buffer."""
         request = store_pb2.GetBufferStatusRequest(force=force)
-        return await _answer(self._stub.GetBufferStatus(request, timeout=self._deadline))
+        return await answer_of(self._stub.GetBufferStatus(request, timeout=self._deadline))
 
     async def purge_certificates(
         self, force: str, *, page_size: int = 0
@@ -119,7 +118,7 @@ class StoreClient:
         """What retention deleted, newest first, page after page."""
         request = store_pb2.ListPurgeCertificatesRequest(force=force, page_size=page_size)
         while True:
-            page = await _answer(self._stub.ListPurgeCertificates(request, timeout=self._deadline))
+            page = await answer_of(self._stub.ListPurgeCertificates(request, timeout=self._deadline))
             for certificate in page.certificates:
                 yield certificate
             if not page.next_page_token:
@@ -146,13 +145,13 @@ class AuditClient:
         request = audit_pb2.RecordAuditRequest(
             force=force, person=person, action=action, purpose=purpose, subject=subject
         )
-        return (await _answer(self._stub.RecordAudit(request, timeout=self._deadline))).number
+        return (await answer_of(self._stub.RecordAudit(request, timeout=self._deadline))).number
 
     async def records(self, force: str, *, page_size: int = 0) -> AsyncIterator[audit_pb2.AuditRecord]:
         """A force's trail, newest first, page after page."""
         request = audit_pb2.ListAuditRecordsRequest(force=force, page_size=page_size)
         while True:
-            page = await _answer(self._stub.ListAuditRecords(request, timeout=self._deadline))
+            page = await answer_of(self._stub.ListAuditRecords(request, timeout=self._deadline))
             for record in page.records:
                 yield record
             if not page.next_page_token:
@@ -162,11 +161,4 @@ class AuditClient:
     async def verify(self, force: str) -> audit_pb2.VerifyAuditChainResponse:
         """Recompute a force's chain."""
         request = audit_pb2.VerifyAuditChainRequest(force=force)
-        return await _answer(self._stub.VerifyAuditChain(request, timeout=self._deadline))
-
-
-async def _answer(call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except grpc.aio.AioRpcError as error:
-        raise fault_from(error) from None
+        return await answer_of(self._stub.VerifyAuditChain(request, timeout=self._deadline))

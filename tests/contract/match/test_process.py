@@ -129,17 +129,22 @@ async def process(variables: dict[str, str]) -> AsyncIterator[asyncio.subprocess
         await started.communicate()
 
 
+async def target_of(match, ports):
+    """Where the process listens, once it does."""
+
+    async def listening() -> bool:
+        assert match.returncode is None
+        return ports.exists()
+
+    await eventually(listening)
+    return f"127.0.0.1:{json.loads(ports.read_text())['grpc']}"
+
+
 async def test_a_process_alerts_logs_no_plate_and_stops_cleanly(match_database, store, pki, log, tmp_path):
     face, address = store
     ports = tmp_path / "ports.json"
     async with process(environment(match_database, pki, address, ports)) as match:
-
-        async def listening() -> bool:
-            assert match.returncode is None
-            return ports.exists()
-
-        await eventually(listening)
-        target = f"127.0.0.1:{json.loads(ports.read_text())['grpc']}"
+        target = await target_of(match, ports)
         async with open_channel(target, pki.issue_person("ana", ["essex"])) as channel:
             await HotlistClient(channel).import_csv(header(), chunks_of(b"vrm,reason\nAB12CDE,Stolen\n"))
             log.append(Seen(PLATE, read_id="seen"))
@@ -164,13 +169,7 @@ async def test_a_call_that_finds_the_store_away_is_repeated_by_its_caller_alone(
     face.away = True
     ports = tmp_path / "ports.json"
     async with process(environment(match_database, pki, address, ports)) as match:
-
-        async def listening() -> bool:
-            assert match.returncode is None
-            return ports.exists()
-
-        await eventually(listening)
-        target = f"127.0.0.1:{json.loads(ports.read_text())['grpc']}"
+        target = await target_of(match, ports)
         ana = pki.issue_person("ana", ["essex"])
         for retries, most in ((False, 1), (True, 4)):
             face.audits.clear()

@@ -93,8 +93,10 @@ async def test_the_watch_of_other_replicas_ends_when_told_also_on_a_connection_t
         superuser = await asyncpg.connect(**postgres_server.postgres.superuser())
         await superuser.fetchval(CUT, database_settings.name)
         await superuser.close()
-        # It sleeps now, and only its connection knows.
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(10):
+            # It sleeps, and only the pool has noticed.
+            while pool.get_size():  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
         watching.cancel()
         await asyncio.wait({watching}, timeout=5)
         assert watching.cancelled()

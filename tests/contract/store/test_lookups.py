@@ -9,6 +9,7 @@ from gantry.common.v1.read_pb2 import Purpose
 from gantry.store.v1 import audit_pb2, store_pb2
 
 from chassis.errors import Forbidden, InvalidInput, NotFound
+from clients.answer import answer_of
 from clients.store import StoreClient
 from services.store.columns import kept
 from tests.contract.store.conftest import RunningStore
@@ -183,9 +184,7 @@ async def test_a_page_token_is_good_for_its_query_alone(store: RunningStore) -> 
 
 
 async def person_search(person: StoreClient, request: store_pb2.SearchReadsRequest) -> None:
-    from clients.store import _answer
-
-    await _answer(person._stub.SearchReads(request))
+    await answer_of(person._stub.SearchReads(request))
 
 
 async def test_people_see_their_forces_alone_whatever_they_ask(store: RunningStore) -> None:
