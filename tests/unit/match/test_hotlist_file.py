@@ -144,6 +144,7 @@ def test_an_unusable_header_is_refused_without_showing_what_was_there(header):
         (b"Reason\tVRM\nx\tA1\n", "not separated by commas"),
         (gzip.compress(b"vrm,reason\nA1,x\n"), "compressed, so unpack it first"),
     ],
+    ids=["semicolons", "tabs", "gzip"],  # gzip's bytes hold the time, which may differ between test workers
 )
 def test_a_file_of_another_kind_is_told_apart_from_one_that_lacks_columns(content, hint):
     with pytest.raises(InvalidInput, match=hint):
