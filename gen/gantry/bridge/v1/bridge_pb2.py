@@ -22,35 +22,77 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from gantry.common.v1 import read_pb2 as gantry_dot_common_dot_v1_dot_read__pb2
+from gantry.common.v1 import access_pb2 as gantry_dot_common_dot_v1_dot_access__pb2
+from gantry.common.v1 import purpose_pb2 as gantry_dot_common_dot_v1_dot_purpose__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgantry/bridge/v1/bridge.proto\x12\x10gantry.bridge.v1\x1a\x1bgantry/common/v1/read.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"(\n\x17ListDestinationsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"O\n\x18ListDestinationsResponse\x12\x33\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32\x1d.gantry.bridge.v1.Destination\"\x93\x02\n\x0b\x44\x65stination\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .gantry.bridge.v1.ForwarderState\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\x0c\n\x04head\x18\x04 \x01(\x03\x12\x11\n\tdelivered\x18\x05 \x01(\x04\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x06 \x01(\x04\x12\x35\n\x11last_delivered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x08 \x01(\t\x12\x31\n\rfailing_since\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8f\x01\n\x16ListDeadLettersRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12*\n\x07purpose\x18\x03 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\"f\n\x17ListDeadLettersResponse\x12\x32\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1c.gantry.bridge.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc4\x01\n\nDeadLetter\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x11\n\tcamera_id\x18\x02 \x01(\t\x12\x0f\n\x07read_id\x18\x03 \x01(\t\x12/\n\x0b\x63\x61ptured_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t\x12.\n\nrefused_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\x11GetReceiptRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x03\"\xd3\x01\n\x12GetReceiptResponse\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12\x16\n\x0e\x66irst_position\x18\x02 \x01(\x03\x12\x15\n\rlast_position\x18\x03 \x01(\x03\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x04 \x01(\r\x12\x11\n\tduplicate\x18\x05 \x01(\r\x12\x0f\n\x07refused\x18\x06 \x01(\r\x12/\n\x0breceived_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btraceparent\x18\x08 \x01(\t*\x89\x01\n\x0e\x46orwarderState\x12\x1f\n\x1b\x46ORWARDER_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46ORWARDER_STATE_RUNNING\x10\x01\x12\x1c\n\x18\x46ORWARDER_STATE_RETRYING\x10\x02\x12\x1b\n\x17\x46ORWARDER_STATE_STOPPED\x10\x03\x32\xbb\x02\n\rBridgeService\x12i\n\x10ListDestinations\x12).gantry.bridge.v1.ListDestinationsRequest\x1a*.gantry.bridge.v1.ListDestinationsResponse\x12\x66\n\x0fListDeadLetters\x12(.gantry.bridge.v1.ListDeadLettersRequest\x1a).gantry.bridge.v1.ListDeadLettersResponse\x12W\n\nGetReceipt\x12#.gantry.bridge.v1.GetReceiptRequest\x1a$.gantry.bridge.v1.GetReceiptResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgantry/bridge/v1/bridge.proto\x12\x10gantry.bridge.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1egantry/common/v1/purpose.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"(\n\x17ListDestinationsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"O\n\x18ListDestinationsResponse\x12\x33\n\x0c\x64\x65stinations\x18\x01 \x03(\x0b\x32\x1d.gantry.bridge.v1.Destination\"\xb2\x02\n\x13\x44\x65stinationSettings\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x61pter\x18\x02 \x01(\t\x12\x43\n\x07options\x18\x03 \x03(\x0b\x32\x32.gantry.bridge.v1.DestinationSettings.OptionsEntry\x12\x33\n\x06images\x18\x04 \x01(\x0e\x32#.gantry.bridge.v1.DestinationImages\x12\x10\n\x08identity\x18\x05 \x01(\t\x12\x13\n\x0bserver_name\x18\x06 \x01(\t\x12\x12\n\nmost_reads\x18\x07 \x01(\r\x12\x17\n\x0ftimeout_seconds\x18\x08 \x01(\x01\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xaf\x03\n\x0b\x44\x65stination\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .gantry.bridge.v1.ForwarderState\x12\x10\n\x08position\x18\x03 \x01(\x03\x12\x0c\n\x04head\x18\x04 \x01(\x03\x12\x11\n\tdelivered\x18\x05 \x01(\x04\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x06 \x01(\x04\x12\x35\n\x11last_delivered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlast_error\x18\x08 \x01(\t\x12\x31\n\rfailing_since\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\rdesired_state\x18\n \x01(\x0e\x32\".gantry.bridge.v1.DestinationState\x12\x0e\n\x06paused\x18\x0b \x01(\x08\x12\x16\n\x0estopped_reason\x18\x0c \x01(\t\x12\x37\n\x08settings\x18\r \x01(\x0b\x32%.gantry.bridge.v1.DestinationSettings\"\x8e\x01\n\x15\x41\x64\x64\x44\x65stinationRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12:\n\x0b\x64\x65stination\x18\x03 \x01(\x0b\x32%.gantry.bridge.v1.DestinationSettings\"L\n\x16\x41\x64\x64\x44\x65stinationResponse\x12\x32\n\x0b\x64\x65stination\x18\x01 \x01(\x0b\x32\x1d.gantry.bridge.v1.Destination\"i\n\x17PauseDestinationRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x13\n\x0b\x64\x65stination\x18\x03 \x01(\t\"N\n\x18PauseDestinationResponse\x12\x32\n\x0b\x64\x65stination\x18\x01 \x01(\x0b\x32\x1d.gantry.bridge.v1.Destination\"j\n\x18ResumeDestinationRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x13\n\x0b\x64\x65stination\x18\x03 \x01(\t\"O\n\x19ResumeDestinationResponse\x12\x32\n\x0b\x64\x65stination\x18\x01 \x01(\x0b\x32\x1d.gantry.bridge.v1.Destination\"j\n\x18RetireDestinationRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x13\n\x0b\x64\x65stination\x18\x03 \x01(\t\"O\n\x19RetireDestinationResponse\x12\x32\n\x0b\x64\x65stination\x18\x01 \x01(\x0b\x32\x1d.gantry.bridge.v1.Destination\"\x8f\x01\n\x16ListDeadLettersRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12*\n\x07purpose\x18\x03 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\"f\n\x17ListDeadLettersResponse\x12\x32\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32\x1c.gantry.bridge.v1.DeadLetter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc4\x01\n\nDeadLetter\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x11\n\tcamera_id\x18\x02 \x01(\t\x12\x0f\n\x07read_id\x18\x03 \x01(\t\x12/\n\x0b\x63\x61ptured_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t\x12.\n\nrefused_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\x11GetReceiptRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x03\"\xd3\x01\n\x12GetReceiptResponse\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12\x16\n\x0e\x66irst_position\x18\x02 \x01(\x03\x12\x15\n\rlast_position\x18\x03 \x01(\x03\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x04 \x01(\r\x12\x11\n\tduplicate\x18\x05 \x01(\r\x12\x0f\n\x07refused\x18\x06 \x01(\r\x12/\n\x0breceived_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btraceparent\x18\x08 \x01(\t*\xec\x01\n\x10\x44\x65stinationState\x12!\n\x1d\x44\x45STINATION_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x44\x45STINATION_STATE_PLANNED\x10\x01\x12\x1d\n\x19\x44\x45STINATION_STATE_TESTING\x10\x02\x12\x1c\n\x18\x44\x45STINATION_STATE_SHADOW\x10\x03\x12\x1a\n\x16\x44\x45STINATION_STATE_LIVE\x10\x04\x12\x1e\n\x1a\x44\x45STINATION_STATE_DRAINING\x10\x05\x12\x1d\n\x19\x44\x45STINATION_STATE_RETIRED\x10\x06*\xbf\x01\n\x0e\x46orwarderState\x12\x1f\n\x1b\x46ORWARDER_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x46ORWARDER_STATE_RUNNING\x10\x01\x12\x1c\n\x18\x46ORWARDER_STATE_RETRYING\x10\x02\x12\x1b\n\x17\x46ORWARDER_STATE_STOPPED\x10\x03\x12\x1a\n\x16\x46ORWARDER_STATE_PAUSED\x10\x04\x12\x18\n\x14\x46ORWARDER_STATE_IDLE\x10\x05*\x95\x01\n\x11\x44\x65stinationImages\x12\"\n\x1e\x44\x45STINATION_IMAGES_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44\x45STINATION_IMAGES_NONE\x10\x01\x12\"\n\x1e\x44\x45STINATION_IMAGES_PLATE_PATCH\x10\x02\x12\x1b\n\x17\x44\x45STINATION_IMAGES_BOTH\x10\x03\x32\xf1\x08\n\rBridgeService\x12\x8b\x01\n\x10ListDestinations\x12).gantry.bridge.v1.ListDestinationsRequest\x1a*.gantry.bridge.v1.ListDestinationsResponse\" \xaa\xa1\x19\x1c\x10\x01\"\x11\x64\x65stinations.list*\x05\x66orce\x12\xb9\x01\n\x0e\x41\x64\x64\x44\x65stination\x12\'.gantry.bridge.v1.AddDestinationRequest\x1a(.gantry.bridge.v1.AddDestinationResponse\"T\xaa\xa1\x19P\x10\x01\"\x13\x64\x65stinations.change*\x05\x66orceB\x07purposeH\nR\x10\x64\x65stination.nameR\x13\x64\x65stination.adapter\x12\xa5\x01\n\x10PauseDestination\x12).gantry.bridge.v1.PauseDestinationRequest\x1a*.gantry.bridge.v1.PauseDestinationResponse\":\xaa\xa1\x19\x36\x10\x01\"\x13\x64\x65stinations.change*\x05\x66orceB\x07purposeH\nR\x0b\x64\x65stination\x12\xa8\x01\n\x11ResumeDestination\x12*.gantry.bridge.v1.ResumeDestinationRequest\x1a+.gantry.bridge.v1.ResumeDestinationResponse\":\xaa\xa1\x19\x36\x10\x01\"\x13\x64\x65stinations.change*\x05\x66orceB\x07purposeH\nR\x0b\x64\x65stination\x12\xa8\x01\n\x11RetireDestination\x12*.gantry.bridge.v1.RetireDestinationRequest\x1a+.gantry.bridge.v1.RetireDestinationResponse\":\xaa\xa1\x19\x36\x10\x01\"\x13\x64\x65stinations.change*\x05\x66orceB\x07purposeH\nR\x0b\x64\x65stination\x12\xa0\x01\n\x0fListDeadLetters\x12(.gantry.bridge.v1.ListDeadLettersRequest\x1a).gantry.bridge.v1.ListDeadLettersResponse\"8\xaa\xa1\x19\x34\x10\x01\"\x11\x64\x65\x61\x64_letters.view*\x05\x66orceB\x07purposeH\x08R\x0b\x64\x65stination\x12u\n\nGetReceipt\x12#.gantry.bridge.v1.GetReceiptRequest\x1a$.gantry.bridge.v1.GetReceiptResponse\"\x1c\xaa\xa1\x19\x18\x10\x01\"\rreceipts.view*\x05\x66orceBE\n\x13uk.gantry.bridge.v1P\x01Z\x19gantry/bridge/v1;bridgev1\xaa\x02\x10Gantry.Bridge.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gantry.bridge.v1.bridge_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_FORWARDERSTATE']._serialized_start=1253
-  _globals['_FORWARDERSTATE']._serialized_end=1390
-  _globals['_LISTDESTINATIONSREQUEST']._serialized_start=113
-  _globals['_LISTDESTINATIONSREQUEST']._serialized_end=153
-  _globals['_LISTDESTINATIONSRESPONSE']._serialized_start=155
-  _globals['_LISTDESTINATIONSRESPONSE']._serialized_end=234
-  _globals['_DESTINATION']._serialized_start=237
-  _globals['_DESTINATION']._serialized_end=512
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=515
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=658
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=660
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=762
-  _globals['_DEADLETTER']._serialized_start=765
-  _globals['_DEADLETTER']._serialized_end=961
-  _globals['_GETRECEIPTREQUEST']._serialized_start=963
-  _globals['_GETRECEIPTREQUEST']._serialized_end=1036
-  _globals['_GETRECEIPTRESPONSE']._serialized_start=1039
-  _globals['_GETRECEIPTRESPONSE']._serialized_end=1250
-  _globals['_BRIDGESERVICE']._serialized_start=1393
-  _globals['_BRIDGESERVICE']._serialized_end=1708
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\023uk.gantry.bridge.v1P\001Z\031gantry/bridge/v1;bridgev1\252\002\020Gantry.Bridge.V1'
+  _globals['_DESTINATIONSETTINGS_OPTIONSENTRY']._loaded_options = None
+  _globals['_DESTINATIONSETTINGS_OPTIONSENTRY']._serialized_options = b'8\001'
+  _globals['_BRIDGESERVICE'].methods_by_name['ListDestinations']._loaded_options = None
+  _globals['_BRIDGESERVICE'].methods_by_name['ListDestinations']._serialized_options = b'\252\241\031\034\020\001\"\021destinations.list*\005force'
+  _globals['_BRIDGESERVICE'].methods_by_name['AddDestination']._loaded_options = None
+  _globals['_BRIDGESERVICE'].methods_by_name['AddDestination']._serialized_options = b'\252\241\031P\020\001\"\023destinations.change*\005forceB\007purposeH\nR\020destination.nameR\023destination.adapter'
+  _globals['_BRIDGESERVICE'].methods_by_name['PauseDestination']._loaded_options = None
+  _globals['_BRIDGESERVICE'].methods_by_name['PauseDestination']._serialized_options = b'\252\241\0316\020\001\"\023destinations.change*\005forceB\007purposeH\nR\013destination'
+  _globals['_BRIDGESERVICE'].methods_by_name['ResumeDestination']._loaded_options = None
+  _globals['_BRIDGESERVICE'].methods_by_name['ResumeDestination']._serialized_options = b'\252\241\0316\020\001\"\023destinations.change*\005forceB\007purposeH\nR\013destination'
+  _globals['_BRIDGESERVICE'].methods_by_name['RetireDestination']._loaded_options = None
+  _globals['_BRIDGESERVICE'].methods_by_name['RetireDestination']._serialized_options = b'\252\241\0316\020\001\"\023destinations.change*\005forceB\007purposeH\nR\013destination'
+  _globals['_BRIDGESERVICE'].methods_by_name['ListDeadLetters']._loaded_options = None
+  _globals['_BRIDGESERVICE'].methods_by_name['ListDeadLetters']._serialized_options = b'\252\241\0314\020\001\"\021dead_letters.view*\005forceB\007purposeH\010R\013destination'
+  _globals['_BRIDGESERVICE'].methods_by_name['GetReceipt']._loaded_options = None
+  _globals['_BRIDGESERVICE'].methods_by_name['GetReceipt']._serialized_options = b'\252\241\031\030\020\001\"\rreceipts.view*\005force'
+  _globals['_DESTINATIONSTATE']._serialized_start=2540
+  _globals['_DESTINATIONSTATE']._serialized_end=2776
+  _globals['_FORWARDERSTATE']._serialized_start=2779
+  _globals['_FORWARDERSTATE']._serialized_end=2970
+  _globals['_DESTINATIONIMAGES']._serialized_start=2973
+  _globals['_DESTINATIONIMAGES']._serialized_end=3122
+  _globals['_LISTDESTINATIONSREQUEST']._serialized_start=147
+  _globals['_LISTDESTINATIONSREQUEST']._serialized_end=187
+  _globals['_LISTDESTINATIONSRESPONSE']._serialized_start=189
+  _globals['_LISTDESTINATIONSRESPONSE']._serialized_end=268
+  _globals['_DESTINATIONSETTINGS']._serialized_start=271
+  _globals['_DESTINATIONSETTINGS']._serialized_end=577
+  _globals['_DESTINATIONSETTINGS_OPTIONSENTRY']._serialized_start=531
+  _globals['_DESTINATIONSETTINGS_OPTIONSENTRY']._serialized_end=577
+  _globals['_DESTINATION']._serialized_start=580
+  _globals['_DESTINATION']._serialized_end=1011
+  _globals['_ADDDESTINATIONREQUEST']._serialized_start=1014
+  _globals['_ADDDESTINATIONREQUEST']._serialized_end=1156
+  _globals['_ADDDESTINATIONRESPONSE']._serialized_start=1158
+  _globals['_ADDDESTINATIONRESPONSE']._serialized_end=1234
+  _globals['_PAUSEDESTINATIONREQUEST']._serialized_start=1236
+  _globals['_PAUSEDESTINATIONREQUEST']._serialized_end=1341
+  _globals['_PAUSEDESTINATIONRESPONSE']._serialized_start=1343
+  _globals['_PAUSEDESTINATIONRESPONSE']._serialized_end=1421
+  _globals['_RESUMEDESTINATIONREQUEST']._serialized_start=1423
+  _globals['_RESUMEDESTINATIONREQUEST']._serialized_end=1529
+  _globals['_RESUMEDESTINATIONRESPONSE']._serialized_start=1531
+  _globals['_RESUMEDESTINATIONRESPONSE']._serialized_end=1610
+  _globals['_RETIREDESTINATIONREQUEST']._serialized_start=1612
+  _globals['_RETIREDESTINATIONREQUEST']._serialized_end=1718
+  _globals['_RETIREDESTINATIONRESPONSE']._serialized_start=1720
+  _globals['_RETIREDESTINATIONRESPONSE']._serialized_end=1799
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=1802
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=1945
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=1947
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=2049
+  _globals['_DEADLETTER']._serialized_start=2052
+  _globals['_DEADLETTER']._serialized_end=2248
+  _globals['_GETRECEIPTREQUEST']._serialized_start=2250
+  _globals['_GETRECEIPTREQUEST']._serialized_end=2323
+  _globals['_GETRECEIPTRESPONSE']._serialized_start=2326
+  _globals['_GETRECEIPTRESPONSE']._serialized_end=2537
+  _globals['_BRIDGESERVICE']._serialized_start=3125
+  _globals['_BRIDGESERVICE']._serialized_end=4262
 # @@protoc_insertion_point(module_scope)

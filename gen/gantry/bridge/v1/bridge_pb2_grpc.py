@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class BridgeServiceStub:
-    """Delivery of reads to the national service and other destinations. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto.
+    """Destinations of a force, their receipts and dead letters. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes a destination
+    takes effect within 5 seconds, and survives a restart. It writes an audit record first and answers UNAVAILABLE when the store cannot take it: call again.
     """
 
     def __init__(self, channel):
@@ -39,6 +40,26 @@ class BridgeServiceStub:
                 '/gantry.bridge.v1.BridgeService/ListDestinations',
                 request_serializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.ListDestinationsRequest.SerializeToString,
                 response_deserializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.ListDestinationsResponse.FromString,
+                _registered_method=True)
+        self.AddDestination = channel.unary_unary(
+                '/gantry.bridge.v1.BridgeService/AddDestination',
+                request_serializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.AddDestinationRequest.SerializeToString,
+                response_deserializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.AddDestinationResponse.FromString,
+                _registered_method=True)
+        self.PauseDestination = channel.unary_unary(
+                '/gantry.bridge.v1.BridgeService/PauseDestination',
+                request_serializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.PauseDestinationRequest.SerializeToString,
+                response_deserializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.PauseDestinationResponse.FromString,
+                _registered_method=True)
+        self.ResumeDestination = channel.unary_unary(
+                '/gantry.bridge.v1.BridgeService/ResumeDestination',
+                request_serializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.ResumeDestinationRequest.SerializeToString,
+                response_deserializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.ResumeDestinationResponse.FromString,
+                _registered_method=True)
+        self.RetireDestination = channel.unary_unary(
+                '/gantry.bridge.v1.BridgeService/RetireDestination',
+                request_serializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.RetireDestinationRequest.SerializeToString,
+                response_deserializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.RetireDestinationResponse.FromString,
                 _registered_method=True)
         self.ListDeadLetters = channel.unary_unary(
                 '/gantry.bridge.v1.BridgeService/ListDeadLetters',
@@ -53,20 +74,52 @@ class BridgeServiceStub:
 
 
 class BridgeServiceServicer:
-    """Delivery of reads to the national service and other destinations. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto.
+    """Destinations of a force, their receipts and dead letters. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes a destination
+    takes effect within 5 seconds, and survives a restart. It writes an audit record first and answers UNAVAILABLE when the store cannot take it: call again.
     """
 
     def ListDestinations(self, request, context):
-        """State of each destination of a force. No personal data.
+        """Every destination of a force with its state. No personal data.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddDestination(self, request, context):
+        """Add a destination. Delivery begins with the oldest read of the buffer, and retention waits for it from now on. Adding the same destination again changes
+        nothing. Errors: INVALID_ARGUMENT DESTINATION_INVALID with the field; ALREADY_EXISTS DESTINATION_EXISTS: it is there with other settings.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseDestination(self, request, context):
+        """Pause delivery: the submission under way is brought to its end, and none is begun. Retention goes on waiting. Pausing twice changes nothing. Errors:
+        NOT_FOUND DESTINATION_UNKNOWN; FAILED_PRECONDITION DESTINATION_RETIRED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeDestination(self, request, context):
+        """Resume delivery after a pause, or after refusals have stopped it. Resuming a destination that runs changes nothing. Errors: NOT_FOUND
+        DESTINATION_UNKNOWN; FAILED_PRECONDITION DESTINATION_RETIRED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetireDestination(self, request, context):
+        """Retire a destination: nothing more is delivered to it, and retention no longer waits for it. It cannot be undone. Its receipts and dead letters stay
+        until they are over age. Errors: NOT_FOUND DESTINATION_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDeadLetters(self, request, context):
-        """Reads that a destination refused for good, newest first. Writes an audit record first. Errors: NOT_FOUND DESTINATION_UNKNOWN;
-        INVALID_ARGUMENT PURPOSE_REQUIRED, PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one);
-        UNAVAILABLE when the store cannot take the audit record.
+        """Reads that a destination refused for good, newest first. Errors: NOT_FOUND DESTINATION_UNKNOWN; INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer),
+        PAGE_TOKEN_INVALID (the token is of another query: begin without one).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,6 +141,26 @@ def add_BridgeServiceServicer_to_server(servicer, server):
                     request_deserializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.ListDestinationsRequest.FromString,
                     response_serializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.ListDestinationsResponse.SerializeToString,
             ),
+            'AddDestination': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddDestination,
+                    request_deserializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.AddDestinationRequest.FromString,
+                    response_serializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.AddDestinationResponse.SerializeToString,
+            ),
+            'PauseDestination': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseDestination,
+                    request_deserializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.PauseDestinationRequest.FromString,
+                    response_serializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.PauseDestinationResponse.SerializeToString,
+            ),
+            'ResumeDestination': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeDestination,
+                    request_deserializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.ResumeDestinationRequest.FromString,
+                    response_serializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.ResumeDestinationResponse.SerializeToString,
+            ),
+            'RetireDestination': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireDestination,
+                    request_deserializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.RetireDestinationRequest.FromString,
+                    response_serializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.RetireDestinationResponse.SerializeToString,
+            ),
             'ListDeadLetters': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDeadLetters,
                     request_deserializer=gantry_dot_bridge_dot_v1_dot_bridge__pb2.ListDeadLettersRequest.FromString,
@@ -107,7 +180,8 @@ def add_BridgeServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BridgeService:
-    """Delivery of reads to the national service and other destinations. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto.
+    """Destinations of a force, their receipts and dead letters. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes a destination
+    takes effect within 5 seconds, and survives a restart. It writes an audit record first and answers UNAVAILABLE when the store cannot take it: call again.
     """
 
     @staticmethod
@@ -127,6 +201,114 @@ class BridgeService:
             '/gantry.bridge.v1.BridgeService/ListDestinations',
             gantry_dot_bridge_dot_v1_dot_bridge__pb2.ListDestinationsRequest.SerializeToString,
             gantry_dot_bridge_dot_v1_dot_bridge__pb2.ListDestinationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddDestination(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gantry.bridge.v1.BridgeService/AddDestination',
+            gantry_dot_bridge_dot_v1_dot_bridge__pb2.AddDestinationRequest.SerializeToString,
+            gantry_dot_bridge_dot_v1_dot_bridge__pb2.AddDestinationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseDestination(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gantry.bridge.v1.BridgeService/PauseDestination',
+            gantry_dot_bridge_dot_v1_dot_bridge__pb2.PauseDestinationRequest.SerializeToString,
+            gantry_dot_bridge_dot_v1_dot_bridge__pb2.PauseDestinationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeDestination(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gantry.bridge.v1.BridgeService/ResumeDestination',
+            gantry_dot_bridge_dot_v1_dot_bridge__pb2.ResumeDestinationRequest.SerializeToString,
+            gantry_dot_bridge_dot_v1_dot_bridge__pb2.ResumeDestinationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetireDestination(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gantry.bridge.v1.BridgeService/RetireDestination',
+            gantry_dot_bridge_dot_v1_dot_bridge__pb2.RetireDestinationRequest.SerializeToString,
+            gantry_dot_bridge_dot_v1_dot_bridge__pb2.RetireDestinationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#gantry/common/v1/read_columns.proto\x12\x10gantry.common.v1\"\x80\x02\n\x0bReadColumns\x12\x12\n\ncamera_ids\x18\x01 \x03(\t\x12\x16\n\x0e\x63\x61mera_indexes\x18\x02 \x03(\r\x12\x10\n\x08read_ids\x18\x03 \x03(\t\x12\x16\n\x0e\x63\x61ptured_at_us\x18\x04 \x03(\x03\x12\x0c\n\x04vrms\x18\x05 \x03(\t\x12\x13\n\x0b\x63onfidences\x18\x06 \x03(\x02\x12\x14\n\x0clatitudes_e7\x18\x07 \x03(\x0f\x12\x15\n\rlongitudes_e7\x18\x08 \x03(\x0f\x12\x10\n\x08headings\x18\t \x03(\r\x12\x0f\n\x07\x64\x65tails\x18\n \x03(\x0c\x12\x15\n\rplate_patches\x18\x0b \x03(\x0c\x12\x11\n\toverviews\x18\x0c \x03(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#gantry/common/v1/read_columns.proto\x12\x10gantry.common.v1\"\x80\x02\n\x0bReadColumns\x12\x12\n\ncamera_ids\x18\x01 \x03(\t\x12\x16\n\x0e\x63\x61mera_indexes\x18\x02 \x03(\r\x12\x10\n\x08read_ids\x18\x03 \x03(\t\x12\x16\n\x0e\x63\x61ptured_at_us\x18\x04 \x03(\x03\x12\x0c\n\x04vrms\x18\x05 \x03(\t\x12\x13\n\x0b\x63onfidences\x18\x06 \x03(\x02\x12\x14\n\x0clatitudes_e7\x18\x07 \x03(\x0f\x12\x15\n\rlongitudes_e7\x18\x08 \x03(\x0f\x12\x10\n\x08headings\x18\t \x03(\r\x12\x0f\n\x07\x64\x65tails\x18\n \x03(\x0c\x12\x15\n\rplate_patches\x18\x0b \x03(\x0c\x12\x11\n\toverviews\x18\x0c \x03(\x0c\x42\x45\n\x13uk.gantry.common.v1P\x01Z\x19gantry/common/v1;commonv1\xaa\x02\x10Gantry.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gantry.common.v1.read_columns_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\023uk.gantry.common.v1P\001Z\031gantry/common/v1;commonv1\252\002\020Gantry.Common.V1'
   _globals['_READCOLUMNS']._serialized_start=58
   _globals['_READCOLUMNS']._serialized_end=314
 # @@protoc_insertion_point(module_scope)

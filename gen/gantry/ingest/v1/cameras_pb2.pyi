@@ -281,6 +281,105 @@ class SetCameraEnabledResponse(_message.Message):
 Global___SetCameraEnabledResponse: _TypeAlias = SetCameraEnabledResponse  # noqa: Y015
 
 @_typing.final
+class WatchCamerasRequest(_message.Message):
+    """Whose cameras to watch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORCE_FIELD_NUMBER: _builtins.int
+    force: _builtins.str
+    """The force."""
+    def __init__(
+        self,
+        *,
+        force: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchCamerasRequest: _TypeAlias = WatchCamerasRequest  # noqa: Y015
+
+@_typing.final
+class WatchCamerasResponse(_message.Message):
+    """The cameras, or a sign that nothing has changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    CAMERAS_FIELD_NUMBER: _builtins.int
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """Counts the changes of the registry."""
+    @_builtins.property
+    def cameras(self) -> Global___CameraList:
+        """All cameras of the force at this revision."""
+
+    @_builtins.property
+    def progress(self) -> Global___CamerasProgress:
+        """Nothing has changed. Sent at least every 5 seconds."""
+
+    def __init__(
+        self,
+        *,
+        revision: _builtins.int = ...,
+        cameras: Global___CameraList | None = ...,
+        progress: Global___CamerasProgress | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cameras", b"cameras", "event", b"event", "progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cameras", b"cameras", "event", b"event", "progress", b"progress", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["cameras", "progress"]  # noqa: Y015
+    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+
+Global___WatchCamerasResponse: _TypeAlias = WatchCamerasResponse  # noqa: Y015
+
+@_typing.final
+class CameraList(_message.Message):
+    """Cameras of one force at one revision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAMERAS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cameras(self) -> _containers.RepeatedCompositeFieldContainer[Global___Camera]:
+        """By camera_id."""
+
+    def __init__(
+        self,
+        *,
+        cameras: _abc.Iterable[Global___Camera] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cameras", b"cameras"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CameraList: _TypeAlias = CameraList  # noqa: Y015
+
+@_typing.final
+class CamerasProgress(_message.Message):
+    """A sign of life."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CamerasProgress: _TypeAlias = CamerasProgress  # noqa: Y015
+
+@_typing.final
 class ListCameraHealthRequest(_message.Message):
     """Whose health to list."""
 

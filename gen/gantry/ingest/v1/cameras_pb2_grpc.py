@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class CameraRegistryServiceStub:
-    """Which cameras there are and which feed carries them. Callers: people with the camera's force. Errors of every RPC: see gantry/common/v1/read.proto. What
-    changes something writes an audit record first and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
+    """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
+    writes an audit record first, and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
     """
 
     def __init__(self, channel):
@@ -51,11 +51,16 @@ class CameraRegistryServiceStub:
                 request_serializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.SetCameraEnabledRequest.SerializeToString,
                 response_deserializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.SetCameraEnabledResponse.FromString,
                 _registered_method=True)
+        self.WatchCameras = channel.unary_stream(
+                '/gantry.ingest.v1.CameraRegistryService/WatchCameras',
+                request_serializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.WatchCamerasRequest.SerializeToString,
+                response_deserializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.WatchCamerasResponse.FromString,
+                _registered_method=True)
 
 
 class CameraRegistryServiceServicer:
-    """Which cameras there are and which feed carries them. Callers: people with the camera's force. Errors of every RPC: see gantry/common/v1/read.proto. What
-    changes something writes an audit record first and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
+    """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
+    writes an audit record first, and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
     """
 
     def EnrolCameras(self, request, context):
@@ -83,6 +88,14 @@ class CameraRegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchCameras(self, request, context):
+        """Watch the cameras of a force: first all of them, then all of them after each change. The stream has no end. Errors: UNAVAILABLE STOPPING: watch
+        again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CameraRegistryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -101,6 +114,11 @@ def add_CameraRegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.SetCameraEnabledRequest.FromString,
                     response_serializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.SetCameraEnabledResponse.SerializeToString,
             ),
+            'WatchCameras': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchCameras,
+                    request_deserializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.WatchCamerasRequest.FromString,
+                    response_serializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.WatchCamerasResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'gantry.ingest.v1.CameraRegistryService', rpc_method_handlers)
@@ -110,8 +128,8 @@ def add_CameraRegistryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CameraRegistryService:
-    """Which cameras there are and which feed carries them. Callers: people with the camera's force. Errors of every RPC: see gantry/common/v1/read.proto. What
-    changes something writes an audit record first and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
+    """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
+    writes an audit record first, and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
     """
 
     @staticmethod
@@ -195,9 +213,36 @@ class CameraRegistryService:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def WatchCameras(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/gantry.ingest.v1.CameraRegistryService/WatchCameras',
+            gantry_dot_ingest_dot_v1_dot_cameras__pb2.WatchCamerasRequest.SerializeToString,
+            gantry_dot_ingest_dot_v1_dot_cameras__pb2.WatchCamerasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class CameraHealthServiceStub:
-    """How cameras are doing. Callers: people with the camera's force.
+    """How cameras are doing.
     """
 
     def __init__(self, channel):
@@ -214,7 +259,7 @@ class CameraHealthServiceStub:
 
 
 class CameraHealthServiceServicer:
-    """How cameras are doing. Callers: people with the camera's force.
+    """How cameras are doing.
     """
 
     def ListCameraHealth(self, request, context):
@@ -241,7 +286,7 @@ def add_CameraHealthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CameraHealthService:
-    """How cameras are doing. Callers: people with the camera's force.
+    """How cameras are doing.
     """
 
     @staticmethod

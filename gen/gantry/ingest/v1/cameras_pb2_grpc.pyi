@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CameraRegistryServiceStub:
-    """Which cameras there are and which feed carries them. Callers: people with the camera's force. Errors of every RPC: see gantry/common/v1/read.proto. What
-    changes something writes an audit record first and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
+    """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
+    writes an audit record first, and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
     """
 
     @_typing.overload
@@ -47,11 +47,15 @@ class CameraRegistryServiceStub:
     """
     SetCameraEnabled: _grpc.UnaryUnaryMultiCallable[_cameras_pb2.SetCameraEnabledRequest, _cameras_pb2.SetCameraEnabledResponse]
     """Switch a camera on or off. Reads of a camera that is off are rejected. Errors: NOT_FOUND CAMERA_UNKNOWN."""
+    WatchCameras: _grpc.UnaryStreamMultiCallable[_cameras_pb2.WatchCamerasRequest, _cameras_pb2.WatchCamerasResponse]
+    """Watch the cameras of a force: first all of them, then all of them after each change. The stream has no end. Errors: UNAVAILABLE STOPPING: watch
+    again.
+    """
 
 @_typing.type_check_only
 class CameraRegistryServiceAsyncStub(CameraRegistryServiceStub):
-    """Which cameras there are and which feed carries them. Callers: people with the camera's force. Errors of every RPC: see gantry/common/v1/read.proto. What
-    changes something writes an audit record first and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
+    """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
+    writes an audit record first, and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -67,10 +71,14 @@ class CameraRegistryServiceAsyncStub(CameraRegistryServiceStub):
     """
     SetCameraEnabled: _aio.UnaryUnaryMultiCallable[_cameras_pb2.SetCameraEnabledRequest, _cameras_pb2.SetCameraEnabledResponse]  # type: ignore[assignment]
     """Switch a camera on or off. Reads of a camera that is off are rejected. Errors: NOT_FOUND CAMERA_UNKNOWN."""
+    WatchCameras: _aio.UnaryStreamMultiCallable[_cameras_pb2.WatchCamerasRequest, _cameras_pb2.WatchCamerasResponse]  # type: ignore[assignment]
+    """Watch the cameras of a force: first all of them, then all of them after each change. The stream has no end. Errors: UNAVAILABLE STOPPING: watch
+    again.
+    """
 
 class CameraRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Which cameras there are and which feed carries them. Callers: people with the camera's force. Errors of every RPC: see gantry/common/v1/read.proto. What
-    changes something writes an audit record first and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
+    """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
+    writes an audit record first, and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
     """
 
     @_abc_1.abstractmethod
@@ -103,10 +111,20 @@ class CameraRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_cameras_pb2.SetCameraEnabledResponse, _abc.Awaitable[_cameras_pb2.SetCameraEnabledResponse]]:
         """Switch a camera on or off. Reads of a camera that is off are rejected. Errors: NOT_FOUND CAMERA_UNKNOWN."""
 
+    @_abc_1.abstractmethod
+    def WatchCameras(
+        self,
+        request: _cameras_pb2.WatchCamerasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_cameras_pb2.WatchCamerasResponse], _abc.AsyncIterator[_cameras_pb2.WatchCamerasResponse]]:
+        """Watch the cameras of a force: first all of them, then all of them after each change. The stream has no end. Errors: UNAVAILABLE STOPPING: watch
+        again.
+        """
+
 def add_CameraRegistryServiceServicer_to_server(servicer: CameraRegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class CameraHealthServiceStub:
-    """How cameras are doing. Callers: people with the camera's force."""
+    """How cameras are doing."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -117,14 +135,14 @@ class CameraHealthServiceStub:
 
 @_typing.type_check_only
 class CameraHealthServiceAsyncStub(CameraHealthServiceStub):
-    """How cameras are doing. Callers: people with the camera's force."""
+    """How cameras are doing."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListCameraHealth: _aio.UnaryUnaryMultiCallable[_cameras_pb2.ListCameraHealthRequest, _cameras_pb2.ListCameraHealthResponse]  # type: ignore[assignment]
     """What each camera of a force has delivered, ordered by camera_id. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID, as ListCameras."""
 
 class CameraHealthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """How cameras are doing. Callers: people with the camera's force."""
+    """How cameras are doing."""
 
     @_abc_1.abstractmethod
     def ListCameraHealth(

@@ -22,39 +22,45 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from gantry.common.v1 import access_pb2 as gantry_dot_common_dot_v1_dot_access__pb2
 from gantry.common.v1 import read_pb2 as gantry_dot_common_dot_v1_dot_read__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgantry/ingest/v1/ingest.proto\x12\x10gantry.ingest.v1\x1a\x1bgantry/common/v1/read.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x02\n\rSubmittedRead\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0f\n\x07read_id\x18\x02 \x01(\t\x12/\n\x0b\x63\x61ptured_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03vrm\x18\x04 \x01(\t\x12\x12\n\nconfidence\x18\x05 \x01(\x02\x12,\n\x08position\x18\x06 \x01(\x0b\x32\x1a.gantry.common.v1.Position\x12\x14\n\x07heading\x18\x07 \x01(\rH\x00\x88\x01\x01\x12.\n\x07\x64\x65tails\x18\x08 \x01(\x0b\x32\x1d.gantry.common.v1.ReadDetails\x12\x13\n\x0bplate_patch\x18\t \x01(\x0c\x12\x10\n\x08overview\x18\n \x01(\x0c\x12\r\n\x05\x66orce\x18\x0b \x01(\tB\n\n\x08_heading\"k\n\x12StreamReadsRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12.\n\x05reads\x18\x02 \x03(\x0b\x32\x1f.gantry.ingest.v1.SubmittedRead\x12\x13\n\x0btraceparent\x18\x03 \x01(\t\"\x86\x01\n\x13StreamReadsResponse\x12\x35\n\x0c\x66low_control\x18\x01 \x01(\x0b\x32\x1d.gantry.ingest.v1.FlowControlH\x00\x12)\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x1a.gantry.ingest.v1.BatchAckH\x00\x42\x07\n\x05\x65ventJ\x04\x08\x03\x10\x07\"\\\n\x0b\x46lowControl\x12\x17\n\x0fmax_batch_reads\x18\x01 \x01(\r\x12\x17\n\x0fmax_batch_bytes\x18\x02 \x01(\r\x12\x1b\n\x13max_reads_in_flight\x18\x03 \x01(\r\"\x9f\x01\n\x08\x42\x61tchAck\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\r\x12\x11\n\tduplicate\x18\x03 \x01(\r\x12/\n\nrejections\x18\x04 \x03(\x0b\x32\x1b.gantry.ingest.v1.Rejection\x12+\n\x08warnings\x18\x05 \x03(\x0b\x32\x19.gantry.ingest.v1.Warning\"m\n\tRejection\x12\r\n\x05index\x18\x01 \x01(\r\x12\x31\n\x06reason\x18\x02 \x01(\x0e\x32!.gantry.ingest.v1.RejectionReason\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"X\n\x07Warning\x12\r\n\x05index\x18\x01 \x01(\r\x12/\n\x06reason\x18\x02 \x01(\x0e\x32\x1f.gantry.ingest.v1.WarningReason\x12\r\n\x05\x66ield\x18\x03 \x01(\t\"D\n\x12SubmitReadsRequest\x12.\n\x05reads\x18\x01 \x03(\x0b\x32\x1f.gantry.ingest.v1.SubmittedRead\">\n\x13SubmitReadsResponse\x12\'\n\x03\x61\x63k\x18\x01 \x01(\x0b\x32\x1a.gantry.ingest.v1.BatchAck*\xce\x04\n\x0fRejectionReason\x12 \n\x1cREJECTION_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREJECTION_REASON_MALFORMED\x10\x01\x12\x1d\n\x19REJECTION_REASON_NOT_UTF8\x10\x02\x12\x1e\n\x1aREJECTION_REASON_VRM_EMPTY\x10\x03\x12 \n\x1cREJECTION_REASON_VRM_INVALID\x10\x04\x12!\n\x1dREJECTION_REASON_TIME_INVALID\x10\x05\x12#\n\x1fREJECTION_REASON_TIME_IN_FUTURE\x10\x06\x12!\n\x1dREJECTION_REASON_TIME_TOO_OLD\x10\x07\x12#\n\x1fREJECTION_REASON_CAMERA_UNKNOWN\x10\x08\x12$\n REJECTION_REASON_CAMERA_DISABLED\x10\t\x12 \n\x1cREJECTION_REASON_WRONG_FORCE\x10\n\x12%\n!REJECTION_REASON_POSITION_INVALID\x10\x0b\x12\'\n#REJECTION_REASON_CONFIDENCE_INVALID\x10\x0c\x12$\n REJECTION_REASON_HEADING_INVALID\x10\r\x12$\n REJECTION_REASON_READ_ID_INVALID\x10\x0e\x12$\n REJECTION_REASON_DETAILS_INVALID\x10\x0f*u\n\rWarningReason\x12\x1e\n\x1aWARNING_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1eWARNING_REASON_IMAGE_TOO_LARGE\x10\x01\x12 \n\x1cWARNING_REASON_IMAGE_INVALID\x10\x02\x32\xcb\x01\n\rIngestService\x12^\n\x0bStreamReads\x12$.gantry.ingest.v1.StreamReadsRequest\x1a%.gantry.ingest.v1.StreamReadsResponse(\x01\x30\x01\x12Z\n\x0bSubmitReads\x12$.gantry.ingest.v1.SubmitReadsRequest\x1a%.gantry.ingest.v1.SubmitReadsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgantry/ingest/v1/ingest.proto\x12\x10gantry.ingest.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1bgantry/common/v1/read.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbb\x02\n\rSubmittedRead\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0f\n\x07read_id\x18\x02 \x01(\t\x12/\n\x0b\x63\x61ptured_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03vrm\x18\x04 \x01(\t\x12\x12\n\nconfidence\x18\x05 \x01(\x02\x12,\n\x08position\x18\x06 \x01(\x0b\x32\x1a.gantry.common.v1.Position\x12\x14\n\x07heading\x18\x07 \x01(\rH\x00\x88\x01\x01\x12.\n\x07\x64\x65tails\x18\x08 \x01(\x0b\x32\x1d.gantry.common.v1.ReadDetails\x12\x13\n\x0bplate_patch\x18\t \x01(\x0c\x12\x10\n\x08overview\x18\n \x01(\x0c\x12\r\n\x05\x66orce\x18\x0b \x01(\tB\n\n\x08_heading\"k\n\x12StreamReadsRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12.\n\x05reads\x18\x02 \x03(\x0b\x32\x1f.gantry.ingest.v1.SubmittedRead\x12\x13\n\x0btraceparent\x18\x03 \x01(\t\"\x86\x01\n\x13StreamReadsResponse\x12\x35\n\x0c\x66low_control\x18\x01 \x01(\x0b\x32\x1d.gantry.ingest.v1.FlowControlH\x00\x12)\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x1a.gantry.ingest.v1.BatchAckH\x00\x42\x07\n\x05\x65ventJ\x04\x08\x03\x10\x07\"\\\n\x0b\x46lowControl\x12\x17\n\x0fmax_batch_reads\x18\x01 \x01(\r\x12\x17\n\x0fmax_batch_bytes\x18\x02 \x01(\r\x12\x1b\n\x13max_reads_in_flight\x18\x03 \x01(\r\"\x9f\x01\n\x08\x42\x61tchAck\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\r\x12\x11\n\tduplicate\x18\x03 \x01(\r\x12/\n\nrejections\x18\x04 \x03(\x0b\x32\x1b.gantry.ingest.v1.Rejection\x12+\n\x08warnings\x18\x05 \x03(\x0b\x32\x19.gantry.ingest.v1.Warning\"m\n\tRejection\x12\r\n\x05index\x18\x01 \x01(\r\x12\x31\n\x06reason\x18\x02 \x01(\x0e\x32!.gantry.ingest.v1.RejectionReason\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"X\n\x07Warning\x12\r\n\x05index\x18\x01 \x01(\r\x12/\n\x06reason\x18\x02 \x01(\x0e\x32\x1f.gantry.ingest.v1.WarningReason\x12\r\n\x05\x66ield\x18\x03 \x01(\t\"D\n\x12SubmitReadsRequest\x12.\n\x05reads\x18\x01 \x03(\x0b\x32\x1f.gantry.ingest.v1.SubmittedRead\">\n\x13SubmitReadsResponse\x12\'\n\x03\x61\x63k\x18\x01 \x01(\x0b\x32\x1a.gantry.ingest.v1.BatchAck*\xce\x04\n\x0fRejectionReason\x12 \n\x1cREJECTION_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREJECTION_REASON_MALFORMED\x10\x01\x12\x1d\n\x19REJECTION_REASON_NOT_UTF8\x10\x02\x12\x1e\n\x1aREJECTION_REASON_VRM_EMPTY\x10\x03\x12 \n\x1cREJECTION_REASON_VRM_INVALID\x10\x04\x12!\n\x1dREJECTION_REASON_TIME_INVALID\x10\x05\x12#\n\x1fREJECTION_REASON_TIME_IN_FUTURE\x10\x06\x12!\n\x1dREJECTION_REASON_TIME_TOO_OLD\x10\x07\x12#\n\x1fREJECTION_REASON_CAMERA_UNKNOWN\x10\x08\x12$\n REJECTION_REASON_CAMERA_DISABLED\x10\t\x12 \n\x1cREJECTION_REASON_WRONG_FORCE\x10\n\x12%\n!REJECTION_REASON_POSITION_INVALID\x10\x0b\x12\'\n#REJECTION_REASON_CONFIDENCE_INVALID\x10\x0c\x12$\n REJECTION_REASON_HEADING_INVALID\x10\r\x12$\n REJECTION_REASON_READ_ID_INVALID\x10\x0e\x12$\n REJECTION_REASON_DETAILS_INVALID\x10\x0f*u\n\rWarningReason\x12\x1e\n\x1aWARNING_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1eWARNING_REASON_IMAGE_TOO_LARGE\x10\x01\x12 \n\x1cWARNING_REASON_IMAGE_INVALID\x10\x02\x32\xdf\x01\n\rIngestService\x12h\n\x0bStreamReads\x12$.gantry.ingest.v1.StreamReadsRequest\x1a%.gantry.ingest.v1.StreamReadsResponse\"\x08\xaa\xa1\x19\x04\x18\x01\x30\x01(\x01\x30\x01\x12\x64\n\x0bSubmitReads\x12$.gantry.ingest.v1.SubmitReadsRequest\x1a%.gantry.ingest.v1.SubmitReadsResponse\"\x08\xaa\xa1\x19\x04\x18\x01\x30\x01\x42\x45\n\x13uk.gantry.ingest.v1P\x01Z\x19gantry/ingest/v1;ingestv1\xaa\x02\x10Gantry.Ingest.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gantry.ingest.v1.ingest_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_REJECTIONREASON']._serialized_start=1269
-  _globals['_REJECTIONREASON']._serialized_end=1859
-  _globals['_WARNINGREASON']._serialized_start=1861
-  _globals['_WARNINGREASON']._serialized_end=1978
-  _globals['_SUBMITTEDREAD']._serialized_start=114
-  _globals['_SUBMITTEDREAD']._serialized_end=429
-  _globals['_STREAMREADSREQUEST']._serialized_start=431
-  _globals['_STREAMREADSREQUEST']._serialized_end=538
-  _globals['_STREAMREADSRESPONSE']._serialized_start=541
-  _globals['_STREAMREADSRESPONSE']._serialized_end=675
-  _globals['_FLOWCONTROL']._serialized_start=677
-  _globals['_FLOWCONTROL']._serialized_end=769
-  _globals['_BATCHACK']._serialized_start=772
-  _globals['_BATCHACK']._serialized_end=931
-  _globals['_REJECTION']._serialized_start=933
-  _globals['_REJECTION']._serialized_end=1042
-  _globals['_WARNING']._serialized_start=1044
-  _globals['_WARNING']._serialized_end=1132
-  _globals['_SUBMITREADSREQUEST']._serialized_start=1134
-  _globals['_SUBMITREADSREQUEST']._serialized_end=1202
-  _globals['_SUBMITREADSRESPONSE']._serialized_start=1204
-  _globals['_SUBMITREADSRESPONSE']._serialized_end=1266
-  _globals['_INGESTSERVICE']._serialized_start=1981
-  _globals['_INGESTSERVICE']._serialized_end=2184
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\023uk.gantry.ingest.v1P\001Z\031gantry/ingest/v1;ingestv1\252\002\020Gantry.Ingest.V1'
+  _globals['_INGESTSERVICE'].methods_by_name['StreamReads']._loaded_options = None
+  _globals['_INGESTSERVICE'].methods_by_name['StreamReads']._serialized_options = b'\252\241\031\004\030\0010\001'
+  _globals['_INGESTSERVICE'].methods_by_name['SubmitReads']._loaded_options = None
+  _globals['_INGESTSERVICE'].methods_by_name['SubmitReads']._serialized_options = b'\252\241\031\004\030\0010\001'
+  _globals['_REJECTIONREASON']._serialized_start=1300
+  _globals['_REJECTIONREASON']._serialized_end=1890
+  _globals['_WARNINGREASON']._serialized_start=1892
+  _globals['_WARNINGREASON']._serialized_end=2009
+  _globals['_SUBMITTEDREAD']._serialized_start=145
+  _globals['_SUBMITTEDREAD']._serialized_end=460
+  _globals['_STREAMREADSREQUEST']._serialized_start=462
+  _globals['_STREAMREADSREQUEST']._serialized_end=569
+  _globals['_STREAMREADSRESPONSE']._serialized_start=572
+  _globals['_STREAMREADSRESPONSE']._serialized_end=706
+  _globals['_FLOWCONTROL']._serialized_start=708
+  _globals['_FLOWCONTROL']._serialized_end=800
+  _globals['_BATCHACK']._serialized_start=803
+  _globals['_BATCHACK']._serialized_end=962
+  _globals['_REJECTION']._serialized_start=964
+  _globals['_REJECTION']._serialized_end=1073
+  _globals['_WARNING']._serialized_start=1075
+  _globals['_WARNING']._serialized_end=1163
+  _globals['_SUBMITREADSREQUEST']._serialized_start=1165
+  _globals['_SUBMITREADSREQUEST']._serialized_end=1233
+  _globals['_SUBMITREADSRESPONSE']._serialized_start=1235
+  _globals['_SUBMITREADSRESPONSE']._serialized_end=1297
+  _globals['_INGESTSERVICE']._serialized_start=2012
+  _globals['_INGESTSERVICE']._serialized_end=2235
 # @@protoc_insertion_point(module_scope)

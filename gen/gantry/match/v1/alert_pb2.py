@@ -22,37 +22,60 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from gantry.common.v1 import access_pb2 as gantry_dot_common_dot_v1_dot_access__pb2
+from gantry.common.v1 import purpose_pb2 as gantry_dot_common_dot_v1_dot_purpose__pb2
 from gantry.common.v1 import read_pb2 as gantry_dot_common_dot_v1_dot_read__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgantry/match/v1/alert.proto\x12\x0fgantry.match.v1\x1a\x1bgantry/common/v1/read.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x01\n\x10SubscribeRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x16\n\x0cresume_token\x18\x03 \x01(\tH\x00\x12\x12\n\x08\x65\x61rliest\x18\x04 \x01(\x08H\x00\x42\x07\n\x05start\"\xc7\x01\n\x11SubscribeResponse\x12\'\n\x05\x61lert\x18\x01 \x01(\x0b\x32\x16.gantry.match.v1.AlertH\x00\x12;\n\x0f\x61\x63knowledgement\x18\x02 \x01(\x0b\x32 .gantry.match.v1.AcknowledgementH\x00\x12-\n\x08progress\x18\x03 \x01(\x0b\x32\x19.gantry.match.v1.ProgressH\x00\x12\x14\n\x0cresume_token\x18\x04 \x01(\tB\x07\n\x05\x65vent\"2\n\x08Progress\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd1\x02\n\x05\x41lert\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12$\n\x04read\x18\x02 \x01(\x0b\x32\x16.gantry.common.v1.Read\x12\x10\n\x08position\x18\x03 \x01(\x03\x12(\n\x04kind\x18\x04 \x01(\x0e\x32\x1a.gantry.match.v1.MatchKind\x12\x0f\n\x07hotlist\x18\x05 \x01(\t\x12\x11\n\tentry_vrm\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x10\n\x08priority\x18\x08 \x01(\r\x12\x0f\n\x07markers\x18\t \x03(\t\x12\x13\n\x0binstruction\x18\n \x01(\t\x12-\n\traised_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x0f\x61\x63knowledgement\x18\x0c \x01(\x0b\x32 .gantry.match.v1.Acknowledgement\"i\n\x0f\x41\x63knowledgement\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\x12&\n\x02\x61t\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04note\x18\x04 \x01(\t\"o\n\x12\x41\x63knowledgeRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x10\n\x08\x61lert_id\x18\x02 \x01(\t\x12*\n\x07purpose\x18\x03 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x0c\n\x04note\x18\x04 \x01(\t\"P\n\x13\x41\x63knowledgeResponse\x12\x39\n\x0f\x61\x63knowledgement\x18\x01 \x01(\x0b\x32 .gantry.match.v1.Acknowledgement\"&\n\x15GetMatchStatusRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"u\n\x16GetMatchStatusResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0c\n\x04head\x18\x02 \x01(\x03\x12\x15\n\ralerts_raised\x18\x03 \x01(\x04\x12\x13\n\x0b\x61lerts_open\x18\x04 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x05 \x01(\x04*R\n\tMatchKind\x12\x1a\n\x16MATCH_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10MATCH_KIND_EXACT\x10\x01\x12\x13\n\x0fMATCH_KIND_NEAR\x10\x02\x32\xa1\x02\n\x0c\x41lertService\x12T\n\tSubscribe\x12!.gantry.match.v1.SubscribeRequest\x1a\".gantry.match.v1.SubscribeResponse0\x01\x12X\n\x0b\x41\x63knowledge\x12#.gantry.match.v1.AcknowledgeRequest\x1a$.gantry.match.v1.AcknowledgeResponse\x12\x61\n\x0eGetMatchStatus\x12&.gantry.match.v1.GetMatchStatusRequest\x1a\'.gantry.match.v1.GetMatchStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgantry/match/v1/alert.proto\x12\x0fgantry.match.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1egantry/common/v1/purpose.proto\x1a\x1bgantry/common/v1/read.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x01\n\x10SubscribeRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x16\n\x0c\x61\x66ter_number\x18\x03 \x01(\x03H\x00\x12\x12\n\x08\x65\x61rliest\x18\x04 \x01(\x08H\x00\x42\x07\n\x05start\"\x8d\x01\n\x11SubscribeResponse\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12,\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1b.gantry.match.v1.AlertEventH\x00\x12\x32\n\x08progress\x18\x03 \x01(\x0b\x32\x1e.gantry.match.v1.AlertProgressH\x00\x42\x06\n\x04what\"\xc2\x01\n\nAlertEvent\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61lert_id\x18\x03 \x01(\t\x12(\n\x06raised\x18\x04 \x01(\x0b\x32\x16.gantry.match.v1.AlertH\x00\x12\x38\n\x0c\x61\x63knowledged\x18\x05 \x01(\x0b\x32 .gantry.match.v1.AcknowledgementH\x00\x42\x06\n\x04what\"7\n\rAlertProgress\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd1\x02\n\x05\x41lert\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12$\n\x04read\x18\x02 \x01(\x0b\x32\x16.gantry.common.v1.Read\x12\x10\n\x08position\x18\x03 \x01(\x03\x12(\n\x04kind\x18\x04 \x01(\x0e\x32\x1a.gantry.match.v1.MatchKind\x12\x0f\n\x07hotlist\x18\x05 \x01(\t\x12\x11\n\tentry_vrm\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x10\n\x08priority\x18\x08 \x01(\r\x12\x0f\n\x07markers\x18\t \x03(\t\x12\x13\n\x0binstruction\x18\n \x01(\t\x12-\n\traised_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x0f\x61\x63knowledgement\x18\x0c \x01(\x0b\x32 .gantry.match.v1.Acknowledgement\"W\n\x0f\x41\x63knowledgement\x12\x0e\n\x06person\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04note\x18\x03 \x01(\t\"\xe8\x01\n\x11ListAlertsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x11\n\topen_only\x18\x03 \x01(\x08\x12/\n\x0braised_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\traised_to\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\"U\n\x12ListAlertsResponse\x12&\n\x06\x61lerts\x18\x01 \x03(\x0b\x32\x16.gantry.match.v1.Alert\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x0fGetAlertRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x10\n\x08\x61lert_id\x18\x03 \x01(\t\"9\n\x10GetAlertResponse\x12%\n\x05\x61lert\x18\x01 \x01(\x0b\x32\x16.gantry.match.v1.Alert\"o\n\x12\x41\x63knowledgeRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x10\n\x08\x61lert_id\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\"P\n\x13\x41\x63knowledgeResponse\x12\x39\n\x0f\x61\x63knowledgement\x18\x01 \x01(\x0b\x32 .gantry.match.v1.Acknowledgement\"&\n\x15GetMatchStatusRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"u\n\x16GetMatchStatusResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0c\n\x04head\x18\x02 \x01(\x03\x12\x15\n\ralerts_raised\x18\x03 \x01(\x04\x12\x13\n\x0b\x61lerts_open\x18\x04 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x05 \x01(\x04*R\n\tMatchKind\x12\x1a\n\x16MATCH_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10MATCH_KIND_EXACT\x10\x01\x12\x13\n\x0fMATCH_KIND_NEAR\x10\x02\x32\xa4\x05\n\x0c\x41lertService\x12{\n\tSubscribe\x12!.gantry.match.v1.SubscribeRequest\x1a\".gantry.match.v1.SubscribeResponse\"%\xaa\xa1\x19!\x10\x01\"\x0b\x61lerts.view*\x05\x66orceB\x07purposeH\x04\x30\x01\x12|\n\nListAlerts\x12\".gantry.match.v1.ListAlertsRequest\x1a#.gantry.match.v1.ListAlertsResponse\"%\xaa\xa1\x19!\x10\x01\"\x0b\x61lerts.view*\x05\x66orceB\x07purposeH\x04\x12\x80\x01\n\x08GetAlert\x12 .gantry.match.v1.GetAlertRequest\x1a!.gantry.match.v1.GetAlertResponse\"/\xaa\xa1\x19+\x10\x01\"\x0b\x61lerts.view*\x05\x66orceB\x07purposeH\x04R\x08\x61lert_id\x12\x90\x01\n\x0b\x41\x63knowledge\x12#.gantry.match.v1.AcknowledgeRequest\x1a$.gantry.match.v1.AcknowledgeResponse\"6\xaa\xa1\x19\x32\x10\x01\"\x12\x61lerts.acknowledge*\x05\x66orceB\x07purposeH\x05R\x08\x61lert_id\x12\x82\x01\n\x0eGetMatchStatus\x12&.gantry.match.v1.GetMatchStatusRequest\x1a\'.gantry.match.v1.GetMatchStatusResponse\"\x1f\xaa\xa1\x19\x1b\n\x01*\x10\x01\"\rmatching.view*\x05\x66orceBA\n\x12uk.gantry.match.v1P\x01Z\x17gantry/match/v1;matchv1\xaa\x02\x0fGantry.Match.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gantry.match.v1.alert_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_MATCHKIND']._serialized_start=1298
-  _globals['_MATCHKIND']._serialized_end=1380
-  _globals['_SUBSCRIBEREQUEST']._serialized_start=111
-  _globals['_SUBSCRIBEREQUEST']._serialized_end=241
-  _globals['_SUBSCRIBERESPONSE']._serialized_start=244
-  _globals['_SUBSCRIBERESPONSE']._serialized_end=443
-  _globals['_PROGRESS']._serialized_start=445
-  _globals['_PROGRESS']._serialized_end=495
-  _globals['_ALERT']._serialized_start=498
-  _globals['_ALERT']._serialized_end=835
-  _globals['_ACKNOWLEDGEMENT']._serialized_start=837
-  _globals['_ACKNOWLEDGEMENT']._serialized_end=942
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=944
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=1055
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=1057
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=1137
-  _globals['_GETMATCHSTATUSREQUEST']._serialized_start=1139
-  _globals['_GETMATCHSTATUSREQUEST']._serialized_end=1177
-  _globals['_GETMATCHSTATUSRESPONSE']._serialized_start=1179
-  _globals['_GETMATCHSTATUSRESPONSE']._serialized_end=1296
-  _globals['_ALERTSERVICE']._serialized_start=1383
-  _globals['_ALERTSERVICE']._serialized_end=1672
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\022uk.gantry.match.v1P\001Z\027gantry/match/v1;matchv1\252\002\017Gantry.Match.V1'
+  _globals['_ALERTSERVICE'].methods_by_name['Subscribe']._loaded_options = None
+  _globals['_ALERTSERVICE'].methods_by_name['Subscribe']._serialized_options = b'\252\241\031!\020\001\"\013alerts.view*\005forceB\007purposeH\004'
+  _globals['_ALERTSERVICE'].methods_by_name['ListAlerts']._loaded_options = None
+  _globals['_ALERTSERVICE'].methods_by_name['ListAlerts']._serialized_options = b'\252\241\031!\020\001\"\013alerts.view*\005forceB\007purposeH\004'
+  _globals['_ALERTSERVICE'].methods_by_name['GetAlert']._loaded_options = None
+  _globals['_ALERTSERVICE'].methods_by_name['GetAlert']._serialized_options = b'\252\241\031+\020\001\"\013alerts.view*\005forceB\007purposeH\004R\010alert_id'
+  _globals['_ALERTSERVICE'].methods_by_name['Acknowledge']._loaded_options = None
+  _globals['_ALERTSERVICE'].methods_by_name['Acknowledge']._serialized_options = b'\252\241\0312\020\001\"\022alerts.acknowledge*\005forceB\007purposeH\005R\010alert_id'
+  _globals['_ALERTSERVICE'].methods_by_name['GetMatchStatus']._loaded_options = None
+  _globals['_ALERTSERVICE'].methods_by_name['GetMatchStatus']._serialized_options = b'\252\241\031\033\n\001*\020\001\"\rmatching.view*\005force'
+  _globals['_MATCHKIND']._serialized_start=1964
+  _globals['_MATCHKIND']._serialized_end=2046
+  _globals['_SUBSCRIBEREQUEST']._serialized_start=174
+  _globals['_SUBSCRIBEREQUEST']._serialized_end=304
+  _globals['_SUBSCRIBERESPONSE']._serialized_start=307
+  _globals['_SUBSCRIBERESPONSE']._serialized_end=448
+  _globals['_ALERTEVENT']._serialized_start=451
+  _globals['_ALERTEVENT']._serialized_end=645
+  _globals['_ALERTPROGRESS']._serialized_start=647
+  _globals['_ALERTPROGRESS']._serialized_end=702
+  _globals['_ALERT']._serialized_start=705
+  _globals['_ALERT']._serialized_end=1042
+  _globals['_ACKNOWLEDGEMENT']._serialized_start=1044
+  _globals['_ACKNOWLEDGEMENT']._serialized_end=1131
+  _globals['_LISTALERTSREQUEST']._serialized_start=1134
+  _globals['_LISTALERTSREQUEST']._serialized_end=1366
+  _globals['_LISTALERTSRESPONSE']._serialized_start=1368
+  _globals['_LISTALERTSRESPONSE']._serialized_end=1453
+  _globals['_GETALERTREQUEST']._serialized_start=1455
+  _globals['_GETALERTREQUEST']._serialized_end=1549
+  _globals['_GETALERTRESPONSE']._serialized_start=1551
+  _globals['_GETALERTRESPONSE']._serialized_end=1608
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=1610
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=1721
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=1723
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=1803
+  _globals['_GETMATCHSTATUSREQUEST']._serialized_start=1805
+  _globals['_GETMATCHSTATUSREQUEST']._serialized_end=1843
+  _globals['_GETMATCHSTATUSRESPONSE']._serialized_start=1845
+  _globals['_GETMATCHSTATUSRESPONSE']._serialized_end=1962
+  _globals['_ALERTSERVICE']._serialized_start=2049
+  _globals['_ALERTSERVICE']._serialized_end=2725
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from gantry.common.v1 import purpose_pb2 as _purpose_pb2
 from gantry.common.v1 import read_pb2 as _read_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -47,37 +48,37 @@ Global___MatchKind: _TypeAlias = MatchKind  # noqa: Y015
 
 @_typing.final
 class SubscribeRequest(_message.Message):
-    """What to watch."""
+    """What to subscribe to."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FORCE_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
-    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    AFTER_NUMBER_FIELD_NUMBER: _builtins.int
     EARLIEST_FIELD_NUMBER: _builtins.int
     force: _builtins.str
     """The force."""
-    resume_token: _builtins.str
-    """After the alert or progress message that carried this token."""
+    after_number: _builtins.int
+    """After the event with this number: the `number` of the last response. 0: from the first event."""
     earliest: _builtins.bool
-    """With the first alert that is kept: they go some weeks after they were raised."""
+    """With the first event that is kept. Events go with their alerts, some weeks after these were raised."""
     @_builtins.property
-    def purpose(self) -> _read_pb2.Purpose:
+    def purpose(self) -> _purpose_pb2.Purpose:
         """Why."""
 
     def __init__(
         self,
         *,
         force: _builtins.str = ...,
-        purpose: _read_pb2.Purpose | None = ...,
-        resume_token: _builtins.str = ...,
+        purpose: _purpose_pb2.Purpose | None = ...,
+        after_number: _builtins.int = ...,
         earliest: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["earliest", b"earliest", "purpose", b"purpose", "resume_token", b"resume_token", "start", b"start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "earliest", b"earliest", "purpose", b"purpose", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["earliest", b"earliest", "force", b"force", "purpose", b"purpose", "resume_token", b"resume_token", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "earliest", b"earliest", "force", b"force", "purpose", b"purpose", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_start: _TypeAlias = _typing.Literal["resume_token", "earliest"]  # noqa: Y015
+    _WhichOneofReturnType_start: _TypeAlias = _typing.Literal["after_number", "earliest"]  # noqa: Y015
     _WhichOneofArgType_start: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_start) -> _WhichOneofReturnType_start | None: ...
 
@@ -89,44 +90,84 @@ class SubscribeResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ALERT_FIELD_NUMBER: _builtins.int
-    ACKNOWLEDGEMENT_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
-    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
-    resume_token: _builtins.str
-    """Subscribe with this to go on after this message."""
+    number: _builtins.int
+    """Every event up to and including this number has been sent. Subscribe with it to go on after this response."""
     @_builtins.property
-    def alert(self) -> Global___Alert:
-        """An alert was raised."""
+    def event(self) -> Global___AlertEvent:
+        """Something happened to an alert."""
 
     @_builtins.property
-    def acknowledgement(self) -> Global___Acknowledgement:
-        """An alert was acknowledged since it was sent."""
-
-    @_builtins.property
-    def progress(self) -> Global___Progress:
-        """Everything up to the token has been sent."""
+    def progress(self) -> Global___AlertProgress:
+        """Nothing has happened since."""
 
     def __init__(
         self,
         *,
-        alert: Global___Alert | None = ...,
-        acknowledgement: Global___Acknowledgement | None = ...,
-        progress: Global___Progress | None = ...,
-        resume_token: _builtins.str = ...,
+        number: _builtins.int = ...,
+        event: Global___AlertEvent | None = ...,
+        progress: Global___AlertProgress | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "alert", b"alert", "event", b"event", "progress", b"progress"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "progress", b"progress", "what", b"what"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "alert", b"alert", "event", b"event", "progress", b"progress", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "number", b"number", "progress", b"progress", "what", b"what"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["alert", "acknowledgement", "progress"]  # noqa: Y015
-    _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
+    _WhichOneofReturnType_what: _TypeAlias = _typing.Literal["event", "progress"]  # noqa: Y015
+    _WhichOneofArgType_what: _TypeAlias = _typing.Literal["what", b"what"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_what) -> _WhichOneofReturnType_what | None: ...
 
 Global___SubscribeResponse: _TypeAlias = SubscribeResponse  # noqa: Y015
 
 @_typing.final
-class Progress(_message.Message):
+class AlertEvent(_message.Message):
+    """Something that happened to an alert."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    ALERT_ID_FIELD_NUMBER: _builtins.int
+    RAISED_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGED_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Its place in the force's sequence, from 1."""
+    alert_id: _builtins.str
+    """The alert that it happened to."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When it happened."""
+
+    @_builtins.property
+    def raised(self) -> Global___Alert:
+        """The alert was raised."""
+
+    @_builtins.property
+    def acknowledged(self) -> Global___Acknowledgement:
+        """A person took it in hand."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        alert_id: _builtins.str = ...,
+        raised: Global___Alert | None = ...,
+        acknowledged: Global___Acknowledgement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledged", b"acknowledged", "at", b"at", "raised", b"raised", "what", b"what"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged", b"acknowledged", "alert_id", b"alert_id", "at", b"at", "number", b"number", "raised", b"raised", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_what: _TypeAlias = _typing.Literal["raised", "acknowledged"]  # noqa: Y015
+    _WhichOneofArgType_what: _TypeAlias = _typing.Literal["what", b"what"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_what) -> _WhichOneofReturnType_what | None: ...
+
+Global___AlertEvent: _TypeAlias = AlertEvent  # noqa: Y015
+
+@_typing.final
+class AlertProgress(_message.Message):
     """A sign of life."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -147,7 +188,7 @@ class Progress(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Progress: _TypeAlias = Progress  # noqa: Y015
+Global___AlertProgress: _TypeAlias = AlertProgress  # noqa: Y015
 
 @_typing.final
 class Alert(_message.Message):
@@ -168,7 +209,7 @@ class Alert(_message.Message):
     RAISED_AT_FIELD_NUMBER: _builtins.int
     ACKNOWLEDGEMENT_FIELD_NUMBER: _builtins.int
     alert_id: _builtins.str
-    """Unique within the force."""
+    """Unique within the force. Opaque."""
     position: _builtins.int
     """The read's position in the store's log; names it in GetImage."""
     kind: Global___MatchKind.ValueType
@@ -197,7 +238,7 @@ class Alert(_message.Message):
 
     @_builtins.property
     def acknowledgement(self) -> Global___Acknowledgement:
-        """Who took it in hand; absent when nobody has."""
+        """Who took it in hand, in ListAlerts and GetAlert; absent when nobody has. In events it is always absent: it is an event of its own."""
 
     def __init__(
         self,
@@ -229,12 +270,9 @@ class Acknowledgement(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ALERT_ID_FIELD_NUMBER: _builtins.int
     PERSON_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
-    alert_id: _builtins.str
-    """The alert."""
     person: _builtins.str
     """The person, as in their certificate."""
     note: _builtins.str
@@ -246,18 +284,153 @@ class Acknowledgement(_message.Message):
     def __init__(
         self,
         *,
-        alert_id: _builtins.str = ...,
         person: _builtins.str = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
         note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_id", b"alert_id", "at", b"at", "note", b"note", "person", b"person"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "note", b"note", "person", b"person"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Acknowledgement: _TypeAlias = Acknowledgement  # noqa: Y015
+
+@_typing.final
+class ListAlertsRequest(_message.Message):
+    """Which alerts to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORCE_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    OPEN_ONLY_FIELD_NUMBER: _builtins.int
+    RAISED_FROM_FIELD_NUMBER: _builtins.int
+    RAISED_TO_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    force: _builtins.str
+    """The force."""
+    open_only: _builtins.bool
+    """Only alerts that nobody has acknowledged."""
+    page_size: _builtins.int
+    """Most alerts in the answer, 1 to 1,000; 0 means 100."""
+    page_token: _builtins.str
+    """next_page_token of the page before; empty for the first."""
+    @_builtins.property
+    def purpose(self) -> _purpose_pb2.Purpose:
+        """Why."""
+
+    @_builtins.property
+    def raised_from(self) -> _timestamp_pb2.Timestamp:
+        """Raised at or after. Absent: from the first kept."""
+
+    @_builtins.property
+    def raised_to(self) -> _timestamp_pb2.Timestamp:
+        """Raised before. Absent: no limit."""
+
+    def __init__(
+        self,
+        *,
+        force: _builtins.str = ...,
+        purpose: _purpose_pb2.Purpose | None = ...,
+        open_only: _builtins.bool = ...,
+        raised_from: _timestamp_pb2.Timestamp | None = ...,
+        raised_to: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose", "raised_from", b"raised_from", "raised_to", b"raised_to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "open_only", b"open_only", "page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose", "raised_from", b"raised_from", "raised_to", b"raised_to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAlertsRequest: _TypeAlias = ListAlertsRequest  # noqa: Y015
+
+@_typing.final
+class ListAlertsResponse(_message.Message):
+    """A page of alerts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty at the end."""
+    @_builtins.property
+    def alerts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Alert]:
+        """The alerts, newest first."""
+
+    def __init__(
+        self,
+        *,
+        alerts: _abc.Iterable[Global___Alert] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAlertsResponse: _TypeAlias = ListAlertsResponse  # noqa: Y015
+
+@_typing.final
+class GetAlertRequest(_message.Message):
+    """Which alert."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORCE_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    ALERT_ID_FIELD_NUMBER: _builtins.int
+    force: _builtins.str
+    """The force."""
+    alert_id: _builtins.str
+    """The alert."""
+    @_builtins.property
+    def purpose(self) -> _purpose_pb2.Purpose:
+        """Why."""
+
+    def __init__(
+        self,
+        *,
+        force: _builtins.str = ...,
+        purpose: _purpose_pb2.Purpose | None = ...,
+        alert_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_id", b"alert_id", "force", b"force", "purpose", b"purpose"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAlertRequest: _TypeAlias = GetAlertRequest  # noqa: Y015
+
+@_typing.final
+class GetAlertResponse(_message.Message):
+    """The alert."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def alert(self) -> Global___Alert:
+        """The alert as it now is."""
+
+    def __init__(
+        self,
+        *,
+        alert: Global___Alert | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert", b"alert"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAlertResponse: _TypeAlias = GetAlertResponse  # noqa: Y015
 
 @_typing.final
 class AcknowledgeRequest(_message.Message):
@@ -266,8 +439,8 @@ class AcknowledgeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FORCE_FIELD_NUMBER: _builtins.int
-    ALERT_ID_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
+    ALERT_ID_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     force: _builtins.str
     """The force."""
@@ -276,15 +449,15 @@ class AcknowledgeRequest(_message.Message):
     note: _builtins.str
     """A remark, at most 500 characters. May be empty."""
     @_builtins.property
-    def purpose(self) -> _read_pb2.Purpose:
+    def purpose(self) -> _purpose_pb2.Purpose:
         """Why."""
 
     def __init__(
         self,
         *,
         force: _builtins.str = ...,
+        purpose: _purpose_pb2.Purpose | None = ...,
         alert_id: _builtins.str = ...,
-        purpose: _read_pb2.Purpose | None = ...,
         note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose"]  # noqa: Y015

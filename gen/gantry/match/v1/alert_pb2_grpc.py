@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class AlertServiceStub:
-    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of
-    every RPC here, NOT_FOUND FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
+    """Alerts: notices to people that a vehicle of interest was seen. What happens to alerts is one append-only sequence of events for each force, numbered from 1
+    without gaps. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def __init__(self, channel):
@@ -40,6 +40,16 @@ class AlertServiceStub:
                 '/gantry.match.v1.AlertService/Subscribe',
                 request_serializer=gantry_dot_match_dot_v1_dot_alert__pb2.SubscribeRequest.SerializeToString,
                 response_deserializer=gantry_dot_match_dot_v1_dot_alert__pb2.SubscribeResponse.FromString,
+                _registered_method=True)
+        self.ListAlerts = channel.unary_unary(
+                '/gantry.match.v1.AlertService/ListAlerts',
+                request_serializer=gantry_dot_match_dot_v1_dot_alert__pb2.ListAlertsRequest.SerializeToString,
+                response_deserializer=gantry_dot_match_dot_v1_dot_alert__pb2.ListAlertsResponse.FromString,
+                _registered_method=True)
+        self.GetAlert = channel.unary_unary(
+                '/gantry.match.v1.AlertService/GetAlert',
+                request_serializer=gantry_dot_match_dot_v1_dot_alert__pb2.GetAlertRequest.SerializeToString,
+                response_deserializer=gantry_dot_match_dot_v1_dot_alert__pb2.GetAlertResponse.FromString,
                 _registered_method=True)
         self.Acknowledge = channel.unary_unary(
                 '/gantry.match.v1.AlertService/Acknowledge',
@@ -54,32 +64,47 @@ class AlertServiceStub:
 
 
 class AlertServiceServicer:
-    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of
-    every RPC here, NOT_FOUND FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
+    """Alerts: notices to people that a vehicle of interest was seen. What happens to alerts is one append-only sequence of events for each force, numbered from 1
+    without gaps. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def Subscribe(self, request, context):
-        """Watch the alerts of a force: those after the resume token (or from now, or from the first kept), then new ones as they are raised. Each alert
-        carries the token from which to go on after it. Writes an audit record first. The stream has no end; a progress message comes when all
-        past alerts have been sent and then at least every 10 seconds.
-        Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, RESUME_TOKEN_INVALID (not a token of this force: subscribe without it, or from the earliest alert);
-        UNAVAILABLE SERVER_STOPPING: subscribe again with the last token, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
+        """Subscribe to the events of a force: those after a number (or from now, or from the first kept), then new ones as they happen. To go on after a broken
+        stream, subscribe with the number of the last response. The stream has no end. A progress message comes when all past events have been sent, and then
+        at least every 10 seconds.
+        Errors: OUT_OF_RANGE NUMBER_AHEAD: the sequence never reached the number, as after a restored backup: subscribe from the earliest event; UNAVAILABLE
+        STOPPING: subscribe again with the last number, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAlerts(self, request, context):
+        """List the alerts of a force, newest first, each as it now is. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
+        of another query: begin without one), TIME_RANGE_INVALID (raised_from is not before raised_to).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAlert(self, request, context):
+        """One alert as it now is. Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Acknowledge(self, request, context):
-        """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it. Writes an audit record first.
-        Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted; INVALID_ARGUMENT PURPOSE_REQUIRED, TEXT_INVALID (the
-        note is too long or holds a NUL character); UNAVAILABLE when the store cannot take the audit record: call again, it does no harm.
+        """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it.
+        Errors: NOT_FOUND ALERT_UNKNOWN; INVALID_ARGUMENT TEXT_INVALID (the note is too long or holds a NUL character); UNAVAILABLE when the store cannot take
+        the audit record: call again, it does no harm.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetMatchStatus(self, request, context):
-        """How far matching is for a force. No personal data. Callers: also services.
+        """How far matching is for a force. No personal data.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,6 +117,16 @@ def add_AlertServiceServicer_to_server(servicer, server):
                     servicer.Subscribe,
                     request_deserializer=gantry_dot_match_dot_v1_dot_alert__pb2.SubscribeRequest.FromString,
                     response_serializer=gantry_dot_match_dot_v1_dot_alert__pb2.SubscribeResponse.SerializeToString,
+            ),
+            'ListAlerts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAlerts,
+                    request_deserializer=gantry_dot_match_dot_v1_dot_alert__pb2.ListAlertsRequest.FromString,
+                    response_serializer=gantry_dot_match_dot_v1_dot_alert__pb2.ListAlertsResponse.SerializeToString,
+            ),
+            'GetAlert': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAlert,
+                    request_deserializer=gantry_dot_match_dot_v1_dot_alert__pb2.GetAlertRequest.FromString,
+                    response_serializer=gantry_dot_match_dot_v1_dot_alert__pb2.GetAlertResponse.SerializeToString,
             ),
             'Acknowledge': grpc.unary_unary_rpc_method_handler(
                     servicer.Acknowledge,
@@ -112,8 +147,8 @@ def add_AlertServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AlertService:
-    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of
-    every RPC here, NOT_FOUND FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
+    """Alerts: notices to people that a vehicle of interest was seen. What happens to alerts is one append-only sequence of events for each force, numbered from 1
+    without gaps. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     @staticmethod
@@ -133,6 +168,60 @@ class AlertService:
             '/gantry.match.v1.AlertService/Subscribe',
             gantry_dot_match_dot_v1_dot_alert__pb2.SubscribeRequest.SerializeToString,
             gantry_dot_match_dot_v1_dot_alert__pb2.SubscribeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gantry.match.v1.AlertService/ListAlerts',
+            gantry_dot_match_dot_v1_dot_alert__pb2.ListAlertsRequest.SerializeToString,
+            gantry_dot_match_dot_v1_dot_alert__pb2.ListAlertsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAlert(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gantry.match.v1.AlertService/GetAlert',
+            gantry_dot_match_dot_v1_dot_alert__pb2.GetAlertRequest.SerializeToString,
+            gantry_dot_match_dot_v1_dot_alert__pb2.GetAlertResponse.FromString,
             options,
             channel_credentials,
             insecure,

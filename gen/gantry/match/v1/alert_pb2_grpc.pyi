@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AlertServiceStub:
-    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of
-    every RPC here, NOT_FOUND FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
+    """Alerts: notices to people that a vehicle of interest was seen. What happens to alerts is one append-only sequence of events for each force, numbered from 1
+    without gaps. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     @_typing.overload
@@ -36,45 +36,57 @@ class AlertServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AlertServiceAsyncStub: ...
     Subscribe: _grpc.UnaryStreamMultiCallable[_alert_pb2.SubscribeRequest, _alert_pb2.SubscribeResponse]
-    """Watch the alerts of a force: those after the resume token (or from now, or from the first kept), then new ones as they are raised. Each alert
-    carries the token from which to go on after it. Writes an audit record first. The stream has no end; a progress message comes when all
-    past alerts have been sent and then at least every 10 seconds.
-    Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, RESUME_TOKEN_INVALID (not a token of this force: subscribe without it, or from the earliest alert);
-    UNAVAILABLE SERVER_STOPPING: subscribe again with the last token, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
+    """Subscribe to the events of a force: those after a number (or from now, or from the first kept), then new ones as they happen. To go on after a broken
+    stream, subscribe with the number of the last response. The stream has no end. A progress message comes when all past events have been sent, and then
+    at least every 10 seconds.
+    Errors: OUT_OF_RANGE NUMBER_AHEAD: the sequence never reached the number, as after a restored backup: subscribe from the earliest event; UNAVAILABLE
+    STOPPING: subscribe again with the last number, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
     """
+    ListAlerts: _grpc.UnaryUnaryMultiCallable[_alert_pb2.ListAlertsRequest, _alert_pb2.ListAlertsResponse]
+    """List the alerts of a force, newest first, each as it now is. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
+    of another query: begin without one), TIME_RANGE_INVALID (raised_from is not before raised_to).
+    """
+    GetAlert: _grpc.UnaryUnaryMultiCallable[_alert_pb2.GetAlertRequest, _alert_pb2.GetAlertResponse]
+    """One alert as it now is. Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted."""
     Acknowledge: _grpc.UnaryUnaryMultiCallable[_alert_pb2.AcknowledgeRequest, _alert_pb2.AcknowledgeResponse]
-    """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it. Writes an audit record first.
-    Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted; INVALID_ARGUMENT PURPOSE_REQUIRED, TEXT_INVALID (the
-    note is too long or holds a NUL character); UNAVAILABLE when the store cannot take the audit record: call again, it does no harm.
+    """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it.
+    Errors: NOT_FOUND ALERT_UNKNOWN; INVALID_ARGUMENT TEXT_INVALID (the note is too long or holds a NUL character); UNAVAILABLE when the store cannot take
+    the audit record: call again, it does no harm.
     """
     GetMatchStatus: _grpc.UnaryUnaryMultiCallable[_alert_pb2.GetMatchStatusRequest, _alert_pb2.GetMatchStatusResponse]
-    """How far matching is for a force. No personal data. Callers: also services."""
+    """How far matching is for a force. No personal data."""
 
 @_typing.type_check_only
 class AlertServiceAsyncStub(AlertServiceStub):
-    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of
-    every RPC here, NOT_FOUND FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
+    """Alerts: notices to people that a vehicle of interest was seen. What happens to alerts is one append-only sequence of events for each force, numbered from 1
+    without gaps. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Subscribe: _aio.UnaryStreamMultiCallable[_alert_pb2.SubscribeRequest, _alert_pb2.SubscribeResponse]  # type: ignore[assignment]
-    """Watch the alerts of a force: those after the resume token (or from now, or from the first kept), then new ones as they are raised. Each alert
-    carries the token from which to go on after it. Writes an audit record first. The stream has no end; a progress message comes when all
-    past alerts have been sent and then at least every 10 seconds.
-    Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, RESUME_TOKEN_INVALID (not a token of this force: subscribe without it, or from the earliest alert);
-    UNAVAILABLE SERVER_STOPPING: subscribe again with the last token, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
+    """Subscribe to the events of a force: those after a number (or from now, or from the first kept), then new ones as they happen. To go on after a broken
+    stream, subscribe with the number of the last response. The stream has no end. A progress message comes when all past events have been sent, and then
+    at least every 10 seconds.
+    Errors: OUT_OF_RANGE NUMBER_AHEAD: the sequence never reached the number, as after a restored backup: subscribe from the earliest event; UNAVAILABLE
+    STOPPING: subscribe again with the last number, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
     """
+    ListAlerts: _aio.UnaryUnaryMultiCallable[_alert_pb2.ListAlertsRequest, _alert_pb2.ListAlertsResponse]  # type: ignore[assignment]
+    """List the alerts of a force, newest first, each as it now is. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
+    of another query: begin without one), TIME_RANGE_INVALID (raised_from is not before raised_to).
+    """
+    GetAlert: _aio.UnaryUnaryMultiCallable[_alert_pb2.GetAlertRequest, _alert_pb2.GetAlertResponse]  # type: ignore[assignment]
+    """One alert as it now is. Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted."""
     Acknowledge: _aio.UnaryUnaryMultiCallable[_alert_pb2.AcknowledgeRequest, _alert_pb2.AcknowledgeResponse]  # type: ignore[assignment]
-    """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it. Writes an audit record first.
-    Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted; INVALID_ARGUMENT PURPOSE_REQUIRED, TEXT_INVALID (the
-    note is too long or holds a NUL character); UNAVAILABLE when the store cannot take the audit record: call again, it does no harm.
+    """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it.
+    Errors: NOT_FOUND ALERT_UNKNOWN; INVALID_ARGUMENT TEXT_INVALID (the note is too long or holds a NUL character); UNAVAILABLE when the store cannot take
+    the audit record: call again, it does no harm.
     """
     GetMatchStatus: _aio.UnaryUnaryMultiCallable[_alert_pb2.GetMatchStatusRequest, _alert_pb2.GetMatchStatusResponse]  # type: ignore[assignment]
-    """How far matching is for a force. No personal data. Callers: also services."""
+    """How far matching is for a force. No personal data."""
 
 class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Alerts: notices to people that a vehicle of interest was seen. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of
-    every RPC here, NOT_FOUND FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
+    """Alerts: notices to people that a vehicle of interest was seen. What happens to alerts is one append-only sequence of events for each force, numbered from 1
+    without gaps. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     @_abc_1.abstractmethod
@@ -83,12 +95,30 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alert_pb2.SubscribeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_alert_pb2.SubscribeResponse], _abc.AsyncIterator[_alert_pb2.SubscribeResponse]]:
-        """Watch the alerts of a force: those after the resume token (or from now, or from the first kept), then new ones as they are raised. Each alert
-        carries the token from which to go on after it. Writes an audit record first. The stream has no end; a progress message comes when all
-        past alerts have been sent and then at least every 10 seconds.
-        Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, RESUME_TOKEN_INVALID (not a token of this force: subscribe without it, or from the earliest alert);
-        UNAVAILABLE SERVER_STOPPING: subscribe again with the last token, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
+        """Subscribe to the events of a force: those after a number (or from now, or from the first kept), then new ones as they happen. To go on after a broken
+        stream, subscribe with the number of the last response. The stream has no end. A progress message comes when all past events have been sent, and then
+        at least every 10 seconds.
+        Errors: OUT_OF_RANGE NUMBER_AHEAD: the sequence never reached the number, as after a restored backup: subscribe from the earliest event; UNAVAILABLE
+        STOPPING: subscribe again with the last number, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
         """
+
+    @_abc_1.abstractmethod
+    def ListAlerts(
+        self,
+        request: _alert_pb2.ListAlertsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alert_pb2.ListAlertsResponse, _abc.Awaitable[_alert_pb2.ListAlertsResponse]]:
+        """List the alerts of a force, newest first, each as it now is. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
+        of another query: begin without one), TIME_RANGE_INVALID (raised_from is not before raised_to).
+        """
+
+    @_abc_1.abstractmethod
+    def GetAlert(
+        self,
+        request: _alert_pb2.GetAlertRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alert_pb2.GetAlertResponse, _abc.Awaitable[_alert_pb2.GetAlertResponse]]:
+        """One alert as it now is. Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted."""
 
     @_abc_1.abstractmethod
     def Acknowledge(
@@ -96,9 +126,9 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alert_pb2.AcknowledgeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_alert_pb2.AcknowledgeResponse, _abc.Awaitable[_alert_pb2.AcknowledgeResponse]]:
-        """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it. Writes an audit record first.
-        Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted; INVALID_ARGUMENT PURPOSE_REQUIRED, TEXT_INVALID (the
-        note is too long or holds a NUL character); UNAVAILABLE when the store cannot take the audit record: call again, it does no harm.
+        """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it.
+        Errors: NOT_FOUND ALERT_UNKNOWN; INVALID_ARGUMENT TEXT_INVALID (the note is too long or holds a NUL character); UNAVAILABLE when the store cannot take
+        the audit record: call again, it does no harm.
         """
 
     @_abc_1.abstractmethod
@@ -107,6 +137,6 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alert_pb2.GetMatchStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_alert_pb2.GetMatchStatusResponse, _abc.Awaitable[_alert_pb2.GetMatchStatusResponse]]:
-        """How far matching is for a force. No personal data. Callers: also services."""
+        """How far matching is for a force. No personal data."""
 
 def add_AlertServiceServicer_to_server(servicer: AlertServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

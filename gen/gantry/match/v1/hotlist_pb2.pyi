@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
-from gantry.common.v1 import read_pb2 as _read_pb2
+from gantry.common.v1 import purpose_pb2 as _purpose_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -88,7 +88,7 @@ class ImportHeader(_message.Message):
     allow_empty: _builtins.bool
     """Import also a file without a good line, which makes the list empty. Otherwise such a file is refused."""
     @_builtins.property
-    def purpose(self) -> _read_pb2.Purpose:
+    def purpose(self) -> _purpose_pb2.Purpose:
         """Why it is imported."""
 
     def __init__(
@@ -96,7 +96,7 @@ class ImportHeader(_message.Message):
         *,
         force: _builtins.str = ...,
         name: _builtins.str = ...,
-        purpose: _read_pb2.Purpose | None = ...,
+        purpose: _purpose_pb2.Purpose | None = ...,
         near_matches: _builtins.bool = ...,
         request_id: _builtins.str = ...,
         max_rejected_percent: _builtins.int | None = ...,

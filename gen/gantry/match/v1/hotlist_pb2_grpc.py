@@ -26,8 +26,7 @@ if _version_not_supported:
 
 
 class HotlistServiceStub:
-    """Lists of vehicles of interest. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of every RPC here, NOT_FOUND
-    FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
+    """Lists of vehicles of interest. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def __init__(self, channel):
@@ -49,8 +48,7 @@ class HotlistServiceStub:
 
 
 class HotlistServiceServicer:
-    """Lists of vehicles of interest. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of every RPC here, NOT_FOUND
-    FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
+    """Lists of vehicles of interest. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def ImportHotlist(self, request_iterator, context):
@@ -63,7 +61,6 @@ class HotlistServiceServicer:
         line each ("line 7, vrm: ..."). Repair the file, or ask for its good lines with a larger max_rejected_percent.
         HOTLIST_EMPTY: the file has no good line. Set allow_empty if that is what is meant.
         HOTLIST_INVALID: header, order of messages, chunk or number of entries is wrong, as the message says, or the request_id was used for another list.
-        PURPOSE_REQUIRED: say why.
         DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute. UNAVAILABLE: the store cannot take the audit record, or this instance stops. Import again, with
         the same request_id.
         """
@@ -100,8 +97,7 @@ def add_HotlistServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class HotlistService:
-    """Lists of vehicles of interest. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of every RPC here, NOT_FOUND
-    FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
+    """Lists of vehicles of interest. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     @staticmethod

@@ -27,9 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class HotlistServiceStub:
-    """Lists of vehicles of interest. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of every RPC here, NOT_FOUND
-    FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
-    """
+    """Lists of vehicles of interest. Errors of every RPC: see gantry/common/v1/read.proto."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -45,7 +43,6 @@ class HotlistServiceStub:
         line each ("line 7, vrm: ..."). Repair the file, or ask for its good lines with a larger max_rejected_percent.
       HOTLIST_EMPTY: the file has no good line. Set allow_empty if that is what is meant.
       HOTLIST_INVALID: header, order of messages, chunk or number of entries is wrong, as the message says, or the request_id was used for another list.
-      PURPOSE_REQUIRED: say why.
     DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute. UNAVAILABLE: the store cannot take the audit record, or this instance stops. Import again, with
     the same request_id.
     """
@@ -54,9 +51,7 @@ class HotlistServiceStub:
 
 @_typing.type_check_only
 class HotlistServiceAsyncStub(HotlistServiceStub):
-    """Lists of vehicles of interest. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of every RPC here, NOT_FOUND
-    FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
-    """
+    """Lists of vehicles of interest. Errors of every RPC: see gantry/common/v1/read.proto."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ImportHotlist: _aio.StreamUnaryMultiCallable[_hotlist_pb2.ImportHotlistRequest, _hotlist_pb2.ImportHotlistResponse]  # type: ignore[assignment]
@@ -69,7 +64,6 @@ class HotlistServiceAsyncStub(HotlistServiceStub):
         line each ("line 7, vrm: ..."). Repair the file, or ask for its good lines with a larger max_rejected_percent.
       HOTLIST_EMPTY: the file has no good line. Set allow_empty if that is what is meant.
       HOTLIST_INVALID: header, order of messages, chunk or number of entries is wrong, as the message says, or the request_id was used for another list.
-      PURPOSE_REQUIRED: say why.
     DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute. UNAVAILABLE: the store cannot take the audit record, or this instance stops. Import again, with
     the same request_id.
     """
@@ -77,9 +71,7 @@ class HotlistServiceAsyncStub(HotlistServiceStub):
     """The hotlists of a force, by name."""
 
 class HotlistServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Lists of vehicles of interest. Callers: people with the force. Errors of every RPC: see gantry/common/v1/read.proto; besides, of every RPC here, NOT_FOUND
-    FORCE_UNKNOWN: this instance does not serve the force, so ask the one that does.
-    """
+    """Lists of vehicles of interest. Errors of every RPC: see gantry/common/v1/read.proto."""
 
     @_abc_1.abstractmethod
     def ImportHotlist(
@@ -96,7 +88,6 @@ class HotlistServiceServicer(metaclass=_abc_1.ABCMeta):
             line each ("line 7, vrm: ..."). Repair the file, or ask for its good lines with a larger max_rejected_percent.
           HOTLIST_EMPTY: the file has no good line. Set allow_empty if that is what is meant.
           HOTLIST_INVALID: header, order of messages, chunk or number of entries is wrong, as the message says, or the request_id was used for another list.
-          PURPOSE_REQUIRED: say why.
         DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute. UNAVAILABLE: the store cannot take the audit record, or this instance stops. Import again, with
         the same request_id.
         """

@@ -6,7 +6,6 @@ holds the official terms replaces the bridge's adapter and leaves everything els
 """
 
 from collections import abc as _abc
-from gantry.common.v1 import read_columns_pb2 as _read_columns_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -36,15 +35,15 @@ class SubmitReadsRequest(_message.Message):
     submission_id: _builtins.str
     """The sender's name for this submission, the same whenever it is repeated."""
     @_builtins.property
-    def reads(self) -> _containers.RepeatedCompositeFieldContainer[_read_columns_pb2.ReadColumns]:
-        """The reads, in one or more runs, together at most 20,000."""
+    def reads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The reads, in one or more runs, together at most 20,000: a serialised gantry.common.v1.ReadColumns each."""
 
     def __init__(
         self,
         *,
         force: _builtins.str = ...,
         submission_id: _builtins.str = ...,
-        reads: _abc.Iterable[_read_columns_pb2.ReadColumns] | None = ...,
+        reads: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

@@ -22,33 +22,40 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from gantry.common.v1 import read_pb2 as gantry_dot_common_dot_v1_dot_read__pb2
+from gantry.common.v1 import access_pb2 as gantry_dot_common_dot_v1_dot_access__pb2
+from gantry.common.v1 import audit_action_pb2 as gantry_dot_common_dot_v1_dot_audit__action__pb2
+from gantry.common.v1 import purpose_pb2 as gantry_dot_common_dot_v1_dot_purpose__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgantry/store/v1/audit.proto\x12\x0fgantry.store.v1\x1a\x1bgantry/common/v1/read.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x01\n\x12RecordAuditRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\x12,\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x1c.gantry.store.v1.AuditAction\x12*\n\x07purpose\x18\x04 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x0f\n\x07subject\x18\x05 \x01(\t\"%\n\x13RecordAuditResponse\x12\x0e\n\x06number\x18\x01 \x01(\x03\"O\n\x17ListAuditRecordsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"b\n\x18ListAuditRecordsResponse\x12-\n\x07records\x18\x01 \x03(\x0b\x32\x1c.gantry.store.v1.AuditRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe8\x01\n\x0b\x41uditRecord\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12/\n\x0brecorded_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07service\x18\x03 \x01(\t\x12\x0e\n\x06person\x18\x04 \x01(\t\x12,\n\x06\x61\x63tion\x18\x05 \x01(\x0e\x32\x1c.gantry.store.v1.AuditAction\x12*\n\x07purpose\x18\x06 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x0f\n\x07subject\x18\x07 \x01(\t\x12\x0c\n\x04hash\x18\x08 \x01(\x0c\"(\n\x17VerifyAuditChainRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"A\n\x18VerifyAuditChainResponse\x12\x0f\n\x07records\x18\x01 \x01(\x03\x12\x14\n\x0c\x66irst_broken\x18\x02 \x01(\x03*\xab\x02\n\x0b\x41uditAction\x12\x1c\n\x18\x41UDIT_ACTION_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x41UDIT_ACTION_SEARCH_READS\x10\x01\x12\x1a\n\x16\x41UDIT_ACTION_VIEW_READ\x10\x02\x12\x1b\n\x17\x41UDIT_ACTION_VIEW_IMAGE\x10\x03\x12\x1c\n\x18\x41UDIT_ACTION_VIEW_ALERTS\x10\x04\x12\"\n\x1e\x41UDIT_ACTION_ACKNOWLEDGE_ALERT\x10\x05\x12\x1f\n\x1b\x41UDIT_ACTION_IMPORT_HOTLIST\x10\x06\x12\x1f\n\x1b\x41UDIT_ACTION_CHANGE_CAMERAS\x10\x07\x12\"\n\x1e\x41UDIT_ACTION_VIEW_DEAD_LETTERS\x10\x08\x32\xba\x02\n\x0c\x41uditService\x12X\n\x0bRecordAudit\x12#.gantry.store.v1.RecordAuditRequest\x1a$.gantry.store.v1.RecordAuditResponse\x12g\n\x10ListAuditRecords\x12(.gantry.store.v1.ListAuditRecordsRequest\x1a).gantry.store.v1.ListAuditRecordsResponse\x12g\n\x10VerifyAuditChain\x12(.gantry.store.v1.VerifyAuditChainRequest\x1a).gantry.store.v1.VerifyAuditChainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgantry/store/v1/audit.proto\x12\x0fgantry.store.v1\x1a\x1dgantry/common/v1/access.proto\x1a#gantry/common/v1/audit_action.proto\x1a\x1egantry/common/v1/purpose.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x01\n\x12RecordAuditRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\x12-\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x1d.gantry.common.v1.AuditAction\x12*\n\x07purpose\x18\x04 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x0f\n\x07subject\x18\x05 \x01(\t\"%\n\x13RecordAuditResponse\x12\x0e\n\x06number\x18\x01 \x01(\x03\"O\n\x17ListAuditRecordsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"b\n\x18ListAuditRecordsResponse\x12-\n\x07records\x18\x01 \x03(\x0b\x32\x1c.gantry.store.v1.AuditRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe9\x01\n\x0b\x41uditRecord\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12/\n\x0brecorded_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07service\x18\x03 \x01(\t\x12\x0e\n\x06person\x18\x04 \x01(\t\x12-\n\x06\x61\x63tion\x18\x05 \x01(\x0e\x32\x1d.gantry.common.v1.AuditAction\x12*\n\x07purpose\x18\x06 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x0f\n\x07subject\x18\x07 \x01(\t\x12\x0c\n\x04hash\x18\x08 \x01(\x0c\"(\n\x17VerifyAuditChainRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"A\n\x18VerifyAuditChainResponse\x12\x0f\n\x07records\x18\x01 \x01(\x03\x12\x14\n\x0c\x66irst_broken\x18\x02 \x01(\x03\x32\x9b\x03\n\x0c\x41uditService\x12\x80\x01\n\x0bRecordAudit\x12#.gantry.store.v1.RecordAuditRequest\x1a$.gantry.store.v1.RecordAuditResponse\"&\xaa\xa1\x19\"\n\x06ingest\n\x05match\n\nnas_bridge*\x05\x66orce\x12\x82\x01\n\x10ListAuditRecords\x12(.gantry.store.v1.ListAuditRecordsRequest\x1a).gantry.store.v1.ListAuditRecordsResponse\"\x19\xaa\xa1\x19\x15\x10\x01\"\naudit.read*\x05\x66orce\x12\x82\x01\n\x10VerifyAuditChain\x12(.gantry.store.v1.VerifyAuditChainRequest\x1a).gantry.store.v1.VerifyAuditChainResponse\"\x19\xaa\xa1\x19\x15\x10\x01\"\naudit.read*\x05\x66orceBA\n\x12uk.gantry.store.v1P\x01Z\x17gantry/store/v1;storev1\xaa\x02\x0fGantry.Store.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gantry.store.v1.audit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
-  _globals['_AUDITACTION']._serialized_start=836
-  _globals['_AUDITACTION']._serialized_end=1135
-  _globals['_RECORDAUDITREQUEST']._serialized_start=111
-  _globals['_RECORDAUDITREQUEST']._serialized_end=269
-  _globals['_RECORDAUDITRESPONSE']._serialized_start=271
-  _globals['_RECORDAUDITRESPONSE']._serialized_end=308
-  _globals['_LISTAUDITRECORDSREQUEST']._serialized_start=310
-  _globals['_LISTAUDITRECORDSREQUEST']._serialized_end=389
-  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_start=391
-  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_end=489
-  _globals['_AUDITRECORD']._serialized_start=492
-  _globals['_AUDITRECORD']._serialized_end=724
-  _globals['_VERIFYAUDITCHAINREQUEST']._serialized_start=726
-  _globals['_VERIFYAUDITCHAINREQUEST']._serialized_end=766
-  _globals['_VERIFYAUDITCHAINRESPONSE']._serialized_start=768
-  _globals['_VERIFYAUDITCHAINRESPONSE']._serialized_end=833
-  _globals['_AUDITSERVICE']._serialized_start=1138
-  _globals['_AUDITSERVICE']._serialized_end=1452
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\022uk.gantry.store.v1P\001Z\027gantry/store/v1;storev1\252\002\017Gantry.Store.V1'
+  _globals['_AUDITSERVICE'].methods_by_name['RecordAudit']._loaded_options = None
+  _globals['_AUDITSERVICE'].methods_by_name['RecordAudit']._serialized_options = b'\252\241\031\"\n\006ingest\n\005match\n\nnas_bridge*\005force'
+  _globals['_AUDITSERVICE'].methods_by_name['ListAuditRecords']._loaded_options = None
+  _globals['_AUDITSERVICE'].methods_by_name['ListAuditRecords']._serialized_options = b'\252\241\031\025\020\001\"\naudit.read*\005force'
+  _globals['_AUDITSERVICE'].methods_by_name['VerifyAuditChain']._loaded_options = None
+  _globals['_AUDITSERVICE'].methods_by_name['VerifyAuditChain']._serialized_options = b'\252\241\031\025\020\001\"\naudit.read*\005force'
+  _globals['_RECORDAUDITREQUEST']._serialized_start=182
+  _globals['_RECORDAUDITREQUEST']._serialized_end=341
+  _globals['_RECORDAUDITRESPONSE']._serialized_start=343
+  _globals['_RECORDAUDITRESPONSE']._serialized_end=380
+  _globals['_LISTAUDITRECORDSREQUEST']._serialized_start=382
+  _globals['_LISTAUDITRECORDSREQUEST']._serialized_end=461
+  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_start=463
+  _globals['_LISTAUDITRECORDSRESPONSE']._serialized_end=561
+  _globals['_AUDITRECORD']._serialized_start=564
+  _globals['_AUDITRECORD']._serialized_end=797
+  _globals['_VERIFYAUDITCHAINREQUEST']._serialized_start=799
+  _globals['_VERIFYAUDITCHAINREQUEST']._serialized_end=839
+  _globals['_VERIFYAUDITCHAINRESPONSE']._serialized_start=841
+  _globals['_VERIFYAUDITCHAINRESPONSE']._serialized_end=906
+  _globals['_AUDITSERVICE']._serialized_start=909
+  _globals['_AUDITSERVICE']._serialized_end=1320
 # @@protoc_insertion_point(module_scope)

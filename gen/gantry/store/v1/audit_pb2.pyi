@@ -4,12 +4,12 @@ isort:skip_file
 """
 
 from collections import abc as _abc
-from gantry.common.v1 import read_pb2 as _read_pb2
+from gantry.common.v1 import audit_action_pb2 as _audit_action_pb2
+from gantry.common.v1 import purpose_pb2 as _purpose_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,54 +20,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _AuditAction:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _AuditActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditAction.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    AUDIT_ACTION_UNSPECIFIED: _AuditAction.ValueType  # 0
-    """Not allowed."""
-    AUDIT_ACTION_SEARCH_READS: _AuditAction.ValueType  # 1
-    """Searched the buffer."""
-    AUDIT_ACTION_VIEW_READ: _AuditAction.ValueType  # 2
-    """Looked at one read."""
-    AUDIT_ACTION_VIEW_IMAGE: _AuditAction.ValueType  # 3
-    """Looked at an image."""
-    AUDIT_ACTION_VIEW_ALERTS: _AuditAction.ValueType  # 4
-    """Watched alerts."""
-    AUDIT_ACTION_ACKNOWLEDGE_ALERT: _AuditAction.ValueType  # 5
-    """Acknowledged an alert."""
-    AUDIT_ACTION_IMPORT_HOTLIST: _AuditAction.ValueType  # 6
-    """Imported or replaced a hotlist."""
-    AUDIT_ACTION_CHANGE_CAMERAS: _AuditAction.ValueType  # 7
-    """Enrolled or changed cameras or feeds."""
-    AUDIT_ACTION_VIEW_DEAD_LETTERS: _AuditAction.ValueType  # 8
-    """Looked at reads that a destination refused."""
-
-class AuditAction(_AuditAction, metaclass=_AuditActionEnumTypeWrapper):
-    """What a person did."""
-
-AUDIT_ACTION_UNSPECIFIED: AuditAction.ValueType  # 0
-"""Not allowed."""
-AUDIT_ACTION_SEARCH_READS: AuditAction.ValueType  # 1
-"""Searched the buffer."""
-AUDIT_ACTION_VIEW_READ: AuditAction.ValueType  # 2
-"""Looked at one read."""
-AUDIT_ACTION_VIEW_IMAGE: AuditAction.ValueType  # 3
-"""Looked at an image."""
-AUDIT_ACTION_VIEW_ALERTS: AuditAction.ValueType  # 4
-"""Watched alerts."""
-AUDIT_ACTION_ACKNOWLEDGE_ALERT: AuditAction.ValueType  # 5
-"""Acknowledged an alert."""
-AUDIT_ACTION_IMPORT_HOTLIST: AuditAction.ValueType  # 6
-"""Imported or replaced a hotlist."""
-AUDIT_ACTION_CHANGE_CAMERAS: AuditAction.ValueType  # 7
-"""Enrolled or changed cameras or feeds."""
-AUDIT_ACTION_VIEW_DEAD_LETTERS: AuditAction.ValueType  # 8
-"""Looked at reads that a destination refused."""
-Global___AuditAction: _TypeAlias = AuditAction  # noqa: Y015
 
 @_typing.final
 class RecordAuditRequest(_message.Message):
@@ -84,21 +36,21 @@ class RecordAuditRequest(_message.Message):
     """The force whose data it was."""
     person: _builtins.str
     """The person, as in their certificate."""
-    action: Global___AuditAction.ValueType
+    action: _audit_action_pb2.AuditAction.ValueType
     """What they did."""
     subject: _builtins.str
     """To what, for example a plate, a position or a list's name, at most 500 characters. Kept in the audit trail only."""
     @_builtins.property
-    def purpose(self) -> _read_pb2.Purpose:
-        """Why."""
+    def purpose(self) -> _purpose_pb2.Purpose:
+        """Why. Empty for actions whose RPC asks for no purpose."""
 
     def __init__(
         self,
         *,
         force: _builtins.str = ...,
         person: _builtins.str = ...,
-        action: Global___AuditAction.ValueType = ...,
-        purpose: _read_pb2.Purpose | None = ...,
+        action: _audit_action_pb2.AuditAction.ValueType = ...,
+        purpose: _purpose_pb2.Purpose | None = ...,
         subject: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose"]  # noqa: Y015
@@ -209,7 +161,7 @@ class AuditRecord(_message.Message):
     """The service that wrote it."""
     person: _builtins.str
     """The person."""
-    action: Global___AuditAction.ValueType
+    action: _audit_action_pb2.AuditAction.ValueType
     """What they did."""
     subject: _builtins.str
     """To what."""
@@ -220,7 +172,7 @@ class AuditRecord(_message.Message):
         """When it was written."""
 
     @_builtins.property
-    def purpose(self) -> _read_pb2.Purpose:
+    def purpose(self) -> _purpose_pb2.Purpose:
         """Why."""
 
     def __init__(
@@ -230,8 +182,8 @@ class AuditRecord(_message.Message):
         recorded_at: _timestamp_pb2.Timestamp | None = ...,
         service: _builtins.str = ...,
         person: _builtins.str = ...,
-        action: Global___AuditAction.ValueType = ...,
-        purpose: _read_pb2.Purpose | None = ...,
+        action: _audit_action_pb2.AuditAction.ValueType = ...,
+        purpose: _purpose_pb2.Purpose | None = ...,
         subject: _builtins.str = ...,
         hash: _builtins.bytes = ...,
     ) -> None: ...

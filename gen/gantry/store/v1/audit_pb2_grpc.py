@@ -59,24 +59,24 @@ class AuditServiceServicer:
     """
 
     def RecordAudit(self, request, context):
-        """Write a record before showing personal data or changing a list on behalf of a person. Durable when it returns. Callers: ingest, match,
-        nas_bridge (the store writes its own). Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, ACTION_INVALID, PERSON_INVALID,
-        SUBJECT_INVALID: nothing was written, and the caller must not go on.
+        """Write a record before showing personal data or changing something on behalf of a person. Durable when it returns. The store writes its own records.
+        Errors: INVALID_ARGUMENT PURPOSE_REQUIRED (the action needs one), ACTION_INVALID, PERSON_INVALID, SUBJECT_INVALID: nothing was written, and the
+        caller must not go on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAuditRecords(self, request, context):
-        """Read the trail of a force, newest first. Callers: people with the force. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer),
-        PAGE_TOKEN_INVALID (the token is of another query: begin without one).
+        """Read the trail of a force, newest first. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another
+        query: begin without one).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyAuditChain(self, request, context):
-        """Recompute a force's chain. Callers: people with the force.
+        """Recompute a force's chain.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,16 +36,16 @@ class AuditServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuditServiceAsyncStub: ...
     RecordAudit: _grpc.UnaryUnaryMultiCallable[_audit_pb2.RecordAuditRequest, _audit_pb2.RecordAuditResponse]
-    """Write a record before showing personal data or changing a list on behalf of a person. Durable when it returns. Callers: ingest, match,
-    nas_bridge (the store writes its own). Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, ACTION_INVALID, PERSON_INVALID,
-    SUBJECT_INVALID: nothing was written, and the caller must not go on.
+    """Write a record before showing personal data or changing something on behalf of a person. Durable when it returns. The store writes its own records.
+    Errors: INVALID_ARGUMENT PURPOSE_REQUIRED (the action needs one), ACTION_INVALID, PERSON_INVALID, SUBJECT_INVALID: nothing was written, and the
+    caller must not go on.
     """
     ListAuditRecords: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListAuditRecordsRequest, _audit_pb2.ListAuditRecordsResponse]
-    """Read the trail of a force, newest first. Callers: people with the force. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer),
-    PAGE_TOKEN_INVALID (the token is of another query: begin without one).
+    """Read the trail of a force, newest first. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another
+    query: begin without one).
     """
     VerifyAuditChain: _grpc.UnaryUnaryMultiCallable[_audit_pb2.VerifyAuditChainRequest, _audit_pb2.VerifyAuditChainResponse]
-    """Recompute a force's chain. Callers: people with the force."""
+    """Recompute a force's chain."""
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
@@ -55,16 +55,16 @@ class AuditServiceAsyncStub(AuditServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordAudit: _aio.UnaryUnaryMultiCallable[_audit_pb2.RecordAuditRequest, _audit_pb2.RecordAuditResponse]  # type: ignore[assignment]
-    """Write a record before showing personal data or changing a list on behalf of a person. Durable when it returns. Callers: ingest, match,
-    nas_bridge (the store writes its own). Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, ACTION_INVALID, PERSON_INVALID,
-    SUBJECT_INVALID: nothing was written, and the caller must not go on.
+    """Write a record before showing personal data or changing something on behalf of a person. Durable when it returns. The store writes its own records.
+    Errors: INVALID_ARGUMENT PURPOSE_REQUIRED (the action needs one), ACTION_INVALID, PERSON_INVALID, SUBJECT_INVALID: nothing was written, and the
+    caller must not go on.
     """
     ListAuditRecords: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListAuditRecordsRequest, _audit_pb2.ListAuditRecordsResponse]  # type: ignore[assignment]
-    """Read the trail of a force, newest first. Callers: people with the force. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer),
-    PAGE_TOKEN_INVALID (the token is of another query: begin without one).
+    """Read the trail of a force, newest first. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another
+    query: begin without one).
     """
     VerifyAuditChain: _aio.UnaryUnaryMultiCallable[_audit_pb2.VerifyAuditChainRequest, _audit_pb2.VerifyAuditChainResponse]  # type: ignore[assignment]
-    """Recompute a force's chain. Callers: people with the force."""
+    """Recompute a force's chain."""
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     """Who looked at what, and why. Records form one hash chain a force: each carries the SHA-256 of the one before, so that a missing or
@@ -77,9 +77,9 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.RecordAuditRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.RecordAuditResponse, _abc.Awaitable[_audit_pb2.RecordAuditResponse]]:
-        """Write a record before showing personal data or changing a list on behalf of a person. Durable when it returns. Callers: ingest, match,
-        nas_bridge (the store writes its own). Errors: INVALID_ARGUMENT PURPOSE_REQUIRED, ACTION_INVALID, PERSON_INVALID,
-        SUBJECT_INVALID: nothing was written, and the caller must not go on.
+        """Write a record before showing personal data or changing something on behalf of a person. Durable when it returns. The store writes its own records.
+        Errors: INVALID_ARGUMENT PURPOSE_REQUIRED (the action needs one), ACTION_INVALID, PERSON_INVALID, SUBJECT_INVALID: nothing was written, and the
+        caller must not go on.
         """
 
     @_abc_1.abstractmethod
@@ -88,8 +88,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.ListAuditRecordsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.ListAuditRecordsResponse, _abc.Awaitable[_audit_pb2.ListAuditRecordsResponse]]:
-        """Read the trail of a force, newest first. Callers: people with the force. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer),
-        PAGE_TOKEN_INVALID (the token is of another query: begin without one).
+        """Read the trail of a force, newest first. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another
+        query: begin without one).
         """
 
     @_abc_1.abstractmethod
@@ -98,6 +98,6 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.VerifyAuditChainRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.VerifyAuditChainResponse, _abc.Awaitable[_audit_pb2.VerifyAuditChainResponse]]:
-        """Recompute a force's chain. Callers: people with the force."""
+        """Recompute a force's chain."""
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
