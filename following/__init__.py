@@ -1,0 +1,1 @@
+"""How a consumer follows a log: lease, tail, gather, line."""
