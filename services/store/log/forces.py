@@ -8,7 +8,7 @@ from typing import Protocol
 
 from chassis.names import MetricName
 from chassis.telemetry import meter
-from services.store.ring import Ring
+from services.store.log.ring import Ring
 
 _position = meter().create_gauge(MetricName.STORE_POSITION, "1", "Position of the newest read")
 

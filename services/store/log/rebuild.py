@@ -9,10 +9,10 @@ from typing import Any
 
 from gantry.common.v1.read_columns_pb2 import ReadColumns
 
-from services.store.columns import NO_HEADING
 from services.store.days import US_A_DAY
-from services.store.ring import Batch, BatchImages
-from services.store.wire import read_batch
+from services.store.log.columns import NO_HEADING
+from services.store.log.ring import Batch, BatchImages
+from services.store.log.wire import read_batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,14 @@ from gantry.store.v1 import store_pb2
 
 from chassis.database import statements
 from chassis.identity import caller_of
-from services.store.audit import ForceRows
+from services.store.audit.postgres import ForceRows
 from services.store.days import day_of, first_open_day, start_of
 from services.store.pages import page_size, page_token, place_of
-from services.store.retention import Rules
-from services.store.retention_records import RetentionRecords
+from services.store.retention.postgres import RetentionRecords
+from services.store.retention.purging import Rules
 
 _NEWEST: Final = 2**63 - 1
-_SQL: Final = statements("services.store")
+_SQL: Final = statements("services.store.retention")
 
 Call = grpc.aio.ServicerContext[Any, Any]
 

@@ -10,11 +10,11 @@ from typing import Any, Final, Protocol
 from gantry.common.v1.read_pb2 import Purpose
 
 from chassis.database import finished, statements
-from services.store.chain import AuditEntry, ChainCheck, chained
+from services.store.audit.chain import AuditEntry, ChainCheck, chained
 
 _VERIFY_ROWS: Final = 1_000
 _PAST_ALL: Final = 2**63 - 1
-_SQL: Final = statements("services.store")
+_SQL: Final = statements("services.store.audit")
 
 
 class ForceRows(Protocol):

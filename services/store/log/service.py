@@ -14,15 +14,15 @@ from gantry.store.v1.store_pb2_grpc import StoreServiceServicer
 from chassis.errors import InvalidInput
 from chassis.names import MetricName
 from chassis.telemetry import current_traceparent, meter
-from services.store.columns import MOST_READS, accept
-from services.store.follow import Log, Part, PastReads, follow, start_at
-from services.store.forces import Forces
-from services.store.images import ImageStore
-from services.store.lookup_service import LookupService
-from services.store.packing import fetch_images
-from services.store.status import StatusService
-from services.store.wire import tail_response, with_images
-from services.store.writer import GroupWriter
+from services.store.images.objects import ImageStore
+from services.store.images.packing import fetch_images
+from services.store.log.columns import MOST_READS, accept
+from services.store.log.follow import Log, Part, PastReads, follow, start_at
+from services.store.log.forces import Forces
+from services.store.log.wire import tail_response, with_images
+from services.store.log.writer import GroupWriter
+from services.store.retention.status import StatusService
+from services.store.search.service import LookupService
 
 SERVICE: Final = "gantry.store.v1.StoreService"
 _DEFAULT_READS: Final = 5_000

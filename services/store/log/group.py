@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from services.store.columns import Append, kept
 from services.store.days import US_A_DAY
-from services.store.ring import Batch, BatchImages
-from services.store.wire import read_batch
+from services.store.log.columns import Append, kept
+from services.store.log.ring import Batch, BatchImages
+from services.store.log.wire import read_batch
 
 
 @dataclass(frozen=True, slots=True)

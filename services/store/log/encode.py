@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.store.columns import NO_HEADING, Append
+from services.store.log.columns import NO_HEADING, Append
 
 # The layout of p_fixed.
 _FIXED: Final = np.dtype(

@@ -10,14 +10,14 @@ from gantry.common.v1.read_pb2 import Read, ReadDetails
 from gantry.store.v1.store_pb2 import StoredRead
 
 from chassis.database import statements
-from services.store.audit import ForceRows
-from services.store.columns import NO_HEADING, NO_PLACE
+from services.store.audit.postgres import ForceRows
 from services.store.days import day_of
-from services.store.images import object_key
-from services.store.packing import unpack_ref
+from services.store.images.objects import object_key
+from services.store.images.packing import unpack_ref
+from services.store.log.columns import NO_HEADING, NO_PLACE
 
 _E7: Final = 10_000_000
-_SQL: Final = statements("services.store")
+_SQL: Final = statements("services.store.search")
 
 Place = tuple[int, int, int]
 """captured_at_us, force_no and position: the order of search results."""

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
-from services.store.columns import Append
 from services.store.days import US_A_DAY, date_of
-from services.store.images import ImageStore, object_key
-from services.store.ring import BatchImages
+from services.store.images.objects import ImageStore, object_key
+from services.store.log.columns import Append
+from services.store.log.ring import BatchImages
 
 _REF: Final = struct.Struct(">III")
 

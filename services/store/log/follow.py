@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from chassis.errors import OutOfRange, Unavailable
-from services.store.ring import Batch, Ring
+from services.store.log.ring import Batch, Ring
 
 PROGRESS_SECONDS: Final = 4.0
 

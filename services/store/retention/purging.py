@@ -18,9 +18,9 @@ from chassis.errors import Fault
 from chassis.names import MetricName, SpanName
 from chassis.telemetry import meter, tracer
 from services.store.days import US_A_DAY, first_open_day, start_of
-from services.store.images import ImageStore, made_at_us
-from services.store.retention_records import RetentionRecords, Tally, Times
-from services.store.writer import may_pass
+from services.store.images.objects import ImageStore, made_at_us
+from services.store.log.writer import may_pass
+from services.store.retention.postgres import RetentionRecords, Tally, Times
 
 _NO_END: Final = 2**63 - 1
 _LATE_STAY_US: Final = US_A_DAY

@@ -16,7 +16,7 @@ from chassis.errors import Fault
 
 CHANNEL: Final = "gantry_store_appended"
 _ASK_SECONDS: Final = 1.0
-_SQL: Final = statements("services.store")
+_SQL: Final = statements("services.store.log")
 
 _log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from gantry.store.v1.audit_pb2_grpc import AuditServiceServicer
 
 from chassis.errors import InvalidInput
 from chassis.identity import caller_of
-from services.store.audit import AuditTrail
-from services.store.chain import AuditEntry
+from services.store.audit.chain import AuditEntry
+from services.store.audit.postgres import AuditTrail
+from services.store.audit.purpose import require_purpose
 from services.store.pages import page_size, page_token, place_of
-from services.store.purpose import require_purpose
 
 SERVICE: Final = "gantry.store.v1.AuditService"
 _LONGEST_SUBJECT: Final = 500

@@ -16,12 +16,12 @@ from chassis.database_faults import database_fault, database_unavailable
 from chassis.errors import Exhausted, Fault
 from chassis.names import MetricName, SpanName
 from chassis.telemetry import meter, span_following
-from services.store.columns import Append
-from services.store.forces import tell_position
-from services.store.group import Appended, ForceGroup, Outcome, settled
-from services.store.images import ObjectNumbers, object_key
-from services.store.packing import ImagePacker
-from services.store.ring import Ring
+from services.store.images.objects import ObjectNumbers, object_key
+from services.store.images.packing import ImagePacker
+from services.store.log.columns import Append
+from services.store.log.forces import tell_position
+from services.store.log.group import Appended, ForceGroup, Outcome, settled
+from services.store.log.ring import Ring
 
 _QUEUE_RETRY_SECONDS: Final = 0.5
 _COMMIT_BYTES: Final = 32 * 1024 * 1024

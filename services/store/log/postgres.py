@@ -18,17 +18,17 @@ from anpr.force import is_force
 from chassis.database import statements
 from chassis.database_faults import DATABASE_TROUBLE
 from chassis.errors import InvalidInput, OutOfRange
-from services.store.columns import Append
 from services.store.days import US_A_DAY, date_of, day_of
-from services.store.encode import append_arguments
-from services.store.group import ForceGroup, Outcome
-from services.store.rebuild import CatchUpRows, rebuilt
-from services.store.ring import Batch
-from services.store.upkeep import Partition
+from services.store.log.columns import Append
+from services.store.log.encode import append_arguments
+from services.store.log.group import ForceGroup, Outcome
+from services.store.log.rebuild import CatchUpRows, rebuilt
+from services.store.log.ring import Batch
+from services.store.log.upkeep import Partition
 
 _MOST_APPENDS: Final = 1_000
 _RELEASE_SECONDS: Final = 1.0
-_SQL: Final = statements("services.store")
+_SQL: Final = statements("services.store.log")
 
 
 @dataclass(slots=True, eq=False)

@@ -13,11 +13,11 @@ from chassis.errors import InvalidInput, NotFound
 from chassis.identity import caller_of
 from chassis.names import MetricName
 from chassis.telemetry import meter
-from services.store.audit import AuditTrail
-from services.store.images import ImageStore
-from services.store.lookups import Found, Lookups, PlateQuery
+from services.store.audit.postgres import AuditTrail
+from services.store.audit.purpose import require_purpose
+from services.store.images.objects import ImageStore
 from services.store.pages import page_size, page_token, place_of
-from services.store.purpose import require_purpose
+from services.store.search.postgres import Found, Lookups, PlateQuery
 
 _ITSELF: Final = "store"
 _MOST_FORCES: Final = 100

@@ -11,11 +11,11 @@ from typing import Any, Final
 import asyncpg
 
 from chassis.database import statements
-from services.store.audit import ForceRows
+from services.store.audit.postgres import ForceRows
 
 _WINDOW_READS: Final = 20_000
 _APPENDS: Final = 1_000
-_SQL: Final = statements("services.store")
+_SQL: Final = statements("services.store.retention")
 
 
 @dataclass(frozen=True, slots=True)
