@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from chassis.errors import OutOfRange
 from chassis.transient import TransientError
+
+from chassis.errors import OutOfRange
 from following.step import LineStoppedError
 
 PURGED: Final = "POSITION_PURGED"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class GatherLimits:
     """When a part is full, and how long its first read waits for others.
 
-    A part exceeds `most_reads` or `most_bytes` only by being a single item, which is never split. With `seconds` 0
-    a part is what has come until now.
+    A part exceeds `most_reads` or `most_bytes` only by being a single item, which is never split. With
+    `seconds` 0 a part is what has come until now.
     """
 
     most_reads: int = 5_000

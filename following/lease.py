@@ -61,4 +61,4 @@ class Move(NamedTuple):
 
 
 class FencedError(TransientError):
-    """The write was refused: the epoch is old, or the cursor was moved. The line starts from its cursor again."""
+    """The write was refused: its epoch is old, or the cursor was moved. The line starts again."""

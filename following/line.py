@@ -25,7 +25,7 @@ class Line(Generic[I]):
 
     source: Source[I]
     open_step: OpenStep[I]
-    limits: GatherLimits = GatherLimits()
+    limits: GatherLimits = field(default_factory=GatherLimits)
     gaps: GapPolicy = field(default_factory=StopAtGaps)
     cursors: Sequence[str] = (DEFAULT_CURSOR,)
     reports: bool = True

@@ -14,9 +14,10 @@ from following.line import Line
 class Lines:
     """Runs the lines that this replica has the leases of.
 
-    ``server.own(lines.run(), "lines")`` and ``server.on_stop(lines.stop)``. A replica reads the rows every 0.4 s,
-    renews its leases, takes free lines up to its share, and hands over what is beyond it. It starts a line that should
-    follow, starts it again when its epoch or desired state changes, and stops one that is paused, stopped or retired.
+    ``server.own(lines.run(), "lines")`` and ``server.on_stop(lines.stop)``. A replica reads the rows every
+    0.4 s, renews its leases, takes free lines up to its share, and hands over what is beyond it. It starts a
+    line that should follow, starts it again when its epoch or desired state changes, and stops one that is
+    paused, stopped or retired.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Lines:
         """Run until cancelled or `stop`. Raises what a line fails of when that is a bug."""
 
     async def stop(self) -> None:
-        """Stop all lines, each after the step under way, and give back each lease at once. Then `run` ends."""
+        """Stop all lines, each after the step under way, and release each lease at once. Then `run` ends."""
 
     def wake(self) -> None:
         """Read the rows now: one has changed, for example by `restart_line`."""

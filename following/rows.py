@@ -26,9 +26,9 @@ class ActualState(IntEnum):
 class LineStatus:
     """A line as its row says, the same at every replica.
 
-    `position` is the least of its cursors and `head` the greatest head they know. `owner` is "" when no replica
-    runs it. `last_progress_at` is when a cursor last moved; `failing_since` since when none did although there was
-    something to process.
+    `position` is the least of its cursors and `head` the greatest head they know. `owner` is "" when no
+    replica runs it. `last_progress_at` is when a cursor last moved; `failing_since` since when none did
+    although there was something to process.
     """
 
     force: str
@@ -50,8 +50,8 @@ class LineStatus:
         raise NotImplementedError
 
 
-# Each verb runs in a transaction of the caller that has declared the force (`chassis.database.in_forces`), so that
-# it commits together with the service's own rows. None: there is no such line.
+# Each verb runs in a transaction of the caller that has declared the force (`chassis.database.in_forces`), so
+# that it commits together with the service's own rows. None: there is no such line.
 
 
 async def add_line(
@@ -74,7 +74,7 @@ async def line_statuses(connection: asyncpg.Connection, force: str) -> list[Line
 
 
 async def pause_line(connection: asyncpg.Connection, force: str, line: str) -> LineStatus | None:
-    """Pause a line: its step under way is brought to its end, and none is begun. A retired one stays as it is."""
+    """Pause a line: its step under way is brought to its end, and none is begun. A retired one stays so."""
 
 
 async def resume_line(connection: asyncpg.Connection, force: str, line: str) -> LineStatus | None:
@@ -92,4 +92,4 @@ async def set_line_state(
 
 
 async def restart_line(connection: asyncpg.Connection, force: str, line: str) -> None:
-    """Raise the epoch: what the line has not committed yet is refused, and it starts again from its cursor."""
+    """Raise the epoch: what the line has not committed is refused, and it starts again from its cursor."""

@@ -60,9 +60,9 @@ class Step(Protocol[I]):
     async def run(self, part: Part[I], progress: Progress) -> None:
         """Process a part, which has at least one item.
 
-        Commit results by `progress.commit`. When `run` returns, the whole part is processed: where its end is not
-        committed, the cursor moves there within 0.2 s without waiting for the disk, while the next part is
-        processed.
+        Commit results by `progress.commit`. When `run` returns, the whole part is processed: where its end
+        is not committed, the cursor moves there within 0.2 s without waiting for the disk, while the next
+        part is processed.
 
         Raises StepFailedError to be run again with the same part, of which everything up to
         `progress.position` is done already; LineStoppedError to stop the line. Any other transient error (see
@@ -73,4 +73,4 @@ class Step(Protocol[I]):
 
 
 OpenStep = Callable[[Lease], AbstractAsyncContextManager[Step[I]]]
-"""Opens the step for one run of a line: it may hold a connection, an index, tasks of its own. Closed at each restart."""
+"""Opens the step for one run of a line: it may hold a connection, an index, tasks. Closed at each restart."""
