@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.settings import DatabaseSettings, HostPort, ServiceSettings
+from services.sections import SECTIONS
 
 
 class MatchSection(BaseModel):
@@ -22,6 +23,8 @@ class MatchSection(BaseModel):
 
 class MatchSettings(ServiceSettings):
     """The settings of match's process."""
+
+    known_sections = SECTIONS
 
     database: DatabaseSettings
     match: MatchSection
