@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gantry.match.v1.alert_pb2_grpc import add_AlertServiceServicer_to_server
 from gantry.match.v1.hotlist_pb2_grpc import add_HotlistServiceServicer_to_server
 
@@ -12,24 +14,16 @@ from chassis.pages import PageTokens
 from chassis.run import run
 from chassis.server import GrpcServer, grpc_server
 from chassis.telemetry import telemetry
-<<<<<<< HEAD
 from clients.directory import DirectoryWatch
 from clients.store import AuditClient, ReadLogClient
 from policy.access import rules
-=======
-from clients.store import AuditClient, StoreClient
 from services.match import MIGRATIONS
->>>>>>> next
 from services.match.assembly import Assembly, assemble
 from services.match.settings import MatchSettings
 
-<<<<<<< HEAD
-MIGRATIONS: Final = ("chassis", "following", "services.match")
 HOTLISTS: Final = "gantry.match.v1.HotlistService"
 ALERTS: Final = "gantry.match.v1.AlertService"
 
-=======
->>>>>>> next
 
 async def main(settings: MatchSettings) -> None:
     """Run match until SIGTERM or SIGINT."""
@@ -40,10 +34,13 @@ async def main(settings: MatchSettings) -> None:
         open_channel(section.store, settings.tls, server_name=section.store_name, retries=False) as store,
     ):
         await check_migrated(pool, MIGRATIONS)
-<<<<<<< HEAD
         directory = DirectoryWatch(store)
         match = assemble(
-            section, pool, ReadLogClient(store), lambda: directory.forces, await PageTokens.open(pool)
+            section,
+            pool,
+            ReadLogClient(store),
+            forces=lambda: directory.forces,
+            pages=await PageTokens.open(pool),
         )
         async with grpc_server(
             settings, rules(HOTLISTS, ALERTS), auditor=AuditClient(store), known_force=directory.is_known
@@ -51,12 +48,6 @@ async def main(settings: MatchSettings) -> None:
             server.own(directory.run(), "directory")
             serve(server, match)
             await server.serve_until_signalled()
-=======
-        match = assemble(settings.match, pool, StoreLog(StoreClient(store)), AuditClient(store))
-        await match.prepare()
-        serve(server, match)
-        await server.serve_until_signalled()
->>>>>>> next
 
 
 def serve(server: GrpcServer, match: Assembly) -> None:

@@ -29,7 +29,7 @@ from services.match.index.live_index import LiveIndex
 from services.match.index.postgres import PostgresKeys
 from services.match.matching.postgres import PostgresMatching
 from services.match.matching.step import MatchingSteps
-from services.match.names import Metric
+from services.match.names import MetricName
 from services.match.notices.postgres import PostgresNotices
 from services.match.settings import MatchSection
 
@@ -39,7 +39,7 @@ LINE: Final = "match"
 # For the lines' rows, for notices, and for calls.
 _SHARED_CONNECTIONS: Final = 3
 
-_lag = meter().create_gauge(Metric.LAG_READS, "1", "Positions stored but not matched, by force")
+_lag = meter().create_gauge(MetricName.MATCH_LAG_READS, "1", "Positions stored but not matched, by force")
 
 Forces = Callable[[], Iterable[str]]
 
@@ -91,6 +91,7 @@ def assemble(
     section: MatchSection,
     pool: asyncpg.Pool,
     log: ReadLog,
+    *,
     forces: Forces,
     pages: PageTokens,
     clock: Clock = utc_now,
@@ -98,13 +99,14 @@ def assemble(
     """Put a replica together; nothing runs yet. `forces` are the forces known at the moment."""
     alerts, hotlists = PostgresAlerts(pool), PostgresHotlists(pool, LINE)
     indexes = Indexes(PostgresKeys(pool))
-    notices = PostgresNotices(
-        pool,
-        on_events=lambda force, number: subscriptions.heard(force, number),
-        on_hotlists=lambda _: lines.wake(),
-    )
+    notices = PostgresNotices(pool)
     subscriptions = Subscriptions(alerts, notices)
-    lines = _lines(section, pool, log, forces, indexes, subscriptions, clock)
+    may_hold = pool.get_max_size() - section.imports_at_once - _SHARED_CONNECTIONS
+    matching = PostgresMatching(pool, LINE, may_hold=may_hold)
+    steps = MatchingSteps(matching, indexes.of, subscriptions, clock)
+    lines = Lines(pool, _maker(log, steps), forces=forces, in_every_force=[LINE])
+    notices.on_events = subscriptions.heard
+    notices.on_hotlists = lines.wake
     imports = HotlistImports(
         hotlists,
         indexes.of,
@@ -127,19 +129,7 @@ def assemble(
     )
 
 
-def _lines(
-    section: MatchSection,
-    pool: asyncpg.Pool,
-    log: ReadLog,
-    forces: Forces,
-    indexes: Indexes,
-    subscriptions: Subscriptions,
-    clock: Clock,
-) -> Lines:
-    may_hold = pool.get_max_size() - section.imports_at_once - _SHARED_CONNECTIONS
-    matching = PostgresMatching(pool, LINE, may_hold=may_hold)
-    steps = MatchingSteps(matching, indexes.of, subscriptions, clock)
-
+def _maker(log: ReadLog, steps: MatchingSteps) -> Callable[[Lease], Line[Appended]]:
     def line(lease: Lease) -> Line[Appended]:
         return Line(
             ReadLogSource(log, lease.force, LINE),
@@ -149,4 +139,4 @@ def _lines(
             lagging=partial(_lag.set, attributes={"force": lease.force}),
         )
 
-    return Lines(pool, line, forces=forces, in_every_force=[LINE])
+    return line

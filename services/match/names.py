@@ -1,36 +1,11 @@
-<<<<<<< HEAD
-"""Names of match's metrics and spans. The last word of a metric is its unit; labels are a force or a kind."""
-=======
 """The names of match's spans and metrics. Dashboards and alarms rely on them."""
->>>>>>> next
 
 from enum import StrEnum
 
 
-<<<<<<< HEAD
-class Metric(StrEnum):
-    """Instruments of match."""
-
-    READS = "gantry_match_reads"
-    ALERTS = "gantry_match_alerts"
-    DELETED_ALERTS = "gantry_match_deleted_alerts"
-    LAG_READS = "gantry_match_lag_reads"
-    ALERT_SECONDS = "gantry_match_alert_seconds"
-    INDEX_ENTRIES = "gantry_match_index_entries"
-    SUBSCRIBERS = "gantry_match_subscribers"
-    REJECTED_LINES = "gantry_match_rejected_lines"
-
-
-class Span(StrEnum):
-    """Spans that match opens besides those of its RPCs."""
-
-    ALERT = "match.alert"
-    INDEX = "match.index"
-=======
 class SpanName(StrEnum):
     """Spans that match opens itself; those of RPCs are named after their method."""
 
-    MATCH_BATCH = "match.batch"
     MATCH_ALERT = "match.alert"
     MATCH_INDEX = "match.index"
 
@@ -46,4 +21,3 @@ class MetricName(StrEnum):
     MATCH_INDEX_ENTRIES = "gantry_match_index_entries"
     MATCH_SUBSCRIBERS = "gantry_match_subscribers"
     MATCH_REJECTED_LINES = "gantry_match_rejected_lines"
->>>>>>> next

@@ -12,7 +12,7 @@ from chassis.loops import repeat
 from chassis.telemetry import meter
 from services.match.alerts.ports import OldAlerts
 from services.match.clock import Clock
-from services.match.names import Metric
+from services.match.names import MetricName
 
 EVERY_SECONDS: Final = 600.0
 # Each portion locks the force's sequence for some milliseconds, which a new alert may have to wait.
@@ -20,7 +20,7 @@ PORTION: Final = 200
 _PAUSE_SECONDS: Final = 0.05
 
 _deleted = meter().create_counter(
-    Metric.DELETED_ALERTS, "1", "Alerts whose time was over, by force and whether acknowledged"
+    MetricName.MATCH_DELETED_ALERTS, "1", "Alerts whose time was over, by force and whether acknowledged"
 )
 _log = logging.getLogger(__name__)
 

@@ -70,9 +70,7 @@ class AlertService(AlertServiceServicer):
             response.next_page_token = self._pages.token(LIST_ALERTS, request, place)
         return response
 
-    async def GetAlert(
-        self, request: alert_pb2.GetAlertRequest, context: Call
-    ) -> alert_pb2.GetAlertResponse:
+    async def GetAlert(self, request: alert_pb2.GetAlertRequest, context: Call) -> alert_pb2.GetAlertResponse:
         """See the contract."""
         alert = await self._alerts.find(request.force, _alert_number(request.alert_id))
         if alert is None:

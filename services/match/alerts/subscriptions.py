@@ -21,14 +21,14 @@ from chassis.errors import Unavailable
 from chassis.loops import repeat
 from chassis.telemetry import meter
 from services.match.alerts.ports import PAGE, EventPage, EventSource
-from services.match.names import Metric
+from services.match.names import MetricName
 
 KEPT_EVENTS: Final = 2_000
 POLL_SECONDS: Final = 1.0
 PROGRESS_SECONDS: Final = 10.0
 
 _subscribers = meter().create_up_down_counter(
-    Metric.SUBSCRIBERS, "1", "Subscriptions to alerts open now, by force"
+    MetricName.MATCH_SUBSCRIBERS, "1", "Subscriptions to alerts open now, by force"
 )
 
 

@@ -28,14 +28,14 @@ from services.match.hotlists.ports import (
 )
 from services.match.hotlists.tolerance import OF_A_NEW_LIST, OF_A_REPLACEMENT, Tolerance, require_tolerable
 from services.match.index.live_index import LiveIndex, Load
-from services.match.names import Metric
+from services.match.names import MetricName
 
 CLEAR_SECONDS: Final = 20.0
 # Small enough that parsing one leaves the other threads their turn at alerts.
 _SLICE_BYTES: Final = 64 * 1024
 
 _log = logging.getLogger(__name__)
-_rejected = meter().create_counter(Metric.REJECTED_LINES, "1", "Hotlists' lines refused, by force")
+_rejected = meter().create_counter(MetricName.MATCH_REJECTED_LINES, "1", "Hotlists' lines refused, by force")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,7 @@ class HotlistImports:
 
     async def clear_replaced(self) -> None:
         """Drop, for ever, loads that imports replaced or dead processes left."""
-        await repeat(
-            self._clear, name="clearing of replaced loads", every=CLEAR_SECONDS, wake=self._replaced
-        )
+        await repeat(self._clear, name="clearing of replaced loads", every=CLEAR_SECONDS, wake=self._replaced)
 
     async def _clear(self) -> None:
         # A load that is in use is dropped by a later run.
@@ -120,9 +118,7 @@ class HotlistImports:
         replaces = any(hotlist.name == order.name and hotlist.entries for hotlist in lists)
         return OF_A_REPLACEMENT if replaces else OF_A_NEW_LIST
 
-    async def _activate(
-        self, order: ImportOrder, load: Loading, sealed: Sealed, file: HotlistFile
-    ) -> bytes:
+    async def _activate(self, order: ImportOrder, load: Loading, sealed: Sealed, file: HotlistFile) -> bytes:
         activation = Activation(
             order.force, order.name, order.near_matches, order.request_id, order.person, self._clock()
         )

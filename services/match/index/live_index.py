@@ -12,12 +12,12 @@ from anpr.confusable import Keys
 from chassis.telemetry import meter, tracer
 from chassis.transient import TransientError
 from services.match.index.segments import Index, Segment
-from services.match.names import Metric, Span
+from services.match.names import MetricName, SpanName
 
 KEEP_SECONDS: Final = 60.0
 """How long a released index stays in memory: a lease that is lost for a moment comes back soon."""
 
-_entries = meter().create_gauge(Metric.INDEX_ENTRIES, "1", "Entries in the index, by force")
+_entries = meter().create_gauge(MetricName.MATCH_INDEX_ENTRIES, "1", "Entries in the index, by force")
 _EMPTY: Final = Index(())
 
 
@@ -103,7 +103,7 @@ class LiveIndex:
         return self._current
 
     async def _segment(self, load: Load) -> Segment:
-        with tracer().start_as_current_span(Span.INDEX, attributes={"entries": load.entries}):
+        with tracer().start_as_current_span(SpanName.MATCH_INDEX, attributes={"entries": load.entries}):
             keys = await self._source.folded_keys(self._force, load)
             # Sorting millions of keys would hold up every alert.
             return await asyncio.to_thread(Segment, load.load_no, keys)

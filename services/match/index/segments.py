@@ -1,8 +1,9 @@
 """The index in memory: which plates may be on a hotlist, for tens of millions of entries.
 
-A segment holds the folded keys of one load, sorted, and a bitmap that excludes most plates with one look-up: it
-has a size at which at most one absent plate in sixteen is not excluded. The others are searched for in the
-sorted keys. An index has a segment for each of a force's active loads. It is immutable: a new one replaces it.
+A segment holds the folded keys of one load, sorted, and a bitmap that excludes most plates with one look-up.
+The bitmap's size is chosen so that it excludes at least fifteen of sixteen plates that the load lacks. The
+others are searched for in the sorted keys. An index has a segment for each of a force's active loads. It is
+immutable: a new one replaces it.
 """
 
 from __future__ import annotations

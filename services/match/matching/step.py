@@ -1,4 +1,4 @@
-"""The step of a force's line: match a part of the log and raise the alerts, together with the cursor's move."""
+"""The step of a force's line: matches a part of the log; alerts and the cursor's move commit together."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from services.match.index.live_index import LiveIndex
 from services.match.index.segments import Index
 from services.match.matching.candidates import Candidate, Entry, NewAlert, find_candidates, match
 from services.match.matching.ports import Matching, Publisher, Raising
-from services.match.names import Metric, Span
+from services.match.names import MetricName, SpanName
 
 _MOST_POSITIONS: Final = 100
 
-_reads = meter().create_counter(Metric.READS, "1", "Reads matched, by force")
-_alerts = meter().create_counter(Metric.ALERTS, "1", "Alerts raised, by force")
+_reads = meter().create_counter(MetricName.MATCH_READS, "1", "Reads matched, by force")
+_alerts = meter().create_counter(MetricName.MATCH_ALERTS, "1", "Alerts raised, by force")
 _seconds = meter().create_histogram(
-    Metric.ALERT_SECONDS, "s", "From the store's receipt of a read to its durable alert"
+    MetricName.MATCH_ALERT_SECONDS, "s", "From the store's receipt of a read to its durable alert"
 )
 
 
@@ -64,9 +64,10 @@ class MatchingStep:
     async def _raise(self, alerts: Sequence[NewAlert], position: int, progress: Progress) -> None:
         raised_at = self._clock()
         traceparents = [alert.candidate.appended.traceparent for alert in alerts]
-        with span_following(Span.ALERT, traceparents, _positions(alerts)) as span:
+        with span_following(SpanName.MATCH_ALERT, traceparents, _positions(alerts)) as span:
             write = partial(self._raising.raise_alerts, alerts=alerts, raised_at=raised_at)
             numbers = await progress.commit(position, write)
+            assert numbers is not None, "commit raises FencedError for a move that was refused"
             span.set_attribute("alerts", len(numbers) - numbers.count(None))
         self._publish(alerts, numbers, raised_at)
 

@@ -1,4 +1,4 @@
-"""Notices by PostgreSQL's NOTIFY: sent after the commit, coalesced. One may be lost; polling covers the loss."""
+"""Notices by PostgreSQL's NOTIFY, sent after the commit and coalesced. Polling covers a lost one."""
 
 from __future__ import annotations
 
@@ -24,15 +24,13 @@ _RETRY_SECONDS: Final = 0.5
 class PostgresNotices:
     """Tells all replicas, this one included, of durable changes. `send` and `listen` have to be running.
 
-    `on_events` gets a force and the number of its last event; `on_hotlists` gets a force.
+    `on_events` is called with a force and the number of its last event, `on_hotlists` when hotlists changed.
     """
 
-    def __init__(
-        self, pool: asyncpg.Pool, on_events: Callable[[str, int], None], on_hotlists: Callable[[str], None]
-    ) -> None:
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.on_events: Callable[[str, int], None] = lambda _force, _number: None
+        self.on_hotlists: Callable[[], None] = lambda: None
         self._pool = pool
-        self._on_events = on_events
-        self._on_hotlists = on_hotlists
         self._untold: dict[tuple[str, str], str] = {}
         self._told = asyncio.Event()
 
@@ -46,7 +44,7 @@ class PostgresNotices:
 
     def tell_hotlists(self, force: str) -> None:
         """Say that a force's hotlists have changed."""
-        self._on_hotlists(force)
+        self.on_hotlists()
         self._tell(HOTLISTS, force, force)
 
     async def send(self) -> None:
@@ -83,6 +81,6 @@ class PostgresNotices:
     def _heard(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         force, _, number = str(payload).partition(" ")
         if channel == EVENTS:
-            self._on_events(force, int(number))
+            self.on_events(force, int(number))
         else:
-            self._on_hotlists(force)
+            self.on_hotlists()
