@@ -14,8 +14,9 @@ from chassis.pages import PageTokens
 from chassis.run import run
 from chassis.server import GrpcServer, grpc_server
 from chassis.telemetry import telemetry
+from clients.audit import AuditClient
 from clients.directory import DirectoryWatch
-from clients.store import AuditClient, ReadLogClient
+from clients.store import ReadLogClient
 from policy.access import rules
 from services.match import MIGRATIONS
 from services.match.assembly import Assembly, assemble
