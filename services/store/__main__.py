@@ -11,7 +11,7 @@ from chassis.run import run
 from chassis.server import grpc_server
 from chassis.telemetry import telemetry
 from services.store.assembly import assemble
-from services.store.postgres import PostgresLog
+from services.store.log.postgres import PostgresLog
 from services.store.settings import StoreSettings
 
 PACKAGE: Final = "services.store"

@@ -12,22 +12,22 @@ from gantry.store.v1.store_pb2_grpc import add_StoreServiceServicer_to_server
 from chassis.errors import StartupFailure
 from chassis.guard import PERSON
 from chassis.server import GrpcServer
-from services.store import audit_service
-from services.store.audit import AuditTrail
-from services.store.audit_service import AuditService
-from services.store.forces import Forces
-from services.store.heads import watch_heads
-from services.store.images import open_images
-from services.store.lookup_service import LookupService
-from services.store.lookups import Lookups
-from services.store.postgres import PostgresLog
-from services.store.retention import Retention, Rules
-from services.store.retention_records import RetentionRecords
-from services.store.service import SERVICE, Parts, StoreService, tail_handler
+from services.store.audit import service as audit_service
+from services.store.audit.postgres import AuditTrail
+from services.store.audit.service import AuditService
+from services.store.images.objects import open_images
+from services.store.log.forces import Forces
+from services.store.log.heads import watch_heads
+from services.store.log.postgres import PostgresLog
+from services.store.log.service import SERVICE, Parts, StoreService, tail_handler
+from services.store.log.upkeep import Upkeep
+from services.store.log.writer import GroupWriter, Limits
+from services.store.retention.postgres import RetentionRecords
+from services.store.retention.purging import Retention, Rules
+from services.store.retention.status import BufferRecords, StatusService
+from services.store.search.postgres import Lookups
+from services.store.search.service import LookupService
 from services.store.settings import StoreSettings
-from services.store.status import BufferRecords, StatusService
-from services.store.upkeep import Upkeep
-from services.store.writer import GroupWriter, Limits
 
 _LEAST_CONNECTIONS: Final = 5
 _ROOM_BYTES: Final = 1024 * 1024

@@ -18,7 +18,7 @@ from chassis.server import grpc_server
 from chassis.settings import DatabaseSettings
 from clients.store import AuditClient, StoreClient
 from services.store.assembly import assemble
-from services.store.postgres import PostgresLog
+from services.store.log.postgres import PostgresLog
 from services.store.settings import BufferSettings, StoreSettings
 from suite.certificates import Authority
 

@@ -15,10 +15,10 @@ from chassis.settings import DatabaseSettings, TelemetrySettings
 from chassis.telemetry import metrics_port, telemetry
 from clients.store import StoreClient
 from services.store.days import US_A_DAY
-from services.store.heads import watch_heads
-from services.store.images import open_images
-from services.store.retention import Retention, Rules
-from services.store.retention_records import RetentionRecords
+from services.store.images.objects import open_images
+from services.store.log.heads import watch_heads
+from services.store.retention.postgres import RetentionRecords
+from services.store.retention.purging import Retention, Rules
 from tests.contract.store.conftest import RunningStore, StartStore
 from tests.contract.store.following import collect
 from tests.contract.store.reads import columns

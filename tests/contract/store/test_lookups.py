@@ -11,7 +11,7 @@ from gantry.store.v1 import audit_pb2, store_pb2
 from chassis.errors import Forbidden, InvalidInput, NotFound
 from clients.answer import answer_of
 from clients.store import StoreClient
-from services.store.columns import kept
+from services.store.log.columns import kept
 from tests.contract.store.conftest import RunningStore
 from tests.contract.store.reads import columns
 

@@ -10,7 +10,7 @@ import pytest
 
 from chassis.errors import Fault
 from clients.store import StoreClient
-from services.store.columns import kept
+from services.store.log.columns import kept
 from tests.contract.store.conftest import RunningStore, StartStore
 from tests.contract.store.reads import columns
 

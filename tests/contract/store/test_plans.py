@@ -13,7 +13,11 @@ from services.store.days import US_A_DAY, date_of
 from tests.contract.store.conftest import RunningStore
 from tests.contract.store.reads import columns
 
-SQL = statements("services.store")
+SQL = {
+    **statements("services.store.log"),
+    **statements("services.store.retention"),
+    **statements("services.store.search"),
+}
 DAYS = 4
 READS_A_DAY = 6_000
 NO_END = 2**63 - 1
@@ -30,7 +34,7 @@ class Filled:
         """The plan that the server makes without knowing the values, as it does for a statement run often."""
         async with self.connection.transaction():
             await self.connection.execute("set local plan_cache_mode = force_generic_plan")
-            await self.connection.execute(SQL.name_forces, "essex")
+            await self.connection.execute(SQL["name_forces"], "essex")
             await self.connection.execute(f"prepare planned ({types}) as {SQL[statement]}")
             arguments = ", ".join(str(value) for value in values)
             lines = await self.connection.fetch(f"explain (analyze, costs off) execute planned ({arguments})")

@@ -13,9 +13,9 @@ from gantry.store.v1 import store_pb2
 
 from chassis.errors import NotFound, OutOfRange, Unavailable
 from services.store.days import US_A_DAY, date_of, start_of
-from services.store.images import ImageStore, ObjectNumbers, object_key, open_images
-from services.store.retention import Retention, Rules
-from services.store.retention_records import RetentionRecords, Tally
+from services.store.images.objects import ImageStore, ObjectNumbers, object_key, open_images
+from services.store.retention.postgres import RetentionRecords, Tally
+from services.store.retention.purging import Retention, Rules
 from tests.contract.store.conftest import RunningStore, StartStore
 from tests.contract.store.following import collect
 from tests.contract.store.reads import columns

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.store.chain import START, AuditEntry, ChainCheck, chained
+from services.store.audit.chain import START, AuditEntry, ChainCheck, chained
 
 ENTRY = AuditEntry("essex", 1, 1_000, "match", "pat", 6, "a reason", "a reference", "a subject")
 

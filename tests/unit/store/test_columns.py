@@ -8,8 +8,8 @@ import pytest
 from gantry.common.v1.read_columns_pb2 import ReadColumns
 
 from chassis.errors import InvalidInput
-from services.store.columns import MOST_READS, accept, kept
 from services.store.days import US_A_DAY
+from services.store.log.columns import MOST_READS, accept, kept
 
 NOW_US = 1_750_000_000_000_000
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from chassis.errors import OutOfRange, Unavailable
-from services.store import follow as following
-from services.store.follow import Log, Part, Start, follow, start_at
-from services.store.ring import Batch, Ring
+from services.store.log import follow as following
+from services.store.log.follow import Log, Part, Start, follow, start_at
+from services.store.log.ring import Batch, Ring
 
 
 class PastLog:

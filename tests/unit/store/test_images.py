@@ -10,11 +10,11 @@ import pytest
 from gantry.common.v1.read_columns_pb2 import ReadColumns
 
 from chassis.errors import Exhausted, StartupFailure, Unavailable
-from services.store.columns import Append
 from services.store.days import US_A_DAY
-from services.store.images import ObjectNumbers, made_at_us, object_key, open_images
-from services.store.packing import ImagePacker, fetch_images, unpack_ref
-from services.store.ring import BatchImages
+from services.store.images.objects import ObjectNumbers, made_at_us, object_key, open_images
+from services.store.images.packing import ImagePacker, fetch_images, unpack_ref
+from services.store.log.columns import Append
+from services.store.log.ring import BatchImages
 
 DAY = date(2026, 3, 1)
 

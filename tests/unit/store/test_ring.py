@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.store.ring import Batch, Ring
+from services.store.log.ring import Batch, Ring
 
 
 def batch(after: int, last: int, *, received_at_us: int = 0, body: bytes = b"x") -> Batch:

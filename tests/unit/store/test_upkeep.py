@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from chassis.errors import Unavailable
-from services.store import upkeep
-from services.store.upkeep import Partition, Upkeep
+from services.store.log import upkeep
+from services.store.log.upkeep import Partition, Upkeep
 
 TROUBLE = [
     asyncpg.InternalClientError("got result for unknown protocol state 3"),

@@ -7,7 +7,7 @@ from gantry.store.v1.store_pb2 import ReadBatch, TailReadsResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.store.wire import read_batch, tail_response, with_images
+from services.store.log.wire import read_batch, tail_response, with_images
 
 texts = st.lists(st.text(max_size=200), max_size=30)
 

@@ -12,10 +12,10 @@ from gantry.common.v1.read_columns_pb2 import ReadColumns
 from gantry.store.v1.store_pb2 import ReadBatch
 
 from chassis.errors import Exhausted, Fault, Unavailable
-from services.store.columns import Append
-from services.store.group import ForceGroup, Outcome
-from services.store.ring import Ring
-from services.store.writer import GroupWriter, Limits
+from services.store.log.columns import Append
+from services.store.log.group import ForceGroup, Outcome
+from services.store.log.ring import Ring
+from services.store.log.writer import GroupWriter, Limits
 
 
 class MemoryLog:

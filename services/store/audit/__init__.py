@@ -1,0 +1,1 @@
+"""The audit trail: who looked at what, when and why."""

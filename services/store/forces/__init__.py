@@ -1,0 +1,1 @@
+"""Forces are rows: made, listed, watched and retired by remote calls."""

@@ -1,0 +1,1 @@
+"""Plate patches and overviews in the object store."""

@@ -1,0 +1,83 @@
+"""Where the images of reads lie inside their objects: patch and overview of a read, one after another."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+
+from services.store.days import US_A_DAY, date_of
+from services.store.images.objects import ImageStore, object_key
+from services.store.log.columns import Append
+from services.store.log.ring import BatchImages
+
+_REF: Final = struct.Struct(">III")
+
+
+class ImagePacker:
+    """Collects the images of one force's part of a commit, day by day."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, list[bytes]] = {}
+        self._sizes: dict[int, int] = {}
+
+    def add(self, append: Append) -> list[bytes]:
+        """The references to the append's images, one a read, empty where a read has none."""
+        if not append.has_images:
+            return []
+        nothing = [b""] * append.count
+        return [
+            self._add(captured_at_us // US_A_DAY, patch, overview) if patch or overview else b""
+            for captured_at_us, patch, overview in zip(
+                append.columns.captured_at_us,
+                append.patches or nothing,
+                append.overviews or nothing,
+                strict=True,
+            )
+        ]
+
+    def days(self) -> list[date]:
+        """The days that have images, each for an object of its own."""
+        return [date_of(day) for day in self._parts]
+
+    def contents(self) -> list[bytes]:
+        """What belongs into the objects, in the order of `days`."""
+        return [b"".join(parts) for parts in self._parts.values()]
+
+    def _add(self, day: int, patch: bytes, overview: bytes) -> bytes:
+        offset = self._sizes.get(day, 0)
+        self._sizes[day] = offset + len(patch) + len(overview)
+        self._parts.setdefault(day, []).extend((patch, overview))
+        return _REF.pack(offset, len(patch), len(overview))
+
+
+def unpack_ref(ref: bytes) -> tuple[int, int, int]:
+    """Offset, bytes of the patch and bytes of the overview that a reference stands for; zeros for none."""
+    return _REF.unpack(ref) if ref else (0, 0, 0)
+
+
+async def fetch_images(
+    store: ImageStore, force: str, where: BatchImages
+) -> tuple[Sequence[bytes], Sequence[bytes]]:
+    """The patches and overviews of a batch, empty where a read has none or it is gone."""
+    contents = {day: await _fetch_day(store, force, where, day) for day in set(where.days)}
+    patches, overviews = [], []
+    for day, ref in zip(where.days, where.refs, strict=True):
+        first, content = contents[day]
+        offset, patch, overview = unpack_ref(ref)
+        start = offset - first
+        patches.append(content[start : start + patch])
+        overviews.append(content[start + patch : start + patch + overview])
+    return patches, overviews
+
+
+async def _fetch_day(store: ImageStore, force: str, where: BatchImages, day: int) -> tuple[int, bytes]:
+    """One range read for all of the batch's images in a day's object: where it starts, and what it holds."""
+    refs = [unpack_ref(ref) for ref, of in zip(where.refs, where.days, strict=True) if ref and of == day]
+    if not refs:
+        return 0, b""
+    first = min(offset for offset, _, _ in refs)
+    end = max(offset + patch + overview for offset, patch, overview in refs)
+    content = await store.get(object_key(force, date_of(day), where.object_number), first, end - first)
+    return first, content or b""

@@ -1,0 +1,1 @@
+"""The log: reads appended in order, followed live and from the past."""

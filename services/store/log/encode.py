@@ -1,0 +1,89 @@
+"""Reads in the forms that `append_reads` takes.
+
+The driver encodes arrays element by element, a quarter to half a microsecond each: most of an append's cost.
+Here a column is one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
+from typing import Any, Final
+
+import numpy as np
+
+from services.store.log.columns import NO_HEADING, Append
+
+# The layout of p_fixed.
+_FIXED: Final = np.dtype(
+    [
+        ("captured_at_us", ">i8"),
+        ("camera_no", ">i4"),
+        ("latitude_e7", ">i4"),
+        ("longitude_e7", ">i4"),
+        ("heading", ">i2"),
+    ]
+)
+_NO_IMAGE: Final = bytes(12)
+
+
+def append_arguments(
+    appends: Sequence[Append],
+    camera_nos: Sequence[Sequence[int]],
+    image_objects: Sequence[int],
+    image_refs: Sequence[Sequence[bytes]],
+) -> tuple[Any, ...]:
+    """Parameters p_sizes and following. Sequences have one element an append; `image_refs` has empty ones."""
+    return (
+        [append.count for append in appends],
+        [append.traceparent for append in appends],
+        image_objects,
+        [min(append.columns.captured_at_us) for append in appends],
+        [max(append.columns.captured_at_us) for append in appends],
+        _fixed(appends, camera_nos),
+        _column(appends, "confidences"),
+        "\n".join(chain.from_iterable(append.columns.read_ids for append in appends)),
+        "\n".join(chain.from_iterable(append.columns.vrms for append in appends)),
+        _details(appends),
+        _images(appends, image_refs),
+    )
+
+
+def _fixed(appends: Sequence[Append], camera_nos: Sequence[Sequence[int]]) -> bytes:
+    fixed = np.empty(sum(append.count for append in appends), _FIXED)
+    fixed["captured_at_us"] = _column(appends, "captured_at_us")
+    fixed["latitude_e7"] = _column(appends, "latitudes_e7")
+    fixed["longitude_e7"] = _column(appends, "longitudes_e7")
+    fixed["heading"] = [
+        *chain.from_iterable(a.columns.headings or repeat(NO_HEADING, a.count) for a in appends)
+    ]
+    numbers: list[int] = []
+    for append, nos in zip(appends, camera_nos, strict=True):
+        numbers += [nos[index] for index in append.columns.camera_indexes]
+    fixed["camera_no"] = numbers
+    return fixed.tobytes()
+
+
+def _column(appends: Sequence[Append], name: str) -> list[Any]:
+    if len(appends) == 1:
+        return list(getattr(appends[0].columns, name))
+    return [*chain.from_iterable(getattr(append.columns, name) for append in appends)]
+
+
+def _details(appends: Sequence[Append]) -> str | None:
+    if not any(append.columns.details for append in appends):
+        return None
+    texts: Iterable[str] = chain.from_iterable(
+        map(bytes.hex, append.columns.details) if append.columns.details else repeat("", append.count)
+        for append in appends
+    )
+    return "\n".join(texts)
+
+
+def _images(appends: Sequence[Append], image_refs: Sequence[Sequence[bytes]]) -> bytes | None:
+    if not any(image_refs):
+        return None
+    refs = chain.from_iterable(
+        refs or repeat(b"", a.count) for a, refs in zip(appends, image_refs, strict=True)
+    )
+    return b"".join([ref or _NO_IMAGE for ref in refs])

@@ -1,0 +1,121 @@
+"""Following a log: from the database until the follower has caught up, then from the ring, without a gap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from chassis.errors import OutOfRange, Unavailable
+from services.store.log.ring import Batch, Ring
+
+PROGRESS_SECONDS: Final = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Batches in order, the position they bring the follower to, and the log's head."""
+
+    batches: Sequence[Batch]
+    position: int
+    head: int
+
+
+class PastReads(Protocol):
+    """The log in the database."""
+
+    async def batches_after(self, force: str, position: int, most_reads: int) -> Sequence[Batch]:
+        """What follows a position, oldest first: at least one batch if there is anything, else none."""
+
+    async def head(self, force: str) -> int:
+        """The position of the newest read."""
+
+    async def purged_to(self, force: str) -> int:
+        """The highest position that was ever deleted."""
+
+    async def oldest(self, force: str) -> int:
+        """The position just before the oldest read that is left; the head when none is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A force's log: in the database, and its newest part in memory."""
+
+    past: PastReads
+    ring: Ring
+    force: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """After which position a follower begins, and up to which it accepts that reads are missing."""
+
+    position: int
+    accepted_gap: int
+
+
+async def start_at(log: Log, after: int | None) -> Start:
+    """Begin after a position, or at the oldest read (None).
+
+    Raises OutOfRange POSITION_AHEAD or POSITION_PURGED.
+    """
+    past, ring, force = log.past, log.ring, log.force
+    if after is None:
+        purged_to = await past.purged_to(force)
+        return Start(await past.oldest(force), purged_to)
+    if after > ring.head:
+        # Another replica may have told the follower of a commit that has not been announced here.
+        ring.announce(await past.head(force))
+    if after > ring.head:
+        raise OutOfRange(
+            "POSITION_AHEAD",
+            f"the log ends at {ring.head}; it never reached that position",
+            field="after_position",
+        )
+    await _check_not_purged(past, force, after)
+    return Start(after, after)
+
+
+async def follow(log: Log, start: Start, most_reads: int, stopping: asyncio.Event) -> AsyncIterator[Part]:
+    """Parts of the log until `stopping` is set; empty ones at the start and when nothing happens for a while.
+
+    Raises Unavailable STOPPING, and OutOfRange POSITION_PURGED when reads past what `start` accepts were
+    deleted before they came.
+    """
+    past, ring, force, position = log.past, log.ring, log.force, start.position
+    yield Part((), position, max(position, ring.head))
+    while True:
+        changed = ring.changed
+        batches: Sequence[Batch] | None = ring.after(position, most_reads)
+        if batches is None:
+            batches = await past.batches_after(force, position, most_reads)
+            # Asked after the reads: a deletion that they missed shows here.
+            await _check_not_purged(past, force, max(position, start.accepted_gap))
+        if batches:
+            position = batches[-1].last
+        elif await _set_within(changed, PROGRESS_SECONDS) and not stopping.is_set():
+            continue
+        yield Part(batches, position, max(position, ring.head))
+        if stopping.is_set():
+            raise Unavailable("STOPPING", "the store is stopping; follow again from the last position")
+
+
+async def _check_not_purged(past: PastReads, force: str, position: int) -> None:
+    purged_to = await past.purged_to(force)
+    if purged_to > position:
+        first = purged_to + 1
+        raise OutOfRange(
+            "POSITION_PURGED",
+            f"reads after that position were deleted; the log is whole from {first} on",
+            metadata={"first_position": str(first)},
+            field="after_position",
+        )
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -1,0 +1,156 @@
+"""What retention asks of and does in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import asyncpg
+
+from chassis.database import statements
+from services.store.audit.postgres import ForceRows
+
+_WINDOW_READS: Final = 20_000
+_APPENDS: Final = 1_000
+_SQL: Final = statements("services.store.retention")
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """A range of times of capture: from `start` on, before `end`, in microseconds."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a certificate says of deleted reads. `last_position` is 0 when there were none."""
+
+    last_position: int
+    reads: int
+    image_objects: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Part of the reads of a range, in order."""
+
+    text: str
+    reads: int
+    last_position: int
+
+
+class RetentionRecords:
+    """Retention's side of the database."""
+
+    def __init__(self, rows: ForceRows, pool: asyncpg.Pool) -> None:
+        self._rows = rows
+        self._pool = pool
+
+    @asynccontextmanager
+    async def leading(self) -> AsyncIterator[bool]:
+        """Whether this replica is the one that may work now; others find False meanwhile."""
+        async with self._pool.acquire() as connection:
+            # Given back with the connection, which the pool resets.
+            yield await connection.fetchval(_SQL.try_lead_retention)
+
+    async def forces(self) -> Sequence[str]:
+        """All forces there are."""
+        return [row["force"] for row in await self._pool.fetch(_SQL.heads)]
+
+    async def days(self, force: str) -> Sequence[date]:
+        """The days that have a partition, oldest first."""
+        rows = await self._pool.fetch(_SQL.days, await self._rows.number_of(force))
+        return [row["day"] for row in rows]
+
+    async def least_cursor(self, force: str, required: frozenset[str]) -> int:
+        """Up to where all consumers are, and those required: 0 while one of them never reported."""
+        number = await self._rows.number_of(force)
+        return int(await self._pool.fetchval(_SQL.least_cursor, number, [*required]))
+
+    async def reaches_past(self, force: str, day: date, position: int) -> bool:
+        """Whether there are reads of a day past a position."""
+        number = await self._rows.number_of(force)
+        return bool(await self._pool.fetchval(_SQL.day_reaches_past, number, day, position))
+
+    async def identities(self, force: str, times: Times, up_to: int) -> AsyncIterator[Identities]:
+        """What identifies the reads of these times up to a position, in order, some thousands at once."""
+        number = await self._rows.number_of(force)
+        async for after, to in self._windows(force, number, times, up_to):
+            async with self._rows.transaction(force) as connection:
+                row = await connection.fetchrow(
+                    _SQL.identities, number, after, min(to, up_to), times.start, times.end
+                )
+            yield Identities(row["identities"], row["reads"], row["last_position"])
+
+    async def late(self, force: str, before_us: int, rows: int) -> Sequence[tuple[int, int]]:
+        """Position and time of receipt of the first reads captured before a time."""
+        number = await self._rows.number_of(force)
+        found = await self._pool.fetch(_SQL.late_reads, number, before_us, rows)
+        return [(row["position"], row["received_at_us"]) for row in found]
+
+    async def illustrated(self, force: str, times: Times, up_to: int) -> frozenset[tuple[int, int]]:
+        """Day (as a number) and number of each image object that reads of these times refer to."""
+        number = await self._rows.number_of(force)
+        async with self._rows.transaction(force) as connection:
+            found = await connection.fetch(_SQL.illustrated_objects, number, times.start, times.end, up_to)
+        return frozenset((row["day"], row["image_object"]) for row in found)
+
+    async def drop_day(self, force: str, day: date, tally: Tally, now_us: int) -> bool:
+        """Drop a day's partition and note it, in one transaction; False when that must not be."""
+        number = await self._rows.number_of(force)
+        return await self._pool.fetchval(_SQL.drop_day, number, day, *_values(tally), now_us) is not None
+
+    async def delete_older(self, force: str, before_us: int, tally: Tally, now_us: int) -> bool:
+        """Delete late reads and note it, in one transaction; False when that must not be."""
+        number = await self._rows.number_of(force)
+        values = (*_values(tally), now_us)
+        return await self._pool.fetchval(_SQL.delete_older, number, before_us, *values) is not None
+
+    async def unfinished(self, force: str) -> Sequence[int]:
+        """Purges whose images may not be deleted yet."""
+        rows = await self._pool.fetch(_SQL.unfinished_purges, await self._rows.number_of(force))
+        return [row["purge_no"] for row in rows]
+
+    async def finish(self, purge_no: int, now_us: int) -> None:
+        """Note that nothing is left of a purge."""
+        await self._pool.execute(_SQL.finish_purge, purge_no, now_us)
+
+    async def forget_appends(self, force: str, captured_before_us: int, received_before_us: int) -> None:
+        """Forget appends of which no read is left."""
+        number = await self._rows.number_of(force)
+        await self._pool.execute(_SQL.forget_appends, number, captured_before_us, received_before_us)
+
+    async def _windows(
+        self, force: str, number: int, times: Times, up_to: int
+    ) -> AsyncIterator[tuple[int, int]]:
+        """Ranges of positions (after, to) that hold all reads of these times, each of some thousands."""
+        after = start = 0
+        reads = 0
+        while appends := await self._appends(force, number, after, times, up_to):
+            for append in appends:
+                if not reads:
+                    start = append["first_position"] - 1
+                after = append["last_position"]
+                reads += after - append["first_position"] + 1
+                if reads >= _WINDOW_READS:
+                    yield start, after
+                    reads = 0
+        if reads:
+            yield start, after
+
+    async def _appends(self, force: str, number: int, after: int, times: Times, up_to: int) -> Sequence[Any]:
+        async with self._rows.transaction(force) as connection:
+            found: Sequence[Any] = await connection.fetch(
+                _SQL.day_appends, number, after, times.start, times.end, up_to, _APPENDS
+            )
+        return found
+
+
+def _values(tally: Tally) -> tuple[int, int, int, bytes]:
+    return tally.last_position, tally.reads, tally.image_objects, tally.digest

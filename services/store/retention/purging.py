@@ -1,0 +1,193 @@
+"""Retention: a day goes, with a certificate, when it is over age and everybody who must have it has it.
+
+The certificate is committed with the deletion of the rows; images follow. What a crash leaves is
+found at the next run: purges that are not finished, and objects of days that have no rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from chassis.errors import Fault
+from chassis.names import MetricName, SpanName
+from chassis.telemetry import meter, tracer
+from services.store.days import US_A_DAY, first_open_day, start_of
+from services.store.images.objects import ImageStore, made_at_us
+from services.store.log.writer import may_pass
+from services.store.retention.postgres import RetentionRecords, Tally, Times
+
+_NO_END: Final = 2**63 - 1
+_LATE_STAY_US: Final = US_A_DAY
+_LATE_AT_ONCE: Final = 20_000
+_SETTLING_US: Final = 5 * 60 * 1_000_000
+"""An object this young may belong to a commit under way."""
+_SWEEP_US: Final = 3_600 * 1_000_000
+_OLDER: Final = "older"
+
+_log = logging.getLogger(__name__)
+_purged = meter().create_counter(MetricName.STORE_PURGED_READS, "1", "Reads that retention deleted")
+_overdue = meter().create_gauge(MetricName.STORE_OVERDUE_DAYS, "1", "Days over age that wait for a consumer")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How long reads stay, in days, and who must have them before they go."""
+
+    retention_days: int
+    required_consumers: frozenset[str]
+
+
+class Retention:
+    """Deletes what is due, again and again."""
+
+    def __init__(
+        self, records: RetentionRecords, images: ImageStore, rules: Rules, now_us: Callable[[], int]
+    ) -> None:
+        self._records = records
+        self._images = images
+        self._rules = rules
+        self._now_us = now_us
+        self._overdue: dict[str, tuple[str, ...]] = {}
+        self._swept_at_us = 0
+        self._is_waiting = False
+
+    async def run(self, every_seconds: float) -> None:
+        """Work for ever. A run that fails is logged and tried again: reads must not stop arriving for it."""
+        while True:
+            await asyncio.sleep(every_seconds)
+            try:
+                await self.run_once()
+            except Exception as error:  # noqa: BLE001 - the next run starts from what is there
+                self._tell_failure(error)
+            else:
+                self._is_waiting = False
+
+    async def run_once(self) -> None:
+        """Delete what is due now, unless another replica is at it."""
+        async with self._records.leading() as leading:
+            if not leading:
+                return
+            sweep = self._now_us() - self._swept_at_us >= _SWEEP_US
+            for force in await self._records.forces():
+                await self._force(force, sweep=sweep)
+            if sweep:
+                self._swept_at_us = self._now_us()
+
+    async def _force(self, force: str, *, sweep: bool) -> None:
+        now_us = self._now_us()
+        first_open = first_open_day(now_us, self._rules.retention_days)
+        cursor = await self._records.least_cursor(force, self._rules.required_consumers)
+        over_age = [day for day in await self._records.days(force) if day < first_open]
+        waiting = [
+            day.isoformat() for day in over_age if not await self._purge_day(force, day, cursor, now_us)
+        ]
+        days = await self._records.days(force)
+        before_us = start_of(min(first_open, days[0]) if days else first_open)
+        if not await self._purge_late(force, before_us, cursor, now_us):
+            waiting.append(_OLDER)
+        self._tell_overdue(force, tuple(waiting))
+        unfinished = await self._records.unfinished(force)
+        if sweep or unfinished:
+            await self._finish(force, [*unfinished], first_open, now_us)
+            await self._records.forget_appends(force, before_us, now_us - _LATE_STAY_US)
+
+    async def _purge_day(self, force: str, day: date, cursor: int, now_us: int) -> bool:
+        """Whether nothing of the day waits for a consumer any more."""
+        if await self._records.reaches_past(force, day, cursor):
+            return False
+        times = Times(start_of(day), start_of(day) + US_A_DAY)
+        with tracer().start_as_current_span(SpanName.STORE_PURGE):
+            objects = len(await self._images.numbers(force, day))
+            tally = await self._tally(force, times, _NO_END, objects)
+            dropped = await self._records.drop_day(force, day, tally, now_us)
+        if dropped and tally.reads:
+            self._tell_purged(force, day.isoformat(), tally)
+        return dropped
+
+    async def _purge_late(self, force: str, before_us: int, cursor: int, now_us: int) -> bool:
+        """Whether no late read that has stayed its time waits for a consumer."""
+        times = Times(0, before_us)
+        while True:
+            up_to = await self._stayed(force, before_us, now_us)
+            if not up_to:
+                return True
+            if min(up_to, cursor) < (await self._records.late(force, before_us, 1))[0][0]:
+                return False
+            up_to = min(up_to, cursor)
+            objects = len(await self._records.illustrated(force, times, up_to))
+            tally = await self._tally(force, times, up_to, objects)
+            if not await self._records.delete_older(force, before_us, tally, now_us):
+                return False
+            self._tell_purged(force, _OLDER, tally)
+
+    async def _stayed(self, force: str, before_us: int, now_us: int) -> int:
+        """Up to which position late reads have stayed their time; 0 when the first of them has not."""
+        first = await self._records.late(force, before_us, 1)
+        if not first or first[0][1] > now_us - _LATE_STAY_US:
+            return 0
+        up_to = 0
+        for position, received_at_us in await self._records.late(force, before_us, _LATE_AT_ONCE):
+            if received_at_us > now_us - _LATE_STAY_US:
+                break
+            up_to = position
+        return up_to
+
+    async def _tally(self, force: str, times: Times, up_to: int, image_objects: int) -> Tally:
+        digest = hashlib.sha256()
+        reads = last_position = 0
+        async for part in self._records.identities(force, times, up_to):
+            digest.update(part.text.encode())
+            reads += part.reads
+            last_position = max(last_position, part.last_position)
+        return Tally(last_position, reads, image_objects, digest.digest())
+
+    async def _finish(self, force: str, unfinished: Sequence[int], first_open: date, now_us: int) -> None:
+        """Delete the objects that no read refers to any more; purges are finished when none is left."""
+        with_rows = frozenset(await self._records.days(force))
+        finished = True
+        for day in await self._images.days(force):
+            if day < first_open and day not in with_rows:
+                finished &= await self._sweep(force, day, now_us)
+        if finished:
+            for purge_no in unfinished:
+                await self._records.finish(purge_no, now_us)
+
+    async def _sweep(self, force: str, day: date, now_us: int) -> bool:
+        """Whether the day has only objects left that late reads refer to."""
+        listed = await self._images.numbers(force, day)
+        times = Times(start_of(day), start_of(day) + US_A_DAY)
+        referred = {number for _, number in await self._records.illustrated(force, times, _NO_END)}
+        unused = [number for number in listed if number not in referred]
+        settled = [number for number in unused if made_at_us(number) < now_us - _SETTLING_US]
+        await self._images.delete(force, day, settled)
+        if len(settled) == len(listed):
+            await self._images.forget_day(force, day)
+        return len(settled) == len(unused)
+
+    def _tell_failure(self, error: Exception) -> None:
+        if not may_pass(error):
+            _log.error("retention failed and will be tried again", exc_info=error)
+        elif not self._is_waiting:
+            # Once: while PostgreSQL or the images are away, every run would say the same.
+            self._is_waiting = True
+            cause = error.reason if isinstance(error, Fault) else type(error).__name__
+            _log.warning("retention waits and will be tried again", extra={"cause": cause})
+
+    def _tell_purged(self, force: str, day: str, tally: Tally) -> None:
+        _purged.add(tally.reads, {"force": force})
+        _log.info(
+            "purged",
+            extra={"force": force, "day": day, "reads": tally.reads, "image_objects": tally.image_objects},
+        )
+
+    def _tell_overdue(self, force: str, waiting: tuple[str, ...]) -> None:
+        _overdue.set(len(waiting), {"force": force})
+        if waiting and waiting != self._overdue.get(force):
+            _log.error("days are over age and wait for a consumer", extra={"force": force, "days": waiting})
+        self._overdue[force] = waiting

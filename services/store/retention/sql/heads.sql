@@ -1,0 +1,3 @@
+-- Positions of the newest reads of all forces.
+--   no parameters
+select force, head from forces

@@ -1,0 +1,1 @@
+"""People look reads and their images up, each time with a purpose and an audit record."""
