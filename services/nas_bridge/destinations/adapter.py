@@ -1,33 +1,31 @@
-"""The plug-in interface of destinations: all that an integrator has to fill in.
+"""The plug-in interface of destinations: everything that an integrator has to supply.
 
-An adapter is a class found under the entry point group ``gantry.destinations`` by the name that a
-destination's setting ``adapter`` gives. It is opened once for a process and serves all forces at once.
+An adapter is a class that an installed package offers under the entry point group ``gantry.destinations``. A
+destination names it in its field ``adapter``. One object is open for each distinct way to reach a destination,
+and serves all forces that deliver that way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from gantry.common.v1.read_columns_pb2 import ReadColumns
 from pydantic import BaseModel, ValidationError
 
-from chassis.errors import StartupFailure
 from chassis.settings import TlsSettings
-from services.nas_bridge.settings import DestinationSettings
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+from reads.appended import Appended
+from reads.read import ReadIdentity, identity_at
+from services.nas_bridge.destinations.destination import DestinationSettings
 
 Options = TypeVar("Options", bound=BaseModel)
 
 
-class DestinationAwayError(Exception):
-    """The destination did not take a submission, which shall be repeated; a short text without personal data.
+class DeliveryFailedError(Exception):
+    """The destination did not take a submission, which will be sent again. The text holds no personal data.
 
-    `retry_after` is what it asked for, in seconds.
+    `retry_after` is how many seconds the destination asked to wait.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -35,11 +33,11 @@ class DestinationAwayError(Exception):
         self.retry_after = retry_after
 
 
-class SubmissionRefusedError(DestinationAwayError):
-    """The destination refuses a submission as a whole and would do so again: a person has to see it.
+class SubmissionRefusedError(DeliveryFailedError):
+    """The destination refuses a submission as a whole and would refuse it again: a person has to see it.
 
-    `reason` is its code. `divisible` says that a read in it is at fault, so that parts of it may be taken;
-    otherwise it is the sender who is refused, and only the destination can change that.
+    `reason` is the destination's code. `divisible` is true when a read in the submission is at fault, so that
+    parts of it may be taken. It is false when the sender is refused: only the destination can change that.
     """
 
     def __init__(
@@ -50,35 +48,45 @@ class SubmissionRefusedError(DestinationAwayError):
         self.divisible = divisible
 
 
-@dataclass(frozen=True)
-class ReadName:
-    """What names one read within its force."""
+class OptionInvalidError(ValueError):
+    """The adapter cannot use one of its options. The text is one sentence that says what would work."""
 
-    camera_id: str
-    read_id: str
-    captured_at: datetime
+    def __init__(self, option: str, message: str) -> None:
+        super().__init__(message)
+        self.option = option
 
 
 @dataclass(frozen=True)
 class Submission:
-    """Reads of one force in the order of its log. Repeated under the same id until a receipt comes."""
+    """Reads of one force in the order of its log, one run an append. A repeat has the same `submission_id`.
+
+    An adapter that sends the columns on unchanged uses `run.encoded` (a serialised ReadColumns); `run.columns`
+    parses it.
+    """
 
     force: str
     submission_id: str
-    runs: Sequence[ReadColumns]
+    runs: Sequence[Appended]
 
     @property
     def count(self) -> int:
         """How many reads there are in all runs."""
-        return sum(len(run.read_ids) for run in self.runs)
+        return sum(run.count for run in self.runs)
 
-    def name_of(self, index: int) -> ReadName:
-        """Name the read at `index`, counted through all runs. Raises IndexError."""
+    def identity_of(self, index: int) -> ReadIdentity:
+        """The identity of the read at `index`, counted through all runs from 0. Raises IndexError."""
         for run in self.runs:
-            if index < len(run.read_ids):
-                captured_at = _EPOCH + timedelta(microseconds=run.captured_at_us[index])
-                return ReadName(run.camera_ids[run.camera_indexes[index]], run.read_ids[index], captured_at)
-            index -= len(run.read_ids)
+            if index < run.count:
+                return identity_at(run.columns, index)
+            index -= run.count
+        raise IndexError("the submission has fewer reads")
+
+    def position_of(self, index: int) -> int:
+        """The log position of the read at `index`, counted through all runs from 0. Raises IndexError."""
+        for run in self.runs:
+            if index < run.count:
+                return run.positions[index]
+            index -= run.count
         raise IndexError("the submission has fewer reads")
 
 
@@ -93,7 +101,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a destination says it did. `duplicate` are reads that it had already."""
+    """What a destination says it did. `duplicate` counts the reads that it had already."""
 
     receipt_id: str
     accepted: int
@@ -105,30 +113,37 @@ class Destination(Protocol):
     """Somewhere that reads are delivered to."""
 
     async def deliver(self, submission: Submission) -> Receipt:
-        """Hand over a submission and return its receipt.
+        """Send a submission once and return its receipt.
 
-        Raises DestinationAwayError when it has to be repeated, SubmissionRefusedError when that would not
-        help. Whoever cannot put a read into the destination's own form refuses that read in the receipt.
+        Raises DeliveryFailedError when it has to be sent again, SubmissionRefusedError when that would not help.
+        An adapter that cannot put a read into the destination's own form names that read as refused in the receipt.
         """
 
 
 class DestinationAdapter(Protocol):
-    """What an entry point of ``gantry.destinations`` names: a class with this method."""
+    """What an entry point of ``gantry.destinations`` names: a class with these methods."""
+
+    def check(self, options: Mapping[str, str]) -> None:
+        """Check a destination's options when it is added, without connecting. Raises OptionInvalidError."""
 
     def open(
         self, settings: DestinationSettings, tls: TlsSettings
     ) -> AbstractAsyncContextManager[Destination]:
-        """Open the destination. `tls` is the identity to show it. Raises StartupFailure for bad options."""
+        """Open the destination when its first line starts. `tls` is the identity to show to it.
+
+        An error concerns this destination only: its status shows the error, and opening it is tried again.
+        """
 
 
-def options_of(settings: DestinationSettings, kind: type[Options]) -> Options:
-    """The adapter's own settings, checked. Raises StartupFailure with one sentence."""
+def options_as(kind: type[Options], options: Mapping[str, str]) -> Options:
+    """The options as a model whose fields describe what they should be. Raises OptionInvalidError."""
     try:
-        return kind.model_validate(settings.model_extra or {})
+        return kind.model_validate(dict(options))
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise StartupFailure(
-            f"GANTRY_BRIDGE__DESTINATIONS: {where!r} of destination {settings.name!r} cannot be used: "
-            f"{problem['msg'].lower()}."
-        ) from None
+        problem = error.errors(include_input=False, include_url=False)[0]
+        option = str(problem["loc"][0]) if problem["loc"] else ""
+        field = kind.model_fields.get(option)
+        if field is None:
+            known = ", ".join(sorted(kind.model_fields)) or "none"
+            raise OptionInvalidError(option, f"there is no such option; known: {known}") from None
+        raise OptionInvalidError(option, f"should be {field.description}") from None

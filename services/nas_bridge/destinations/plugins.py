@@ -1,54 +1,43 @@
-"""Find the adapters of destinations among the installed packages."""
+"""Finds the adapters of destinations among the installed packages."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import metadata
 from typing import Final, cast
 
-from chassis.errors import StartupFailure
-from chassis.settings import TlsSettings
-from services.nas_bridge.destination import Destination, DestinationAdapter
-from services.nas_bridge.settings import DestinationSettings
+from services.nas_bridge.destinations.adapter import DestinationAdapter, OptionInvalidError
+from services.nas_bridge.destinations.destination import DestinationSettings, destination_invalid
 
 GROUP: Final = "gantry.destinations"
 
 
-@asynccontextmanager
-async def open_destinations(
-    settings: Sequence[DestinationSettings], tls: TlsSettings
-) -> AsyncIterator[Mapping[str, Destination]]:
-    """Every destination, by name. Raises StartupFailure for an unknown adapter or bad options."""
-    async with AsyncExitStack() as opened:
-        found: dict[str, Destination] = {}
-        for each in settings:
-            adapter = find_adapter(each.adapter)
-            found[each.name] = await opened.enter_async_context(adapter.open(each, identity_for(each, tls)))
-        yield found
+class AdapterUnusableError(Exception):
+    """No installed package offers this adapter, or it cannot be loaded; one sentence that says what would work."""
 
 
 def find_adapter(name: str) -> DestinationAdapter:
-    """The adapter that an installed package offers under `name`. Raises StartupFailure."""
+    """The adapter that an installed package offers under `name`. Raises AdapterUnusableError."""
     offered = {point.value: point for point in metadata.entry_points(group=GROUP, name=name)}
     if len(offered) != 1:
         known = ", ".join(sorted(metadata.entry_points(group=GROUP).names)) or "none"
-        trouble = "is offered by several packages" if offered else "is not installed"
-        raise StartupFailure(
-            f"GANTRY_BRIDGE__DESTINATIONS names the adapter {name!r}, which {trouble}; known: {known}."
-        )
+        problem = "is offered by several packages" if offered else "is not installed"
+        raise AdapterUnusableError(f"names an adapter that {problem}; known: {known}")
     (point,) = offered.values()
     try:
         return cast("DestinationAdapter", point.load())
     except (ImportError, AttributeError) as error:
-        raise StartupFailure(f"The adapter {name!r} ({point.value}) cannot be loaded: {error}.") from error
+        raise AdapterUnusableError(
+            f"names an adapter that cannot be loaded ({point.value}: {type(error).__name__}); repair its package"
+        ) from error
 
 
-def identity_for(settings: DestinationSettings, tls: TlsSettings) -> TlsSettings:
-    """The certificate, key and authority to use towards a destination: its own, else the bridge's."""
-    own = {
-        part: path
-        for part in ("certificate", "key", "authority")
-        if (path := getattr(settings, part)) is not None
-    }
-    return tls.model_copy(update=own)
+def check_adapter(settings: DestinationSettings) -> None:
+    """Check adapter and options without connecting. Raises InvalidInput DESTINATION_INVALID with the field."""
+    try:
+        adapter = find_adapter(settings.adapter)
+    except AdapterUnusableError as error:
+        raise destination_invalid("adapter", str(error)) from error
+    try:
+        adapter.check(settings.options)
+    except OptionInvalidError as error:
+        raise destination_invalid(f"options.{error.option}", str(error)) from error

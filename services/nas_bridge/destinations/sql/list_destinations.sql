@@ -1,7 +1,12 @@
--- The forwarders of a force by destination.
---   $1 force
-select destination, state, position, head, delivered, dead_letters, last_delivered_at, last_error,
-    failing_since
-from forwarders
-where force = $1
-order by destination
+-- The destinations of a force with their states, by name; all of them, or one.
+--   $1 force, $2 name, or null for all
+select
+    d.name, d.adapter, d.options::text, d.images, d.identity, d.server_name, d.most_reads, d.timeout_seconds,
+    l.state, l.paused, l.stopped_reason, c.position, c.head,
+    f.delivered, f.dead_letters, f.last_delivered_at, f.last_error, f.failing_since
+from destinations as d
+join lines as l on l.force = d.force and l.line = d.name
+join line_cursors as c on c.force = d.force and c.line = d.name
+join forwarders as f on f.force = d.force and f.destination = d.name
+where d.force = $1 and ($2::text is null or d.name = $2)
+order by d.name

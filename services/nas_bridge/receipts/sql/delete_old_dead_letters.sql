@@ -1,3 +1,3 @@
--- Delete the dead letters of a force that are over age.
---   $1 force, $2 refused before
-delete from dead_letters where force = $1 and refused_at < $2
+-- Delete the dead letters of the declared forces that are over age.
+--   $1 age in seconds
+delete from dead_letters where refused_at < present() - make_interval(secs => $1)

@@ -1,3 +1,3 @@
--- Delete the receipts of a force that are over age.
---   $1 force, $2 received before
-delete from receipts where force = $1 and received_at < $2
+-- Delete the receipts of the declared forces that are over age.
+--   $1 age in seconds
+delete from receipts where received_at < present() - make_interval(secs => $1)
