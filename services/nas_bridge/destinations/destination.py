@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
 from chassis.errors import InvalidInput
+from following import LineStatus
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _IDENTITY: Final = re.compile(r"[A-Za-z0-9_-]{0,64}")
@@ -29,31 +30,6 @@ class Images(IntEnum):
     NONE = 1
     PLATE_PATCH = 2
     BOTH = 3
-
-
-class DestinationState(IntEnum):
-    """What shall become of a destination; numbered as DestinationState in gantry.bridge.v1."""
-
-    PLANNED = 1
-    TESTING = 2
-    SHADOW = 3
-    LIVE = 4
-    DRAINING = 5
-    RETIRED = 6
-
-
-class ForwarderState(IntEnum):
-    """What a destination's forwarder is doing; numbered as ForwarderState in gantry.bridge.v1."""
-
-    RUNNING = 1
-    RETRYING = 2
-    STOPPED = 3
-    PAUSED = 4
-    IDLE = 5
-
-
-DELIVERING: Final = frozenset({DestinationState.SHADOW, DestinationState.LIVE, DestinationState.DRAINING})
-"""States in which a destination gets reads."""
 
 
 class Route(NamedTuple):
@@ -83,30 +59,13 @@ class DestinationSettings:
 
 @dataclass(frozen=True)
 class Destination:
-    """A destination with its state, as its rows say it."""
+    """A destination as its rows say it, the same at every replica."""
 
     settings: DestinationSettings
-    state: DestinationState
-    paused: bool
-    stopped_reason: str
-    position: int
-    head: int
+    line: LineStatus
     delivered: int
     dead_letters: int
     last_delivered_at: datetime | None
-    last_error: str
-    failing_since: datetime | None
-
-    @property
-    def forwarder_state(self) -> ForwarderState:
-        """What its forwarder is doing."""
-        if self.state not in DELIVERING:
-            return ForwarderState.IDLE
-        if self.stopped_reason:
-            return ForwarderState.STOPPED
-        if self.paused:
-            return ForwarderState.PAUSED
-        return ForwarderState.RETRYING if self.last_error else ForwarderState.RUNNING
 
 
 def check_settings(settings: DestinationSettings) -> None:

@@ -13,7 +13,6 @@ from reads.epoch import timestamp
 from services.nas_bridge.destinations.destination import (
     Destination,
     DestinationSettings,
-    ForwarderState,
     Images,
     Route,
     destination_invalid,
@@ -93,20 +92,20 @@ def _images_in(asked: int) -> Images:
 
 
 def _destination(found: Destination) -> bridge_pb2.Destination:
-    state = found.forwarder_state
+    line = found.line
     return bridge_pb2.Destination(
         name=found.settings.name,
-        state=bridge_pb2.ForwarderState.ValueType(state),
-        position=found.position,
-        head=max(found.head, found.position),
+        state=bridge_pb2.ForwarderState.ValueType(line.actual),
+        position=line.position,
+        head=max(line.head, line.position),
         delivered=found.delivered,
         dead_letters=found.dead_letters,
         last_delivered_at=_timestamp(found.last_delivered_at),
-        last_error=found.last_error,
-        failing_since=None if state is ForwarderState.RUNNING else _timestamp(found.failing_since),
-        desired_state=bridge_pb2.DestinationState.ValueType(found.state),
-        paused=found.paused,
-        stopped_reason=found.stopped_reason,
+        last_error=line.last_error,
+        failing_since=_timestamp(line.failing_since),
+        desired_state=bridge_pb2.DestinationState.ValueType(line.state),
+        paused=line.paused,
+        stopped_reason=line.stopped_reason,
         settings=_settings(found.settings),
     )
 

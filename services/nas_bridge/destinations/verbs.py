@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from chassis.errors import AlreadyExists, Fault, NotFound, Conflict
+from chassis.errors import AlreadyExists, Conflict, Fault, NotFound
+from following import DesiredState
 from services.nas_bridge.destinations.destination import (
     Destination,
     DestinationSettings,
-    DestinationState,
     Route,
     check_settings,
     destination_invalid,
@@ -31,8 +31,8 @@ class DestinationRows(Protocol):
     async def plan(self, force: str, settings: DestinationSettings) -> Destination:
         """Write down a destination in state PLANNED unless there is one of that name. Returns what is there."""
 
-    async def go_live(self, route: Route, position: int) -> Destination:
-        """Set a planned destination live, its cursor at `position`. Returns what is there."""
+    async def go_live(self, route: Route) -> Destination:
+        """Set a planned destination live. Returns what is there."""
 
     async def pause(self, route: Route) -> Destination | None:
         """Pause a destination that is not retired. Returns what is there, None when it is unknown."""
@@ -75,7 +75,7 @@ class Destinations:
         return await self.rows.destinations(force)
 
     async def add(self, force: str, settings: DestinationSettings) -> Destination:
-        """Add a destination; delivery begins where its consumer stands in the store.
+        """Add a destination; delivery begins with the oldest read of the buffer.
 
         Raises InvalidInput DESTINATION_INVALID, AlreadyExists DESTINATION_EXISTS, NotFound FORCE_UNKNOWN, and the
         store's Fault when it cannot register the consumer: a repeat goes on from there.
@@ -83,11 +83,11 @@ class Destinations:
         self._check(force, settings)
         found = await self.rows.plan(force, settings)
         _require_same(found, settings)
-        if found.state is DestinationState.PLANNED:
+        if found.line.state is DesiredState.PLANNED:
             route = Route(force, settings.name)
             # Before the destination is live: retention must not delete what it has yet to get.
-            position = await self.consumers.register_consumer(*route)
-            found = await self.rows.go_live(route, position)
+            await self.consumers.register_consumer(*route)
+            found = await self.rows.go_live(route)
             self.changed()
             _require_same(found, settings)
         return found
@@ -135,7 +135,7 @@ class Destinations:
 
 
 def _require_same(found: Destination, settings: DestinationSettings) -> None:
-    if found.state is DestinationState.RETIRED:
+    if found.line.state is DesiredState.RETIRED:
         raise AlreadyExists("DESTINATION_EXISTS", "a destination of this name was retired; choose another name")
     if found.settings != settings:
         raise AlreadyExists("DESTINATION_EXISTS", "it is there with other settings; retire it, or choose another name")
@@ -148,7 +148,7 @@ def _known(destination: Destination | None) -> Destination:
 
 
 def _not_retired(destination: Destination | None) -> Destination:
-    if _known(destination).state is DestinationState.RETIRED:
+    if _known(destination).line.state is DesiredState.RETIRED:
         raise Conflict("DESTINATION_RETIRED", "the destination was retired, which cannot be undone")
     return _known(destination)
 

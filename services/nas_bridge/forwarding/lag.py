@@ -28,4 +28,4 @@ def _observed(_: CallbackOptions) -> Iterable[Observation]:
     return [Observation(reads, {"force": force, "destination": name}) for (force, name), reads in _lags.items()]
 
 
-meter().create_observable_gauge(MetricName.LAG_READS, [_observed], "1", "Reads of the log not yet delivered")
+meter().create_observable_gauge(MetricName.BRIDGE_LAG_READS, [_observed], "1", "Reads of the log not yet delivered")

@@ -35,12 +35,12 @@ from services.nas_bridge.names import MetricName, SpanName
 _WHOLE_TRIES: Final = 3
 
 _log = logging.getLogger(__name__)
-_forwarded: Final = meter().create_counter(MetricName.FORWARDED_READS, "1", "Reads destinations took")
-_receipts: Final = meter().create_counter(MetricName.RECEIPTS, "1", "Receipts written down")
-_retries: Final = meter().create_counter(MetricName.RETRIES, "1", "Deliveries to be repeated")
-_refused: Final = meter().create_counter(MetricName.DEAD_LETTERS, "1", "Reads destinations refused")
+_forwarded: Final = meter().create_counter(MetricName.BRIDGE_FORWARDED_READS, "1", "Reads destinations took")
+_receipts: Final = meter().create_counter(MetricName.BRIDGE_RECEIPTS, "1", "Receipts written down")
+_retries: Final = meter().create_counter(MetricName.BRIDGE_RETRIES, "1", "Deliveries to be repeated")
+_refused: Final = meter().create_counter(MetricName.BRIDGE_DEAD_LETTERS, "1", "Reads destinations refused")
 _refused_whole: Final = meter().create_counter(
-    MetricName.REFUSED_SUBMISSIONS, "1", "Submissions that destinations refused as a whole"
+    MetricName.BRIDGE_REFUSED_SUBMISSIONS, "1", "Submissions that destinations refused as a whole"
 )
 
 
@@ -147,7 +147,7 @@ class DeliveryStep:
         """Send a part as one submission and write down its receipt."""
         submission = submission_of(self._route, part)
         traceparents = [run.traceparent for run in submission.runs]
-        with span_following(SpanName.FORWARD, traceparents, self._attributes(submission)):
+        with span_following(SpanName.BRIDGE_FORWARD, traceparents, self._attributes(submission)):
             receipt = await self._send(submission)
             before = len(self._unwritten)
             reads = before + submission.count
@@ -156,7 +156,7 @@ class DeliveryStep:
                 # Before it is written down: the reads stay undelivered, and are sent again after a resume.
                 raise LineStoppedError(f"{excess}; find out why, then resume the destination")
             delivery = delivery_of(submission, receipt, self._unwritten, current_traceparent())
-            with tracer().start_as_current_span(SpanName.RECEIPT):
+            with tracer().start_as_current_span(SpanName.BRIDGE_RECEIPT):
                 await progress.commit(part.position, lambda move: self._deliveries.record(move, delivery))
         self._unwritten = []
         self._watch.count(reads, refused)

@@ -17,21 +17,18 @@ create table destinations (
     primary key (force, name)
 );
 
--- How each destination's forwarder fares. Written with every delivery, so apart from the settings.
-create table forwarders (
+-- What each destination has taken. Written with every delivery, so apart from the settings.
+create table delivery_counts (
     delivered bigint not null default 0,
     dead_letters bigint not null default 0,
     last_delivered_at timestamptz,
-    -- Since when it has taken nothing although there was something to deliver; null while it takes.
-    failing_since timestamptz,
     force text not null,
     destination text not null,
-    last_error text not null default '',
     primary key (force, destination)
 ) with (fillfactor = 50);
 
 call protect('destinations');
-call protect('forwarders');
+call protect('delivery_counts');
 
 grant usage on schema nas_bridge to gantry_nas_bridge;
-grant select, insert, update on destinations, forwarders to gantry_nas_bridge;
+grant select, insert, update on destinations, delivery_counts to gantry_nas_bridge;

@@ -14,7 +14,7 @@ begin
     if not advance_line(the_force, the_line, the_epoch, the_cursor, old_position, new_position, new_head) then
         return false;
     end if;
-    update forwarders set
+    update delivery_counts set
         delivered = delivered + taken,
         dead_letters = dead_letters + cardinality(positions),
         last_delivered_at = case when taken > 0 then present() else last_delivered_at end

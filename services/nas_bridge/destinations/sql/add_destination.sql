@@ -7,6 +7,6 @@ with added as (
     on conflict do nothing
     returning force, name
 )
-insert into forwarders (force, destination)
+insert into delivery_counts (force, destination)
 select force, name from added
 returning destination
