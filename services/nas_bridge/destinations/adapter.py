@@ -1,8 +1,8 @@
 """The plug-in interface of destinations: everything that an integrator has to supply.
 
 An adapter is a class that an installed package offers under the entry point group ``gantry.destinations``. A
-destination names it in its field ``adapter``. One object is open for each distinct way to reach a destination,
-and serves all forces that deliver that way.
+destination names it in its field ``adapter``. Forces whose destinations are reached in the same way share one
+open object.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class OptionInvalidError(ValueError):
 class Submission:
     """Reads of one force in the order of its log, one run an append. A repeat has the same `submission_id`.
 
-    An adapter that sends the columns on unchanged uses `run.encoded` (a serialised ReadColumns); `run.columns`
+    An adapter that sends the columns on unchanged uses `run.encoded`, a serialised ReadColumns. `run.columns`
     parses it.
     """
 
@@ -115,8 +115,8 @@ class Destination(Protocol):
     async def deliver(self, submission: Submission) -> Receipt:
         """Send a submission once and return its receipt.
 
-        Raises DeliveryFailedError when it has to be sent again, SubmissionRefusedError when that would not help.
-        An adapter that cannot put a read into the destination's own form names that read as refused in the receipt.
+        Raises DeliveryFailedError when it has to be sent again, SubmissionRefusedError when that would not
+        help. A read that the adapter cannot put into the destination's own form is a refusal in the receipt.
         """
 
 

@@ -75,7 +75,7 @@ class _Connection:
             async with self._make() as destination:
                 self._opened.set_result(destination)
                 await self._close.wait()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - each one concerns this destination only
             self._failed(error)
 
     def _failed(self, error: Exception) -> None:

@@ -43,8 +43,9 @@ class Route(NamedTuple):
 class DestinationSettings:
     """How a destination is reached, and what it gets.
 
-    `options` belong to the adapter. `identity` names a folder with the certificate to show; empty: the bridge's own.
-    `server_name` is the name that the destination's certificate must have; empty: the host of its address.
+    `options` belong to the adapter. `identity` names a folder with the certificate to show; empty: the
+    bridge's own. `server_name` is the name that the destination's certificate must have; empty: the host of
+    its address.
     """
 
     name: str
@@ -69,14 +70,16 @@ class Destination:
 
 
 def check_settings(settings: DestinationSettings) -> None:
-    """Check everything but what only the adapter knows. Raises InvalidInput DESTINATION_INVALID with the field."""
+    """Check everything that needs no adapter. Raises InvalidInput DESTINATION_INVALID with the field."""
     for name, should in _unusable(settings):
         raise destination_invalid(name, f"should be {should}")
     for name, value in settings.options.items():
         if not _OPTION_NAME.fullmatch(name):
             raise destination_invalid("options", "should have names of a-z, 0-9 and underscore")
         if not value.isprintable() or len(value) > _OPTION_CHARACTERS:
-            raise destination_invalid(f"options.{name}", f"should be at most {_OPTION_CHARACTERS} printable characters")
+            raise destination_invalid(
+                f"options.{name}", f"should be at most {_OPTION_CHARACTERS} printable characters"
+            )
 
 
 def destination_invalid(field_name: str, sentence: str) -> InvalidInput:
@@ -91,12 +94,20 @@ def _unusable(settings: DestinationSettings) -> list[tuple[str, str]]:
         (
             "name",
             _NAME.fullmatch(settings.name) and settings.name not in _TAKEN_NAMES,
-            "1 to 32 of a-z, 0-9, dash and underscore, begin with a letter, and not be the name of a service's consumer",
+            "1 to 32 of a-z, 0-9, dash and underscore, begin with a letter, and not be the name of a service",
         ),
         ("options", len(settings.options) <= _MOST_OPTIONS, f"at most {_MOST_OPTIONS}"),
-        ("identity", _IDENTITY.fullmatch(settings.identity), "at most 64 of letters, digits, dash and underscore"),
+        (
+            "identity",
+            _IDENTITY.fullmatch(settings.identity),
+            "at most 64 of letters, digits, dash and underscore",
+        ),
         ("server_name", _HOST.fullmatch(settings.server_name), "a host name"),
         ("most_reads", 1 <= settings.most_reads <= _MOST_READS, f"1 to {_MOST_READS}"),
-        ("timeout_seconds", 0 < settings.timeout_seconds <= _MOST_SECONDS, f"more than 0 and up to {_MOST_SECONDS}"),
+        (
+            "timeout_seconds",
+            0 < settings.timeout_seconds <= _MOST_SECONDS,
+            f"more than 0 and up to {_MOST_SECONDS}",
+        ),
     ]
     return [(name, should) for name, usable, should in rules if not usable]

@@ -29,7 +29,9 @@ class Identities:
         known = {entry.name: entry for entry in self._entries()}
         if identity not in known:
             names = ", ".join(sorted(known)) or "none"
-            raise IdentityUnusableError(f"should be the name of a folder in GANTRY_BRIDGE__IDENTITIES; known: {names}")
+            raise IdentityUnusableError(
+                f"should be the name of a folder in GANTRY_BRIDGE__IDENTITIES; known: {names}"
+            )
         files = {part: known[identity] / f"{part}.pem" for part in ("certificate", "key", "authority")}
         for file in files.values():
             if not file.is_file():
@@ -39,6 +41,8 @@ class Identities:
     def _entries(self) -> list[Path]:
         assert self.folder is not None, "asked only when there is a folder"
         try:
-            return [entry for entry in self.folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+            return [
+                entry for entry in self.folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+            ]
         except OSError:
             return []

@@ -1,6 +1,6 @@
 """The NADC batch document and its receipt, as ``simulators/nadc/README.md`` describes them.
 
-Whole columns are turned into text at once: one format operation a read; a column is escaped only when it has to be.
+Whole columns are turned into text at once: one format operation a read. A column is escaped if it must be.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from reads.read import degrees
 _READ: Final = '<Read camera="%s" id="%s" captured="%s%06dZ" plate="%s" confidence="%.3f"%s%s%s'
 _SPECIAL: Final = re.compile('[&<>"\x00-\x1f\ufffe\uffff]')
 _ESCAPES: Final = {
-    # XML cannot express these characters, not even as references. Ingest refuses them; one that arrived all the
-    # same must not make a document that NADC refuses for ever.
+    # XML cannot express these characters, not even as references. Ingest refuses them. Should one arrive all
+    # the same, it must not make a document that NADC refuses for ever.
     **{ord(character): "\ufffd" for character in (*map(chr, range(32)), "\ufffe", "\uffff")},
     **str.maketrans(
         {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}

@@ -12,7 +12,7 @@ GROUP: Final = "gantry.destinations"
 
 
 class AdapterUnusableError(Exception):
-    """No installed package offers this adapter, or it cannot be loaded; one sentence that says what would work."""
+    """No installed package offers this adapter, or it does not load. The text says what would work."""
 
 
 def find_adapter(name: str) -> DestinationAdapter:
@@ -27,12 +27,12 @@ def find_adapter(name: str) -> DestinationAdapter:
         return cast("DestinationAdapter", point.load())
     except (ImportError, AttributeError) as error:
         raise AdapterUnusableError(
-            f"names an adapter that cannot be loaded ({point.value}: {type(error).__name__}); repair its package"
+            f"names an adapter that cannot be loaded ({type(error).__name__}); repair its package"
         ) from error
 
 
 def check_adapter(settings: DestinationSettings) -> None:
-    """Check adapter and options without connecting. Raises InvalidInput DESTINATION_INVALID with the field."""
+    """Check adapter and options without connecting. Raises InvalidInput DESTINATION_INVALID."""
     try:
         adapter = find_adapter(settings.adapter)
     except AdapterUnusableError as error:

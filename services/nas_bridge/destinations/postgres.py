@@ -44,7 +44,7 @@ class PostgresDestinations:
             return _settings(await connection.fetchrow(_SQL.list_destinations, *route))
 
     async def plan(self, force: str, settings: DestinationSettings) -> Destination:
-        """Write down a destination in state PLANNED unless there is one of that name. Returns what is there."""
+        """Write down a planned destination unless there is one of that name. Returns what is there."""
         async with in_forces(self._pool, force) as connection:
             await connection.execute(
                 _SQL.add_destination,

@@ -36,31 +36,31 @@ class DestinationHandlers:
         self._destinations = destinations
 
     async def ListDestinations(
-        self, request: bridge_pb2.ListDestinationsRequest, context: _Call
+        self, request: bridge_pb2.ListDestinationsRequest, _context: _Call
     ) -> bridge_pb2.ListDestinationsResponse:
         found = await self._destinations.of(request.force)
         return bridge_pb2.ListDestinationsResponse(destinations=map(_destination, found))
 
     async def AddDestination(
-        self, request: bridge_pb2.AddDestinationRequest, context: _Call
+        self, request: bridge_pb2.AddDestinationRequest, _context: _Call
     ) -> bridge_pb2.AddDestinationResponse:
         added = await self._destinations.add(request.force, _settings_in(request.destination))
         return bridge_pb2.AddDestinationResponse(destination=_destination(added))
 
     async def PauseDestination(
-        self, request: bridge_pb2.PauseDestinationRequest, context: _Call
+        self, request: bridge_pb2.PauseDestinationRequest, _context: _Call
     ) -> bridge_pb2.PauseDestinationResponse:
         paused = await self._destinations.pause(_route(request))
         return bridge_pb2.PauseDestinationResponse(destination=_destination(paused))
 
     async def ResumeDestination(
-        self, request: bridge_pb2.ResumeDestinationRequest, context: _Call
+        self, request: bridge_pb2.ResumeDestinationRequest, _context: _Call
     ) -> bridge_pb2.ResumeDestinationResponse:
         resumed = await self._destinations.resume(_route(request))
         return bridge_pb2.ResumeDestinationResponse(destination=_destination(resumed))
 
     async def RetireDestination(
-        self, request: bridge_pb2.RetireDestinationRequest, context: _Call
+        self, request: bridge_pb2.RetireDestinationRequest, _context: _Call
     ) -> bridge_pb2.RetireDestinationResponse:
         retired = await self._destinations.retire(_route(request))
         return bridge_pb2.RetireDestinationResponse(destination=_destination(retired))

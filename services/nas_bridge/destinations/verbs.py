@@ -29,7 +29,7 @@ class DestinationRows(Protocol):
         """The destinations of a force by name."""
 
     async def plan(self, force: str, settings: DestinationSettings) -> Destination:
-        """Write down a destination in state PLANNED unless there is one of that name. Returns what is there."""
+        """Write down a planned destination unless there is one of that name. Returns what is there."""
 
     async def go_live(self, route: Route) -> Destination:
         """Set a planned destination live. Returns what is there."""
@@ -77,8 +77,8 @@ class Destinations:
     async def add(self, force: str, settings: DestinationSettings) -> Destination:
         """Add a destination; delivery begins with the oldest read of the buffer.
 
-        Raises InvalidInput DESTINATION_INVALID, AlreadyExists DESTINATION_EXISTS, NotFound FORCE_UNKNOWN, and the
-        store's Fault when it cannot register the consumer: a repeat goes on from there.
+        Raises InvalidInput DESTINATION_INVALID, AlreadyExists DESTINATION_EXISTS, NotFound FORCE_UNKNOWN.
+        When the store cannot register the consumer, its Fault is raised, and a repeat goes on from there.
         """
         self._check(force, settings)
         found = await self.rows.plan(force, settings)
@@ -136,9 +136,13 @@ class Destinations:
 
 def _require_same(found: Destination, settings: DestinationSettings) -> None:
     if found.line.state is DesiredState.RETIRED:
-        raise AlreadyExists("DESTINATION_EXISTS", "a destination of this name was retired; choose another name")
+        raise AlreadyExists(
+            "DESTINATION_EXISTS", "a destination of this name was retired; choose another name"
+        )
     if found.settings != settings:
-        raise AlreadyExists("DESTINATION_EXISTS", "it is there with other settings; retire it, or choose another name")
+        raise AlreadyExists(
+            "DESTINATION_EXISTS", "it is there with other settings; retire it, or choose another name"
+        )
 
 
 def _known(destination: Destination | None) -> Destination:

@@ -113,7 +113,10 @@ def refusals_only(refused: Sequence[RefusedRead]) -> Delivery:
 def refused_alone(submission: Submission, error: SubmissionRefusedError) -> RefusedRead:
     """The only read of a submission that the destination refused as a whole."""
     return RefusedRead(
-        submission.position_of(0), submission.identity_of(0), error.reason[:_REASON_CHARACTERS], _REFUSED_ALONE
+        submission.position_of(0),
+        submission.identity_of(0),
+        error.reason[:_REASON_CHARACTERS],
+        _REFUSED_ALONE,
     )
 
 

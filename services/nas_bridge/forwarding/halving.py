@@ -17,8 +17,10 @@ def halves(part: Part[Appended]) -> tuple[Part[Appended], Part[Appended]]:
 
 def rest_after(part: Part[Appended], position: int) -> Part[Appended]:
     """The reads of the part after a position."""
+    if position < part.items[0].first:
+        return part
     done = sum(each <= position for item in part.items for each in item.positions)
-    return Part(_cut(part, done, part.count), part.position, part.head) if done else part
+    return Part(_cut(part, done, part.count), part.position, part.head)
 
 
 def _cut(part: Part[Appended], start: int, stop: int) -> list[Appended]:

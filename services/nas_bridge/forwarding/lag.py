@@ -25,7 +25,11 @@ def forget_lag(route: Route) -> None:
 
 
 def _observed(_: CallbackOptions) -> Iterable[Observation]:
-    return [Observation(reads, {"force": force, "destination": name}) for (force, name), reads in _lags.items()]
+    return [
+        Observation(reads, {"force": force, "destination": name}) for (force, name), reads in _lags.items()
+    ]
 
 
-meter().create_observable_gauge(MetricName.BRIDGE_LAG_READS, [_observed], "1", "Reads of the log not yet delivered")
+meter().create_observable_gauge(
+    MetricName.BRIDGE_LAG_READS, [_observed], "1", "Reads of the log not yet delivered"
+)

@@ -45,7 +45,7 @@ _refused_whole: Final = meter().create_counter(
 
 
 class AllRefusedError(DeliveryFailedError):
-    """Reads are refused one after the other, each alone: the fault is the destination's or ours, not theirs."""
+    """Reads are refused one after the other, each alone: the fault is the destination's or ours."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,11 @@ class PostgresRecords:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
+    async def ping(self) -> None:
+        """Fail when the database does not answer."""
+        async with self._pool.acquire() as connection:
+            await connection.execute(_SQL.ping)
+
     async def has_destination(self, force: str, destination: str) -> bool:
         """Whether the force has, or had, a destination of that name."""
         async with in_forces(self._pool, force) as connection:

@@ -26,7 +26,7 @@ class ReceiptHandlers:
         self._pages = pages
 
     async def ListDeadLetters(
-        self, request: bridge_pb2.ListDeadLettersRequest, context: _Call
+        self, request: bridge_pb2.ListDeadLettersRequest, _context: _Call
     ) -> bridge_pb2.ListDeadLettersResponse:
         size = page_size(request.page_size)
         (below,) = self._pages.place(_LIST_DEAD_LETTERS, request) or (_BEYOND_ALL,)
@@ -40,7 +40,7 @@ class ReceiptHandlers:
         )
 
     async def GetReceipt(
-        self, request: bridge_pb2.GetReceiptRequest, context: _Call
+        self, request: bridge_pb2.GetReceiptRequest, _context: _Call
     ) -> bridge_pb2.GetReceiptResponse:
         receipt = await self._records.receipt(request.force, request.destination, request.position)
         if receipt is None:
@@ -50,7 +50,9 @@ class ReceiptHandlers:
 
     async def _require_destination(self, force: str, destination: str) -> None:
         if not await self._records.has_destination(force, destination):
-            raise NotFound("DESTINATION_UNKNOWN", "the force has no destination of that name", field="destination")
+            raise NotFound(
+                "DESTINATION_UNKNOWN", "the force has no destination of that name", field="destination"
+            )
 
 
 def _dead_letter(letter: DeadLetter) -> bridge_pb2.DeadLetter:
