@@ -60,6 +60,12 @@ async def following(messages: AsyncIterator[Directory | int]) -> Directory | int
         return await anext(messages)
 
 
+async def to_the_end(messages: AsyncIterator[Directory | int]) -> None:
+    async with asyncio.timeout(5):
+        async for _ in messages:
+            pass
+
+
 async def test_the_directory_comes_first_then_after_each_change(
     feed: DirectoryFeed, forces: FakeForces
 ) -> None:
@@ -113,5 +119,4 @@ async def test_watchers_are_told_that_the_server_stops(feed: DirectoryFeed, stop
     stopping.set()
     feed.wake()
     with pytest.raises(Unavailable, match="STOPPING"):
-        while True:
-            await following(messages)
+        await to_the_end(messages)
