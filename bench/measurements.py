@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import grpc
+from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.common.v1.read_columns_pb2 import ReadColumns
-from gantry.common.v1.read_pb2 import Purpose
 from gantry.match.v1 import alert_pb2, alert_pb2_grpc, hotlist_pb2, hotlist_pb2_grpc
 from gantry.store.v1 import store_pb2, store_pb2_grpc
 
@@ -26,7 +26,7 @@ from suite.suite import Suite
 
 APPENDS_AT_ONCE: Final = 4
 APPEND_READS: Final = 2_000
-_PURPOSE: Final = Purpose(reason="benchmark with made-up vehicles")
+_PURPOSE: Final = Purpose(justification="benchmark with made-up vehicles")
 _CHUNK_BYTES: Final = 512 * 1024
 _LATE_SECONDS: Final = 15.0
 

@@ -6,6 +6,7 @@ import grpc
 
 from chassis.errors import Fault, StartupFailure, fault_from
 from cli.exits import CliError, Exit
+from suite.errors import SuiteError
 
 _EXITS: Final = {
     grpc.StatusCode.UNAVAILABLE: Exit.UNREACHABLE,
@@ -32,7 +33,7 @@ _OPTIONS: Final = {
     "note": "--note",
     "header.name": "--name",
     "purpose": "--purpose and --reference",
-    "purpose.reason": "--purpose",
+    "purpose.justification": "--purpose",
     "purpose.reference": "--reference",
     "force": "--force",
     "forces": "--force",
@@ -54,7 +55,7 @@ def explained(error: Exception) -> CliError:
         error = fault_from(error)
     if isinstance(error, Fault):
         return from_fault(error)
-    if isinstance(error, StartupFailure) or _is_of_the_suite(error):
+    if isinstance(error, StartupFailure | SuiteError):
         return CliError(str(error))
     if isinstance(error, OSError):
         return CliError(_system_sentence(error))
@@ -78,13 +79,6 @@ def _in_our_words(fault: Fault) -> str:
     if fault.field in _UNNAMED or fault.field in said:
         return said
     return f"{said} ({fault.field})"
-
-
-def _is_of_the_suite(error: Exception) -> bool:
-    from chassis.settings import SettingsError
-    from suite.errors import SuiteError
-
-    return isinstance(error, SettingsError | SuiteError)
 
 
 def _system_sentence(error: OSError) -> str:

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
-from gantry.common.v1.read_pb2 import Purpose
+from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.match.v1.hotlist_pb2 import ImportHeader
 
 from cli.commands.hotlist import send_hotlist
@@ -83,7 +83,7 @@ async def import_hotlists(
         header = ImportHeader(
             force=force,
             name=HOTLIST,
-            purpose=Purpose(reason=reason),
+            purpose=Purpose(justification=reason),
             near_matches=True,
             request_id=str(uuid.uuid4()),
         )

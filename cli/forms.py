@@ -1,17 +1,18 @@
 """The services' messages as plain values for `--json`: stable names, ISO 8601 times, real numbers."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from gantry.bridge.v1.bridge_pb2 import Destination, GetReceiptResponse
-    from gantry.common.v1.read_pb2 import Read
-    from gantry.ingest.v1.cameras_pb2 import Camera, CameraHealth
-    from gantry.match.v1.alert_pb2 import Acknowledgement, Alert
-    from gantry.match.v1.hotlist_pb2 import Hotlist, ImportHotlistResponse
-    from gantry.store.v1.audit_pb2 import AuditRecord
-    from gantry.store.v1.store_pb2 import StoredRead
-    from google.protobuf.timestamp_pb2 import Timestamp
+from gantry.bridge.v1.bridge_pb2 import Destination, ForwarderState, GetReceiptResponse
+from gantry.common.v1.audit_action_pb2 import AuditAction
+from gantry.common.v1.read_pb2 import Direction, Read
+from gantry.ingest.v1.cameras_pb2 import Camera, CameraHealth, CameraKind
+from gantry.ingest.v1.ingest_pb2 import RejectionReason
+from gantry.match.v1.alert_pb2 import Acknowledgement, Alert, MatchKind
+from gantry.match.v1.hotlist_pb2 import Hotlist, ImportHotlistResponse
+from gantry.store.v1.audit_pb2 import AuditRecord
+from gantry.store.v1.search_pb2 import StoredRead
+from google.protobuf.timestamp_pb2 import Timestamp
 
 
 def moment(message: Any, field: str) -> datetime | None:
@@ -34,9 +35,8 @@ def word(enum: Any, number: int, prefix: str) -> str:
     return name.removeprefix(prefix).lower()
 
 
-def read_form(read: "Read") -> dict[str, Any]:
+def read_form(read: Read) -> dict[str, Any]:
     """A read."""
-    from gantry.common.v1.read_pb2 import Direction
 
     details = read.details
     return {
@@ -55,7 +55,7 @@ def read_form(read: "Read") -> dict[str, Any]:
     }
 
 
-def stored_form(stored: "StoredRead") -> dict[str, Any]:
+def stored_form(stored: StoredRead) -> dict[str, Any]:
     """A read in the buffer."""
     return read_form(stored.read) | {
         "position": stored.position,
@@ -66,9 +66,8 @@ def stored_form(stored: "StoredRead") -> dict[str, Any]:
     }
 
 
-def camera_form(force: str, camera: "Camera") -> dict[str, Any]:
+def camera_form(force: str, camera: Camera) -> dict[str, Any]:
     """An enrolled camera."""
-    from gantry.ingest.v1.cameras_pb2 import CameraKind
 
     placed = camera.HasField("position")
     return {
@@ -83,9 +82,8 @@ def camera_form(force: str, camera: "Camera") -> dict[str, Any]:
     }
 
 
-def health_form(health: "CameraHealth") -> dict[str, Any]:
+def health_form(health: CameraHealth) -> dict[str, Any]:
     """What a camera has delivered."""
-    from gantry.ingest.v1.ingest_pb2 import RejectionReason
 
     return {
         "accepted": health.accepted,
@@ -99,7 +97,7 @@ def health_form(health: "CameraHealth") -> dict[str, Any]:
     }
 
 
-def hotlist_form(force: str, hotlist: "Hotlist") -> dict[str, Any]:
+def hotlist_form(force: str, hotlist: Hotlist) -> dict[str, Any]:
     """A hotlist."""
     return {
         "force": force,
@@ -112,7 +110,7 @@ def hotlist_form(force: str, hotlist: "Hotlist") -> dict[str, Any]:
     }
 
 
-def import_form(force: str, name: str, answer: "ImportHotlistResponse") -> dict[str, Any]:
+def import_form(force: str, name: str, answer: ImportHotlistResponse) -> dict[str, Any]:
     """What became of an import."""
     return {
         "force": force,
@@ -128,7 +126,7 @@ def import_form(force: str, name: str, answer: "ImportHotlistResponse") -> dict[
     }
 
 
-def acknowledgement_form(acknowledgement: "Acknowledgement") -> dict[str, Any]:
+def acknowledgement_form(acknowledgement: Acknowledgement) -> dict[str, Any]:
     """Who took an alert in hand."""
     return {
         "alert_id": acknowledgement.alert_id,
@@ -138,9 +136,8 @@ def acknowledgement_form(acknowledgement: "Acknowledgement") -> dict[str, Any]:
     }
 
 
-def alert_form(alert: "Alert") -> dict[str, Any]:
+def alert_form(alert: Alert) -> dict[str, Any]:
     """An alert."""
-    from gantry.match.v1.alert_pb2 import MatchKind
 
     taken = alert.HasField("acknowledgement")
     return {
@@ -159,9 +156,8 @@ def alert_form(alert: "Alert") -> dict[str, Any]:
     }
 
 
-def destination_form(force: str, destination: "Destination") -> dict[str, Any]:
+def destination_form(force: str, destination: Destination) -> dict[str, Any]:
     """A destination of a force."""
-    from gantry.bridge.v1.bridge_pb2 import ForwarderState
 
     return {
         "force": force,
@@ -178,7 +174,7 @@ def destination_form(force: str, destination: "Destination") -> dict[str, Any]:
     }
 
 
-def receipt_form(destination: str, receipt: "GetReceiptResponse") -> dict[str, Any]:
+def receipt_form(destination: str, receipt: GetReceiptResponse) -> dict[str, Any]:
     """A destination's receipt."""
     return {
         "destination": destination,
@@ -193,9 +189,8 @@ def receipt_form(destination: str, receipt: "GetReceiptResponse") -> dict[str, A
     }
 
 
-def audit_form(force: str, record: "AuditRecord") -> dict[str, Any]:
+def audit_form(force: str, record: AuditRecord) -> dict[str, Any]:
     """A record of the audit trail."""
-    from gantry.store.v1.audit_pb2 import AuditAction
 
     return {
         "force": force,
@@ -204,7 +199,7 @@ def audit_form(force: str, record: "AuditRecord") -> dict[str, Any]:
         "service": record.service,
         "person": record.person,
         "action": word(AuditAction, record.action, "AUDIT_ACTION_"),
-        "reason": record.purpose.reason,
+        "reason": record.purpose.justification,
         "reference": record.purpose.reference,
         "subject": record.subject,
         "hash": record.hash.hex(),

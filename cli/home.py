@@ -3,12 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from cryptography import x509
+
+from chassis.sections import TlsSettings
 from cli.exits import CliError, Exit
-
-if TYPE_CHECKING:
-    from chassis.sections import TlsSettings
 
 _FORCE_URI = "gantry://force/"
 
@@ -19,7 +19,7 @@ class Person:
 
     name: str
     forces: tuple[str, ...]
-    tls: "TlsSettings"
+    tls: TlsSettings
 
     def chosen(self, forces: list[str]) -> tuple[str, ...]:
         """The forces asked for, or all of the person's when none was. CliError for one that is not theirs."""
@@ -112,7 +112,6 @@ class SuiteHome:
         return max(found, key=lambda one: len(one.forces))
 
     def _person(self, name: str) -> Person:
-        from chassis.sections import TlsSettings
 
         folder = self.folder / "pki" / "people"
         certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
@@ -127,7 +126,6 @@ class SuiteHome:
 
 
 def _forces_in(certificate: Path) -> tuple[str, ...]:
-    from cryptography import x509
 
     try:
         leaf = x509.load_pem_x509_certificate(certificate.read_bytes())

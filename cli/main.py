@@ -1,18 +1,129 @@
-"""The `gantry` command."""
+"""The `gantry` command: every verb by its name, and where its function is."""
 
 import os
-from typing import Annotated
+import sys
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
-from cli.commands import alerts, audit, camera, demo, hotlist, replay, search, status, trace, up
-from cli.exits import MEANINGS
-from cli.verbs import CommandLine, verb
+from cli.exits import MEANINGS, Exit
+from cli.jsonlines import write_json
+from cli.lazy import LazyVerb, group, loaded
 
 # gRPC's own remarks would end up between ours; what went wrong is said by the error it raises.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 _CODES = "; ".join(f"{code.value}: {meaning}" for code, meaning in MEANINGS.items())
+_JSON_ASKED: Final = "gantry.json"
+
+
+def _verb(name: str, place: str, summary: str) -> LazyVerb:
+    return LazyVerb(name, f"cli.commands.{place}", summary)
+
+
+COMMANDS: Final = (
+    _verb("up", "up:up", "Start everything, or go on from where it was stopped."),
+    _verb(
+        "demo",
+        "demo:demo",
+        "Run everything in a fresh folder, stop, compare what was sent with what each service has.",
+    ),
+    _verb("status", "status:status", "Show processes, buffer, matching and deliveries."),
+    _verb("search", "search:search", "Find the reads of a plate in the buffer, newest first."),
+    _verb("replay", "replay:replay", "Send a file of reads to ingest."),
+    _verb(
+        "trace",
+        "trace:trace",
+        "Show one read's way from the camera to the national services, with times.",
+    ),
+    group(
+        "force",
+        "The forces whose reads are kept.",
+        _verb("add", "force:add", "Create a force."),
+        _verb("list", "force:list_forces", "List the forces."),
+        _verb("retire", "force:retire", "Retire a force for good."),
+    ),
+    group(
+        "camera",
+        "Which cameras may send, and how they do.",
+        _verb("enrol", "camera:enrol", "Enrol cameras on a feed."),
+        _verb("list", "camera:list_cameras", "List cameras with what they have delivered."),
+    ),
+    group(
+        "hotlist",
+        "Lists of vehicles of interest.",
+        _verb(
+            "import",
+            "hotlist:import_hotlist",
+            "Import a CSV as a hotlist of a force; it replaces the list of that name.",
+        ),
+        _verb("list", "hotlist:list_hotlists", "List hotlists."),
+    ),
+    group(
+        "alerts",
+        "Watch alerts and take them in hand.",
+        _verb("watch", "alerts:watch", "Watch alerts as they are raised."),
+        _verb("list", "alerts:list_alerts", "List alerts, newest first."),
+        _verb("show", "alerts:show", "Show one alert as it now is."),
+        _verb("ack", "alerts:ack", "Say that you have taken an alert in hand."),
+    ),
+    group(
+        "bridge",
+        "Delivery to the national services.",
+        group(
+            "destination",
+            "Where reads are delivered.",
+            _verb("add", "destination:add", "Add a destination of a force."),
+            _verb("list", "destination:list_destinations", "List destinations with their state."),
+            _verb("pause", "destination:pause", "Pause delivery."),
+            _verb(
+                "resume",
+                "destination:resume",
+                "Resume delivery after a pause, or after refusals have stopped it.",
+            ),
+            _verb("retire", "destination:retire", "Retire a destination for good."),
+        ),
+    ),
+    group(
+        "audit",
+        "Who looked at what, and why.",
+        _verb("list", "audit:list_records", "List the audit trail, newest first."),
+        _verb(
+            "verify",
+            "audit:verify",
+            "Recompute the chain of audit records; exit code 1 when a record was changed or is missing.",
+        ),
+    ),
+    _verb("access", "access:access", "Print who may call which RPC."),
+)
+
+
+class CommandLine(TyperGroup):
+    """The whole command. After --json it says in JSON, too, what is wrong with the words that were typed."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for command in COMMANDS:
+            self.add_command(command)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Remember whether JSON was asked for: verbs that cannot be parsed are never told."""
+        ctx.meta[_JSON_ASKED] = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # The class of such errors has no public name; what they have in common is this method.
+            sentence = getattr(error, "format_message", None)
+            if sentence is None or not ctx.meta[_JSON_ASKED]:
+                raise
+            write_json({"error": sentence(), "exit_code": int(Exit.USAGE), "reason": ""}, stream=sys.stderr)
+            raise typer.Exit(Exit.USAGE) from None
+
 
 app = typer.Typer(
     name="gantry",
@@ -24,36 +135,11 @@ app = typer.Typer(
     # A traceback of ours would show plates in local variables; --debug shows Python's plain one.
     pretty_exceptions_enable=False,
 )
-_cameras = typer.Typer(help="Which cameras may send, and how they do.", no_args_is_help=True)
-_hotlists = typer.Typer(help="Lists of vehicles of interest.", no_args_is_help=True)
-_alerts = typer.Typer(help="Watch alerts and take them in hand.", no_args_is_help=True)
-_audit = typer.Typer(help="Who looked at what, and why.", no_args_is_help=True)
-
-verb(app, "up")(up.up)
-verb(app, "demo")(demo.demo)
-verb(app, "status")(status.status)
-app.add_typer(_cameras, name="camera")
-app.add_typer(_hotlists, name="hotlist")
-app.add_typer(_alerts, name="alerts")
-verb(app, "search")(search.search)
-verb(app, "replay")(replay.replay)
-verb(app, "trace")(trace.trace)
-app.add_typer(_audit, name="audit")
-verb(_cameras, "enrol")(camera.enrol)
-verb(_cameras, "list")(camera.list_cameras)
-verb(_hotlists, "import")(hotlist.import_hotlist)
-verb(_hotlists, "list")(hotlist.list_hotlists)
-verb(_alerts, "watch")(alerts.watch)
-verb(_alerts, "ack")(alerts.ack)
-verb(_audit, "list")(audit.list_records)
-verb(_audit, "verify")(audit.verify)
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"gantry {version('gantry')}")
+        typer.echo(f"gantry {loaded('importlib.metadata:version')('gantry')}")
         raise typer.Exit
 
 

@@ -1,17 +1,15 @@
 """Options that several verbs share."""
 
+import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
+from gantry.common.v1.purpose_pb2 import Purpose
 
 from cli.exits import CliError, Exit
-
-if TYPE_CHECKING:
-    from gantry.common.v1.read_pb2 import Purpose
-
-    from cli.home import Person
+from cli.home import Person
 
 T = TypeVar("T")
 
@@ -39,19 +37,18 @@ ReferenceOption = Annotated[
 ]
 
 
-def purpose_of(reason: str, reference: str) -> "Purpose":
+def purpose_of(reason: str, reference: str) -> Purpose:
     """Why a person looks, for a request. CliError for what no service would take."""
     if not len(reason.strip()) >= _SHORTEST_REASON or len(reason) > _LONGEST_REASON:
         length = f"{_SHORTEST_REASON} to {_LONGEST_REASON} characters"
         raise CliError(f"say why you look, in {length}, with --purpose", Exit.USAGE)
     if len(reference) > _LONGEST_REFERENCE:
         raise CliError(f"--reference has at most {_LONGEST_REFERENCE} characters", Exit.USAGE)
-    from gantry.common.v1.read_pb2 import Purpose
 
-    return Purpose(reason=reason, reference=reference)
+    return Purpose(justification=reason, reference=reference)
 
 
-def one_force(person: "Person", force: str | None) -> str:
+def one_force(person: Person, force: str | None) -> str:
     """The force that was named, or a person's only one. CliError when it must be named."""
     if force is not None:
         return person.require(force)
@@ -90,6 +87,5 @@ async def first(items: AsyncIterator[T], count: int) -> AsyncIterator[T]:
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run a verb's asynchronous work to its end."""
-    import asyncio
 
     asyncio.run(work)

@@ -1,28 +1,25 @@
-"""What the command writes: results to standard output, remarks and errors to standard error."""
+"""What the command writes for people: results to standard output, remarks and errors to standard error."""
 
-import json
-import sys
 from collections.abc import Sequence
 from datetime import datetime
-from typing import IO, TYPE_CHECKING, Final
+from typing import Final
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
 
 _PIPE_WIDTH: Final = 400
 
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
 
-
-def console() -> "Console":
+def console() -> Console:
     """Where results go."""
-    from rich.console import Console
-
     return Console(highlight=False, soft_wrap=True)
 
 
-def notes() -> "Console":
+def notes() -> Console:
     """Where remarks, progress and errors go, so that a pipe gets results only."""
-    from rich.console import Console
-
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -36,14 +33,7 @@ def warn(text: str) -> None:
     notes().print(text, style="yellow", markup=False)
 
 
-def write_json(value: object, *, stream: IO[str] | None = None) -> None:
-    """One JSON value on one line, written at once so that a reader of the pipe need not wait."""
-    target = stream or sys.stdout
-    target.write(json.dumps(value, ensure_ascii=False, default=_plain, separators=(", ", ": ")) + "\n")
-    target.flush()
-
-
-def show(renderable: "RenderableType") -> None:
+def show(renderable: RenderableType) -> None:
     """Print a table; in a pipe it is as wide as its longest row, since nobody there scrolls."""
     target = console()
     if target.is_terminal:
@@ -56,10 +46,6 @@ def table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", right: Sequence[str] = ()
 ) -> None:
     """Print rows under headings; columns named in `right` hold numbers."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
     grid = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, expand=False)
     for column in columns:
         grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
@@ -70,8 +56,6 @@ def table(
 
 def plain(text: str) -> str:
     """Text from outside, safe inside a table cell: no markup, no control characters."""
-    from rich.markup import escape
-
     return escape("".join(letter if letter.isprintable() else "�" for letter in text))
 
 
@@ -85,15 +69,5 @@ def counted(number: int, noun: str, nouns: str = "") -> str:
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
-def _unbounded() -> "Console":
-    from rich.console import Console
-
+def _unbounded() -> Console:
     return Console(width=_PIPE_WIDTH, highlight=False)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.hex()
-    return str(value)

@@ -1,14 +1,20 @@
 """Waiting for a service that is being restarted: for a bounded time, and never in silence."""
 
+import asyncio
 import time
+from asyncio import sleep
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import grpc
+from grpc.aio import AioRpcError
+
+from chassis.errors import Fault
 from cli.exits import CliError, Exit
+from cli.faults import fault_of
+from cli.home import SuiteHome
 from cli.output import note
-
-if TYPE_CHECKING:
-    from cli.verbs import Session
+from cli.verbs import Session
 
 SECONDS: Final = 10.0
 _BETWEEN_TRIES_SECONDS: Final = 0.3
@@ -36,7 +42,6 @@ class Patience:
 
     async def wait(self, error: Exception) -> None:
         """Wait a little before the next try. Raises the error when it will not pass, or has not in time."""
-        from asyncio import sleep
 
         now = time.monotonic()
         self._until = self._until or now + self._seconds
@@ -62,21 +67,15 @@ class Patience:
     def _may_pass(self, error: Exception) -> bool:
         if isinstance(error, CliError):
             return error.code is Exit.UNREACHABLE and bool(self._running())
-        import grpc
-
-        from cli.faults import fault_of
 
         return fault_of(error).status is grpc.StatusCode.UNAVAILABLE  # type: ignore[arg-type]
 
 
-def run_patiently(session: "Session", service: str, work: Work, *, takes_its_time: bool = False) -> None:
+def run_patiently(session: Session, service: str, work: Work, *, takes_its_time: bool = False) -> None:
     """Run a verb's work, again while `service` is away. Only for work that may be done twice.
 
     What takes longer than usual is said, unless that is to be expected (`takes_its_time`).
     """
-    import asyncio
-
-    from cli.home import SuiteHome
 
     patience = Patience(SuiteHome(session.home).processes, service, quiet_note(as_json=session.as_json))
     asyncio.run(_repeated(work, patience, None if takes_its_time else USUAL_SECONDS))
@@ -88,9 +87,6 @@ def quiet_note(*, as_json: bool) -> Callable[[str], None]:
 
 
 async def _repeated(work: Work, patience: Patience, usual_seconds: float | None) -> None:
-    from grpc.aio import AioRpcError
-
-    from chassis.errors import Fault
 
     while True:
         try:
@@ -100,7 +96,6 @@ async def _repeated(work: Work, patience: Patience, usual_seconds: float | None)
 
 
 async def _told_when_slow(work: Work, patience: Patience, usual_seconds: float | None) -> None:
-    import asyncio
 
     telling = asyncio.create_task(_tell_later(patience, usual_seconds), name="slow answer")
     try:
@@ -111,7 +106,6 @@ async def _told_when_slow(work: Work, patience: Patience, usual_seconds: float |
 
 
 async def _tell_later(patience: Patience, seconds: float | None) -> None:
-    from asyncio import sleep
 
     if seconds is not None:
         await sleep(seconds)

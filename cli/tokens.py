@@ -3,12 +3,10 @@
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from cli.exits import CliError
-
-if TYPE_CHECKING:
-    from cli.home import SuiteHome
+from cli.home import SuiteHome
 
 
 class TokenFile:
@@ -25,7 +23,7 @@ class TokenFile:
             raise CliError(f"{path} is damaged: delete it, then enrol with new tokens") from None
 
     @classmethod
-    def of(cls, home: "SuiteHome") -> Self:
+    def of(cls, home: SuiteHome) -> Self:
         """The token file of a suite's folder."""
         return cls(home.secrets / "feed-tokens.json")
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
 
 from cli.exits import CliError, Exit
-from cli.output import notes, write_json
+from cli.faults import explained
+from cli.jsonlines import write_json
+from cli.output import notes
 
 DEFAULT_HOME: Final = Path(".gantry")
 
@@ -49,43 +50,15 @@ _COMMON: Final = (
     ("debug", _DEBUG, False),
 )
 
-_JSON_ASKED: Final = "gantry.json"
-
 Verb = Callable[..., None]
 
 
-def verb(app: typer.Typer, name: str, **settings: Any) -> Callable[[Verb], Verb]:
-    """Add a function as a verb; it gets a Session first, then its own arguments."""
+def verb(function: Verb) -> Verb:
+    """Make a function a verb: it is called with a Session and its own arguments.
 
-    def add(function: Verb) -> Verb:
-        app.command(name, **settings)(_with_session(function))
-        return function
+    Typer sees the options of both.
+    """
 
-    return add
-
-
-class CommandLine(TyperGroup):
-    """The whole command. After --json it says in JSON, too, what is wrong with the words that were typed."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Remember whether JSON was asked for: verbs that cannot be parsed are never told."""
-        ctx.meta[_JSON_ASKED] = "--json" in args
-        return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the verb."""
-        try:
-            return super().invoke(ctx)
-        except Exception as error:
-            # The class of such errors has no public name; what they have in common is this method.
-            sentence = getattr(error, "format_message", None)
-            if sentence is None or not ctx.meta[_JSON_ASKED]:
-                raise
-            _tell(CliError(sentence(), Exit.USAGE), as_json=True)
-            raise typer.Exit(Exit.USAGE) from None
-
-
-def _with_session(function: Verb) -> Verb:
     @functools.wraps(function)
     def run(*, home: Path, person: str | None, json: bool, debug: bool, **own: Any) -> None:
         guarded(lambda: function(Session(home, person, json), **own), as_json=json, debug=debug)
@@ -124,11 +97,7 @@ def guarded(call: Callable[[], None], *, as_json: bool, debug: bool) -> None:
 
 def explain(error: Exception) -> CliError:
     """The sentence and exit code for any error."""
-    if isinstance(error, CliError):
-        return error
-    from cli.faults import explained
-
-    return explained(error)
+    return error if isinstance(error, CliError) else explained(error)
 
 
 def _tell(error: CliError, *, as_json: bool) -> None:

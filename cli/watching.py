@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from gantry.common.v1.read_pb2 import Purpose
+from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.match.v1.alert_pb2 import Acknowledgement, Alert, SubscribeRequest, SubscribeResponse
 
 from chassis.errors import Fault
 from cli.exits import CliError
+from cli.forms import acknowledgement_form, alert_form
 from cli.links import Links
 from cli.patience import SECONDS, Patience
 from clients.match import WATCH_PATIENCE_SECONDS, AlertClient
@@ -39,7 +40,6 @@ class Event:
 
     def as_json(self) -> dict[str, Any] | None:
         """The event for `--json`; None for a sign of life."""
-        from cli.forms import acknowledgement_form, alert_form
 
         about = {"force": self.force, "resume_token": self.resume_token}
         if self.alert is not None:

@@ -1,9 +1,9 @@
-"""How these clients take an answer: a failed call raises the fault that the far side raised."""
+"""How these clients take answers: a failed call raises the fault that the server raised."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Awaitable
+from typing import Any, TypeVar
 
 import grpc
 
@@ -13,8 +13,19 @@ T = TypeVar("T")
 
 
 async def answer_of(call: Awaitable[T]) -> T:
-    """What the call answers. Raises Fault."""
+    """The answer of a unary call. Raises Fault."""
     try:
         return await call
     except grpc.aio.AioRpcError as error:
         raise fault_from(error) from None
+
+
+async def answers_of(call: grpc.aio.UnaryStreamCall[Any, T]) -> AsyncGenerator[T, None]:
+    """The messages of a server stream; the call is cancelled when the caller stops. Raises Fault."""
+    try:
+        async for message in call:
+            yield message
+    except grpc.aio.AioRpcError as error:
+        raise fault_from(error) from None
+    finally:
+        call.cancel()

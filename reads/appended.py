@@ -13,7 +13,7 @@ from reads import columns as read_columns
 class Appended:
     """The reads of one append, from a serialised `AppendedReads`. There is at least one read.
 
-    Raises DecodeError when the bytes are no AppendedReads. `columns` raises it when `encoded` is no ReadColumns.
+    Raises DecodeError when the bytes are no AppendedReads. `columns` raises it for reads that are no columns.
     """
 
     __slots__ = ("_columns", "_positions", "count", "encoded", "first", "received_at_us", "traceparent")

@@ -1,36 +1,33 @@
 """TCP ports of 127.0.0.1 for the processes of a suite, the same ones again at every start."""
 
-import errno
-import fcntl
-import os
-import random
 import socket
-import struct
 import sys
-import tempfile
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from suite.errors import SuiteError
 
-_LOWEST = 20_000
-_ATTEMPTS = 1000
+_LINUX: Final = sys.platform == "linux"
+_LOOPBACK: Final = "127.0.0.1"
+_MARK: Final = "127.0.0.2"
+_PLACES: Final = ((_MARK, False), (_LOOPBACK, True)) if _LINUX else ((_LOOPBACK, True),)
+"""Where a held port is bound, and whether servers may bind it there, too. Nobody listens on the mark: a port
+bound there tells other suites that it is held."""
+_ATTEMPTS: Final = 100
 
 
 class HeldPorts:
-    """Ports promised to processes that are yet to listen, so that no other suite of this user takes them.
+    """Ports promised to processes that are yet to listen, or that are being restarted.
 
-    Between the choice of a port and the moment when its process listens lie seconds, and again whenever that
-    process is restarted. A held port is a byte locked in a file that all suites share; the kernel lets it go
-    when its holder ends in any way.
+    Each port is held by sockets that are bound and never listen. The kernel then gives the port to no
+    connection and to nobody who asks for any port. A process that binds it with SO_REUSEADDR, as servers do,
+    gets it. The kernel releases the sockets when their holder ends in any way.
     """
 
     def __init__(self) -> None:
         """Hold nothing yet."""
-        self._descriptor: int | None = None
-        self._held: set[int] = set()
+        self._held: dict[int, list[socket.socket]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -44,59 +41,47 @@ class HeldPorts:
         self.release()
 
     def hold(self, port: int) -> bool:
-        """Hold the port; False when somebody listens on it or it is held already."""
-        if port in self._held or not is_free(port) or not self._lock(port):
-            return False
-        self._held.add(port)
-        return True
+        """Hold the port; False when somebody listens on it, or a suite holds it already."""
+        return self._hold(port) is not None
 
     def another(self) -> int:
-        """Hold a port that nobody listens on, below those that outgoing connections use.
-
-        A service that dies must get its port back; an outgoing connection could have taken it meanwhile.
-        SuiteError when there seems to be none.
-        """
-        below = _first_outgoing_port()
-        lowest = _LOWEST if below > _LOWEST + _ATTEMPTS else 1024
+        """Hold a port that the kernel chooses. SuiteError when there seems to be none."""
         for _ in range(_ATTEMPTS):
-            port = random.randrange(lowest, below)  # noqa: S311 - chance spreads suites, nothing is secret
-            if self.hold(port):
+            if port := self._hold(0):
                 return port
-        raise SuiteError(f"no free port found between {lowest} and {below}: stop what listens there")
+        raise SuiteError("no free port found: stop what listens on this machine")
 
     def release(self) -> None:
-        """Let all go; harmless when none is held."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-            self._held.clear()
+        """Release all; harmless when none is held."""
+        for sockets in self._held.values():
+            _close(sockets)
+        self._held.clear()
 
-    def _lock(self, port: int) -> bool:
-        if sys.platform != "linux":
-            return True
-        # Of an open file and not of a process (F_OFD): one process can have several suites.
-        byte = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, port, 1, 0)
-        try:
-            fcntl.fcntl(self._opened(), fcntl.F_OFD_SETLK, byte)
-        except (BlockingIOError, PermissionError):
-            return False
-        except OSError as error:
-            # A kernel that has no such locks leaves it to chance, which is mostly kind.
-            if error.errno != errno.EINVAL:
-                raise
-        return True
+    def _hold(self, port: int) -> int | None:
+        """Hold the port, or any for 0. The port that is held now, or None."""
+        if port in self._held:
+            return None
+        sockets: list[socket.socket] = []
+        for host, shared in _PLACES:
+            one = _bound(host, port, shared=shared)
+            if one is None:
+                _close(sockets)
+                return None
+            port = one.getsockname()[1]
+            sockets.append(one)
+        self._held[port] = sockets
+        if not _LINUX:
+            _close(sockets)  # elsewhere a bound socket would keep servers from binding the port
+        return port
 
-    def _opened(self) -> int:
-        if self._descriptor is None:
-            file = Path(tempfile.gettempdir()) / f"gantry-ports-{os.geteuid()}"
-            try:
-                flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-                self._descriptor = os.open(file, flags, 0o600)
-            except OSError as error:
-                raise SuiteError(
-                    f"{file}, through which suites share ports, cannot be used: {error}"
-                ) from None
-        return self._descriptor
+
+def is_free(port: int) -> bool:
+    """Whether we could listen on the port."""
+    probe = _bound(_LOOPBACK, port, shared=True)
+    if probe is None:
+        return False
+    probe.close()
+    return True
 
 
 def free_port() -> int:
@@ -105,41 +90,51 @@ def free_port() -> int:
         return held.another()
 
 
-def is_free(port: int) -> bool:
-    """Whether we could listen on the port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
 def assign(
-    names: Iterable[str], held: HeldPorts, *, base: int = 0, before: Mapping[str, int] | None = None
+    names: Iterable[str],
+    held: HeldPorts,
+    *,
+    base: int = 0,
+    before: Mapping[str, int] | None = None,
+    lasting: Collection[str] = (),
 ) -> dict[str, int]:
     """A held port for each name: counted from `base`, or else the one it had `before` if free, or another.
 
-    SuiteError when a port counted from `base` is taken.
+    Names in `lasting` have the port for good that they had `before`. SuiteError when such a port, or one
+    counted from `base`, is taken.
     """
-    if base:
-        return {name: _required(base + number, name, held) for number, name in enumerate(names)}
     ports: dict[str, int] = {}
-    for name in names:
+    for number, name in enumerate(names):
         port = (before or {}).get(name, 0)
-        ports[name] = port if port and held.hold(port) else held.another()
+        if port and name in lasting:
+            ports[name] = _required(port, f"where destinations expect {name}", held)
+        elif base:
+            ports[name] = _required(base + number, f"meant for {name}", held)
+        else:
+            ports[name] = port if port and held.hold(port) else held.another()
     return ports
 
 
-def _required(port: int, name: str, held: HeldPorts) -> int:
+def _required(port: int, what: str, held: HeldPorts) -> int:
     if not held.hold(port):
-        raise SuiteError(f"port {port}, meant for {name}, is in use: choose another base port, or 0")
+        raise SuiteError(
+            f"port {port}, {what}, is in use: stop what uses it, or choose another base port or folder"
+        )
     return port
 
 
-def _first_outgoing_port() -> int:
+def _bound(host: str, port: int, *, shared: bool) -> socket.socket | None:
+    """A socket bound to the port (0: any); None when it is taken. `shared`: servers may bind it, too."""
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(shared))
     try:
-        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    except (FileNotFoundError, ValueError, IndexError):
-        return 32_768
+        one.bind((host, port))
+    except OSError:
+        one.close()
+        return None
+    return one
+
+
+def _close(sockets: Iterable[socket.socket]) -> None:
+    for one in sockets:
+        one.close()

@@ -7,11 +7,12 @@ import os
 import pwd
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypedDict
+
+import psutil
 
 from suite.child import Child, run_to_end
 from suite.errors import SuiteError
@@ -281,14 +282,9 @@ class LocalPostgres:
 def _runs_with(pid: int, argument: str) -> bool:
     """Whether the process lives and has this among its arguments."""
     try:
-        return argument.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError):
-        if Path("/proc/self").exists():
-            return False
-    shown = subprocess.run(  # noqa: S603 - no shell, and only a number goes in
-        ("/bin/ps", "-p", str(pid), "-o", "command="), capture_output=True, text=True, check=False
-    )
-    return argument in shown.stdout
+        return argument in psutil.Process(pid).cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def _gone(pid: int, argument: str, patience: float) -> bool:

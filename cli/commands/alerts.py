@@ -1,10 +1,16 @@
 """`gantry alerts`: watch them come, take them in hand."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from gantry.common.v1.purpose_pb2 import Purpose
+from gantry.match.v1.alert_pb2 import Acknowledgement
 
+from cli.alert_text import alert_text, taken_already_text, taken_text
 from cli.exits import CliError, Exit
+from cli.forms import acknowledgement_form
+from cli.jsonlines import write_json
+from cli.links import connect
 from cli.options import (
     ForceOption,
     ForcesOption,
@@ -14,17 +20,13 @@ from cli.options import (
     purpose_of,
     run,
 )
-from cli.output import console, note, plain, warn, write_json
+from cli.output import console, note, plain, warn
 from cli.patience import quiet_note, run_patiently
-from cli.verbs import Session
-
-if TYPE_CHECKING:
-    from gantry.common.v1.read_pb2 import Purpose
-    from gantry.match.v1.alert_pb2 import Acknowledgement
-
-    from cli.watching import Event, Watch
+from cli.verbs import Session, verb
+from cli.watching import Event, Watch, watched
 
 
+@verb
 def watch(
     session: Session,
     *,
@@ -45,12 +47,12 @@ def watch(
     """Watch alerts as they are raised. It reconnects by itself and misses none."""
     if resume is not None and earliest:
         raise CliError("--resume and --earliest exclude each other", Exit.USAGE)
-    from cli.watching import Watch
 
     say = quiet_note(as_json=session.as_json)
     run(_watch(session, force or [], Watch(purpose_of(purpose, reference), earliest, once, resume, say)))
 
 
+@verb
 def ack(
     session: Session,
     alert_id: Annotated[str, typer.Argument(metavar="ALERT_ID", help="The alert, as `watch` shows it.")],
@@ -65,9 +67,7 @@ def ack(
     run_patiently(session, "match", lambda: _ack(session, force, alert_id, why, message))
 
 
-async def _watch(session: Session, forces: list[str], watch: "Watch") -> None:
-    from cli.links import connect
-    from cli.watching import watched
+async def _watch(session: Session, forces: list[str], watch: Watch) -> None:
 
     async with connect(session.home, session.person) as links:
         chosen = links.person.chosen(forces)
@@ -88,10 +88,7 @@ async def _watch(session: Session, forces: list[str], watch: "Watch") -> None:
                     note(f"go on from here: --force {force} --resume {token}")
 
 
-async def _ack(session: Session, force: str | None, alert_id: str, purpose: "Purpose", message: str) -> None:
-    from cli.alert_text import taken_already_text, taken_text
-    from cli.forms import acknowledgement_form
-    from cli.links import connect
+async def _ack(session: Session, force: str | None, alert_id: str, purpose: Purpose, message: str) -> None:
 
     async with connect(session.home, session.person) as links:
         chosen, me = one_force(links.person, force), links.person.name
@@ -107,13 +104,12 @@ async def _ack(session: Session, force: str | None, alert_id: str, purpose: "Pur
         raise typer.Exit(Exit.ALREADY)
 
 
-def _is_ours(stands: "Acknowledgement", person: str, message: str) -> bool:
+def _is_ours(stands: Acknowledgement, person: str, message: str) -> bool:
     """Whether what we asked for stands, be it since an earlier time: in our hand, and no remark lost."""
     return stands.person == person and message in ("", stands.note)
 
 
-def _show(event: "Event", *, as_json: bool) -> None:
-    from cli.alert_text import alert_text, taken_text
+def _show(event: Event, *, as_json: bool) -> None:
 
     if as_json:
         if (form := event.as_json()) is not None:

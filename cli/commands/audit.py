@@ -1,21 +1,24 @@
 """`gantry audit`: who looked at what, and why."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from gantry.common.v1.audit_action_pb2 import AuditAction
+from gantry.store.v1.audit_pb2 import AuditRecord
 
 from cli.exits import CliError
+from cli.forms import audit_form, moment, word
+from cli.jsonlines import write_json
+from cli.links import connect
 from cli.options import ForcesOption, first
-from cli.output import counted, local_time, note, plain, table, write_json
+from cli.output import counted, local_time, note, plain, table
 from cli.patience import run_patiently
-from cli.verbs import Session
-
-if TYPE_CHECKING:
-    from gantry.store.v1.audit_pb2 import AuditRecord
+from cli.verbs import Session, verb
 
 _PAGE = 1000
 
 
+@verb
 def list_records(
     session: Session,
     *,
@@ -26,13 +29,13 @@ def list_records(
     run_patiently(session, "store", lambda: _list(session, force or [], limit))
 
 
+@verb
 def verify(session: Session, *, force: ForcesOption = None) -> None:
     """Recompute the chain of audit records; exit code 1 when a record was changed or is missing."""
     run_patiently(session, "store", lambda: _verify(session, force or []), takes_its_time=True)
 
 
 async def _list(session: Session, forces: list[str], limit: int) -> None:
-    from cli.links import connect
 
     found: list[tuple[str, AuditRecord]] = []
     async with connect(session.home, session.person) as links:
@@ -41,8 +44,6 @@ async def _list(session: Session, forces: list[str], limit: int) -> None:
             newest = audit.records(force, page_size=min(_PAGE, limit))
             found += [(force, record) async for record in first(newest, limit)]
     if session.as_json:
-        from cli.forms import audit_form
-
         write_json({"records": [audit_form(*one) for one in found]})
         return
     columns = ("force", "no.", "when (UTC)", "person", "action", "subject", "reason", "reference")
@@ -50,8 +51,6 @@ async def _list(session: Session, forces: list[str], limit: int) -> None:
 
 
 async def _verify(session: Session, forces: list[str]) -> None:
-
-    from cli.links import connect
 
     found: list[dict[str, Any]] = []
     async with connect(session.home, session.person) as links:
@@ -70,12 +69,9 @@ async def _verify(session: Session, forces: list[str]) -> None:
         raise CliError(f"the audit trail does not hold: {names} was changed, or one before it is missing")
 
 
-def _row(force: str, record: "AuditRecord") -> list[str]:
-    from gantry.store.v1.audit_pb2 import AuditAction
-
-    from cli.forms import moment, word
+def _row(force: str, record: AuditRecord) -> list[str]:
 
     action = word(AuditAction, record.action, "AUDIT_ACTION_").replace("_", " ")
-    texts = (record.subject, record.purpose.reason, record.purpose.reference)
+    texts = (record.subject, record.purpose.justification, record.purpose.reference)
     when = local_time(moment(record, "recorded_at"))
     return [force, str(record.number), when, plain(record.person), action, *(plain(text) for text in texts)]

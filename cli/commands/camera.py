@@ -5,20 +5,22 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from gantry.common.v1.read_pb2 import Position
+from gantry.ingest.v1.cameras_pb2 import Camera, CameraHealth, CameraKind, EnrolCamerasResponse
 
+from chassis.errors import InvalidInput
 from cli.exits import CliError, Exit
+from cli.forms import camera_form, health_form, moment, word
+from cli.jsonlines import write_json
+from cli.links import Links, connect
 from cli.options import ForceOption, ForcesOption, one_force, run
-from cli.output import counted, local_time, note, plain, table, warn, write_json
+from cli.output import counted, local_time, note, plain, table, warn
 from cli.patience import run_patiently
-from cli.verbs import Session
-
-if TYPE_CHECKING:
-    from gantry.ingest.v1.cameras_pb2 import Camera, CameraHealth, EnrolCamerasResponse
-
-    from cli.links import Links
+from cli.tokens import TokenFile
+from cli.verbs import Session, verb
 
 _KINDS = ("fixed", "mobile", "portable")
 _PAGE = 1000
@@ -31,6 +33,7 @@ _FILE = typer.Option(
 _KEEP = typer.Option("--keep-token", help="Keep the token in the suite's folder, so that replay can use it.")
 
 
+@verb
 def enrol(
     session: Session,
     camera_ids: Annotated[list[str] | None, _IDS] = None,
@@ -63,16 +66,16 @@ def enrol(
     run(_enrol(session, force, feed, cameras, new_token=new_token, keep_token=keep_token))
 
 
+@verb
 def list_cameras(session: Session, force: ForcesOption = None) -> None:
     """List cameras with what they have delivered."""
     run_patiently(session, "ingest", lambda: _list(session, force or []))
 
 
 async def enrol_in_parts(
-    links: "Links", force: str, feed: str, cameras: Sequence["Camera"], *, new_token: bool
-) -> "EnrolCamerasResponse":
+    links: Links, force: str, feed: str, cameras: Sequence[Camera], *, new_token: bool
+) -> EnrolCamerasResponse:
     """Enrol any number of cameras; the counts of all parts are summed, the token is the first part's."""
-    from gantry.ingest.v1.cameras_pb2 import EnrolCamerasResponse
 
     registry, total = await links.cameras(), EnrolCamerasResponse()
     for start in range(0, len(cameras), _PAGE):
@@ -86,9 +89,8 @@ async def enrol_in_parts(
 
 
 @contextmanager
-def _naming(cameras: Sequence["Camera"]) -> Iterator[None]:
+def _naming(cameras: Sequence[Camera]) -> Iterator[None]:
     """Where a camera of many cannot be enrolled, say which one, and which of its columns is wrong."""
-    from chassis.errors import InvalidInput
 
     try:
         yield
@@ -101,7 +103,7 @@ def _naming(cameras: Sequence["Camera"]) -> Iterator[None]:
         raise CliError(f"camera {camera_id!r}, {field}: {said}", Exit.USAGE, reason=fault.reason) from None
 
 
-async def all_cameras(links: "Links", force: str) -> "list[Camera]":
+async def all_cameras(links: Links, force: str) -> list[Camera]:
     """Every camera of a force."""
     return [camera async for camera in (await links.cameras()).cameras(force, page_size=_PAGE)]
 
@@ -110,19 +112,16 @@ async def _enrol(
     session: Session,
     force: str | None,
     feed: str,
-    cameras: "list[Camera]",
+    cameras: list[Camera],
     *,
     new_token: bool,
     keep_token: bool,
 ) -> None:
-    from cli.links import connect
 
     async with connect(session.home, session.person) as links:
         chosen = one_force(links.person, force)
         answer = await enrol_in_parts(links, chosen, feed, cameras, new_token=new_token)
         if answer.token and keep_token:
-            from cli.tokens import TokenFile
-
             TokenFile.of(links.home).keep(chosen, feed, answer.token)
     if session.as_json:
         counts = {"created": answer.created, "updated": answer.updated}
@@ -135,7 +134,6 @@ async def _enrol(
 
 
 async def _list(session: Session, forces: list[str]) -> None:
-    from cli.links import connect
 
     found: list[tuple[str, Camera, CameraHealth | None]] = []
     async with connect(session.home, session.person) as links:
@@ -164,21 +162,17 @@ async def _list(session: Session, forces: list[str]) -> None:
     table(columns, [_row(*one) for one in found], right=("accepted", "duplicate", "rejected"))
 
 
-async def _health(links: "Links", force: str) -> "dict[str, CameraHealth]":
+async def _health(links: Links, force: str) -> dict[str, CameraHealth]:
     registry = await links.cameras()
     return {one.camera_id: one async for one in registry.health(force, page_size=_PAGE)}
 
 
-def _form(force: str, camera: "Camera", health: "CameraHealth | None") -> dict[str, Any]:
-    from cli.forms import camera_form, health_form
+def _form(force: str, camera: Camera, health: CameraHealth | None) -> dict[str, Any]:
 
     return camera_form(force, camera) | ({} if health is None else health_form(health))
 
 
-def _row(force: str, camera: "Camera", health: "CameraHealth | None") -> list[str]:
-    from gantry.ingest.v1.cameras_pb2 import CameraKind
-
-    from cli.forms import moment, word
+def _row(force: str, camera: Camera, health: CameraHealth | None) -> list[str]:
 
     state = "" if camera.enabled else " [red](off)[/red]"
     counts = ["-", "-", "-", "-"]
@@ -205,9 +199,7 @@ def _rows_of(path: Path) -> list[dict[str, Any]]:
     return [dict(row) for row in rows]
 
 
-def _camera(row: dict[str, Any]) -> "Camera":
-    from gantry.common.v1.read_pb2 import Position
-    from gantry.ingest.v1.cameras_pb2 import Camera, CameraKind
+def _camera(row: dict[str, Any]) -> Camera:
 
     camera_id, kind = str(row["camera_id"]), (row.get("kind") or "").lower()
     camera = Camera(camera_id=camera_id, name=row.get("name") or "")

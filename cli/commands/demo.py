@@ -4,11 +4,13 @@ from typing import Annotated
 
 import typer
 
-from cli.verbs import Session
+from cli.demo.run import run_demo
+from cli.verbs import Session, verb
 
 _SEED = 20_250_301
 
 
+@verb
 def demo(
     session: Session,
     *,
@@ -20,6 +22,5 @@ def demo(
 
     Exit code 1 when anything differs. The report is in the folder `demo` below --home.
     """
-    from cli.demo.run import run_demo
 
     run_demo(session, seconds=seconds, rate=rate, seed=seed)

@@ -3,11 +3,17 @@
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from gantry.match.v1.hotlist_pb2 import Hotlist, ImportHeader, ImportHotlistResponse
 
+from chassis.errors import InvalidInput
 from cli.exits import CliError, Exit
+from cli.faults import from_fault
+from cli.forms import hotlist_form, import_form, moment
+from cli.jsonlines import write_json
+from cli.links import Links, connect
 from cli.options import (
     ForceOption,
     ForcesOption,
@@ -16,19 +22,9 @@ from cli.options import (
     one_force,
     purpose_of,
 )
-from cli.output import counted, local_time, note, plain, table, warn, write_json
+from cli.output import counted, local_time, note, plain, table, warn
 from cli.patience import run_patiently
-from cli.verbs import Session
-
-if TYPE_CHECKING:
-    from gantry.match.v1.hotlist_pb2 import (
-        Hotlist,
-        ImportHeader,
-        ImportHotlistResponse,
-    )
-
-    from chassis.errors import InvalidInput
-    from cli.links import Links
+from cli.verbs import Session, verb
 
 _CHUNK = 256 * 1024
 _NAMED_LINES = 20
@@ -38,6 +34,7 @@ _ADVICE = {
 }
 
 
+@verb
 def import_hotlist(
     session: Session,
     file: Annotated[
@@ -69,7 +66,6 @@ def import_hotlist(
     ] = False,
 ) -> None:
     """Import a CSV as a hotlist of a force; it replaces the list of that name."""
-    from gantry.match.v1.hotlist_pb2 import ImportHeader
 
     if not file.is_file():
         raise CliError(f"{file} is not a file", Exit.USAGE)
@@ -84,19 +80,18 @@ def import_hotlist(
     run_patiently(session, "match", lambda: _import(session, file, force, header), takes_its_time=True)
 
 
+@verb
 def list_hotlists(session: Session, force: ForcesOption = None) -> None:
     """List hotlists."""
     run_patiently(session, "match", lambda: _list(session, force or []))
 
 
-async def send_hotlist(links: "Links", path: Path, header: "ImportHeader") -> "ImportHotlistResponse":
+async def send_hotlist(links: Links, path: Path, header: ImportHeader) -> ImportHotlistResponse:
     """Import a file; returns once new reads are matched against it."""
     return await (await links.hotlists()).import_csv(header, _chunks(path))
 
 
-async def _import(session: Session, path: Path, force: str | None, header: "ImportHeader") -> None:
-    from chassis.errors import InvalidInput
-    from cli.links import connect
+async def _import(session: Session, path: Path, force: str | None, header: ImportHeader) -> None:
 
     async with connect(session.home, session.person) as links:
         header.force = one_force(links.person, force)
@@ -105,8 +100,6 @@ async def _import(session: Session, path: Path, force: str | None, header: "Impo
         except InvalidInput as fault:
             raise _refused(fault) from None
     if session.as_json:
-        from cli.forms import import_form
-
         write_json(import_form(header.force, header.name, answer))
         return
     _tell(header, answer)
@@ -118,9 +111,8 @@ async def _chunks(path: Path) -> AsyncIterator[bytes]:
             yield chunk
 
 
-def _refused(fault: "InvalidInput") -> CliError:
+def _refused(fault: InvalidInput) -> CliError:
     """A refused file with its first bad lines, and what else could be done."""
-    from cli.faults import from_fault
 
     error = from_fault(fault)
     notes = [f"  {line}" for line in fault.metadata.get("errors", "").splitlines()]
@@ -129,7 +121,7 @@ def _refused(fault: "InvalidInput") -> CliError:
     return CliError("\n".join((error.message, *notes)), error.code, reason=error.reason)
 
 
-def _tell(header: "ImportHeader", answer: "ImportHotlistResponse") -> None:
+def _tell(header: ImportHeader, answer: ImportHotlistResponse) -> None:
     entries = counted(answer.entries, "entry", "entries")
     note(f"hotlist {header.name} of {header.force}: {entries} active, version {answer.version}")
     if answer.repeated_lines:
@@ -144,16 +136,12 @@ def _tell(header: "ImportHeader", answer: "ImportHotlistResponse") -> None:
 
 async def _list(session: Session, forces: list[str]) -> None:
 
-    from cli.links import connect
-
     found: list[tuple[str, Hotlist]] = []
     async with connect(session.home, session.person) as links:
         chosen, hotlists = links.person.chosen(forces), await links.hotlists()
         for force in chosen:
             found += [(force, hotlist) for hotlist in await hotlists.hotlists(force)]
     if session.as_json:
-        from cli.forms import hotlist_form
-
         write_json({"hotlists": [hotlist_form(*one) for one in found]})
         return
     if not found:
@@ -163,8 +151,7 @@ async def _list(session: Session, forces: list[str]) -> None:
     table(columns, [_row(*one) for one in found], right=("version", "entries"))
 
 
-def _row(force: str, hotlist: "Hotlist") -> list[str]:
-    from cli.forms import moment
+def _row(force: str, hotlist: Hotlist) -> list[str]:
 
     near = "yes" if hotlist.near_matches else "no"
     since = local_time(moment(hotlist, "activated_at"))

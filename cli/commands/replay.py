@@ -1,23 +1,34 @@
 """`gantry replay`: send a file of reads as cameras would."""
 
+import asyncio
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+import uvloop
+from gantry_sdk import Connection
+from rich.table import Table
 
 from cli.exits import CliError, Exit
-from cli.output import console, counted, note, plain, warn, write_json
-from cli.verbs import Session
-
-if TYPE_CHECKING:
-    from cli.links import Links
-    from cli.replay.layout import Layout
-    from cli.replay.lines import LineFile
-    from cli.replay.scan import Scan
-    from cli.replay.tally import Tally
-    from cli.replay.times import Clock
+from cli.interrupts import on_interrupt
+from cli.jsonlines import write_json
+from cli.links import Links, connect
+from cli.output import console, counted, note, plain, warn
+from cli.replay.columns import parse_map
+from cli.replay.feeds import Arranger
+from cli.replay.layout import Layout, find_layout
+from cli.replay.lines import LineFile
+from cli.replay.progress import scanning_progress, sending_progress
+from cli.replay.registry import RegistryLink
+from cli.replay.scan import Scan, choose_clock, scan
+from cli.replay.send import Job, send_file
+from cli.replay.tally import Tally
+from cli.replay.times import Clock, parse_start
+from cli.tokens import TokenFile
+from cli.verbs import Session, verb
 
 _UNITS = {"s": "seconds", "ms": "milliseconds"}
 _MAP = typer.Option(
@@ -50,6 +61,7 @@ class Order:
     move: bool
 
 
+@verb
 def replay(
     session: Session,
     file: Annotated[
@@ -70,8 +82,6 @@ def replay(
     Columns are found by name: force camera_id read_id captured_at vrm confidence lat lon heading. Those from
     confidence on, and read_id, may be missing. One line is one read; a broken line is named and left out.
     """
-    from cli.replay.columns import parse_map
-    from cli.replay.times import parse_start
 
     if move and not enrol:
         raise CliError("--move needs --enrol", Exit.USAGE)
@@ -89,15 +99,11 @@ def replay(
         enrol,
         move,
     )
-    import uvloop
 
     uvloop.run(_replay(session, order))
 
 
 async def _replay(session: Session, order: Order) -> None:
-    from cli.links import connect
-    from cli.replay.layout import find_layout
-    from cli.replay.lines import LineFile
 
     with LineFile(order.file) as file:
         layout = find_layout(file, order.columns, order.force)
@@ -111,18 +117,8 @@ async def _replay(session: Session, order: Order) -> None:
 
 
 async def _send(
-    session: Session, order: Order, links: "Links", file: "LineFile", layout: "Layout"
-) -> "tuple[Tally, Clock]":
-    import asyncio
-    import logging
-
-    from gantry_sdk import Connection
-
-    from cli.interrupts import on_interrupt
-    from cli.replay.progress import scanning_progress, sending_progress
-    from cli.replay.scan import scan
-    from cli.replay.send import Job, send_file
-    from cli.replay.tally import Tally
+    session: Session, order: Order, links: Links, file: LineFile, layout: Layout
+) -> tuple[Tally, Clock]:
 
     with scanning_progress(file, quiet=session.as_json) as progress:
         found = scan(file, layout, progress)
@@ -150,8 +146,7 @@ async def _send(
     return tally, clock
 
 
-def _clock(session: Session, order: Order, layout: "Layout", found: "Scan") -> "Clock":
-    from cli.replay.scan import choose_clock
+def _clock(session: Session, order: Order, layout: Layout, found: Scan) -> Clock:
 
     column = layout.columns.theirs["captured_at"]
     clock, remarks = choose_clock(
@@ -168,12 +163,7 @@ def _clock(session: Session, order: Order, layout: "Layout", found: "Scan") -> "
     return clock
 
 
-async def _tokens(
-    session: Session, order: Order, links: "Links", found: "Scan"
-) -> dict[tuple[str, str], str]:
-    from cli.replay.feeds import Arranger
-    from cli.replay.registry import RegistryLink
-    from cli.tokens import TokenFile
+async def _tokens(session: Session, order: Order, links: Links, found: Scan) -> dict[tuple[str, str], str]:
 
     ours = [force for force in found.forces if force in links.person.forces]
     if not ours:
@@ -197,8 +187,7 @@ async def _tokens(
     return feeds.tokens
 
 
-def _summarise(tally: "Tally") -> None:
-    from rich.table import Table
+def _summarise(tally: Tally) -> None:
 
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right")
@@ -213,7 +202,7 @@ def _summarise(tally: "Tally") -> None:
         console().print(f"  line {problem.line:,}:{plain(column)} {plain(problem.message)}")
 
 
-def _judge(tally: "Tally", clock: "Clock") -> None:
+def _judge(tally: Tally, clock: Clock) -> None:
     if tally.interrupted:
         sent = counted(tally.lines, "line")
         warn(f"stopped after {sent}; to go on, {clock.again}: what was sent counts as duplicate")

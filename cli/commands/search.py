@@ -1,22 +1,21 @@
 """`gantry search`: where was this vehicle?"""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from datetime import datetime
+from typing import Annotated
 
 import typer
+from gantry.common.v1.purpose_pb2 import Purpose
+from gantry.store.v1.search_pb2 import StoredRead
 
+from cli.forms import moment, stored_form
+from cli.jsonlines import write_json
+from cli.links import connect
 from cli.options import ForcesOption, PurposeOption, ReferenceOption, first, period_of, purpose_of
-from cli.output import note, plain, table, write_json
+from cli.output import note, plain, table
 from cli.patience import run_patiently
-from cli.verbs import Session
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from gantry.common.v1.read_pb2 import Purpose
-    from gantry.store.v1.store_pb2 import StoredRead
-
-    from clients.store import StoreClient
+from cli.verbs import Session, verb
+from clients.store import StoreClient
 
 _PAGE = 1000
 
@@ -26,12 +25,13 @@ class Query:
     """What is searched for, and how many reads are wanted."""
 
     vrm: str
-    purpose: "Purpose"
-    since: "datetime | None"
-    until: "datetime | None"
+    purpose: Purpose
+    since: datetime | None
+    until: datetime | None
     limit: int
 
 
+@verb
 def search(
     session: Session,
     vrm: Annotated[
@@ -55,7 +55,6 @@ def search(
 
 
 async def _search(session: Session, forces: list[str], query: Query) -> None:
-    from cli.links import connect
 
     async with connect(session.home, session.person) as links:
         chosen = links.person.chosen(forces)
@@ -63,14 +62,12 @@ async def _search(session: Session, forces: list[str], query: Query) -> None:
     more = len(found) > query.limit
     found = found[: query.limit]
     if session.as_json:
-        from cli.forms import stored_form
-
         write_json({"reads": [stored_form(read) for read in found], "more": more})
         return
     _show(found, more, query.limit)
 
 
-async def _found(store: "StoreClient", forces: tuple[str, ...], query: Query) -> "list[StoredRead]":
+async def _found(store: StoreClient, forces: tuple[str, ...], query: Query) -> list[StoredRead]:
     """One read more than asked for tells whether there are more."""
     wanted = query.limit + 1
     reads = store.search(
@@ -79,7 +76,7 @@ async def _found(store: "StoreClient", forces: tuple[str, ...], query: Query) ->
     return [read async for read in first(reads, wanted)]
 
 
-def _show(found: "list[StoredRead]", more: bool, limit: int) -> None:
+def _show(found: list[StoredRead], more: bool, limit: int) -> None:
     if not found:
         note("no read of this plate in the buffer")
         return
@@ -100,8 +97,7 @@ def _show(found: "list[StoredRead]", more: bool, limit: int) -> None:
         note(f"the newest {limit:,} are shown; --limit shows more")
 
 
-def _row(stored: "StoredRead") -> list[str]:
-    from cli.forms import moment
+def _row(stored: StoredRead) -> list[str]:
 
     read = stored.read
     captured = moment(read, "captured_at")

@@ -1,29 +1,27 @@
 """`gantry status`: is everything well?"""
 
-from typing import TYPE_CHECKING
+import asyncio
 
 from cli.exits import CliError, Exit
+from cli.jsonlines import write_json
+from cli.links import connect
 from cli.options import run
-from cli.output import counted, note, show, warn, write_json
-from cli.verbs import Session
-
-if TYPE_CHECKING:
-    from cli.panel.state import SuiteState
+from cli.output import counted, note, show, warn
+from cli.panel.draw import forces_table, processes_line
+from cli.panel.observe import PATIENCE_SECONDS, Observer
+from cli.panel.state import SuiteState
+from cli.verbs import Session, verb
 
 _BETWEEN_LOOKS_SECONDS = 1.0
 
 
+@verb
 def status(session: Session) -> None:
     """Show processes, buffer, matching and deliveries. Exit code 1 when something is not well."""
     run(_status(session))
 
 
 async def _status(session: Session) -> None:
-    import asyncio
-
-    from cli.links import connect
-    from cli.panel.draw import forces_table, processes_line
-    from cli.panel.observe import PATIENCE_SECONDS, Observer
 
     async with connect(session.home, session.person, seconds=PATIENCE_SECONDS) as links:
         if not links.home.processes():
@@ -46,7 +44,7 @@ async def _status(session: Session) -> None:
         raise CliError("something is not well; see above")
 
 
-def _remarks(state: "SuiteState") -> None:
+def _remarks(state: SuiteState) -> None:
     for force in state.forces:
         for one in force.destinations:
             if one.last_error:

@@ -1,23 +1,24 @@
 """`gantry trace`: the way of one read, hop by hop."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
+from gantry.common.v1.purpose_pb2 import Purpose
 
 from cli.exits import CliError, Exit
+from cli.forms import moment
+from cli.jsonlines import write_json
+from cli.links import connect
 from cli.options import ForcesOption, PurposeOption, ReferenceOption, one_force, purpose_of
-from cli.output import console, local_time, note, plain, table, write_json
+from cli.output import console, local_time, note, plain, table
 from cli.patience import run_patiently
-from cli.verbs import Session
-
-if TYPE_CHECKING:
-    from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
-    from gantry.common.v1.read_pb2 import Purpose
-
-    from cli.trace.follow import Hop
-    from cli.trace.story import Story
+from cli.trace.follow import Hop
+from cli.trace.story import Story, tell, tell_of_position
+from cli.verbs import Session, verb
 
 
+@verb
 def trace(
     session: Session,
     read_id: Annotated[
@@ -47,10 +48,8 @@ def trace(
 
 
 async def _trace(
-    session: Session, read_id: str | None, position: int | None, forces: list[str], purpose: "Purpose"
+    session: Session, read_id: str | None, position: int | None, forces: list[str], purpose: Purpose
 ) -> None:
-    from cli.links import connect
-    from cli.trace.story import tell, tell_of_position
 
     async with connect(session.home, session.person) as links:
         if read_id is not None:
@@ -65,8 +64,7 @@ async def _trace(
         _show(story)
 
 
-def _show(story: "Story") -> None:
-    from cli.forms import moment
+def _show(story: Story) -> None:
 
     stored, read = story.stored, story.stored.read
     captured, received = moment(read, "captured_at"), moment(stored, "received_at")
@@ -86,8 +84,7 @@ def _show(story: "Story") -> None:
         table(columns, [_row(hop, start) for hop in story.hops], right=("starts at ms", "takes ms"))
 
 
-def _receipt(receipt: "GetReceiptResponse | None") -> str:
-    from cli.forms import moment
+def _receipt(receipt: GetReceiptResponse | None) -> str:
 
     if receipt is None:
         return "[yellow]not delivered yet[/yellow]"
@@ -98,7 +95,7 @@ def _receipt(receipt: "GetReceiptResponse | None") -> str:
     return f"[green]receipt {plain(receipt.receipt_id)}[/green] at {when}, covers {covers}"
 
 
-def _row(hop: "Hop", start_ns: int) -> list[str]:
+def _row(hop: Hop, start_ns: int) -> list[str]:
     span = hop.span
     style = "red" if span.status == "ERROR" else "bold" if hop.depth == 0 else ""
     name = f"{'  ' * hop.depth}{plain(span.name)}"

@@ -5,11 +5,13 @@ from typing import Annotated
 import typer
 
 from cli.options import purpose_of
-from cli.verbs import Session
+from cli.panel.up import Wish, run_up
+from cli.verbs import Session, verb
 
 _PURPOSE = "Watching the live panel of the suite on this machine"
 
 
+@verb
 def up(
     session: Session,
     *,
@@ -26,6 +28,5 @@ def up(
 ) -> None:
     """Start everything, or go on from where it was stopped. Ctrl-C stops it."""
     purpose_of(purpose, "")  # before anything is started
-    from cli.panel.up import Wish, run_up
 
     run_up(session, Wish(cameras, rate, seed, seconds, base_port, purpose))

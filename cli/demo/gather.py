@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import aiohttp
-from gantry.common.v1.read_pb2 import Purpose
+from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.match.v1.alert_pb2 import MATCH_KIND_NEAR, Alert
 from gantry.store.v1.store_pb2 import ReadBatch
 
@@ -24,7 +24,7 @@ from clients.store import StoreClient
 from simulators.national.ledger import identities_in
 from suite.suite import Suite
 
-PURPOSE: Final = Purpose(reason="Self-check of the demonstration", reference="demo")
+PURPOSE: Final = Purpose(justification="Self-check of the demonstration", reference="demo")
 _POLL_SECONDS: Final = 0.25
 _MOST_READS: Final = 20_000
 

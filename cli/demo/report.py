@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+
 from cli.demo.compare import KEPT, Check, Findings, percentile
 from cli.output import console, plain
 
@@ -61,7 +63,6 @@ def write_report(outcome: Outcome, path: Path) -> None:
 
 def show_outcome(outcome: Outcome, path: Path) -> None:
     """Print one screen."""
-    from rich.table import Table
 
     told = outcome.as_json()
     numbers = Table.grid(padding=(0, 2))

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import uvloop
+
 from cli.demo.compare import Check, Findings, checks
 from cli.demo.expected import expected_alerts, read_hotlist
 from cli.demo.fresh import make_fresh
@@ -28,8 +30,9 @@ from cli.fleet import (
 )
 from cli.home import SuiteHome
 from cli.interrupts import cancel_current, interruptible, on_interrupt
+from cli.jsonlines import write_json
 from cli.links import Links
-from cli.output import note, write_json
+from cli.output import note
 from cli.tokens import TokenFile
 from cli.verbs import Session
 from simulators.cameras.world import World
@@ -45,7 +48,6 @@ _SAY_EVERY_SECONDS: Final = 10.0
 
 def run_demo(session: Session, *, seconds: float, rate: float, seed: int) -> None:
     """Run, check, report. CliError when anything differs or does not work."""
-    import uvloop
 
     os.environ.pop("GRPC_VERBOSITY", None)  # ours only: services log what they have to say
     folder = session.home / "demo"

@@ -1,6 +1,7 @@
 """Ask a suite how it is: processes by their health port, forces by their services."""
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -109,7 +110,6 @@ async def _health(address: str) -> str:
 
 
 def _alive(pid: int) -> bool:
-    import os
 
     try:
         os.kill(pid, 0)

@@ -12,7 +12,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from gantry.common.v1.read_pb2 import Purpose
+import uvloop
+from gantry.common.v1.purpose_pb2 import Purpose
+from rich.live import Live
 
 from chassis.errors import Fault
 from cli.exits import CliError
@@ -28,9 +30,11 @@ from cli.fleet import (
 )
 from cli.home import SuiteHome
 from cli.interrupts import cancel_current, interruptible, on_interrupt
+from cli.jsonlines import write_json
 from cli.links import Links
-from cli.output import console, note, write_json
+from cli.output import console, note
 from cli.panel.alert_lines import alert_line
+from cli.panel.draw import draw, status_line
 from cli.panel.observe import PATIENCE_SECONDS, Observer
 from cli.panel.state import AlertLine, ProcessState, SuiteState
 from cli.tokens import TokenFile
@@ -93,7 +97,6 @@ class Scene:
 
 def run_up(session: Session, wish: Wish) -> None:
     """Run until stopped, or for `wish.seconds`. SuiteError when something does not start."""
-    import uvloop
 
     os.environ.pop("GRPC_VERBOSITY", None)  # ours only: services log what they have to say
     with interruptible():
@@ -155,7 +158,7 @@ class _Talk:
 
 
 @contextlib.asynccontextmanager
-async def _cameras(scene: Scene, talk: _Talk) -> AsyncIterator[None]:
+async def _cameras(scene: Scene, talk: "_Talk") -> AsyncIterator[None]:
     if not scene.wish.cameras:
         yield
         return
@@ -244,7 +247,7 @@ async def _show_until_stopped(scene: Scene, session: Session) -> None:
 
 
 async def _collect_alerts(scene: Scene) -> None:
-    watch = Watch(Purpose(reason=scene.wish.purpose))
+    watch = Watch(Purpose(justification=scene.wish.purpose))
     while True:
         with contextlib.suppress(CliError, Fault):
             async for event in watched(scene.links, scene.links.person.forces, watch):
@@ -254,9 +257,6 @@ async def _collect_alerts(scene: Scene) -> None:
 
 
 async def _show_panel(scene: Scene) -> None:
-    from rich.live import Live
-
-    from cli.panel.draw import draw
 
     observer = Observer(scene.quick, scene.quick.person.forces)
     with Live(console=console(), auto_refresh=False, screen=False, transient=False) as live:
@@ -267,7 +267,6 @@ async def _show_panel(scene: Scene) -> None:
 
 
 async def _show_lines(scene: Scene, session: Session) -> None:
-    from cli.panel.draw import status_line
 
     observer = Observer(scene.quick, scene.quick.person.forces)
     if not session.as_json:

@@ -3,14 +3,14 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from cli.output import counted, notes
 from cli.replay.lines import LineFile
 from cli.replay.tally import Tally
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 _LINE_EVERY_SECONDS: Final = 5.0
 _REDRAW_EVERY_SECONDS: Final = 0.1
@@ -42,8 +42,7 @@ def scanning_progress(file: LineFile, *, quiet: bool) -> Iterator[Callable[[int]
 
 
 @contextmanager
-def _bar(console: "Console", file: LineFile, what: str) -> Iterator[Callable[[int, str], None]]:
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+def _bar(console: Console, file: LineFile, what: str) -> Iterator[Callable[[int, str], None]]:
 
     columns = (
         TextColumn("{task.description}"),

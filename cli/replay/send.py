@@ -6,10 +6,10 @@ from array import array
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from gantry.ingest.v1.ingest_pb2 import SubmittedRead
-from gantry_sdk import reason_name
+from gantry_sdk import Connection, ReadStream, Receipt, reason_name
 
 from cli.exits import CliError, Exit
 from cli.replay.layout import BrokenLineError, Layout
@@ -18,9 +18,6 @@ from cli.replay.messages import builder
 from cli.replay.pace import Pace
 from cli.replay.tally import Tally
 from cli.replay.times import Clock
-
-if TYPE_CHECKING:
-    from gantry_sdk import Connection, ReadStream, Receipt
 
 BATCH_READS: Final = 500
 STREAMS_A_FEED: Final = 4
@@ -33,9 +30,9 @@ _LINES_A_TURN: Final = 500
 class Lane:
     """One stream, and the reads that gather for its next batch."""
 
-    stream: "ReadStream"
+    stream: ReadStream
     reads: list[SubmittedRead] = field(default_factory=list)
-    lines: "array[int]" = field(default_factory=lambda: array("Q"))
+    lines: array[int] = field(default_factory=lambda: array("Q"))
 
     async def flush(self) -> None:
         """Send what has gathered."""
@@ -59,7 +56,7 @@ class Job:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def send_file(connection: "Connection", job: Job) -> None:
+async def send_file(connection: Connection, job: Job) -> None:
     """Send every line and wait for every answer. CliError when ingest stays away."""
     async with AsyncExitStack() as stack:
         lanes = await _open_lanes(connection, job, stack)
@@ -77,9 +74,7 @@ async def send_file(connection: "Connection", job: Job) -> None:
             await asyncio.gather(sending, watching, return_exceptions=True)
 
 
-async def _open_lanes(
-    connection: "Connection", job: Job, stack: AsyncExitStack
-) -> dict[tuple[str, str], Lane]:
+async def _open_lanes(connection: Connection, job: Job, stack: AsyncExitStack) -> dict[tuple[str, str], Lane]:
     """A lane for every camera: all reads of one go over one stream, so that their order holds."""
     by_token: dict[str, list[tuple[str, str]]] = {}
     for camera, token in job.tokens.items():
@@ -163,7 +158,7 @@ async def _watch(job: Job, lanes: list[Lane]) -> None:
             )
 
 
-def count_receipt(tally: Tally, receipt: "Receipt") -> None:
+def count_receipt(tally: Tally, receipt: Receipt) -> None:
     """Take ingest's verdict on a batch into account; its tag is the batch's line numbers."""
     tally.accepted += receipt.accepted
     tally.duplicate += receipt.duplicate

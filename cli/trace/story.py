@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
-from gantry.common.v1.read_pb2 import Purpose
-from gantry.store.v1.store_pb2 import StoredRead
+from gantry.common.v1.purpose_pb2 import Purpose
+from gantry.store.v1.search_pb2 import StoredRead
 
 from chassis.errors import NotFound
 from cli.exits import CliError, Exit
+from cli.forms import receipt_form, stored_form
 from cli.links import Links
 from cli.trace.follow import Hop, follow
 from cli.trace.spans import parse_traceparent, read_spans
@@ -35,7 +36,6 @@ class Story:
 
     def as_json(self) -> dict[str, Any]:
         """The story for `--json`."""
-        from cli.forms import receipt_form, stored_form
 
         start = min((hop.span.start_ns for hop in self.hops), default=0)
         return {

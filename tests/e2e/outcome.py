@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import grpc
 from gantry.bridge.v1 import bridge_pb2
-from gantry.common.v1.read_pb2 import Purpose
+from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.match.v1 import alert_pb2, alert_pb2_grpc
 from gantry.store.v1 import store_pb2, store_pb2_grpc
 
@@ -23,7 +23,7 @@ from tests.e2e.waiting import eventually
 Identity = tuple[str, str, int, str]
 """Force, camera, capture time in microseconds since 1970, read_id."""
 
-PURPOSE = Purpose(reason="end-to-end test with made-up vehicles", reference="E2E-1")
+PURPOSE = Purpose(justification="end-to-end test with made-up vehicles", reference="E2E-1")
 LARGEST = 64 * 1024 * 1024
 SETTLE_SECONDS = 30.0
 

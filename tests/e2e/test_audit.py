@@ -2,7 +2,7 @@
 
 import grpc
 import pytest
-from gantry.common.v1.read_pb2 import Purpose
+from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.store.v1 import audit_pb2, audit_pb2_grpc, store_pb2
 from google.protobuf.message import Message
 
@@ -59,7 +59,7 @@ _ASKED = [rpc for rpc in rpcs() if _purposes(_with_force(rpc)) and rpc.name != "
 async def test_no_look_without_a_reason(suite: Suite, rpc: Rpc, reason: str) -> None:
     request = _with_force(rpc)
     for message in _purposes(request):
-        message.purpose.CopyFrom(Purpose(reason=reason))  # type: ignore[attr-defined]
+        message.purpose.CopyFrom(Purpose(justification=reason))  # type: ignore[attr-defined]
     async with open_channel(suite.address(rpc.process), suite.person()) as channel:
         fault = await fault_of(channel, rpc, request)
     assert fault is not None
@@ -87,7 +87,7 @@ async def test_every_look_and_change_is_on_record(suite: Suite) -> None:
     actions = [audit_pb2.AuditAction.Name(record.action).removeprefix("AUDIT_ACTION_") for record in records]
     assert actions == ["VIEW_IMAGE", "VIEW_READ", "SEARCH_READS", "IMPORT_HOTLIST"]
     assert {record.person for record in records} == {LOOKER}
-    assert {record.purpose.reason for record in records} == {PURPOSE.reason}
+    assert {record.purpose.justification for record in records} == {PURPOSE.reason}
     assert PLATE in next(record.subject for record in records if "SEARCH" in actions[records.index(record)])
 
 

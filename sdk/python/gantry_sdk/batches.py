@@ -74,6 +74,11 @@ def prepare(reads: Sequence[SubmittedRead]) -> PreparedBatch:
     return PreparedBatch(StreamReadsRequest(reads=reads).SerializeToString(), len(reads))
 
 
+def request_of(sequence: int, batch: PreparedBatch, traceparent: str) -> bytes:
+    """A serialised StreamReadsRequest. Protobuf merges the concatenated parts of a message."""
+    return StreamReadsRequest(sequence=sequence, traceparent=traceparent).SerializeToString() + batch.body
+
+
 def split(reads: Sequence[SubmittedRead], most_reads: int, most_bytes: int) -> Iterator[PreparedBatch]:
     """Cut reads into batches within the server's limits. Raises BatchTooLarge for a read too large alone."""
     for start in range(0, len(reads), most_reads):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 import grpc
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from grpc_status import rpc_status
 
-from gantry_sdk import wire
-
-_DETAILS_KEY: Final = "grpc-status-details-bin"
 _TRANSIENT: Final = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -81,15 +81,14 @@ _UNTRUSTED: Final = frozenset(
 def feed_error(error: grpc.aio.AioRpcError) -> FeedError:
     """The error that a failed call means."""
     status, text = error.code(), error.details() or "the server gave no details"
-    details = _details_of(error)
-    reason = details.reason or status.name
-    if status is grpc.StatusCode.RESOURCE_EXHAUSTED and details.retry_after is None and not details.reason:
-        # The transport says so when a message exceeds the server's limit: it will exceed it next time too.
+    reason, retry_after = _details_of(error)
+    if status is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after is None and not reason:
+        # The transport answers so when a message exceeds the server's limit. It will exceed it next time too.
         return BatchTooLarge(text)
-    if status is grpc.StatusCode.UNAVAILABLE and not details.reason:
+    if status is grpc.StatusCode.UNAVAILABLE and not reason:
         return _no_connection(text)
     kind = FeedUnavailable if status in _TRANSIENT else FeedRefused
-    return kind(status, reason, text, details.retry_after)
+    return kind(status, reason or status.name, text, retry_after)
 
 
 def _no_connection(text: str) -> FeedUnavailable:
@@ -99,8 +98,15 @@ def _no_connection(text: str) -> FeedUnavailable:
     return kind(status, reason, text)
 
 
-def _details_of(error: grpc.aio.AioRpcError) -> wire.StatusDetails:
-    for key, value in error.trailing_metadata() or ():
-        if key == _DETAILS_KEY and isinstance(value, bytes):
-            return wire.status_details(value)
-    return wire.StatusDetails("", None)
+def _details_of(error: grpc.aio.AioRpcError) -> tuple[str, float | None]:
+    """ErrorInfo.reason, "" when absent, and RetryInfo in seconds. Unreadable details count as absent."""
+    info, retry, retry_after = ErrorInfo(), RetryInfo(), None
+    try:
+        status = rpc_status.from_call(error)
+        for detail in status.details if status is not None else ():
+            detail.Unpack(info)
+            if detail.Unpack(retry):
+                retry_after = retry.retry_delay.ToNanoseconds() / 1e9
+    except (DecodeError, ValueError):
+        return "", None
+    return info.reason, retry_after

@@ -14,11 +14,10 @@ import grpc
 from gantry.ingest.v1.ingest_pb2 import BatchAck, FlowControl, StreamReadsResponse, SubmittedRead
 
 from gantry_sdk.backoff import Backoff
-from gantry_sdk.batches import PreparedBatch, prepare, split
+from gantry_sdk.batches import PreparedBatch, prepare, request_of, split
 from gantry_sdk.errors import FeedError, FeedUnavailable, feed_error
 from gantry_sdk.receipts import Receipt
 from gantry_sdk.trouble import Trouble
-from gantry_sdk.wire import stream_request
 
 _STREAM: Final = "/gantry.ingest.v1.IngestService/StreamReads"
 _LAST_WORDS_SECONDS: Final = 5.0
@@ -197,7 +196,7 @@ class ReadStream:
         entry.attempt = self._attempt
         self._on_wire += entry.batch.count
         try:
-            await self._call.write(stream_request(entry.sequence, entry.batch.body, entry.traceparent))
+            await self._call.write(request_of(entry.sequence, entry.batch, entry.traceparent))
         except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
             self._call = None
         except asyncio.CancelledError:

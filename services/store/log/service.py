@@ -12,7 +12,7 @@ from gantry.store.v1 import store_pb2
 from gantry.store.v1.store_pb2_grpc import StoreServiceServicer
 
 from chassis.errors import InvalidInput
-from chassis.names import MetricName
+from services.store.names import MetricName
 from chassis.telemetry import current_traceparent, meter
 from services.store.images.objects import ImageStore
 from services.store.images.packing import fetch_images

@@ -14,7 +14,7 @@ import asyncpg
 
 from chassis.database_faults import database_fault, database_unavailable
 from chassis.errors import Exhausted, Fault
-from chassis.names import MetricName, SpanName
+from services.store.names import MetricName, SpanName
 from chassis.telemetry import meter, span_following
 from services.store.images.objects import ObjectNumbers, object_key
 from services.store.images.packing import ImagePacker

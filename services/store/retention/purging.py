@@ -15,7 +15,7 @@ from datetime import date
 from typing import Final
 
 from chassis.errors import Fault
-from chassis.names import MetricName, SpanName
+from services.store.names import MetricName, SpanName
 from chassis.telemetry import meter, tracer
 from services.store.days import US_A_DAY, first_open_day, start_of
 from services.store.images.objects import ImageStore, made_at_us

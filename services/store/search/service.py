@@ -11,7 +11,7 @@ from gantry.store.v1 import audit_pb2, store_pb2
 from anpr.vrm import VrmEmpty, VrmInvalid, normalise
 from chassis.errors import InvalidInput, NotFound
 from chassis.identity import caller_of
-from chassis.names import MetricName
+from services.store.names import MetricName
 from chassis.telemetry import meter
 from services.store.audit.postgres import AuditTrail
 from services.store.audit.purpose import require_purpose

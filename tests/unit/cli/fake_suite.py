@@ -81,7 +81,7 @@ class Store(store_pb2_grpc.StoreServiceServicer):
 
     def SearchReads(self, request: Any, context: Any) -> Any:
         self._world.slow.wait()
-        self._world.purposes.append(request.purpose.reason)
+        self._world.purposes.append(request.purpose.justification)
         start = int(request.page_token or 0)
         found = [one for one in self._world.reads if one.read.vrm == request.vrm.upper().replace(" ", "")]
         page = found[start : start + request.page_size]

@@ -42,7 +42,9 @@ def test_what_another_suite_was_promised_is_passed_over_until_it_ends() -> None:
 
 
 def test_a_promise_ends_with_the_process_that_had_it() -> None:
-    program = "from suite.ports import HeldPorts; print(HeldPorts().another(), flush=True); input()"
+    program = (
+        "from suite.ports import HeldPorts; held = HeldPorts(); print(held.another(), flush=True); input()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
@@ -68,3 +70,33 @@ def test_equal_choices_from_before_are_parted() -> None:
     with HeldPorts() as held:
         port = free_port()
         assert len(set(assign(NAMES, held, before=dict.fromkeys(NAMES, port)).values())) == len(NAMES)
+
+
+def test_a_held_port_is_for_servers_alone() -> None:
+    with HeldPorts() as held, socket.create_server(("127.0.0.1", held.another())) as server:
+        server.listen()
+        with socket.socket() as second:
+            second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with pytest.raises(OSError, match="in use"):
+                second.bind(server.getsockname())
+
+
+def test_the_kernel_gives_a_held_port_to_nobody_else() -> None:
+    with HeldPorts() as held, HeldPorts() as others:
+        ours = {held.another() for _ in range(200)}
+        assert not ours & {others.another() for _ in range(200)}
+
+
+def test_a_port_that_others_know_stays_or_the_suite_does_not_start() -> None:
+    with HeldPorts() as held:
+        before = assign(NAMES, held)
+    with HeldPorts() as held:
+        base = free_port()
+        after = assign(NAMES, held, base=base, before=before, lasting=["store.grpc"])
+        assert after == {
+            "store.grpc": before["store.grpc"],
+            "ingest.grpc": base + 1,
+            "ingest.public": base + 2,
+        }
+        with HeldPorts() as other, pytest.raises(SuiteError, match=r"destinations expect store\.grpc"):
+            assign(NAMES, other, before=before, lasting=["store.grpc"])

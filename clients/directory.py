@@ -1,0 +1,98 @@
+"""The directory of forces, kept up to date from the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import aclosing
+from types import MappingProxyType
+from typing import Final
+
+import grpc
+from gantry.store.v1.forces_pb2 import FORCE_STATE_ACTIVE, Directory, Force, WatchRequest
+from gantry.store.v1.forces_pb2_grpc import DirectoryServiceStub
+
+from chassis.backoff import Backoff
+from chassis.errors import Fault, Unavailable
+from chassis.loops import repeat
+from chassis.transient import is_transient
+from clients.answer import answers_of
+
+SILENCE_SECONDS: Final = 15.0
+"""The store sends progress every 5 seconds. A stream that is silent for longer than this is broken."""
+
+_PAUSE_SECONDS: Final = 0.1
+_FIRST_WAIT: Final = 0.1
+_MOST_WAIT: Final = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class DirectoryWatch:
+    """Holds the newest directory. While the store is unavailable, the last directory stays.
+
+    `forces` maps the code of every force, retired ones included, to the force. `active` holds the codes of
+    the forces that are served. `changed` is set after each change; the loop that waits for it clears it.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        *,
+        silence_seconds: float = SILENCE_SECONDS,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.forces: Mapping[str, Force] = MappingProxyType({})
+        self.active: frozenset[str] = frozenset()
+        self.changed = asyncio.Event()
+        self._stub = DirectoryServiceStub(channel)
+        self._silence_seconds = silence_seconds
+        self._backoff = backoff or Backoff(_FIRST_WAIT, _MOST_WAIT)
+        self._received = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follow the directory for ever. Raises only for what repeating cannot mend."""
+        await repeat(self._follow, name="directory", every=_PAUSE_SECONDS, backoff=self._backoff)
+
+    async def ready(self) -> None:
+        """Wait until the first directory was received."""
+        await self._received.wait()
+
+    def is_known(self, force: str) -> bool:
+        """Whether the force exists, active or retired.
+
+        Raises Unavailable DIRECTORY_UNAVAILABLE before the first directory was received.
+        """
+        if not self._received.is_set():
+            raise Unavailable(
+                "DIRECTORY_UNAVAILABLE", "the directory of forces was not received yet", retry_after=1.0
+            )
+        return force in self.forces
+
+    async def _follow(self) -> None:
+        """Follow one stream to its end. A stream that brought the directory counts as a success."""
+        current = False
+        try:
+            async with aclosing(answers_of(self._stub.Watch(WatchRequest()))) as responses:
+                while True:
+                    async with asyncio.timeout(self._silence_seconds):
+                        response = await anext(responses, None)
+                    if response is None:
+                        return
+                    if response.HasField("directory"):
+                        self._take(response.directory)
+                        current = True
+        except (Fault, TimeoutError) as error:
+            if not current or not is_transient(error):
+                raise
+
+    def _take(self, directory: Directory) -> None:
+        forces = {force.code: force for force in directory.forces}
+        if self._received.is_set() and forces == self.forces:
+            return
+        self.forces = MappingProxyType(forces)
+        self.active = frozenset(force.code for force in directory.forces if force.state == FORCE_STATE_ACTIVE)
+        self._received.set()
+        self.changed.set()
+        _log.info("directory changed", extra={"forces": len(forces), "active": len(self.active)})

@@ -1,0 +1,35 @@
+"""A line: lease, tail, gather, step, and result and cursor committed together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic
+
+from following.gaps import GapPolicy, StopAtGaps
+from following.gather import GatherLimits
+from following.lease import DEFAULT_CURSOR
+from following.log import I, Source
+from following.step import OpenStep
+
+
+@dataclass(frozen=True, slots=True)
+class Line(Generic[I]):
+    """What a line does while a replica has its lease.
+
+    With several `cursors` each follows the log on its own, with the one step that `open_step` opens; the
+    store is told the least of them about once a second, unless `reports` is false (a shadow, for which
+    retention does not wait). `lagging` is called with the reads between cursor and head after each part.
+    `first_wait` and `most_wait` bound the back-off in seconds after a failure.
+    """
+
+    source: Source[I]
+    open_step: OpenStep[I]
+    limits: GatherLimits = field(default_factory=GatherLimits)
+    gaps: GapPolicy = field(default_factory=StopAtGaps)
+    cursors: Sequence[str] = (DEFAULT_CURSOR,)
+    reports: bool = True
+    lagging: Callable[[int], None] | None = None
+    silence_seconds: float = 15.0
+    first_wait: float = 0.1
+    most_wait: float = 5.0

@@ -1,0 +1,42 @@
+"""The store's log of reads as a source."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Protocol
+
+from gantry.store.v1.log_pb2 import TailReadsResponse
+
+from following.log import Part
+from reads.appended import Appended
+
+
+class ReadLog(Protocol):
+    """See `clients.store.ReadLogClient`."""
+
+    def follow(
+        self, force: str, consumer: str, *, after: int | None, include_images: bool, max_reads: int
+    ) -> AsyncGenerator[TailReadsResponse, None]:
+        """The log after a position, or from its oldest read (None). Raises Fault."""
+
+    async def report_cursor(self, force: str, consumer: str, position: int) -> None:
+        """Tell how far a consumer has durably come. Raises Fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLogSource:
+    """Follows the reads of `force` in the name of `consumer`."""
+
+    log: ReadLog
+    force: str
+    consumer: str
+    include_images: bool = False
+    max_reads: int = 5_000
+
+    def follow(self, after: int | None) -> AsyncGenerator[Part[Appended], None]:
+        """See `following.log.Source`."""
+        raise NotImplementedError
+
+    async def report(self, position: int) -> None:
+        """See `following.log.Source`."""
