@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 import asyncpg
 
 from chassis.database import statements
 from chassis.errors import NotFound, OutOfRange
+from services.store.consumers.consumer import ConsumerCursor
 from services.store.postgres import ForceRows
 
 _SQL: Final = statements("services.store.consumers")
 
 
-@dataclass(frozen=True, slots=True)
-class ConsumerCursor:
-    """Every read up to and including `position` is processed. `reported_at` is None before the first report."""
-
-    consumer: str
-    position: int
-    reported_at: datetime | None
-
-
-class Consumers:
+class PostgresConsumers:
     """Registers and retires consumers and keeps their cursors. Every method raises NotFound FORCE_UNKNOWN."""
 
     def __init__(self, rows: ForceRows, pool: asyncpg.Pool) -> None:

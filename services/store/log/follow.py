@@ -14,7 +14,7 @@ from services.store.names import MetricName
 
 PROGRESS_SECONDS: Final = 4.0
 _caught_up = meter().create_counter(
-    MetricName.STORE_CATCH_UP_READS, "1", "Reads that followers got from the database instead of from memory"
+    MetricName.CATCH_UP_READS, "1", "Reads that followers got from the database instead of from memory"
 )
 
 

@@ -16,7 +16,7 @@ from services.store.names import MetricName
 
 _FILL_SECONDS: Final = 1.0
 _FILL_READS: Final = 5_000
-_position = meter().create_gauge(MetricName.STORE_POSITION, "1", "Position of the newest read")
+_position = meter().create_gauge(MetricName.POSITION, "1", "Position of the newest read")
 
 
 class PastEntries(Protocol):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import asyncpg
 
 from chassis.database import statements
+from chassis.database_faults import DATABASE_TROUBLE
 from services.store.cameras.postgres import CameraNumbers
 from services.store.days import US_A_DAY, date_of
 from services.store.log.commit import Commit, CommitResult
-from services.store.log.connections import AppendConnections
 from services.store.log.encode import append_arguments
 from services.store.log.rebuild import ReadRows, rebuilt
 from services.store.log.ring import LogEntry
@@ -21,7 +23,51 @@ from services.store.partitions.postgres import PostgresPartitions
 from services.store.postgres import ForceRows, force_unknown
 
 _MOST_APPENDS: Final = 1_000
+_RELEASE_SECONDS: Final = 1.0
 _SQL: Final = statements("services.store.log")
+
+
+class AppendConnections:
+    """At most so many connections of a pool; an append that finds none waits its turn.
+
+    They are kept between appends, so that an append neither prepares statements nor resets a session.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, most: int) -> None:
+        self._pool = pool
+        self._turns = asyncio.Semaphore(most)
+        self._idle: list[Any] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        while self._idle:
+            await self._give_back(self._idle.pop())
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[Any]:
+        """A connection for one append. After an error it is not used again, whatever its state is."""
+        async with self._turns:
+            connection = await self._taken()
+            try:
+                yield connection
+            except BaseException:
+                await self._give_back(connection)
+                raise
+            self._idle.append(connection)
+
+    async def _taken(self) -> Any:
+        while self._idle:
+            connection = self._idle.pop()
+            if not _is_gone(connection):
+                return connection
+            await self._give_back(connection)
+        return await self._pool.acquire()
+
+    async def _give_back(self, connection: Any) -> None:
+        with suppress(*DATABASE_TROUBLE):
+            await asyncio.shield(self._pool.release(connection, timeout=_RELEASE_SECONDS))
 
 
 class PostgresLog:
@@ -127,3 +173,11 @@ def _first_reads(appends: Sequence[Any], most_reads: int) -> Sequence[Any]:
         if index and reads > most_reads:
             return appends[:index]
     return appends
+
+
+def _is_gone(connection: Any) -> bool:
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        # The server ended it while it was idle, and the pool has taken it back.
+        return True

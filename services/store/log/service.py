@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import grpc
 from gantry.store.v1 import log_pb2
@@ -13,6 +13,7 @@ from gantry.store.v1.log_pb2_grpc import ReadLogServiceServicer
 from chassis.errors import InvalidInput
 from chassis.telemetry import current_traceparent, meter
 from reads.appended import Appended
+from services.store.consumers.consumer import Consumers
 from services.store.images.objects import ImageStore
 from services.store.images.packing import fetch_images
 from services.store.log.checked import MOST_READS, checked
@@ -25,22 +26,9 @@ SERVICE: Final = "gantry.store.v1.ReadLogService"
 _DEFAULT_READS: Final = 5_000
 _LONGEST_CONSUMER: Final = 64
 _RESPONSE_BYTES: Final = 4 * 1024 * 1024
-_tails = meter().create_up_down_counter(MetricName.STORE_TAILS, "1", "Followers connected now")
+_tails = meter().create_up_down_counter(MetricName.TAILS, "1", "Followers connected now")
 
 Call = grpc.aio.ServicerContext[Any, Any]
-
-
-class ConsumerRegister(Protocol):
-    """Consumers and their cursors. Every method raises NotFound FORCE_UNKNOWN."""
-
-    async def register(self, force: str, consumer: str) -> int:
-        """Register a consumer and return its cursor. One that is registered keeps its cursor."""
-
-    async def retire(self, force: str, consumer: str) -> None:
-        """Retire a consumer. One that is unknown or retired stays as it is."""
-
-    async def report(self, force: str, consumer: str, position: int) -> None:
-        """Move a cursor forward. Raises NotFound CONSUMER_UNKNOWN and OutOfRange POSITION_AHEAD."""
 
 
 class ReadLogService(ReadLogServiceServicer):
@@ -50,7 +38,7 @@ class ReadLogService(ReadLogServiceServicer):
         self,
         logs: LiveLogs,
         past: PastReads,
-        consumers: ConsumerRegister,
+        consumers: Consumers,
         images: ImageStore,
         most_bytes: int,
         now_us: Callable[[], int],

@@ -26,13 +26,13 @@ _QUEUE_RETRY_SECONDS: Final = 0.5
 _COMMIT_BYTES: Final = 32 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
-_reads = meter().create_counter(MetricName.STORE_READS, "1", "Reads stored")
-_duplicates = meter().create_counter(MetricName.STORE_DUPLICATES, "1", "Reads that were stored already")
-_commit_seconds = meter().create_histogram(MetricName.STORE_COMMIT_SECONDS, "s", "Time of a group commit")
-_commit_reads = meter().create_histogram(MetricName.STORE_COMMIT_READS, "1", "Reads in a group commit")
-_image_bytes = meter().create_counter(MetricName.STORE_IMAGE_BYTES, "By", "Bytes of images stored")
+_reads = meter().create_counter(MetricName.READS, "1", "Reads stored")
+_duplicates = meter().create_counter(MetricName.DUPLICATES, "1", "Reads that were stored already")
+_commit_seconds = meter().create_histogram(MetricName.COMMIT_SECONDS, "s", "Time of a group commit")
+_commit_reads = meter().create_histogram(MetricName.COMMIT_READS, "1", "Reads in a group commit")
+_image_bytes = meter().create_counter(MetricName.IMAGE_BYTES, "By", "Bytes of images stored")
 _breaker_open = meter().create_gauge(
-    MetricName.STORE_BREAKER_OPEN, "1", "1 while a force's appends are refused since its last commit failed"
+    MetricName.BREAKER_OPEN, "1", "1 while a force's appends are refused since its last commit failed"
 )
 
 Published = Callable[[CommitResult, Sequence[LogEntry]], None]
@@ -184,7 +184,7 @@ class ForceWriter:
         if not self._breaker.is_closed:
             # Or callers who retry would fill the object store with images that nothing refers to.
             await self._log.ping()
-        with span_following(SpanName.STORE_IMAGES, traceparents):
+        with span_following(SpanName.IMAGES, traceparents):
             await asyncio.gather(*(self._images.put(key, content) for key, content in objects.items()))
         _image_bytes.add(sum(map(len, objects.values())))
 
@@ -194,7 +194,7 @@ class ForceWriter:
             _fail(work.pending, refusal)
             return
         try:
-            with span_following(SpanName.STORE_COMMIT, work.traceparents()):
+            with span_following(SpanName.COMMIT, work.traceparents()):
                 await self._append(work)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
             await self._failed(work, error)

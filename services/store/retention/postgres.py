@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ import asyncpg
 from chassis.database import statements
 from services.store.days import day_of, start_of
 from services.store.postgres import ForceRows
+from services.store.retention.records import BufferState, Identities, PurgeTotals, Times
 
 _NO_END: Final = 2**63 - 1
 _WINDOW_READS: Final = 20_000
@@ -20,45 +20,8 @@ _APPENDS: Final = 1_000
 _SQL: Final = statements("services.store.retention")
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
-    """A range of times of capture: from `start` on, before `end`, in microseconds."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class PurgeTotals:
-    """What a certificate says of deleted reads. `last_position` is 0 when there were none."""
-
-    last_position: int
-    reads: int
-    image_objects: int
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class BufferState:
-    """Counts, and the days of which reads are kept. `late_from` is the day of the oldest late read."""
-
-    head: int
-    reads_stored: int
-    days: Sequence[date]
-    late_from: date | None
-
-
-@dataclass(frozen=True, slots=True)
-class Identities:
-    """Part of the reads of a range, in order."""
-
-    text: str
-    reads: int
-    last_position: int
-
-
-class RetentionRecords:
-    """Retention's side of the database."""
+class PostgresRetention:
+    """What retention does to the rows of every force."""
 
     def __init__(self, rows: ForceRows, pool: asyncpg.Pool) -> None:
         self._rows = rows

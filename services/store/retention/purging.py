@@ -18,7 +18,7 @@ from chassis.transient import is_transient
 from services.store.days import US_A_DAY, first_open_day, start_of
 from services.store.images.objects import ImageStore, made_at_us
 from services.store.names import MetricName, SpanName
-from services.store.retention.postgres import PurgeTotals, RetentionRecords, Times
+from services.store.retention.records import PurgeTotals, RetentionRecords, Times
 
 _NO_END: Final = 2**63 - 1
 _LATE_STAY_US: Final = US_A_DAY
@@ -29,8 +29,8 @@ _SWEEP_US: Final = 3_600 * 1_000_000
 _OLDER: Final = "older"
 
 _log = logging.getLogger(__name__)
-_purged = meter().create_counter(MetricName.STORE_PURGED_READS, "1", "Reads that retention deleted")
-_overdue = meter().create_gauge(MetricName.STORE_OVERDUE_DAYS, "1", "Days over age that wait for a consumer")
+_purged = meter().create_counter(MetricName.PURGED_READS, "1", "Reads that retention deleted")
+_overdue = meter().create_gauge(MetricName.OVERDUE_DAYS, "1", "Days over age that wait for a consumer")
 
 
 class Retention:
@@ -93,7 +93,7 @@ class Retention:
         if await self._records.reaches_past(force, day, cursor):
             return False
         times = Times(start_of(day), start_of(day) + US_A_DAY)
-        with tracer().start_as_current_span(SpanName.STORE_PURGE):
+        with tracer().start_as_current_span(SpanName.PURGE):
             objects = len(await self._images.numbers(force, day))
             totals = await self._totals_of(force, times, _NO_END, objects)
             dropped = await self._records.drop_day(force, day, totals, now_us)

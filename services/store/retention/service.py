@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import grpc
 from gantry.store.v1 import buffer_pb2
@@ -12,9 +12,9 @@ from gantry.store.v1.buffer_pb2_grpc import BufferServiceServicer
 
 from chassis.pages import PageTokens, page_size
 from reads.epoch import timestamp
-from services.store.consumers.postgres import ConsumerCursor
+from services.store.consumers.consumer import ConsumerCursor, Consumers
 from services.store.days import first_open_day
-from services.store.retention.postgres import BufferState
+from services.store.retention.records import RetentionRecords
 
 SERVICE: Final = "gantry.store.v1.BufferService"
 _LIST: Final = f"{SERVICE}/ListPurgeCertificates"
@@ -23,36 +23,13 @@ _NEWEST: Final = 2**63 - 1
 Call = grpc.aio.ServicerContext[Any, Any]
 
 
-class BufferRecords(Protocol):
-    """What is known of buffers. Every method raises NotFound FORCE_UNKNOWN."""
-
-    async def state(self, force: str) -> BufferState:
-        """The state of the buffer now."""
-
-    async def least_cursor(self, force: str) -> int:
-        """The least cursor of the registered consumers."""
-
-    async def reaches_past(self, force: str, day: date, position: int) -> bool:
-        """Whether there are reads of a day past a position."""
-
-    async def purges(self, force: str, below: int, rows: int) -> Sequence[Mapping[str, Any]]:
-        """Finished purges below a number, newest first."""
-
-
-class ConsumerCursors(Protocol):
-    """How far consumers are."""
-
-    async def of(self, force: str) -> Sequence[ConsumerCursor]:
-        """The registered consumers of a force, by name."""
-
-
 class BufferService(BufferServiceServicer):
     """Shows buffers to people and to the services that follow them."""
 
     def __init__(  # noqa: PLR0917
         self,
-        records: BufferRecords,
-        consumers: ConsumerCursors,
+        records: RetentionRecords,
+        consumers: Consumers,
         tokens: PageTokens,
         retention_days: int,
         now_us: Callable[[], int],
