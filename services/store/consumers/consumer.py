@@ -10,7 +10,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class ConsumerCursor:
-    """Every read up to and including `position` is processed. `reported_at` is None before the first report."""
+    """Every read up to and including `position` is processed. `reported_at`: None before the first report."""
 
     consumer: str
     position: int

@@ -31,8 +31,8 @@ _is_camera_id: Final = lru_cache(65_536)(is_camera_id)
 class CheckedReads:
     """The reads of one AppendReads request. `columns` has no images: they are in `patches` and `overviews`.
 
-    `patches` and `overviews` have one element a read, or none. `encoded` is a serialised ReadColumns: the bytes
-    of the request when it had no images, else None until `serialised` makes it. `size` counts all bytes.
+    `patches` and `overviews` have one element a read, or none. `size` counts all bytes of the request.
+    `encoded` is `columns` serialised: the bytes of the request, or None until `serialised` makes it.
     """
 
     force: str

@@ -1,4 +1,4 @@
-"""Following a log: from the database until the follower has reached the ring, then from the ring, without a gap."""
+"""Following a log without a gap: from the database up to the ring, then from the ring."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def start_at(log: Log, after: int | None) -> Start:
 
 
 async def follow(log: Log, start: Start, most_reads: int, stopping: asyncio.Event) -> AsyncIterator[LogPart]:
-    """Parts of the log until `stopping` is set; an empty one at the start and when nothing happened for a while.
+    """Parts of the log until `stopping` is set; an empty one at the start, and when nothing has happened.
 
     Raises Unavailable STOPPING, and OutOfRange POSITION_PURGED when reads past what `start` accepts were
     deleted before they came.

@@ -73,7 +73,7 @@ class AppendConnections:
 class PostgresLog:
     """The logs of all forces. Every method raises NotFound FORCE_UNKNOWN."""
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         rows: ForceRows,
         pool: asyncpg.Pool,
@@ -94,7 +94,7 @@ class PostgresLog:
         await self._rows.ping()
 
     async def append(self, commit: Commit) -> CommitResult:
-        """Append all reads of a commit in one transaction. Raises NotFound FORCE_UNKNOWN for a retired force too."""
+        """Append all reads of a commit in one transaction. Refuses a retired force like an unknown one."""
         number = await self._rows.number_of(commit.force)
         await self._partitions.make_for(commit.force, _reads_by_day(commit))
         cameras = await self._cameras_of(commit.force)

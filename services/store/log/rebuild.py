@@ -1,4 +1,4 @@
-"""Rows of the database made into the entries of the log that they came from, for followers behind the ring."""
+"""Rows of the database made into entries of the log again, for followers behind the ring."""
 
 from __future__ import annotations
 

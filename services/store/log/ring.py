@@ -54,7 +54,7 @@ class Ring:
     """The entries of the newest positions without a gap: after `start` up to `end`.
 
     `head` is the last position known, also from other replicas. While it is past `end`, the ring misses
-    entries that another replica committed. `missing` then is set, and somebody has to read them and `add` them.
+    entries that another replica committed: `missing` is set, and they have to be read and added.
     """
 
     def __init__(self, capacity_bytes: int, head: int = 0) -> None:
@@ -122,7 +122,7 @@ class Ring:
         self._give_back()
 
     def after(self, position: int, most_reads: int) -> list[LogEntry] | None:
-        """The entries that follow `position`: empty when there are none yet, None when the database has to be asked."""
+        """The entries that follow `position`, if there are any yet. None: only the database has them."""
         if position >= self.end:
             return []
         if position < self.start:

@@ -1,4 +1,4 @@
-"""Group commit: one transaction for all appends of a force that have queued, in the order in which they came."""
+"""Group commit: one transaction for all queued appends of a force, in the order of their arrival."""
 
 from __future__ import annotations
 
@@ -155,7 +155,9 @@ class ForceWriter:
         reads = size = 0
         while self._queue:
             first = self._queue[0].reads
-            if taken and (reads + first.count > self._limits.commit_reads or size + first.size > _COMMIT_BYTES):
+            if taken and (
+                reads + first.count > self._limits.commit_reads or size + first.size > _COMMIT_BYTES
+            ):
                 break
             reads += first.count
             size += first.size
@@ -167,7 +169,7 @@ class ForceWriter:
         return taken
 
     async def _prepared(self, pending: Sequence[_Pending]) -> _Work | None:
-        """The work of one commit, its images durable; None when they could not be, which all have been told."""
+        """The work of one commit, with its images durable. None when they are not: callers have the error."""
         received_at_us = self._now_us()
         work = _Work(Commit(self._force, received_at_us), self._numbers.next(received_at_us))
         for each in pending:
@@ -257,7 +259,7 @@ class ForceWriter:
 
 @dataclass(slots=True, eq=False)
 class _Work:
-    """A commit, the requests that wait for it, and the images to put away first, in objects with one number."""
+    """A commit, the requests that wait for it, and its images, in objects that share one number."""
 
     commit: Commit
     number: int
@@ -288,7 +290,9 @@ class _Work:
         split = zip(self.pending, commit.appends, commit.image_objects, commit.image_refs, strict=True)
         return [
             _Work(
-                Commit(commit.force, commit.received_at_us, [append], [number], [refs]), self.number, [pending]
+                Commit(commit.force, commit.received_at_us, [append], [number], [refs]),
+                self.number,
+                [pending],
             )
             for pending, append, number, refs in split
         ]

@@ -1,4 +1,4 @@
-"""Regular work on the partitions: made before they are needed, summarised as they fill; old entries leave memory."""
+"""Makes partitions before they are needed, summarises them as they fill, drops old entries from memory."""
 
 from __future__ import annotations
 

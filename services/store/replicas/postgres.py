@@ -1,7 +1,8 @@
-"""News between replicas: each tells the others after its commits, and asks the database every second in case it missed something.
+"""News between replicas: each notifies the others after its commits, and polls the database every second.
 
-A transaction that notifies holds one lock of the whole cluster until it is flushed. So no append notifies:
-this loop does, once for all commits of the last few milliseconds, in a transaction that writes nothing.
+A transaction that notifies holds one lock of the whole cluster until it is flushed. So no append notifies.
+This loop does, once for all commits of the last few milliseconds, in a transaction that flushes nothing. A
+notice may be lost; the poll covers it.
 """
 
 from __future__ import annotations
@@ -49,9 +50,7 @@ class ReplicaNews:
     async def run(self) -> None:
         """Tell and ask for ever, also across failures of the database."""
         try:
-            await repeat(
-                self._exchange, name="news of other replicas", every=_ASK_SECONDS, wake=self._wake
-            )
+            await repeat(self._exchange, name="news of other replicas", every=_ASK_SECONDS, wake=self._wake)
         finally:
             await self._leave()
 

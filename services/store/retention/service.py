@@ -26,7 +26,7 @@ Call = grpc.aio.ServicerContext[Any, Any]
 class BufferService(BufferServiceServicer):
     """Shows buffers to people and to the services that follow them."""
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         records: RetentionRecords,
         consumers: Consumers,
@@ -79,9 +79,7 @@ class BufferService(BufferServiceServicer):
 
 def _consumer(each: ConsumerCursor) -> buffer_pb2.ConsumerStatus:
     reported_at = None if each.reported_at is None else timestamp(each.reported_at)
-    return buffer_pb2.ConsumerStatus(
-        consumer=each.consumer, position=each.position, reported_at=reported_at
-    )
+    return buffer_pb2.ConsumerStatus(consumer=each.consumer, position=each.position, reported_at=reported_at)
 
 
 def _certificate(row: Mapping[str, Any]) -> buffer_pb2.PurgeCertificate:
