@@ -22,7 +22,9 @@ from clients.audit import AuditClient
 from tests.contract.store.conftest import RunningStore, StartStore
 from tests.postgres_server import SharedServer
 
-PURPOSE = Purpose(code="weekly", reference="H-7", justification="wanted vehicles of the week", approval_id="A-3")
+PURPOSE = Purpose(
+    code="weekly", reference="H-7", justification="wanted vehicles of the week", approval_id="A-3"
+)
 IMPORT = AUDIT_ACTION_IMPORT_HOTLIST
 # By force: what is done to its chain of six, to which records, and the first that does not fit then.
 TAMPERING = {

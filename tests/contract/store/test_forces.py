@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from uuid import uuid4
 
-import grpc
 import pytest
 from gantry.common.v1.audit_action_pb2 import AUDIT_ACTION_CHANGE_FORCES
 from gantry.common.v1.purpose_pb2 import Purpose
@@ -16,7 +15,7 @@ from gantry.store.v1 import forces_pb2
 from gantry.store.v1.forces_pb2_grpc import DirectoryServiceStub
 from gantry.store.v1.search_pb2 import StoredRead
 
-from chassis.errors import AlreadyExists, Fault, Forbidden, InvalidInput, NotFound, Unavailable
+from chassis.errors import AlreadyExists, Forbidden, InvalidInput, NotFound, Unavailable
 from clients.answer import answers_of
 from clients.directory import DirectoryWatch
 from clients.forces import ForceClient
@@ -65,7 +64,11 @@ async def seconds_until(true: Callable[[], bool]) -> float:
 async def test_a_force_is_created_and_ready_for_reads_searches_and_retention(store: RunningStore) -> None:
     admin = await administrator(store, "essex")
     created = await admin.create("essex", name="Essex Police", consumers=["nas", "match", "nas"])
-    assert (created.code, created.name, created.state) == ("essex", "Essex Police", forces_pb2.FORCE_STATE_ACTIVE)
+    assert (created.code, created.name, created.state) == (
+        "essex",
+        "Essex Police",
+        forces_pb2.FORCE_STATE_ACTIVE,
+    )
     assert not created.HasField("retired_at")
     assert await admin.forces() == [created]
     await (await store.log("ingest")).append("essex", columns(3, at_us=store.clock()))
@@ -198,8 +201,7 @@ async def test_progress_comes_while_nothing_changes_and_the_stream_ends_with_the
         assert time.monotonic() - started < 5
         stopping = asyncio.create_task(store.stop())
         with pytest.raises(Unavailable, match="STOPPING"):
-            while True:
-                await anext(responses)
+            await to_the_end(responses)
         await stopping
 
 
@@ -207,6 +209,11 @@ async def test_people_and_feeds_do_not_watch_the_directory(store: RunningStore) 
     stub = DirectoryServiceStub(await store.channel_of_person("pat", "essex"))
     with pytest.raises(Forbidden, match="CALLER_NOT_ALLOWED"):
         await anext(answers_of(stub.Watch(forces_pb2.WatchRequest())))
+
+
+async def to_the_end(messages: AsyncIterator) -> None:
+    async for _ in messages:
+        pass
 
 
 async def found(store: RunningStore, force: str) -> list[StoredRead]:
