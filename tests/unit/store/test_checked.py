@@ -9,7 +9,7 @@ from gantry.common.v1.read_columns_pb2 import ReadColumns
 
 from chassis.errors import InvalidInput
 from services.store.days import US_A_DAY
-from services.store.log.columns import MOST_READS, accept, kept
+from services.store.log.checked import MOST_READS, checked
 
 NOW_US = 1_750_000_000_000_000
 
@@ -30,10 +30,24 @@ def reads(size: int = 3) -> ReadColumns:
 def test_images_are_taken_out() -> None:
     columns = reads()
     columns.plate_patches.extend([b"1", b"", b"3"])
-    append = accept("essex", columns, "trace", NOW_US)
+    append = checked("essex", columns.SerializeToString(), "trace", NOW_US)
     assert (append.count, append.patches, append.overviews) == (3, [b"1", b"", b"3"], [])
     assert append.has_images
     assert append.columns == reads()
+    assert ReadColumns.FromString(append.serialised()) == reads()
+    assert append.size == columns.ByteSize()
+
+
+def test_reads_without_images_are_passed_on_as_they_came() -> None:
+    # A field of a later release stays where it is.
+    encoded = reads().SerializeToString() + b"\xfa\x06\x03new"
+    append = checked("essex", encoded, "", NOW_US)
+    assert append.serialised() is encoded
+
+
+def test_bytes_that_are_not_columns_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="MALFORMED_MESSAGE"):
+        checked("essex", b"\xff\xff", "", NOW_US)
 
 
 BREAKS: list[tuple[str, Callable[[ReadColumns], object], str]] = [
@@ -66,21 +80,11 @@ def test_what_is_wrong_is_named(reason: str, spoil: Callable[[ReadColumns], obje
     columns = reads()
     spoil(columns)
     with pytest.raises(InvalidInput) as refused:
-        accept("essex", columns, "", NOW_US)
+        checked("essex", columns.SerializeToString(), "", NOW_US)
     assert (refused.value.reason, refused.value.field) == (reason, field)
     assert "AB12" not in str(refused.value)
 
 
 def test_too_many_reads_are_refused() -> None:
     with pytest.raises(InvalidInput, match="TOO_MANY_READS"):
-        accept("essex", reads(MOST_READS + 1), "", NOW_US)
-
-
-def test_kept_keeps_every_column_in_step() -> None:
-    columns = reads(4)
-    columns.headings.extend([10, 20, 30, 40])
-    remaining = kept(columns, [3, 1])
-    assert list(remaining.read_ids) == ["r3", "r1"]
-    assert list(remaining.headings) == [40, 20]
-    assert list(remaining.captured_at_us) == [NOW_US + 3, NOW_US + 1]
-    assert not remaining.details
+        checked("essex", reads(MOST_READS + 1).SerializeToString(), "", NOW_US)

@@ -1,23 +1,18 @@
-"""What is done now and then: partitions before they are needed, summaries of new reads, memory given back."""
+"""Makes partitions before they are needed, summarises them as they fill, drops old entries from memory."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Final, Protocol
 
-from chassis.database_faults import DATABASE_TROUBLE
-from chassis.errors import Fault
+from chassis.loops import repeat
 from services.store.days import US_A_DAY, day_of
 
 _LOOK_SECONDS: Final = 2.0
 _SUMMARISE_READS: Final = 100_000
 _SUMMARISE_US: Final = 60_000_000
 _IN_MEMORY_US: Final = 600_000_000
-
-_log = logging.getLogger(__name__)
 
 Partition = tuple[str, date | None]
 """Force and day; None is the partition of late reads."""
@@ -49,13 +44,8 @@ class Upkeep:
         self._summarised_at_us = now_us()
 
     async def run(self) -> None:
-        """Work for ever; what fails is tried again at the next look."""
-        while True:
-            try:
-                await self.run_once()
-            except (*DATABASE_TROUBLE, Fault) as error:
-                _log.warning("upkeep will be tried again", extra={"error": type(error).__name__})
-            await asyncio.sleep(_LOOK_SECONDS)
+        """Work for ever."""
+        await repeat(self.run_once, name="upkeep of partitions", every=_LOOK_SECONDS)
 
     async def run_once(self) -> None:
         """Do what is due."""

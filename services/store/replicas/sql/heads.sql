@@ -1,3 +1,3 @@
--- Positions of the newest reads of all forces.
+-- Position of the newest read of each force.
 --   no parameters
 select force, head from forces
