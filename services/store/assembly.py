@@ -8,13 +8,28 @@ from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
+from gantry.store.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from gantry.store.v1.buffer_pb2_grpc import add_BufferServiceServicer_to_server
+from gantry.store.v1.forces_pb2_grpc import (
+    add_DirectoryServiceServicer_to_server,
+    add_ForceServiceServicer_to_server,
+)
 from gantry.store.v1.log_pb2_grpc import add_ReadLogServiceServicer_to_server
+from gantry.store.v1.search_pb2_grpc import add_SearchServiceServicer_to_server
 
 from chassis.errors import StartupFailure
 from chassis.pages import PageTokens
 from chassis.server import GrpcServer
+from policy.access import actions_on_new_forces, actions_without_purpose
+from services.store.audit import service as audit_service
+from services.store.audit.postgres import PostgresAuditRecords
+from services.store.audit.service import AuditService
+from services.store.audit.trail import OwnAuditor
 from services.store.consumers.postgres import PostgresConsumers
+from services.store.forces import service as force_service
+from services.store.forces.postgres import PostgresForces
+from services.store.forces.service import DirectoryService, ForceService
+from services.store.forces.watching import DirectoryFeed
 from services.store.images.objects import ImageStore, open_images
 from services.store.log import service as log_service
 from services.store.log.live import LiveLogs
@@ -29,7 +44,20 @@ from services.store.retention import service as buffer_service
 from services.store.retention.postgres import PostgresRetention
 from services.store.retention.purging import Retention
 from services.store.retention.service import BufferService
+from services.store.search import service as search_service
+from services.store.search.postgres import PostgresReads
+from services.store.search.service import SearchService
 from services.store.settings import StoreSettings
+
+SERVICES: Final = (
+    log_service.SERVICE,
+    buffer_service.SERVICE,
+    search_service.SERVICE,
+    audit_service.SERVICE,
+    force_service.FORCES,
+    force_service.DIRECTORY,
+)
+"""The gRPC services of the store."""
 
 _OTHER_CONNECTIONS: Final = 4
 """Connections that appends leave free: one for news of replicas, two for retention, one for the rest."""
@@ -71,6 +99,11 @@ async def open_database(
         yield Database(pool, rows, partitions, log)
 
 
+def auditor(database: Database, now_us: Callable[[], int]) -> OwnAuditor:
+    """Writes the audit records of what people do at the store."""
+    return OwnAuditor(PostgresAuditRecords(database.pool, now_us), actions_on_new_forces())
+
+
 async def assemble(
     server: GrpcServer, settings: StoreSettings, database: Database, now_us: Callable[[], int]
 ) -> None:
@@ -79,6 +112,9 @@ async def assemble(
     tokens = await PageTokens.open(database.pool)
     _add_log(server, settings, database, images, now_us)
     _add_buffer(server, settings, database, images, tokens, now_us)
+    _add_search(server, database, images, tokens)
+    _add_audit(server, database, tokens, now_us)
+    _add_forces(server, database)
 
 
 def _add_log(
@@ -134,3 +170,41 @@ def _add_buffer(  # noqa: PLR0917
     )
     retention = Retention(records, images, buffer.retention_days, now_us)
     server.own(retention.run(buffer.retention_interval_seconds), "retention")
+
+
+def _add_search(server: GrpcServer, database: Database, images: ImageStore, tokens: PageTokens) -> None:
+    server.add(
+        add_SearchServiceServicer_to_server,
+        SearchService(PostgresReads(database.rows), images, tokens),
+        service=search_service.SERVICE,
+        ready=database.rows.ping,
+    )
+
+
+def _add_audit(server: GrpcServer, database: Database, tokens: PageTokens, now_us: Callable[[], int]) -> None:
+    records = PostgresAuditRecords(database.pool, now_us)
+    server.add(
+        add_AuditServiceServicer_to_server,
+        AuditService(records, tokens, actions_without_purpose()),
+        service=audit_service.SERVICE,
+        ready=database.rows.ping,
+    )
+
+
+def _add_forces(server: GrpcServer, database: Database) -> None:
+    forces = PostgresForces(database.pool)
+    feed = DirectoryFeed(forces, server.stopping)
+    server.add(
+        add_ForceServiceServicer_to_server,
+        ForceService(forces),
+        service=force_service.FORCES,
+        ready=database.rows.ping,
+    )
+    server.add(
+        add_DirectoryServiceServicer_to_server,
+        DirectoryService(feed),
+        service=force_service.DIRECTORY,
+        ready=database.rows.ping,
+    )
+    server.own(feed.run(), "directory")
+    server.on_stop(feed.wake)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import grpc
@@ -16,9 +17,14 @@ from chassis.client import open_channel
 from chassis.database import open_pool
 from chassis.server import grpc_server
 from chassis.settings import DatabaseSettings
-from clients.store import AuditClient, StoreClient
-from services.store.assembly import assemble
-from services.store.log.postgres import PostgresLog
+from clients.audit import AuditClient
+from clients.search import SearchClient
+from clients.store import BufferClient, ReadLogClient
+from policy.access import rules
+from services.store.assembly import SERVICES, Database, assemble, auditor, open_database
+from services.store.consumers.postgres import PostgresConsumers
+from services.store.forces.force import ALWAYS_REGISTERED, NewForce
+from services.store.forces.postgres import PostgresForces
 from services.store.settings import BufferSettings, StoreSettings
 from suite.certificates import Authority
 
@@ -39,12 +45,26 @@ class RunningStore:
 
     target: str
     pki: Authority
-    pool: asyncpg.Pool
-    log: PostgresLog
+    database: Database
     images: Path
     clock: Clock
     stop: Callable[[], Awaitable[None]]
     opened: AsyncExitStack = field(repr=False)
+
+    @property
+    def pool(self) -> asyncpg.Pool:
+        return self.database.pool
+
+    async def create(self, *forces: str, consumers: Sequence[str] = ()) -> None:
+        """Create forces with the consumers that every force has, and with these."""
+        rows = PostgresForces(self.pool)
+        for force in forces:
+            await rows.create(NewForce(force, force, (*ALWAYS_REGISTERED, *consumers), uuid4()))
+
+    async def registered(self, force: str) -> list[str]:
+        """The registered consumers of a force."""
+        consumers = PostgresConsumers(self.database.rows, self.pool)
+        return [each.consumer for each in await consumers.of(force)]
 
     async def channel_of_service(self, name: str) -> grpc.aio.Channel:
         return await self.opened.enter_async_context(open_channel(self.target, self.pki.issue_service(name)))
@@ -53,13 +73,17 @@ class RunningStore:
         tls = self.pki.issue_person(name, forces)
         return await self.opened.enter_async_context(open_channel(self.target, tls))
 
-    async def service(self, name: str) -> StoreClient:
-        """A client with a service's certificate."""
-        return StoreClient(await self.channel_of_service(name))
+    async def log(self, service: str) -> ReadLogClient:
+        """The log for a service."""
+        return ReadLogClient(await self.channel_of_service(service))
 
-    async def person(self, name: str, *forces: str) -> StoreClient:
-        """A client with a person's certificate."""
-        return StoreClient(await self.channel_of_person(name, *forces))
+    async def buffer(self, service: str) -> BufferClient:
+        """The state of the buffer for a service."""
+        return BufferClient(await self.channel_of_service(service))
+
+    async def search(self, name: str, *forces: str) -> SearchClient:
+        """Search for a person."""
+        return SearchClient(await self.channel_of_person(name, *forces))
 
     async def auditor(self, name: str, *forces: str) -> AuditClient:
         """The audit trail for a person."""
@@ -121,11 +145,11 @@ async def _running(
 ) -> AsyncIterator[RunningStore]:
     async with (
         open_pool(settings.database) as pool,
-        PostgresLog(pool, clock, settings.store.retention_days, before_commit) as log,
-        grpc_server(settings) as server,
+        open_database(settings, pool, clock, before_commit) as database,
+        grpc_server(settings, rules(*SERVICES), auditor=auditor(database, clock)) as server,
         AsyncExitStack() as opened,
     ):
-        assemble(server, settings, pool, log, clock)
+        await assemble(server, settings, database, clock)
         await server.start()
         target = f"127.0.0.1:{server.ports['grpc']}"
-        yield RunningStore(target, pki, pool, log, images, clock, server.stop, opened)
+        yield RunningStore(target, pki, database, images, clock, server.stop, opened)
