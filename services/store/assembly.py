@@ -17,10 +17,11 @@ from gantry.store.v1.forces_pb2_grpc import (
 from gantry.store.v1.log_pb2_grpc import add_ReadLogServiceServicer_to_server
 from gantry.store.v1.search_pb2_grpc import add_SearchServiceServicer_to_server
 
+from chassis.access import Rules
 from chassis.errors import StartupFailure
 from chassis.pages import PageTokens
 from chassis.server import GrpcServer
-from policy.access import actions_on_new_forces, actions_without_purpose
+from policy.access import actions_on_new_forces, actions_without_purpose, rules
 from services.store.audit import service as audit_service
 from services.store.audit.postgres import PostgresAuditRecords
 from services.store.audit.service import AuditService
@@ -49,16 +50,6 @@ from services.store.search.postgres import PostgresReads
 from services.store.search.service import SearchService
 from services.store.settings import StoreSettings
 
-SERVICES: Final = (
-    log_service.SERVICE,
-    buffer_service.SERVICE,
-    search_service.SERVICE,
-    audit_service.SERVICE,
-    force_service.FORCES,
-    force_service.DIRECTORY,
-)
-"""The gRPC services of the store."""
-
 _OTHER_CONNECTIONS: Final = 4
 """Connections that appends leave free: one for news of replicas, two for retention, one for the rest."""
 
@@ -73,6 +64,7 @@ class Database:
     rows: ForceRows
     partitions: PostgresPartitions
     log: PostgresLog
+    audit: PostgresAuditRecords
 
 
 @asynccontextmanager
@@ -96,12 +88,24 @@ async def open_database(
     partitions = PostgresPartitions(rows, pool, now_us, settings.store.retention_days)
     async with AppendConnections(pool, most) as connections:
         log = PostgresLog(rows, pool, connections, partitions, before_commit)
-        yield Database(pool, rows, partitions, log)
+        yield Database(pool, rows, partitions, log, PostgresAuditRecords(pool, now_us))
 
 
-def auditor(database: Database, now_us: Callable[[], int]) -> OwnAuditor:
-    """Writes the audit records of what people do at the store."""
-    return OwnAuditor(PostgresAuditRecords(database.pool, now_us), actions_on_new_forces())
+def access_rules() -> Rules:
+    """Who may call which RPC of the store."""
+    return rules(
+        log_service.SERVICE,
+        buffer_service.SERVICE,
+        search_service.SERVICE,
+        audit_service.SERVICE,
+        force_service.FORCES,
+        force_service.DIRECTORY,
+    )
+
+
+def own_auditor(database: Database) -> OwnAuditor:
+    """Writes what people do at the store to the audit trail."""
+    return OwnAuditor(database.audit, actions_on_new_forces())
 
 
 async def assemble(
@@ -113,7 +117,7 @@ async def assemble(
     _add_log(server, settings, database, images, now_us)
     _add_buffer(server, settings, database, images, tokens, now_us)
     _add_search(server, database, images, tokens)
-    _add_audit(server, database, tokens, now_us)
+    _add_audit(server, database, tokens)
     _add_forces(server, database)
 
 
@@ -181,11 +185,10 @@ def _add_search(server: GrpcServer, database: Database, images: ImageStore, toke
     )
 
 
-def _add_audit(server: GrpcServer, database: Database, tokens: PageTokens, now_us: Callable[[], int]) -> None:
-    records = PostgresAuditRecords(database.pool, now_us)
+def _add_audit(server: GrpcServer, database: Database, tokens: PageTokens) -> None:
     server.add(
         add_AuditServiceServicer_to_server,
-        AuditService(records, tokens, actions_without_purpose()),
+        AuditService(database.audit, tokens, actions_without_purpose()),
         service=audit_service.SERVICE,
         ready=database.rows.ping,
     )

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import grpc
@@ -18,13 +17,10 @@ from chassis.database import open_pool
 from chassis.server import grpc_server
 from chassis.settings import DatabaseSettings
 from clients.audit import AuditClient
+from clients.forces import ForceClient
 from clients.search import SearchClient
 from clients.store import BufferClient, ReadLogClient
-from policy.access import rules
-from services.store.assembly import SERVICES, Database, assemble, auditor, open_database
-from services.store.consumers.postgres import PostgresConsumers
-from services.store.forces.force import ALWAYS_REGISTERED, NewForce
-from services.store.forces.postgres import PostgresForces
+from services.store.assembly import Database, access_rules, assemble, open_database, own_auditor
 from services.store.settings import BufferSettings, StoreSettings
 from suite.certificates import Authority
 
@@ -45,26 +41,12 @@ class RunningStore:
 
     target: str
     pki: Authority
+    pool: asyncpg.Pool
     database: Database
     images: Path
     clock: Clock
     stop: Callable[[], Awaitable[None]]
     opened: AsyncExitStack = field(repr=False)
-
-    @property
-    def pool(self) -> asyncpg.Pool:
-        return self.database.pool
-
-    async def create(self, *forces: str, consumers: Sequence[str] = ()) -> None:
-        """Create forces with the consumers that every force has, and with these."""
-        rows = PostgresForces(self.pool)
-        for force in forces:
-            await rows.create(NewForce(force, force, (*ALWAYS_REGISTERED, *consumers), uuid4()))
-
-    async def registered(self, force: str) -> list[str]:
-        """The registered consumers of a force."""
-        consumers = PostgresConsumers(self.database.rows, self.pool)
-        return [each.consumer for each in await consumers.of(force)]
 
     async def channel_of_service(self, name: str) -> grpc.aio.Channel:
         return await self.opened.enter_async_context(open_channel(self.target, self.pki.issue_service(name)))
@@ -73,21 +55,32 @@ class RunningStore:
         tls = self.pki.issue_person(name, forces)
         return await self.opened.enter_async_context(open_channel(self.target, tls))
 
+    async def create(self, *forces: str, consumers: Sequence[str] = ()) -> None:
+        """Create forces, as an administrator does."""
+        admin = ForceClient(await self.channel_of_person("administrator", *forces))
+        for force in forces:
+            await admin.create(force, consumers=consumers)
+
     async def log(self, service: str) -> ReadLogClient:
         """The log for a service."""
         return ReadLogClient(await self.channel_of_service(service))
 
-    async def buffer(self, service: str) -> BufferClient:
-        """The state of the buffer for a service."""
-        return BufferClient(await self.channel_of_service(service))
-
     async def search(self, name: str, *forces: str) -> SearchClient:
-        """Search for a person."""
+        """The search for a person."""
         return SearchClient(await self.channel_of_person(name, *forces))
+
+    async def buffer(self, name: str, *forces: str) -> BufferClient:
+        """The state of the buffer for a person."""
+        return BufferClient(await self.channel_of_person(name, *forces))
 
     async def auditor(self, name: str, *forces: str) -> AuditClient:
         """The audit trail for a person."""
         return AuditClient(await self.channel_of_person(name, *forces))
+
+    async def rows(self, query: str, *forces: str) -> list[object]:
+        """The first column of a query, in a transaction that sees these forces."""
+        async with self.database.rows.transaction(forces) as connection:
+            return [row[0] for row in await connection.fetch(query)]
 
 
 StartStore = Callable[..., Awaitable[RunningStore]]
@@ -146,10 +139,10 @@ async def _running(
     async with (
         open_pool(settings.database) as pool,
         open_database(settings, pool, clock, before_commit) as database,
-        grpc_server(settings, rules(*SERVICES), auditor=auditor(database, clock)) as server,
+        grpc_server(settings, access_rules(), auditor=own_auditor(database)) as server,
         AsyncExitStack() as opened,
     ):
         await assemble(server, settings, database, clock)
         await server.start()
         target = f"127.0.0.1:{server.ports['grpc']}"
-        yield RunningStore(target, pki, database, images, clock, server.stop, opened)
+        yield RunningStore(target, pki, pool, database, images, clock, server.stop, opened)
