@@ -53,6 +53,21 @@ def matrix() -> list[Row]:
     return [_row(method) for service in sorted(CONTRACTS) for method in service_of(service).methods]
 
 
+def actions_without_purpose() -> frozenset[int]:
+    """The audit actions that some RPC records without asking for a purpose."""
+    return frozenset(option.audit for option in _options() if option.audit and not option.purpose_field)
+
+
+def actions_on_new_forces() -> frozenset[int]:
+    """The audit actions of the RPCs that create the force that they name."""
+    return frozenset(option.audit for option in _options() if option.audit and option.force_is_new)
+
+
+def _options() -> Iterator[Access]:
+    for service in CONTRACTS:
+        yield from (option for method in service_of(service).methods if (option := _option(method)))
+
+
 def _name_of(method: MethodDescriptor) -> str:
     return f"{method.containing_service.full_name}/{method.name}"
 
