@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from gantry.bridge.v1.bridge_pb2_grpc import add_BridgeServiceServicer_to_server
-from policy.access import rules
 
 from chassis.client import open_channel
 from chassis.database import open_pool
@@ -17,10 +16,11 @@ from chassis.telemetry import telemetry
 from clients.audit import AuditClient
 from clients.directory import DirectoryWatch
 from clients.store import ReadLogClient
+from policy.access import rules
+from services.nas_bridge import MIGRATIONS
 from services.nas_bridge.assembly import Bridge, assemble
 from services.nas_bridge.settings import BridgeSection, BridgeSettings
 
-PACKAGES: Final = ("chassis", "following", "services.nas_bridge")
 SERVICE: Final = "gantry.bridge.v1.BridgeService"
 # One append of the log is never split, and can carry pictures.
 _MOST_LOG_BYTES: Final = 64 * 1024 * 1024
@@ -41,7 +41,7 @@ async def main(settings: BridgeSettings) -> None:
             retries=False,
         ) as store,
     ):
-        await check_migrated(pool, PACKAGES)
+        await check_migrated(pool, MIGRATIONS)
         directory = DirectoryWatch(store)
         async with grpc_server(
             settings, rules(SERVICE), auditor=AuditClient(store), known_force=directory.is_known
@@ -82,4 +82,4 @@ async def _expire(bridge: Bridge, directory: DirectoryWatch, settings: BridgeSec
 
 
 if __name__ == "__main__":
-    run("nas_bridge", BridgeSettings, main, migrations=PACKAGES)
+    run("nas_bridge", BridgeSettings, main, migrations=MIGRATIONS)
