@@ -42,7 +42,6 @@ class Patience:
 
     async def wait(self, error: Exception) -> None:
         """Wait a little before the next try. Raises the error when it will not pass, or has not in time."""
-
         now = time.monotonic()
         self._until = self._until or now + self._seconds
         if now > self._until or not self._may_pass(error):
@@ -87,7 +86,6 @@ def quiet_note(*, as_json: bool) -> Callable[[str], None]:
 
 
 async def _repeated(work: Work, patience: Patience, usual_seconds: float | None) -> None:
-
     while True:
         try:
             return await _told_when_slow(work, patience, usual_seconds)
@@ -96,7 +94,6 @@ async def _repeated(work: Work, patience: Patience, usual_seconds: float | None)
 
 
 async def _told_when_slow(work: Work, patience: Patience, usual_seconds: float | None) -> None:
-
     telling = asyncio.create_task(_tell_later(patience, usual_seconds), name="slow answer")
     try:
         await work()
@@ -106,7 +103,6 @@ async def _told_when_slow(work: Work, patience: Patience, usual_seconds: float |
 
 
 async def _tell_later(patience: Patience, seconds: float | None) -> None:
-
     if seconds is not None:
         await sleep(seconds)
         patience.tell_slow()
