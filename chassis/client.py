@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -15,6 +14,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_current_
 
 from chassis import deadline
 from chassis import traceparent as w3c
+from chassis.backoff import Backoff
 from chassis.errors import Fault, StartupFailure, fault_from
 from chassis.sections import TlsSettings
 from chassis.tracing import tracer
@@ -100,9 +100,9 @@ async def retrying(
 ) -> T:
     """Do `call` up to `attempts` times while `on` says that its fault may pass.
 
-    Waits a random time up to `first` seconds, doubling to `most`, on top of what the far side asked for.
-    Raises the last fault.
+    Waits between them as `Backoff` says, at least as long as the far side asked for. Raises the last fault.
     """
+    backoff = Backoff(first, most)
     for attempt in range(attempts):
         try:
             return await call()
@@ -112,9 +112,7 @@ async def retrying(
             fault = error
         if attempt == attempts - 1 or not on(fault):
             raise fault
-        # Full jitter: callers that failed together must not come back together.
-        jitter = random.uniform(0, min(most, first * 2**attempt))  # noqa: S311
-        await asyncio.sleep((fault.retry_after or 0.0) + jitter)
+        await asyncio.sleep(backoff.next_wait(fault.retry_after))
     raise ValueError("attempts should be at least 1")
 
 

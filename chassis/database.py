@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from importlib import resources
 from typing import Any, Final, TypeVar
 
 import asyncpg
 
+from chassis.backoff import Backoff
 from chassis.database_faults import database_fault, database_unavailable
 from chassis.errors import StartupFailure, Unavailable
 from chassis.settings import DatabaseSettings
@@ -82,6 +82,27 @@ async def connect(settings: DatabaseSettings) -> AsyncIterator[asyncpg.Connectio
         await connection.close(timeout=_CLOSE_SECONDS)
 
 
+@asynccontextmanager
+async def in_forces(
+    database: asyncpg.Pool | asyncpg.Connection,
+    forces: str | Iterable[str],
+    *,
+    isolation: str | None = None,
+    readonly: bool = False,
+) -> AsyncIterator[asyncpg.Connection]:
+    """A connection in a transaction that sees and changes the rows of these forces, and of no others.
+
+    `database` is a pool, or a connection that is in no transaction yet. `isolation` is as asyncpg has it, for
+    example "serializable".
+    """
+    async with AsyncExitStack() as opened:
+        if isinstance(database, asyncpg.Pool):
+            database = await opened.enter_async_context(database.acquire())
+        await opened.enter_async_context(database.transaction(isolation=isolation, readonly=readonly))
+        await database.execute(statements("chassis").declare_forces, _joined(forces))
+        yield database
+
+
 async def finished(work: Coroutine[Any, Any, T]) -> T:
     """Await `work`, and let it finish even when the caller is cancelled, as when a deadline passes.
 
@@ -129,6 +150,13 @@ def statements(package: str) -> Statements:
     return Statements(package, texts)
 
 
+def _joined(forces: str | Iterable[str]) -> str:
+    codes = [forces] if isinstance(forces, str) else list(forces)
+    if any("," in code for code in codes):
+        raise ValueError("a force's code has no comma")
+    return ",".join(codes)
+
+
 def _arguments(settings: DatabaseSettings) -> dict[str, Any]:
     file = settings.password_file
     return {
@@ -153,7 +181,7 @@ async def _connect(*args: Any, **arguments: Any) -> asyncpg.Connection:
 
 async def _when_up(settings: DatabaseSettings, make: Callable[[], Awaitable[T]]) -> T:
     ends_at = time.monotonic() + START_SECONDS
-    wait = _FIRST_WAIT
+    backoff = Backoff(_FIRST_WAIT, _MOST_WAIT)
     where = f"PostgreSQL at {settings.host}:{settings.port}"
     while True:
         try:
@@ -170,8 +198,7 @@ async def _when_up(settings: DatabaseSettings, make: Callable[[], Awaitable[T]])
                     "start it or correct GANTRY_DATABASE__HOST."
                 ) from fault
         _log.info("waiting for the database")
-        await asyncio.sleep(random.uniform(wait / 2, wait))  # noqa: S311
-        wait = min(_MOST_WAIT, wait * 2)
+        await asyncio.sleep(backoff.next_wait())
 
 
 async def _close(pool: asyncpg.Pool) -> None:

@@ -22,9 +22,12 @@ _SCHEME: Final = "gantry://"
 
 @dataclass(frozen=True)
 class Caller:
-    """The authenticated far side of a call; kind "none" when it showed no Gantry certificate."""
+    """The authenticated far side of a call.
 
-    kind: Literal["service", "person", "none"]
+    A feed showed its token, the others a certificate, and a caller of kind "none" nothing.
+    """
+
+    kind: Literal["service", "person", "feed", "none"]
     name: str
     forces: frozenset[str]
 

@@ -1,6 +1,8 @@
 """Forward-only migrations: ``<package>/migrations/NNNN_name.sql``, each applied once, in order.
 
-A service's schema is named as its package's last part: ``services.store`` owns schema ``store``.
+A service's schema gets the migrations of shared packages first, then its own, as in
+``("chassis", "services.store")``. The schema is named as the last part of the last package: ``store``. Shared
+migrations are recorded with their package, as ``chassis/0001_forces_clock_pages.sql``.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Final
 
@@ -22,7 +24,7 @@ _FILE: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
 @dataclass(frozen=True)
 class Migration:
-    """One file: its name, text, and the digest under which it was or will be applied."""
+    """One file: the name under which it is recorded, its text, and the digest of the text."""
 
     name: str
     text: str
@@ -51,20 +53,35 @@ def migrations_of(package: str) -> list[Migration]:
     return found
 
 
-async def migrate(connection: asyncpg.Connection, package: str, *, schema: str | None = None) -> list[str]:
+def recorded(packages: tuple[str, ...]) -> list[Migration]:
+    """The migrations of all `packages` in order, under the names by which a schema records them."""
+    *shared, own = packages
+    return [
+        *(
+            replace(migration, name=f"{package}/{migration.name}")
+            for package in shared
+            for migration in migrations_of(package)
+        ),
+        *migrations_of(own),
+    ]
+
+
+async def migrate(
+    connection: asyncpg.Connection, packages: tuple[str, ...], *, schema: str | None = None
+) -> list[str]:
     """Apply what is missing, each file in a transaction, and return the names applied.
 
     Runs as the schema's owner; a second migrator waits its turn. Raises StartupFailure when the schema
     does not exist, a file fails, or an applied file was edited since.
     """
-    schema = schema or schema_of(package)
+    schema = schema or schema_of(packages)
     sql = statements("chassis")
     await connection.execute(sql["lock_migrations"], schema)
     try:
         await connection.execute(sql["enter_schema"], schema)
         await _prepare(connection, schema)
         applied = _digests(await connection.fetch(sql["applied_migrations"]))
-        pending = _pending(package, applied)
+        pending = _pending(packages, applied)
         for migration in pending:
             await _apply(connection, migration)
         return [migration.name for migration in pending]
@@ -72,23 +89,23 @@ async def migrate(connection: asyncpg.Connection, package: str, *, schema: str |
         await connection.execute(sql["unlock_migrations"], schema)
 
 
-async def check_migrated(pool: asyncpg.Pool, package: str, *, schema: str | None = None) -> None:
+async def check_migrated(pool: asyncpg.Pool, packages: tuple[str, ...], *, schema: str | None = None) -> None:
     """Raise StartupFailure when the schema lacks a migration that this code was written for.
 
     Migrations of a newer release are no obstacle: old code runs on the new schema.
     """
-    schema = schema or schema_of(package)
-    behind = _pending(package, await _applied_in(pool, schema))
-    if behind:
+    schema = schema or schema_of(packages)
+    missing = _pending(packages, await _applied_in(pool, schema))
+    if missing:
         raise StartupFailure(
-            f"Schema {schema} lacks {behind[0].name}; "
-            f"run `python -m {package} migrate` as its owner, then start again."
+            f"Schema {schema} lacks {missing[0].name}; "
+            f"run `python -m {packages[-1]} migrate` as its owner, then start again."
         )
 
 
-def schema_of(package: str) -> str:
-    """The schema that belongs to `package`: its last part."""
-    return package.rpartition(".")[2]
+def schema_of(packages: tuple[str, ...]) -> str:
+    """The schema that belongs to the last of `packages`: the last part of its name."""
+    return packages[-1].rpartition(".")[2]
 
 
 async def _prepare(connection: asyncpg.Connection, schema: str) -> None:
@@ -116,12 +133,13 @@ def _digests(rows: Sequence[asyncpg.Record]) -> dict[str, str]:
     return {row["name"]: row["sha256"] for row in rows}
 
 
-def _pending(package: str, applied: Mapping[str, str]) -> list[Migration]:
-    migrations = migrations_of(package)
+def _pending(packages: tuple[str, ...], applied: Mapping[str, str]) -> list[Migration]:
+    migrations = recorded(packages)
     edited = [each.name for each in migrations if applied.get(each.name, each.sha256) != each.sha256]
     if edited:
         raise StartupFailure(
-            f"{edited[0]} of {package} was edited after it was applied; restore it and add a new migration."
+            f"{edited[0]} of {packages[-1]} was edited after it was applied; "
+            "restore it and add a new migration."
         )
     return [each for each in migrations if each.name not in applied]
 

@@ -61,16 +61,18 @@ def run(
     service: str,
     settings: type[S],
     main: Callable[[S], Awaitable[None]],
-    migrations: str | None = None,
+    migrations: tuple[str, ...] = (),
 ) -> NoReturn:
     """Do what the command line asks of `service` and leave the process.
 
-    `main` serves until told to stop; `migrations` is the package that holds ``migrations/*.sql``.
+    `main` serves until told to stop. `migrations` names the packages whose ``migrations/*.sql`` make the
+    schema: shared ones first, the service's own last.
     """
-    asked = _arguments(service, with_migrate=migrations is not None)
+    asked = _arguments(service, with_migrate=bool(migrations))
     try:
         if asked.verb == "migrate":
-            sys.exit(_migrate(service, load_settings(MigrationSettings), str(migrations)))
+            effective_database = load_settings(MigrationSettings, known=settings.known_sections)
+            sys.exit(_migrate(service, effective_database, migrations))
         effective = load_settings(settings)
         if asked.print_config:
             sys.stdout.writelines(f"{_assignment(*each)}\n" for each in masked(effective).items())
@@ -107,10 +109,10 @@ def _serve(service: str, settings: S, main: Callable[[S], Awaitable[None]]) -> i
     return _guarded(_until_signalled(main(settings)))
 
 
-def _migrate(service: str, settings: MigrationSettings, package: str) -> int:
+def _migrate(service: str, settings: MigrationSettings, packages: tuple[str, ...]) -> int:
     async def apply() -> None:
         async with connect(settings.database) as connection:
-            applied = await migrate(connection, package)
+            applied = await migrate(connection, packages)
         _log.info("schema is up to date", extra={"applied": applied})
 
     configure_logs(service, settings.telemetry.log_level)

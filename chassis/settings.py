@@ -11,14 +11,13 @@ import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Final, TypeGuard, TypeVar
+from typing import ClassVar, Final, TypeGuard, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as MalformedSettingError
 
-from chassis.names import SectionName
 from chassis.sections import DatabaseSettings, GrpcSettings, HostPort, TelemetrySettings, TlsSettings
 
 __all__ = [
@@ -35,6 +34,7 @@ __all__ = [
 
 PREFIX: Final = "GANTRY_"
 DELIMITER: Final = "__"
+_COMMON_SECTIONS: Final = frozenset({"tls", "grpc", "database", "telemetry"})
 _SECRET_WORDS: Final = ("password", "secret", "token")
 _MASK: Final = "********"
 
@@ -48,8 +48,11 @@ class SettingsError(Exception):
 class ServiceSettings(BaseSettings):
     """The settings every service has; a service subclasses this and adds its own.
 
-    A service with a database redeclares ``database: DatabaseSettings`` to make it required.
+    A service with a database redeclares ``database: DatabaseSettings`` to make it required. `known_sections`
+    are the sections of the services that may share its environment: a variable of any other is misspelt.
     """
+
+    known_sections: ClassVar[frozenset[str]] = frozenset()
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter=DELIMITER, extra="ignore", frozen=True
@@ -61,9 +64,14 @@ class ServiceSettings(BaseSettings):
     database: DatabaseSettings | None = None
 
 
-def load_settings(cls: type[T]) -> T:
-    """Read `cls` from the environment. Raises SettingsError with one sentence."""
-    _check_sections(cls)
+def load_settings(cls: type[T], *, known: frozenset[str] | None = None) -> T:
+    """Read `cls` from the environment. Raises SettingsError with one sentence.
+
+    `known` are the sections of other settings in the same environment; by default those of a ServiceSettings.
+    """
+    if known is None:
+        known = cls.known_sections if issubclass(cls, ServiceSettings) else frozenset()
+    _check_sections(cls, known)
     try:
         return cls()
     except ValidationError as error:
@@ -113,9 +121,9 @@ def _hidden(name: str, value: object) -> object:
     return [_hidden(name, each) for each in value] if isinstance(value, list) else value
 
 
-def _check_sections(cls: type[BaseSettings]) -> None:
+def _check_sections(cls: type[BaseSettings], others: frozenset[str]) -> None:
     """Refuse a variable of a section that no service has: the settings it was meant for would not get it."""
-    known = {*cls.model_fields, *SectionName}
+    known = {*_COMMON_SECTIONS, *cls.model_fields, *others}
     for variable in sorted(name.upper() for name in os.environ if name.upper().startswith(PREFIX)):
         section, nested, name = variable.removeprefix(PREFIX).partition(DELIMITER)
         if nested and section.lower() not in known:

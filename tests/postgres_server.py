@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import asyncpg
@@ -87,7 +88,7 @@ class SharedServer:
             await self._create("template0", name)
             await open_database(self.postgres.superuser(name), SERVICES)
             async with connect(self.settings(owner_role(service), name)) as connection:
-                await migrate(connection, f"services.{service}")
+                await migrate(connection, import_module(f"services.{service}").MIGRATIONS)
             self._templates.add(name)
         return name
 

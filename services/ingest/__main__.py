@@ -16,8 +16,8 @@ from chassis.migrations import check_migrated
 from chassis.run import run
 from chassis.server import GrpcServer, grpc_server
 from chassis.telemetry import telemetry
+from services.ingest import MIGRATIONS
 from services.ingest.assembly import Assembly, assemble
-from services.ingest.postgres import PACKAGE
 from services.ingest.settings import IngestSettings
 
 _INGEST: Final = "gantry.ingest.v1.IngestService"
@@ -32,7 +32,7 @@ async def main(settings: IngestSettings) -> None:
         open_channel(section.store, settings.tls, server_name=section.store_name, retries=False) as store,
         grpc_server(settings) as server,
     ):
-        await check_migrated(pool, PACKAGE)
+        await check_migrated(pool, MIGRATIONS)
         ingest = assemble(section, settings.grpc.max_message_bytes, pool, store, server.own)
         await ingest.upkeep.refresh()
         serve(server, ingest)
@@ -74,4 +74,4 @@ def serve(server: GrpcServer, ingest: Assembly) -> None:
 
 
 if __name__ == "__main__":
-    run("ingest", IngestSettings, main, migrations=PACKAGE)
+    run("ingest", IngestSettings, main, migrations=MIGRATIONS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.settings import DatabaseSettings, GrpcSettings, HostPort, ServiceSettings
+from services.sections import SECTIONS
 
 MEBIBYTE = 1024 * 1024
 
@@ -45,6 +46,8 @@ class IngestSection(BaseModel):
 
 class IngestSettings(ServiceSettings):
     """Everything ingest is told."""
+
+    known_sections = SECTIONS
 
     grpc: IngestGrpcSettings = IngestGrpcSettings()
     database: DatabaseSettings

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from gantry.match.v1.alert_pb2_grpc import add_AlertServiceServicer_to_server
 from gantry.match.v1.hotlist_pb2_grpc import add_HotlistServiceServicer_to_server
 
@@ -14,11 +12,10 @@ from chassis.run import run
 from chassis.server import GrpcServer, grpc_server
 from chassis.telemetry import telemetry
 from clients.store import AuditClient, StoreClient
+from services.match import MIGRATIONS
 from services.match.assembly import Assembly, assemble
 from services.match.settings import MatchSettings
 from services.match.store import StoreLog
-
-PACKAGE: Final = "services.match"
 
 
 async def main(settings: MatchSettings) -> None:
@@ -31,7 +28,7 @@ async def main(settings: MatchSettings) -> None:
         ) as store,
         grpc_server(settings) as server,
     ):
-        await check_migrated(pool, PACKAGE)
+        await check_migrated(pool, MIGRATIONS)
         match = assemble(settings.match, pool, StoreLog(StoreClient(store)), AuditClient(store))
         await match.prepare()
         serve(server, match)
@@ -60,4 +57,4 @@ def serve(server: GrpcServer, match: Assembly) -> None:
 
 
 if __name__ == "__main__":
-    run("match", MatchSettings, main, migrations=PACKAGE)
+    run("match", MatchSettings, main, migrations=MIGRATIONS)

@@ -9,6 +9,7 @@ from pydantic_settings import NoDecode
 
 from anpr.force import is_force
 from chassis.settings import DatabaseSettings, HostPort, ServiceSettings, words
+from services.sections import SECTIONS
 
 
 def _force(value: str) -> str:
@@ -38,6 +39,8 @@ class MatchSection(BaseModel):
 
 class MatchSettings(ServiceSettings):
     """The settings of match's process."""
+
+    known_sections = SECTIONS
 
     database: DatabaseSettings
     match: MatchSection

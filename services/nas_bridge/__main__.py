@@ -14,6 +14,7 @@ from chassis.run import run
 from chassis.server import grpc_server
 from chassis.telemetry import telemetry
 from clients.store import AuditClient, StoreClient
+from services.nas_bridge import MIGRATIONS
 from services.nas_bridge.claims import PostgresClaims
 from services.nas_bridge.forwarding import Forwarding, destinations_by_force, run_forwarders
 from services.nas_bridge.housekeeping import Housekeeping
@@ -22,7 +23,6 @@ from services.nas_bridge.postgres import PostgresRecords
 from services.nas_bridge.service import BridgeService
 from services.nas_bridge.settings import BridgeSection, BridgeSettings
 
-PACKAGE: Final = "services.nas_bridge"
 # One append of the log is never split, and can carry pictures.
 _MOST_LOG_BYTES: Final = 64 * 1024 * 1024
 
@@ -44,7 +44,7 @@ async def main(settings: BridgeSettings) -> None:
         aclosing(PostgresClaims(pool)) as claims,
         grpc_server(settings) as server,
     ):
-        await check_migrated(pool, PACKAGE)
+        await check_migrated(pool, MIGRATIONS)
         records = PostgresRecords(pool)
         forwarders = Forwarding(bridge, destinations, StoreClient(store), claims).forwarders()
         await records.register(forwarders)
@@ -67,4 +67,4 @@ def _housekeeping(bridge: BridgeSection, records: PostgresRecords) -> Housekeepi
 
 
 if __name__ == "__main__":
-    run("nas_bridge", BridgeSettings, main, migrations=PACKAGE)
+    run("nas_bridge", BridgeSettings, main, migrations=MIGRATIONS)

@@ -9,6 +9,7 @@ from pydantic_settings import NoDecode
 
 from anpr.force import is_force
 from chassis.settings import DatabaseSettings, HostPort, ServiceSettings, words
+from services.sections import SECTIONS
 
 Images = Literal["none", "patch", "both"]
 
@@ -81,6 +82,8 @@ class BridgeSection(BaseModel):
 
 class BridgeSettings(ServiceSettings):
     """The settings of the bridge's process."""
+
+    known_sections = SECTIONS
 
     database: DatabaseSettings
     bridge: BridgeSection

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Final
 
 from chassis.database import open_pool
 from chassis.migrations import check_migrated
 from chassis.run import run
 from chassis.server import grpc_server
 from chassis.telemetry import telemetry
+from services.store import MIGRATIONS
 from services.store.assembly import assemble
 from services.store.log.postgres import PostgresLog
 from services.store.settings import StoreSettings
-
-PACKAGE: Final = "services.store"
 
 
 def now_us() -> int:
@@ -30,10 +28,10 @@ async def main(settings: StoreSettings) -> None:
         PostgresLog(pool, now_us, settings.store.retention_days) as log,
         grpc_server(settings) as server,
     ):
-        await check_migrated(pool, PACKAGE)
+        await check_migrated(pool, MIGRATIONS)
         assemble(server, settings, pool, log, now_us)
         await server.serve_until_signalled()
 
 
 if __name__ == "__main__":
-    run("store", StoreSettings, main, migrations=PACKAGE)
+    run("store", StoreSettings, main, migrations=MIGRATIONS)

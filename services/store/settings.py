@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.settings import DatabaseSettings, ServiceSettings
+from services.sections import SECTIONS
 
 _MEBIBYTE = 1024 * 1024
 
@@ -37,6 +38,8 @@ class BufferSettings(BaseModel):
 
 class StoreSettings(ServiceSettings):
     """Settings of the store."""
+
+    known_sections = SECTIONS
 
     database: DatabaseSettings
     store: BufferSettings

@@ -69,10 +69,10 @@ def settings(database, tmp_path) -> DatabaseSettings:
 async def test_migrations_are_applied_once_and_in_order(connection, room):
     room.write("0002_fill.sql", "insert into things (name) values ('one');")
     room.write("0001_things.sql", "create table things (name text); create index on things (name);")
-    assert await migrate(connection, room.name) == ["0001_things.sql", "0002_fill.sql"]
-    assert await migrate(connection, room.name) == []
+    assert await migrate(connection, (room.name,)) == ["0001_things.sql", "0002_fill.sql"]
+    assert await migrate(connection, (room.name,)) == []
     room.write("0003_more.sql", "insert into things (name) values ('two')")
-    assert await migrate(connection, room.name) == ["0003_more.sql"]
+    assert await migrate(connection, (room.name,)) == ["0003_more.sql"]
     assert await connection.fetchval(f"select count(*) from {room.name}.things") == 2
 
 
@@ -84,24 +84,24 @@ async def test_a_migration_that_fails_leaves_nothing_and_says_where(connection, 
     with pytest.raises(
         StartupFailure, match=r"0002_broken\.sql failed near line 3: UndefinedTable"
     ) as raised:
-        await migrate(connection, room.name)
+        await migrate(connection, (room.name,))
     assert "AB12CDE" not in str(raised.value)
     assert await connection.fetchval(f"select count(*) from {room.name}.things") == 0
     room.write("0002_broken.sql", "insert into things values ('x');")
-    assert await migrate(connection, room.name) == ["0002_broken.sql"]
+    assert await migrate(connection, (room.name,)) == ["0002_broken.sql"]
 
 
 async def test_an_edited_migration_is_refused(connection, room):
     room.write("0001_things.sql", "create table things (name text);")
-    await migrate(connection, room.name)
+    await migrate(connection, (room.name,))
     room.write("0001_things.sql", "create table things (name text, more text);")
     with pytest.raises(StartupFailure, match=r"0001_things\.sql of room_.* was edited after"):
-        await migrate(connection, room.name)
+        await migrate(connection, (room.name,))
 
 
 async def test_a_missing_schema_is_a_sentence(connection, room):
     with pytest.raises(StartupFailure, match="Schema nowhere does not exist"):
-        await migrate(connection, room.name, schema="nowhere")
+        await migrate(connection, (room.name,), schema="nowhere")
 
 
 async def test_migrators_that_start_together_take_turns(database, room):
@@ -109,7 +109,7 @@ async def test_migrators_that_start_together_take_turns(database, room):
     room.write("0002_fill.sql", "insert into things (name) values ('one');")
     connections = [await asyncpg.connect(**database) for _ in range(5)]
     try:
-        applied = await asyncio.gather(*(migrate(each, room.name) for each in connections))
+        applied = await asyncio.gather(*(migrate(each, (room.name,)) for each in connections))
         assert sorted(map(len, applied)) == [0, 0, 0, 0, 2]
     finally:
         for each in connections:
@@ -122,11 +122,11 @@ async def test_a_service_checks_its_schema_at_the_start(connection, settings, ro
         with pytest.raises(
             StartupFailure, match=rf"lacks 0001_things\.sql; run `python -m {room.name} migrate`"
         ):
-            await check_migrated(pool, room.name)
-        await migrate(connection, room.name)
-        await check_migrated(pool, room.name)
+            await check_migrated(pool, (room.name,))
+        await migrate(connection, (room.name,))
+        await check_migrated(pool, (room.name,))
         await connection.execute(f"insert into {room.name}.schema_migrations values ('0002_newer.sql', 'x')")
-        await check_migrated(pool, room.name)
+        await check_migrated(pool, (room.name,))
 
 
 async def test_a_pool_prepares_each_connection_and_comes_back_after_a_cut(settings, connection):
@@ -272,7 +272,7 @@ async def test_the_migrate_verb_needs_the_database_settings_only(settings, room,
     script = tmp_path / "service.py"
     script.write_text(
         "from chassis.run import run\nfrom chassis.settings import ServiceSettings\n"
-        f"run('probe', ServiceSettings, None, migrations={room.name!r})\n"
+        f"run('probe', ServiceSettings, None, migrations=({room.name!r},))\n"
     )
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("GANTRY_")},

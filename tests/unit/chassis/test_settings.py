@@ -12,6 +12,8 @@ from chassis.settings import DatabaseSettings, ServiceSettings, SettingsError, l
 
 
 class StoreSettings(ServiceSettings):
+    known_sections = frozenset({"store", "match"})
+
     database: DatabaseSettings
     forces: tuple[str, ...] = ()
     signing_secret: str = "x"

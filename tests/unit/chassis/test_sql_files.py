@@ -9,7 +9,7 @@ import pytest
 
 from chassis.database import finished, statements
 from chassis.errors import StartupFailure
-from chassis.migrations import migrations_of, schema_of
+from chassis.migrations import migrations_of, recorded, schema_of
 
 
 @pytest.fixture
@@ -61,8 +61,15 @@ def test_a_misnamed_migration_is_a_sentence(package, files):
         migrations_of(name)
 
 
-def test_a_schema_is_the_packages_last_part():
-    assert schema_of("services.nas_bridge") == "nas_bridge"
+def test_a_schema_is_the_last_packages_last_part():
+    assert schema_of(("chassis", "services.nas_bridge")) == "nas_bridge"
+
+
+def test_shared_migrations_come_first_and_are_recorded_with_their_package(package):
+    name, folder = package
+    (folder / "migrations" / "0001_own.sql").write_text("select 1")
+    names = [migration.name for migration in recorded(("chassis", name))]
+    assert names == [*(f"chassis/{each.name}" for each in migrations_of("chassis")), "0001_own.sql"]
 
 
 async def test_work_is_finished_though_its_caller_is_cancelled():

@@ -1,0 +1,80 @@
+"""Background work that a service repeats until it stops: the only owned loop of all rooms."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from chassis.backoff import Backoff
+from chassis.transient import asked_wait, cause_of, is_transient
+
+_FIRST_WAIT: Final = 0.2
+_MOST_WAIT: Final = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+async def repeat(
+    work: Callable[[], Awaitable[None]],
+    *,
+    name: str,
+    every: float,
+    wake: asyncio.Event | None = None,
+    backoff: Backoff | None = None,
+    log: logging.Logger = _log,
+) -> None:
+    """Run `work` for ever, `every` so many seconds after its last end, or as soon as `wake` is set.
+
+    A transient error is logged once per outage and retried after a back-off. Any other error is raised, and
+    ends the process through the owner of the task. A cancellation ends the loop whatever `work` raised in
+    its place, for example the error of a broken connection that it gave back to its pool.
+    """
+    backoff = backoff or Backoff(_FIRST_WAIT, max(_MOST_WAIT, every))
+    failing = False
+    while True:
+        error = await _attempt(work)
+        if error is None:
+            if failing:
+                log.info("%s works again", name)
+            failing = False
+            backoff.succeeded()
+            await _pause(every, wake)
+            continue
+        if not failing:
+            log.warning("%s failed", name, extra={"cause": cause_of(error)})
+        failing = True
+        await asyncio.sleep(backoff.next_wait(asked_wait(error)))
+
+
+def raise_if_cancelled() -> None:
+    """Raise CancelledError when this task was told to end: for a handler of errors that would go on."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+async def _attempt(work: Callable[[], Awaitable[None]]) -> Exception | BaseExceptionGroup | None:
+    """The transient error with which `work` ended, or None."""
+    try:
+        await work()
+    except (Exception, BaseExceptionGroup) as error:
+        raise_if_cancelled()
+        if not is_transient(error):
+            raise
+        return error
+    raise_if_cancelled()
+    return None
+
+
+async def _pause(every: float, wake: asyncio.Event | None) -> None:
+    if wake is None:
+        await asyncio.sleep(every)
+        return
+    try:
+        async with asyncio.timeout(every):
+            await wake.wait()
+    except TimeoutError:
+        return
+    wake.clear()

@@ -1,0 +1,70 @@
+"""Which errors pass by themselves: the only answer to "is it worth another attempt?"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import asyncpg
+import grpc
+
+from chassis.database_faults import database_fault
+from chassis.errors import Fault
+
+_TRANSIENT_STATUSES: Final = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.ABORTED,
+        # A server that stops cancels the calls that its drain did not finish.
+        grpc.StatusCode.CANCELLED,
+    }
+)
+# asyncpg has no common base for these: each is a transaction that lost to another, or ran out of time.
+_TRANSIENT_IN_POSTGRES: Final = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.InsufficientResourcesError,
+)
+
+
+class TransientError(Exception):
+    """An error after which the same work may succeed, such as work that another replica took over."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work may succeed later. A group passes only when every error in it does."""
+    return all(map(_passes, leaves(error)))
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The error itself, or the errors inside a group and the groups in it."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
+
+
+def asked_wait(error: BaseException) -> float | None:
+    """The longest wait in seconds that a fault in `error` asks for; None when none asks."""
+    asked = [leaf.retry_after for leaf in leaves(error) if isinstance(leaf, Fault)]
+    return max((wait for wait in asked if wait is not None), default=None)
+
+
+def cause_of(error: BaseException) -> str:
+    """The reason of a fault, or the type of another error: short, and free of personal data."""
+    first = next(leaves(error))
+    return first.reason if isinstance(first, Fault) else type(first).__name__
+
+
+def _passes(error: BaseException) -> bool:
+    if isinstance(error, Fault):
+        return error.status in _TRANSIENT_STATUSES
+    if isinstance(error, grpc.aio.AioRpcError):
+        return error.code() in _TRANSIENT_STATUSES
+    if isinstance(error, (TransientError, OSError, TimeoutError, *_TRANSIENT_IN_POSTGRES)):
+        return True
+    return database_fault(error) is not None
