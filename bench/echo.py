@@ -81,7 +81,7 @@ async def _stream_reads(_: object, context: Any) -> None:
 
 async def _serve(credentials: grpc.ServerCredentials) -> None:
     server = grpc.aio.server()
-    handler = grpc.stream_stream_rpc_method_handler(
+    handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
         _stream_reads, response_serializer=StreamReadsResponse.SerializeToString
     )
     service = grpc.method_handlers_generic_handler("gantry.ingest.v1.IngestService", {"StreamReads": handler})

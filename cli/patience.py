@@ -2,12 +2,10 @@
 
 import asyncio
 import time
-from asyncio import sleep
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import grpc
-from grpc.aio import AioRpcError
 
 from chassis.errors import Fault
 from cli.exits import CliError, Exit
@@ -47,7 +45,7 @@ class Patience:
         if now > self._until or not self._may_pass(error):
             raise error
         self.tell(self._seconds)
-        await sleep(_BETWEEN_TRIES_SECONDS)
+        await asyncio.sleep(_BETWEEN_TRIES_SECONDS)
 
     def tell(self, seconds: float) -> None:
         """Say that somebody waits, once until the service has answered."""
@@ -89,7 +87,7 @@ async def _repeated(work: Work, patience: Patience, usual_seconds: float | None)
     while True:
         try:
             return await _told_when_slow(work, patience, usual_seconds)
-        except (CliError, Fault, AioRpcError) as error:
+        except (CliError, Fault, grpc.aio.AioRpcError) as error:
             await patience.wait(error)
 
 
@@ -104,7 +102,7 @@ async def _told_when_slow(work: Work, patience: Patience, usual_seconds: float |
 
 async def _tell_later(patience: Patience, seconds: float | None) -> None:
     if seconds is not None:
-        await sleep(seconds)
+        await asyncio.sleep(seconds)
         patience.tell_slow()
 
 

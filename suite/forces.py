@@ -60,7 +60,7 @@ class Forces:
     async def _add(self, bridge: BridgeClient, force: str, name: str) -> None:
         destination = self._plan.destination(name)
         try:
-            await _patiently(lambda: bridge.add_destination(force, destination, PURPOSE))
+            await _patiently(lambda: bridge.add(force, destination, PURPOSE))
         except AlreadyExists:
             raise SuiteError(
                 f"destination {name} of {force} is there with other settings than those of the simulator: "

@@ -75,7 +75,7 @@ def add(
         timeout_seconds=timeout,
     )
     why = purpose_of(purpose, reference)
-    _change(session, force, "is added", lambda bridge, chosen: bridge.add_destination(chosen, settings, why))
+    _change(session, force, "is added", lambda bridge, chosen: bridge.add(chosen, settings, why))
 
 
 @verb
