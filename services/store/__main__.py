@@ -10,7 +10,7 @@ from chassis.run import run
 from chassis.server import grpc_server
 from chassis.telemetry import telemetry
 from services.store import MIGRATIONS
-from services.store.assembly import assemble, open_database
+from services.store.assembly import access_rules, assemble, open_database, own_auditor
 from services.store.settings import StoreSettings
 
 
@@ -25,7 +25,7 @@ async def main(settings: StoreSettings) -> None:
         telemetry("store", settings.telemetry),
         open_pool(settings.database) as pool,
         open_database(settings, pool, now_us) as database,
-        grpc_server(settings) as server,
+        grpc_server(settings, access_rules(), auditor=own_auditor(database)) as server,
     ):
         await check_migrated(pool, MIGRATIONS)
         await assemble(server, settings, database, now_us)

@@ -8,13 +8,29 @@ from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
+from gantry.store.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server
 from gantry.store.v1.buffer_pb2_grpc import add_BufferServiceServicer_to_server
+from gantry.store.v1.forces_pb2_grpc import (
+    add_DirectoryServiceServicer_to_server,
+    add_ForceServiceServicer_to_server,
+)
 from gantry.store.v1.log_pb2_grpc import add_ReadLogServiceServicer_to_server
+from gantry.store.v1.search_pb2_grpc import add_SearchServiceServicer_to_server
 
+from chassis.access import Rules
 from chassis.errors import StartupFailure
 from chassis.pages import PageTokens
 from chassis.server import GrpcServer
+from policy.access import actions_on_new_forces, actions_without_purpose, rules
+from services.store.audit import service as audit_service
+from services.store.audit.postgres import PostgresAuditRecords
+from services.store.audit.service import AuditService
+from services.store.audit.trail import OwnAuditor
 from services.store.consumers.postgres import PostgresConsumers
+from services.store.forces import service as force_service
+from services.store.forces.postgres import PostgresForces
+from services.store.forces.service import DirectoryService, ForceService
+from services.store.forces.watching import DirectoryFeed
 from services.store.images.objects import ImageStore, open_images
 from services.store.log import service as log_service
 from services.store.log.live import LiveLogs
@@ -29,6 +45,9 @@ from services.store.retention import service as buffer_service
 from services.store.retention.postgres import PostgresRetention
 from services.store.retention.purging import Retention
 from services.store.retention.service import BufferService
+from services.store.search import service as search_service
+from services.store.search.postgres import PostgresReads
+from services.store.search.service import SearchService
 from services.store.settings import StoreSettings
 
 _OTHER_CONNECTIONS: Final = 4
@@ -45,6 +64,7 @@ class Database:
     rows: ForceRows
     partitions: PostgresPartitions
     log: PostgresLog
+    audit: PostgresAuditRecords
 
 
 @asynccontextmanager
@@ -68,7 +88,24 @@ async def open_database(
     partitions = PostgresPartitions(rows, pool, now_us, settings.store.retention_days)
     async with AppendConnections(pool, most) as connections:
         log = PostgresLog(rows, pool, connections, partitions, before_commit)
-        yield Database(pool, rows, partitions, log)
+        yield Database(pool, rows, partitions, log, PostgresAuditRecords(pool, now_us))
+
+
+def access_rules() -> Rules:
+    """Who may call which RPC of the store."""
+    return rules(
+        log_service.SERVICE,
+        buffer_service.SERVICE,
+        search_service.SERVICE,
+        audit_service.SERVICE,
+        force_service.FORCES,
+        force_service.DIRECTORY,
+    )
+
+
+def own_auditor(database: Database) -> OwnAuditor:
+    """Writes what people do at the store to the audit trail."""
+    return OwnAuditor(database.audit, actions_on_new_forces())
 
 
 async def assemble(
@@ -79,6 +116,9 @@ async def assemble(
     tokens = await PageTokens.open(database.pool)
     _add_log(server, settings, database, images, now_us)
     _add_buffer(server, settings, database, images, tokens, now_us)
+    _add_search(server, database, images, tokens)
+    _add_audit(server, database, tokens)
+    _add_forces(server, database)
 
 
 def _add_log(
@@ -134,3 +174,40 @@ def _add_buffer(  # noqa: PLR0917
     )
     retention = Retention(records, images, buffer.retention_days, now_us)
     server.own(retention.run(buffer.retention_interval_seconds), "retention")
+
+
+def _add_search(server: GrpcServer, database: Database, images: ImageStore, tokens: PageTokens) -> None:
+    server.add(
+        add_SearchServiceServicer_to_server,
+        SearchService(PostgresReads(database.rows), images, tokens),
+        service=search_service.SERVICE,
+        ready=database.rows.ping,
+    )
+
+
+def _add_audit(server: GrpcServer, database: Database, tokens: PageTokens) -> None:
+    server.add(
+        add_AuditServiceServicer_to_server,
+        AuditService(database.audit, tokens, actions_without_purpose()),
+        service=audit_service.SERVICE,
+        ready=database.rows.ping,
+    )
+
+
+def _add_forces(server: GrpcServer, database: Database) -> None:
+    forces = PostgresForces(database.pool)
+    feed = DirectoryFeed(forces, server.stopping)
+    server.add(
+        add_ForceServiceServicer_to_server,
+        ForceService(forces),
+        service=force_service.FORCES,
+        ready=database.rows.ping,
+    )
+    server.add(
+        add_DirectoryServiceServicer_to_server,
+        DirectoryService(feed),
+        service=force_service.DIRECTORY,
+        ready=database.rows.ping,
+    )
+    server.own(feed.run(), "directory")
+    server.on_stop(feed.wake)

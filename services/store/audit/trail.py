@@ -62,9 +62,18 @@ def entry_of(  # noqa: PLR0917
     force: str, service: str, person: str, action: int, purpose: Any, subject: str
 ) -> AuditEntry:
     """An entry to add. `purpose` has the fields of gantry.common.v1.Purpose; None is an empty one."""
-    fields = (
-        ("", "", "", "")
-        if purpose is None
-        else (purpose.code, purpose.reference, purpose.justification, purpose.approval_id)
+    if purpose is None:
+        return AuditEntry(force, 0, 0, service, person, action, "", "", "", "", subject)
+    return AuditEntry(
+        force,
+        number=0,
+        recorded_at_us=0,
+        service=service,
+        person=person,
+        action=action,
+        code=purpose.code,
+        reference=purpose.reference,
+        justification=purpose.justification,
+        approval_id=purpose.approval_id,
+        subject=subject,
     )
-    return AuditEntry(force, 0, 0, service, person, action, *fields, subject)

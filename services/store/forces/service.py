@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any, Final
 from uuid import UUID
 
@@ -74,8 +75,9 @@ class DirectoryService(DirectoryServiceServicer):
         context: Call,  # noqa: ARG002
     ) -> AsyncIterator[forces_pb2.WatchResponse]:
         """The directory, then again after each change, with progress in between."""
-        async for each in self._feed.watch():
-            yield _watch_response(each)
+        async with aclosing(self._feed.watch()) as messages:
+            async for message in messages:
+                yield _watch_response(message)
 
 
 def _new_force(request: forces_pb2.CreateForceRequest) -> NewForce:
@@ -107,11 +109,11 @@ def _request_id(text: str) -> UUID:
         ) from None
 
 
-def _watch_response(each: Directory | int) -> forces_pb2.WatchResponse:
-    if isinstance(each, int):
-        return forces_pb2.WatchResponse(revision=each, progress=forces_pb2.DirectoryProgress())
-    forces = [_message(force) for force in each.forces]
-    return forces_pb2.WatchResponse(revision=each.revision, directory=forces_pb2.Directory(forces=forces))
+def _watch_response(message: Directory | int) -> forces_pb2.WatchResponse:
+    if isinstance(message, int):
+        return forces_pb2.WatchResponse(revision=message, progress=forces_pb2.DirectoryProgress())
+    forces = [_message(force) for force in message.forces]
+    return forces_pb2.WatchResponse(revision=message.revision, directory=forces_pb2.Directory(forces=forces))
 
 
 def _message(force: Force) -> forces_pb2.Force:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from chassis.errors import Unavailable
@@ -35,7 +35,7 @@ class DirectoryFeed:
         if self._newest is None or await self._forces.revision() != self._newest.revision:
             await self._read()
 
-    async def watch(self) -> AsyncIterator[Directory | int]:
+    async def watch(self) -> AsyncGenerator[Directory | int, None]:
         """The directory, then again after each change; its revision alone when nothing has changed for 4 s.
 
         Begins with what the database holds, so that a watcher never gets an older directory than it had from

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -67,9 +67,16 @@ class BufferedReads(Protocol):
         """The newest read with a vendor's identifier."""
 
 
+class Images(Protocol):
+    """The images of reads."""
+
+    async def get(self, key: str, start: int, length: int) -> bytes | None:
+        """Part of an object; None when the object is gone. Raises Unavailable IMAGES_UNAVAILABLE."""
+
+
 async def pages(
     reads: BufferedReads, query: PlateQuery, below: Place, page_rows: int, most_reads: int
-) -> AsyncIterator[Page]:
+) -> AsyncGenerator[Page, None]:
     """Pages of up to `page_rows` reads below a place, at least one page, until nothing follows.
 
     Ends earlier when `most_reads` were found; 0 sets no such limit. Each page is one transaction.

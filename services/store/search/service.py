@@ -16,9 +16,17 @@ from anpr.vrm import VrmEmpty, VrmInvalid, normalise
 from chassis.errors import InvalidInput, NotFound
 from chassis.pages import PageTokens, page_size
 from chassis.telemetry import meter
-from services.store.images.objects import ImageStore
 from services.store.names import MetricName
-from services.store.search.find import END_OF_TIME_US, TOP, BufferedReads, Found, Place, PlateQuery, pages
+from services.store.search.find import (
+    END_OF_TIME_US,
+    TOP,
+    BufferedReads,
+    Found,
+    Images,
+    Place,
+    PlateQuery,
+    pages,
+)
 
 SERVICE: Final = "gantry.store.v1.SearchService"
 _SEARCH: Final = f"{SERVICE}/SearchReads"
@@ -32,7 +40,7 @@ Call = grpc.aio.ServicerContext[Any, Any]
 class SearchService(SearchServiceServicer):
     """Shows people what the buffer holds."""
 
-    def __init__(self, reads: BufferedReads, images: ImageStore, tokens: PageTokens) -> None:
+    def __init__(self, reads: BufferedReads, images: Images, tokens: PageTokens) -> None:
         self._reads = reads
         self._images = images
         self._tokens = tokens

@@ -8,6 +8,7 @@ import urllib.request
 
 import asyncpg
 import pytest
+from services.store.log.heads import watch_heads
 
 from chassis.database import open_pool
 from chassis.errors import Exhausted, Unavailable
@@ -16,7 +17,6 @@ from chassis.telemetry import metrics_port, telemetry
 from clients.store import StoreClient
 from services.store.days import US_A_DAY
 from services.store.images.objects import open_images
-from services.store.log.heads import watch_heads
 from services.store.retention.postgres import RetentionRecords
 from services.store.retention.purging import Retention, Rules
 from tests.contract.store.conftest import RunningStore, StartStore

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 from gantry.common.v1.read_columns_pb2 import ReadColumns
 from gantry.store.v1.store_pb2 import ReadBatch
+from services.store.log.columns import kept
 
 from chassis.errors import InvalidInput, OutOfRange
-from services.store.log.columns import kept
 from tests.contract.store.conftest import RunningStore, StartStore
 from tests.contract.store.following import PATIENCE_SECONDS, collect
 from tests.contract.store.reads import columns

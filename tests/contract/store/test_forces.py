@@ -16,7 +16,7 @@ from gantry.store.v1.forces_pb2_grpc import DirectoryServiceStub
 from gantry.store.v1.search_pb2 import StoredRead
 
 from chassis.errors import AlreadyExists, Forbidden, InvalidInput, NotFound, Unavailable
-from clients.answer import answers_of
+from clients.answer import answer_of, answers_of
 from clients.directory import DirectoryWatch
 from clients.forces import ForceClient
 from tests.contract.store.conftest import RunningStore, StartStore
@@ -72,7 +72,7 @@ async def test_a_force_is_created_and_ready_for_reads_searches_and_retention(sto
     assert not created.HasField("retired_at")
     assert await admin.forces() == [created]
     await (await store.log("ingest")).append("essex", columns(3, at_us=store.clock()))
-    assert (await store.registered("essex")) == ["match", "nas"]
+    assert await store.rows("select consumer from consumers order by consumer") == ["match", "nas"]
 
 
 async def test_the_name_of_a_force_is_its_code_unless_given(store: RunningStore) -> None:
@@ -93,13 +93,13 @@ async def test_a_repeated_request_creates_once(start_store: StartStore) -> None:
 
 
 async def test_a_creation_that_is_refused_creates_nothing(store: RunningStore) -> None:
-    admin = await administrator(store, "essex", "Essex")
+    admin = await administrator(store, "essex")
     for change, reason in REFUSED_CREATIONS:
         request = forces_pb2.CreateForceRequest(
             **{"force": "essex", "name": "Essex Police", "request_id": str(uuid4()), **change}
         )
         with pytest.raises(InvalidInput) as refused:
-            await admin._create(request)
+            await answer_of(admin._stub.CreateForce(request))
         assert refused.value.reason == reason
     with pytest.raises(Forbidden, match="FORCE_NOT_PERMITTED"):
         await admin.create("kent")

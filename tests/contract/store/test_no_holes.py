@@ -7,10 +7,10 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from services.store.log.columns import kept
 
 from chassis.errors import Fault
 from clients.store import StoreClient
-from services.store.log.columns import kept
 from tests.contract.store.conftest import RunningStore, StartStore
 from tests.contract.store.reads import columns
 
