@@ -20,8 +20,8 @@ class Line(Generic[I]):
 
     With several `cursors` each follows the log on its own, with the one step that `open_step` opens; the
     store is told the least of them about once a second, unless `reports` is false (a shadow, for which
-    retention does not wait). `lagging` is called with the reads between cursor and head after each part.
-    `first_wait` and `most_wait` bound the back-off in seconds after a failure.
+    retention does not wait). `lagging` is called with the reads between cursor and head after each part and
+    after each failure of the step. `first_wait` and `most_wait` (seconds) bound the back-off after a failure.
     """
 
     source: Source[I]
