@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from gantry.common.v1.read_pb2 import Purpose
-from gantry.store.v1 import audit_pb2
+from gantry.common.v1.audit_action_pb2 import AUDIT_ACTION_IMPORT_HOTLIST
+from gantry.common.v1.purpose_pb2 import Purpose
 
 from chassis.database import connect
 from chassis.settings import DatabaseSettings
-from clients.store import AuditClient
+from clients.audit import AuditClient
 from suite.database import owner_role
 from tests.contract.store.conftest import RunningStore
 from tests.contract.store.reads import columns
 from tests.postgres_server import SharedServer
 
-TABLES = ("reads", "appends", "cameras", "audit_records")
+TABLES = ("reads", "appends", "cameras", "audit_records", "audit_chains")
 NAME_FORCES = "select set_config('gantry.forces', $1, true)"
 COPY_TO_ANOTHER_FORCE = """
 insert into reads select (jsonb_populate_record(r, '{"read_id": "x", "force_no": 2}')).* from reads r
@@ -29,6 +29,11 @@ FORBIDDEN = (
     "drop table reads_f1",
     "delete from appends",
     "update forces set purged_to = 0",
+    "update forces set state = 1",
+    "insert into forces (force_no, force, name, request_id) values (9, 'x', 'x', gen_random_uuid())",
+    "delete from forces",
+    "delete from consumers",
+    "update directory set revision = 0",
     "update audit_records set subject = 'x'",
     "delete from audit_records",
     "truncate audit_records",
@@ -49,7 +54,8 @@ CHANGES_OF_THE_TRAIL = (
 @pytest.fixture
 async def filled(store: RunningStore) -> RunningStore:
     """A store with reads and audit records of two forces."""
-    ingest, match = await store.service("ingest"), await store.channel_of_service("match")
+    await store.create("essex", "kent")
+    ingest, match = await store.log("ingest"), await store.channel_of_service("match")
     for force, size in (("essex", 3), ("kent", 5)):
         await ingest.append(force, columns(size, at_us=store.clock()))
         await record(match, force)
@@ -57,8 +63,8 @@ async def filled(store: RunningStore) -> RunningStore:
 
 
 async def record(channel, force: str) -> None:
-    action = audit_pb2.AUDIT_ACTION_IMPORT_HOTLIST
-    await AuditClient(channel).record(force, "pat", action, Purpose(reason="a test"), "a list")
+    purpose = Purpose(justification="a test")
+    await AuditClient(channel).record(force, "pat", AUDIT_ACTION_IMPORT_HOTLIST, purpose, "a list")
 
 
 async def refused(store: RunningStore, forces: str, statement: str) -> None:
@@ -107,4 +113,4 @@ async def test_even_the_owner_does_not_change_the_trail(
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 async with connection.transaction():
                     await connection.execute(statement)
-        assert await connection.fetchval("select count(*) from audit_records") == 2
+        assert await connection.fetchval("select count(*) from audit_records") == 4
