@@ -23,7 +23,6 @@ import grpc
 from google.protobuf.message import DecodeError
 from opentelemetry.context import Context
 from opentelemetry.trace import (
-    NonRecordingSpan,
     SpanKind,
     Status,
     StatusCode,
@@ -39,7 +38,8 @@ from chassis.database_faults import database_fault
 from chassis.errors import DETAILS_KEY, INTERNAL_TEXT, Fault, InvalidInput, encode_fault
 from chassis.identity import Call, Caller
 from chassis.names import MetricName
-from chassis.telemetry import meter, tracer
+from chassis.telemetry import context_from, meter, tracer
+from chassis.tracing import UNSAMPLED
 
 _DEFAULT_SECONDS: Final = 30.0
 _LEAST_SECONDS: Final = 0.002
@@ -55,6 +55,7 @@ _OUR_FAULT: Final = frozenset(
     }
 )
 _NO_PARENT: Final = Context()
+_UNSAMPLED_PARENT: Final = set_span_in_context(UNSAMPLED, _NO_PARENT)
 
 _log = logging.getLogger(__name__)
 _seconds = meter().create_histogram(MetricName.RPC_SECONDS, "s", "Time to answer a unary call")
@@ -270,7 +271,7 @@ def _server_span(method: str, context: Call) -> Iterator[None]:
 def _parent_of(context: Call) -> Context:
     for key, value in context.invocation_metadata() or ():
         if key == w3c.HEADER and isinstance(value, str):
-            remote = w3c.parse(value)
-            if remote is not None:
-                return set_span_in_context(NonRecordingSpan(remote), _NO_PARENT)
+            if w3c.is_unsampled(value):
+                return _UNSAMPLED_PARENT
+            return context_from(value) or _NO_PARENT
     return _NO_PARENT

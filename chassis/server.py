@@ -256,7 +256,8 @@ async def grpc_server(
     """A server to add services to; stopped on leaving, so that calls drain before the pool closes.
 
     `rules` say who may call which RPC. `auditor` writes the audit records that they ask for. `feeds` knows
-    the tokens of feeds. With `known_force`, a call about a force that it does not know is refused. With `client_certificates` the main port is mTLS; without, it asks callers for none.
+    the tokens of feeds. With `known_force`, a call about a force that it does not know is refused.
+    With `client_certificates` the main port is mTLS; without, it asks callers for none.
     """
     offices = Offices(auditor, feeds, known_force)
     server = GrpcServer(settings, rules, offices, client_certificates=client_certificates)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
+from chassis.backoff import Backoff
 from following.gaps import GapPolicy, StopAtGaps
 from following.gather import GatherLimits
 from following.lease import DEFAULT_CURSOR
@@ -33,3 +34,7 @@ class Line(Generic[I]):
     silence_seconds: float = 15.0
     first_wait: float = 0.1
     most_wait: float = 5.0
+
+    def backoff(self) -> Backoff:
+        """A back-off that starts from the first wait."""
+        return Backoff(self.first_wait, self.most_wait)

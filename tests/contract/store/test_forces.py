@@ -93,7 +93,7 @@ async def test_a_repeated_request_creates_once(start_store: StartStore) -> None:
 
 
 async def test_a_creation_that_is_refused_creates_nothing(store: RunningStore) -> None:
-    admin = await administrator(store, "essex", "Essex")
+    admin = await administrator(store, "essex")
     for change, reason in REFUSED_CREATIONS:
         request = forces_pb2.CreateForceRequest(
             **{"force": "essex", "name": "Essex Police", "request_id": str(uuid4()), **change}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from gantry.common.v1.audit_action_pb2 import (
@@ -24,10 +26,12 @@ from gantry.store.v1.search_pb2 import (
     StoredRead,
 )
 
-from chassis.errors import Forbidden, InvalidInput, NotFound
+from chassis.errors import Forbidden, InvalidInput, NotFound, Unavailable
 from clients.answer import answer_of, answers_of
 from clients.search import SearchClient
 from reads.columns import picked
+from services.store.search import find, service
+from services.store.search.find import Page
 from tests.contract.store.conftest import RunningStore, StartStore
 from tests.contract.store.reads import columns
 
@@ -291,20 +295,40 @@ async def test_no_connection_is_held_between_two_pages(store: RunningStore) -> N
         await stream.aclose()
 
 
-async def test_a_search_ends_when_its_caller_goes_away(store: RunningStore) -> None:
+async def test_a_search_ends_when_its_caller_goes_away(
+    store: RunningStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = asyncio.Event()
+
+    async def watched(*query: Any) -> AsyncGenerator[Page, None]:
+        try:
+            async for page in find.pages(*query):
+                yield page
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(service, "pages", watched)
     ingest, person = await store.log("ingest"), await store.search("pat", "essex")
-    await ingest.append("essex", columns(20_000, at_us=store.clock()))
+    await ingest.append("essex", columns(2_000, at_us=store.clock()))
     request = SearchReadsRequest(forces=["essex"], vrm="AB12CDE", purpose=PURPOSE, page_size=1)
     async with aclosing(answers_of(person._stub.SearchReads(request))) as pages:
-        assert [read.position for read in (await anext(pages)).reads] == [20_000]
+        assert [read.position for read in (await anext(pages)).reads] == [2_000]
+        assert not ended.is_set()
     async with asyncio.timeout(10):
-        while searching():  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.02)
+        await ended.wait()
 
 
-def searching() -> list[object]:
-    """The searches that this process serves."""
-    return [task for task in asyncio.all_tasks() if "SearchReads" in repr(task)]
+async def test_a_store_that_stops_ends_a_search_between_two_pages(store: RunningStore) -> None:
+    ingest, person = await store.log("ingest"), await store.search("pat", "essex")
+    await ingest.append("essex", columns(20_000, at_us=store.clock()))
+    request = SearchReadsRequest(forces=["essex"], vrm="AB12CDE", purpose=PURPOSE, page_size=100)
+    async with aclosing(answers_of(person._stub.SearchReads(request))) as pages:
+        seen = [len((await anext(pages)).reads)]
+        stopping = asyncio.create_task(store.stop())
+        with pytest.raises(Unavailable, match="STOPPING"):
+            seen += [len(page.reads) async for page in pages]
+    await stopping
+    assert sum(seen) < 20_000
 
 
 async def test_a_look_at_a_force_that_does_not_exist_creates_nothing(store: RunningStore) -> None:
