@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,17 +40,17 @@ class Lines:
     def __init__(
         self,
         pool: asyncpg.Pool,
-        make: Callable[[Lease], Line[Any]],
+        make: Callable[[Lease], Line[Any] | Awaitable[Line[Any]]],
         *,
         forces: Callable[[], Iterable[str]],
         in_every_force: Sequence[str] = (),
         stop_seconds: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`make` gives what a line does, each time it starts. `forces` are the forces known at the moment.
+        """`make` gives what a line does, each time it starts; it may be a coroutine, to read settings first.
 
-        Lines named in `in_every_force` get a row, live, in each of them. Steps under way at a stop have
-        `stop_seconds` to end.
+        `forces` are the forces known at the moment. Lines named in `in_every_force` get a row, live, in each
+        of them. Steps under way at a stop have `stop_seconds` to end.
         """
         self.replica = secrets.token_hex(8)
         self._rows = PostgresLines(pool, self.replica)

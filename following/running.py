@@ -51,7 +51,7 @@ class Running:
     def __init__(
         self,
         lease: Lease,
-        make: Callable[[Lease], Line[Any]],
+        make: Callable[[Lease], Line[Any] | Awaitable[Line[Any]]],
         records: Records,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,7 +93,7 @@ class Running:
 
     async def _until_stopped(self) -> None:
         try:
-            await self._follow(self._make(self.lease))
+            await self._follow(await self._made())
             if not self.finishing.is_set():
                 raise TransientError("the line ended by itself")
         except LineStoppedError as stop:
@@ -101,6 +101,10 @@ class Running:
             await self._records.stopped(self.lease, str(stop))
             _log.error("the line stopped", extra={**self._labels, "reason": str(stop)})
             self.finishing.set()
+
+    async def _made(self) -> Line[Any]:
+        made = self._make(self.lease)
+        return await made if isinstance(made, Awaitable) else made
 
     async def _follow(self, line: Line[Any]) -> None:
         try:
