@@ -32,7 +32,7 @@ class Rule:
     people: they also need `permission`, about which `permits` decides.
     feeds: with the token of the feed.
     forces: finds the forces in the message; raises InvalidInput FORCE_INVALID. None: the call is about no
-        force, or with `force_of_token` about the feed's.
+        force, or with `force_of_token` about the feed's. `force_field` is the path of the field.
     force_is_new: the call creates the force.
     purpose: finds the purpose of a person; raises InvalidInput PURPOSE_REQUIRED when it is not usable.
     anyone: also callers without a certificate.
@@ -43,6 +43,7 @@ class Rule:
     feeds: bool = False
     permission: str = ""
     forces: Callable[[Any], Sequence[str]] | None = None
+    force_field: str = "force"
     force_of_token: bool = False
     purpose: Callable[[Any], Any] | None = None
     audit: AuditRule | None = None
@@ -58,6 +59,18 @@ class Rule:
 
 Rules: TypeAlias = Mapping[str, Rule]
 """The rules of a server's RPCs, by "package.Service/Method"."""
+
+
+BUILT_IN: Final[Rules] = {
+    "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Rule(
+        services=frozenset({ANY_SERVICE}), people=True
+    ),
+    # On a port of its own: the probe of a Kubernetes node has no certificate.
+    "grpc.health.v1.Health/Check": Rule(anyone=True),
+    "grpc.health.v1.Health/List": Rule(anyone=True),
+    "grpc.health.v1.Health/Watch": Rule(anyone=True),
+}
+"""The rules of the RPCs that every service has."""
 
 
 class Auditor(Protocol):

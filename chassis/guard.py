@@ -1,7 +1,12 @@
-"""What stands between the wire and a handler: span, error mapping, caller check, deadline.
+"""What stands between the wire and a handler: span, error mapping, access rule, deadline.
 
 Handlers are wrapped once, when they are registered, so a call costs one coroutine and a streamed message
-costs nothing. The order matters: the span is outermost, or failed calls would look well.
+costs nothing. The span is outermost: inside the error mapping, a failed call would leave a span without an
+error.
+
+gRPC reads the body of a unary request before it runs the handler. So every RPC is registered as one that
+takes a stream of requests: the guard judges the headers first, then reads the one message itself, under a
+time-out.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any, Final, NoReturn, TypeAlias
 
@@ -18,7 +23,6 @@ import grpc
 from google.protobuf.message import DecodeError
 from opentelemetry.context import Context
 from opentelemetry.trace import (
-    NonRecordingSpan,
     SpanKind,
     Status,
     StatusCode,
@@ -29,17 +33,13 @@ from opentelemetry.trace import (
 
 from chassis import deadline
 from chassis import traceparent as w3c
+from chassis.admission import Gate
 from chassis.database_faults import database_fault
-from chassis.errors import DETAILS_KEY, INTERNAL_TEXT, Fault, Forbidden, InvalidInput, encode_fault
-from chassis.identity import Caller, caller_of
+from chassis.errors import DETAILS_KEY, INTERNAL_TEXT, Fault, InvalidInput, encode_fault
+from chassis.identity import Call, Caller
 from chassis.names import MetricName
-from chassis.telemetry import meter, tracer
-
-ANYONE_CERTIFIED: Final = "*"
-"""In an allow-list: any caller that shows a Gantry certificate."""
-
-PERSON: Final = "person"
-"""In an allow-list: any person, whatever their name."""
+from chassis.telemetry import context_from, meter, tracer
+from chassis.tracing import UNSAMPLED
 
 _DEFAULT_SECONDS: Final = 30.0
 _LEAST_SECONDS: Final = 0.002
@@ -55,68 +55,90 @@ _OUR_FAULT: Final = frozenset(
     }
 )
 _NO_PARENT: Final = Context()
+_UNSAMPLED_PARENT: Final = set_span_in_context(UNSAMPLED, _NO_PARENT)
 
 _log = logging.getLogger(__name__)
 _seconds = meter().create_histogram(MetricName.RPC_SECONDS, "s", "Time to answer a unary call")
 _streams = meter().create_up_down_counter(MetricName.RPC_STREAMS, "1", "Streaming calls open now")
 _errors = meter().create_counter(MetricName.RPC_ERRORS, "1", "Calls that failed, by status and reason")
 
-Call = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Parse: TypeAlias = Callable[[bytes], Any]
 
 
-class AllowList:
-    """Who may call a gRPC service. Closed by default; None lets everybody in, known or not."""
+def guarded(method: str, handler: Handler, gate: Gate, message_seconds: float) -> Handler:
+    """The same handler behind the guards. `method` is "package.Service/Method".
 
-    def __init__(self, callers: frozenset[str] | None) -> None:
-        self._callers = callers
-
-    def admit(self, context: Call) -> None:
-        """Raise Forbidden CALLER_NOT_ALLOWED unless the caller is on the list."""
-        if self._callers is None:
-            return
-        caller = caller_of(context)
-        if caller.kind == "none" or self._callers.isdisjoint(_names(caller)):
-            raise Forbidden("CALLER_NOT_ALLOWED", "your certificate does not permit calls to this service")
-
-
-def guarded(method: str, handler: Handler, allowed: AllowList) -> Handler:
-    """The same handler behind the guards. `method` is "package.Service/Method"."""
-    if handler.request_streaming and handler.response_streaming:
-        make, behaviour = grpc.stream_stream_rpc_method_handler, handler.stream_stream
-    elif handler.response_streaming:
-        make, behaviour = grpc.unary_stream_rpc_method_handler, handler.unary_stream
-    elif handler.request_streaming:
-        make, behaviour = grpc.stream_unary_rpc_method_handler, handler.stream_unary
+    The first message has to arrive within `message_seconds` after the headers.
+    """
+    behaviour = _behaviour_of(handler)
+    if not (inspect.iscoroutinefunction(behaviour) or inspect.isasyncgenfunction(behaviour)):
+        # A plain function would run on gRPC's thread pool, outside the loop that everything else shares.
+        raise TypeError(f"the handler of {method} should be async")
+    opening = _Opening(gate, message_seconds, takes_stream=bool(handler.request_streaming))
+    if handler.request_streaming or handler.response_streaming:
+        call = _streaming(method, behaviour, opening)
     else:
-        make, behaviour = grpc.unary_unary_rpc_method_handler, handler.unary_unary
-    wrap = _streaming if handler.request_streaming or handler.response_streaming else _unary
-    assert behaviour is not None, "a handler has the behaviour of its own kind"
+        call = _unary(method, behaviour, opening)
+    make = (
+        grpc.stream_stream_rpc_method_handler
+        if handler.response_streaming
+        else grpc.stream_unary_rpc_method_handler
+    )
     parse = handler.request_deserializer
-    if parse is not None:
-        parse = _raising(parse) if handler.request_streaming else _deferring(parse)
-    return make(wrap(method, behaviour, allowed), parse, handler.response_serializer)
+    return make(call, parse and _raising(parse), handler.response_serializer)
 
 
-class _Malformed:
-    """Stands for the request of a call whose bytes are no message, until its handler can refuse it."""
+def _behaviour_of(handler: Handler) -> Callable[..., Any]:
+    behaviour = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    assert behaviour is not None, "a handler has the behaviour of its own kind"
+    return behaviour
 
 
-def _deferring(parse: Parse) -> Parse:
-    """Outside of any handler gRPC would call a bad request an unexpected error of ours, and log it as one."""
+class _Opening:
+    """Opens a call: judges its headers, then gets what its handler takes, judged as well."""
 
-    def deserialise(data: bytes) -> Any:
+    def __init__(self, gate: Gate, message_seconds: float, *, takes_stream: bool) -> None:
+        self.admit = gate.admit
+        self._gate = gate
+        self._seconds = message_seconds
+        self._takes_stream = takes_stream
+
+    async def request(self, caller: Caller, requests: Any, context: Call) -> Any:
+        """The message of a unary request, or the messages of a stream.
+
+        Raises InvalidInput MALFORMED_MESSAGE, a Fault MESSAGE_LATE, and what `Gate.judge` raises.
+        """
+        if self._takes_stream and not self._gate.judges_message:
+            return requests
+        first = await self._first(context)
+        if self._gate.judges_message:
+            await self._gate.judge(first, caller)
+        return _resumed(first, requests) if self._takes_stream else first
+
+    async def _first(self, context: Call) -> Any:
         try:
-            return parse(data)
-        except DecodeError:
-            return _Malformed()
+            async with asyncio.timeout(self._seconds):
+                message = await context.read()
+        except TimeoutError:
+            raise Fault(
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                "MESSAGE_LATE",
+                f"no message came within {self._seconds:g} s after the headers",
+            ) from None
+        if message is grpc.aio.EOF:
+            raise InvalidInput("MALFORMED_MESSAGE", "the call ended without its message; repair the client")
+        return message
 
-    return deserialise
+
+async def _resumed(first: Any, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    yield first
+    async for request in requests:
+        yield request
 
 
 def _raising(parse: Parse) -> Parse:
-    """Where requests are a stream, its handler meets what is raised here."""
+    """Bytes that cannot be parsed are the caller's fault, not an unexpected error of ours."""
 
     def deserialise(data: bytes) -> Any:
         try:
@@ -131,15 +153,15 @@ def _malformed() -> InvalidInput:
     return InvalidInput("MALFORMED_MESSAGE", "the bytes are not a message of this call; repair the client")
 
 
-def _unary(method: str, behaviour: Callable[..., Any], allowed: AllowList) -> Callable[..., Awaitable[Any]]:
-    _require_async(method, behaviour)
+def _unary(method: str, behaviour: Callable[..., Any], opening: _Opening) -> Callable[..., Awaitable[Any]]:
+    async def answer(caller: Caller, requests: Any, context: Call) -> Any:
+        return await behaviour(await opening.request(caller, requests, context), context)
 
-    async def call(request: Any, context: Call) -> Any:
+    async def call(requests: Any, context: Call) -> Any:
         with _server_span(method, context):
             try:
-                allowed.admit(context)
-                _require_message(request)
-                return await _within_deadline(behaviour, request, context)
+                caller = opening.admit(context)
+                return await _within_deadline(answer, caller, requests, context)
             except Exception as error:  # noqa: BLE001 - each one has an answer
                 await _fail(method, context, error)
 
@@ -147,29 +169,22 @@ def _unary(method: str, behaviour: Callable[..., Any], allowed: AllowList) -> Ca
 
 
 def _streaming(
-    method: str, behaviour: Callable[..., Any], allowed: AllowList
+    method: str, behaviour: Callable[..., Any], opening: _Opening
 ) -> Callable[..., Awaitable[Any]]:
-    _require_async(method, behaviour)
     serve = _writing(behaviour) if inspect.isasyncgenfunction(behaviour) else behaviour
     labels = {"method": method}
 
     async def call(requests: Any, context: Call) -> Any:
         _streams.add(1, labels)
         try:
-            allowed.admit(context)
-            _require_message(requests)
-            return await serve(requests, context)
+            caller = opening.admit(context)
+            return await serve(await opening.request(caller, requests, context), context)
         except Exception as error:  # noqa: BLE001 - each one has an answer
             await _fail(method, context, error)
         finally:
             _streams.add(-1, labels)
 
     return call
-
-
-def _require_message(request: object) -> None:
-    if isinstance(request, _Malformed):
-        raise _malformed()
 
 
 def _writing(generator: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
@@ -183,24 +198,26 @@ def _writing(generator: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
     return serve
 
 
-async def _within_deadline(behaviour: Callable[..., Any], request: Any, context: Call) -> Any:
+async def _within_deadline(
+    answer: Callable[..., Awaitable[Any]], caller: Caller, requests: Any, context: Call
+) -> Any:
     left = context.time_remaining()
     token = deadline.begin(_DEFAULT_SECONDS if left is None else left)
     try:
         if left is None:
-            return await _capped(behaviour, request, context)
+            return await _capped(answer(caller, requests, context))
         if left < _LEAST_SECONDS:
             raise Fault(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT", "no time left to do this")
         # gRPC itself cancels the handler when the caller's deadline passes.
-        return await behaviour(request, context)
+        return await answer(caller, requests, context)
     finally:
         deadline.end(token)
 
 
-async def _capped(behaviour: Callable[..., Any], request: Any, context: Call) -> Any:
+async def _capped(answer: Awaitable[Any]) -> Any:
     try:
         async with asyncio.timeout(_DEFAULT_SECONDS) as cap:
-            return await behaviour(request, context)
+            return await answer
     except TimeoutError:
         if not cap.expired():
             raise
@@ -254,20 +271,7 @@ def _server_span(method: str, context: Call) -> Iterator[None]:
 def _parent_of(context: Call) -> Context:
     for key, value in context.invocation_metadata() or ():
         if key == w3c.HEADER and isinstance(value, str):
-            remote = w3c.parse(value)
-            if remote is not None:
-                return set_span_in_context(NonRecordingSpan(remote), _NO_PARENT)
+            if w3c.is_unsampled(value):
+                return _UNSAMPLED_PARENT
+            return context_from(value) or _NO_PARENT
     return _NO_PARENT
-
-
-def _names(caller: Caller) -> set[str]:
-    if caller.kind == "person":
-        return {PERSON, ANYONE_CERTIFIED}
-    # A service that calls itself "person" must not be taken for one.
-    return {caller.name, ANYONE_CERTIFIED} - {PERSON}
-
-
-def _require_async(method: str, behaviour: Callable[..., Any]) -> None:
-    # A plain function would run on gRPC's thread pool, outside the loop that everything else shares.
-    if not (inspect.iscoroutinefunction(behaviour) or inspect.isasyncgenfunction(behaviour)):
-        raise TypeError(f"the handler of {method} should be async")

@@ -7,13 +7,12 @@ A certificate names exactly one ``gantry://service/NAME`` or ``gantry://person/N
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import grpc
-
-from chassis.errors import Forbidden
 
 # Only URI names count: gRPC's joint property would let a DNS name spell out a gantry:// identity.
 _URI_PROPERTY: Final = "peer_uri"
@@ -31,22 +30,34 @@ class Caller:
     name: str
     forces: frozenset[str]
 
-    def require_force(self, force: str) -> None:
-        """Let services pass, and people of that force; else Forbidden FORCE_NOT_PERMITTED."""
-        if self.kind != "service" and force not in self.forces:
-            raise Forbidden(
-                "FORCE_NOT_PERMITTED",
-                "your certificate does not name the force you asked for",
-                field="force",
-            )
+    def may_work_for(self, force: str) -> bool:
+        """Whether a call may be about this force: services act for all of them, the others for theirs."""
+        return self.kind == "service" or force in self.forces
 
 
 NOBODY: Final = Caller("none", "", frozenset())
 
+Call = grpc.aio.ServicerContext[Any, Any]
 
-def caller_of(context: grpc.aio.ServicerContext[object, object]) -> Caller:
+_admitted: ContextVar[tuple[Call, Caller] | None] = ContextVar("admitted", default=None)
+
+
+def caller_of(context: Call) -> Caller:
+    """The caller of the call: as the guard admitted it, or else as its certificate proves."""
+    admitted = _admitted.get()
+    if admitted is not None and admitted[0] is context:
+        return admitted[1]
+    return certified_caller(context)
+
+
+def certified_caller(context: Call) -> Caller:
     """The caller that the TLS handshake of this call proved."""
     return caller_from_uris(tuple(context.auth_context().get(_URI_PROPERTY, ())))
+
+
+def remember(context: Call, caller: Caller) -> None:
+    """Let `caller_of` find this caller for the rest of the call."""
+    _admitted.set((context, caller))
 
 
 @lru_cache(maxsize=4096)

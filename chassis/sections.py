@@ -51,6 +51,9 @@ class GrpcSettings(_Section):
     max_message_bytes: int = Field(16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
     max_concurrent_streams: int = Field(10_000, ge=1)
     drain_seconds: float = Field(10.0, ge=0, le=3600)
+    message_seconds: float = Field(10.0, gt=0, le=600)
+    max_connection_age_seconds: float = Field(1800.0, ge=1, le=86_400)
+    max_connection_grace_seconds: float = Field(300.0, ge=0, le=86_400)
     port_file: Path | None = None
 
 

@@ -9,16 +9,19 @@ import json
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
+from chassis.access import BUILT_IN, Auditor, FeedTokens, Rule, Rules
+from chassis.admission import Gate, Offices
 from chassis.errors import StartupFailure
-from chassis.guard import ANYONE_CERTIFIED, AllowList, Handler, guarded
+from chassis.guard import Handler, guarded
 from chassis.health import Health
 from chassis.settings import GrpcSettings, ServiceSettings, TlsSettings
 from chassis.telemetry import metrics_port
@@ -26,6 +29,8 @@ from chassis.telemetry import metrics_port
 EXIT_AT_ONCE: Final = 1
 _OWNED_STOP_SECONDS: Final = 5.0
 _HEALTH_STOP_SECONDS: Final = 0.1
+
+_NO_OFFICES: Final = Offices()
 
 Servicer = TypeVar("Servicer")
 
@@ -39,7 +44,14 @@ class GrpcServer:
     it, or it holds the drain until `drain_seconds` are over.
     """
 
-    def __init__(self, settings: ServiceSettings, *, client_certificates: bool = True) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        rules: Rules,
+        offices: Offices = _NO_OFFICES,
+        *,
+        client_certificates: bool = True,
+    ) -> None:
         self.stopping = asyncio.Event()
         self._settings = settings.grpc
         self._tls = settings.tls
@@ -49,7 +61,9 @@ class GrpcServer:
         self._health = Health()
         self._handlers: dict[str, dict[str, Handler]] = {}
         self._raw: dict[tuple[str, str], Handler] = {}
-        self._allowed: dict[str, Mapping[str, AllowList]] = {}
+        self._rules = rules
+        self._offices = offices
+        self._public: set[str] = set()
         self._public_listen: str | None = None
         self._on_stop: list[Callable[[], Awaitable[None] | None]] = []
         self._owned: set[asyncio.Task[None]] = set()
@@ -65,22 +79,21 @@ class GrpcServer:
         servicer: Servicer,
         *,
         service: str,
-        callers: Sequence[str] | Mapping[str, Sequence[str]] | None,
         ready: Callable[[], Awaitable[None]] | None = None,
         public: bool = False,
     ) -> None:
         """Serve a gRPC service. `register` is the generated ``add_XServicer_to_server``.
 
-        `service` is its full proto name. `callers` lists who may call: service names, "person" for any
-        person, "*" for any certificate; a mapping lists them for each RPC, and an RPC that it lacks is
-        closed to all. None, like `public`, lets everybody in, on the public port too.
+        `service` is its full proto name. The server's rules say who may call which of its RPCs; nobody may
+        call one that has no rule. `public`: callers without a certificate may try, as feeds with their token.
         `ready` raises while the service cannot do its work.
         """
         collected = _CollectedHandlers()
         # The generated function only hands over handlers; it never sees a server that could be open.
         register(servicer, cast("grpc.aio.Server", collected))
         self._handlers[service] = collected.of(service)
-        self._allowed[service] = _allow_lists(None if public else callers, self._handlers[service])
+        if public:
+            self._public.add(service)
         self._health.add(service, ready)
 
     def add_raw(self, service: str, method: str, handler: Handler) -> None:
@@ -177,22 +190,28 @@ class GrpcServer:
         self._add_reflection(names)
         for service, handlers in self._handlers.items():
             wrapped = {
-                method: guarded(f"{service}/{method}", handler, self._allowed[service][method])
-                for method, handler in handlers.items()
+                method: self._guarded(service, method, handler) for method, handler in handlers.items()
             }
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
         self._health.register(self._health_server)
+
+    def _guarded(self, service: str, method: str, handler: Handler) -> Handler:
+        name = f"{service}/{method}"
+        gate = Gate(name, self._rule(name), self._offices, certificates_only=service not in self._public)
+        return guarded(name, handler, gate, self._settings.message_seconds)
+
+    def _rule(self, name: str) -> Rule | None:
+        rule = BUILT_IN.get(name)
+        if rule is None:
+            return self._rules.get(name)
+        # Where certificates are asked for, only their holders may read the list of services.
+        return rule if self._client_certificates else replace(rule, anyone=True)
 
     def _add_reflection(self, names: Sequence[str]) -> None:
         collected = _CollectedHandlers()
         servicer = reflection.aio.ReflectionServicer(names)
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, collected)
         self._handlers[reflection.SERVICE_NAME] = collected.of(reflection.SERVICE_NAME)
-        # Where certificates are asked for, only their holders may read the list of services.
-        readers = [ANYONE_CERTIFIED] if self._client_certificates else None
-        self._allowed[reflection.SERVICE_NAME] = _allow_lists(
-            readers, self._handlers[reflection.SERVICE_NAME]
-        )
 
     def _open_ports(self) -> None:
         credentials = _credentials(self._tls, ask_client=self._client_certificates)
@@ -226,29 +245,26 @@ class GrpcServer:
 
 @asynccontextmanager
 async def grpc_server(
-    settings: ServiceSettings, *, client_certificates: bool = True
+    settings: ServiceSettings,
+    rules: Rules,
+    *,
+    auditor: Auditor | None = None,
+    feeds: FeedTokens | None = None,
+    known_force: Callable[[str], bool] | None = None,
+    client_certificates: bool = True,
 ) -> AsyncIterator[GrpcServer]:
     """A server to add services to; stopped on leaving, so that calls drain before the pool closes.
 
+    `rules` say who may call which RPC. `auditor` writes the audit records that they ask for. `feeds` knows
+    the tokens of feeds. With `known_force`, a call about a force that it does not know is refused.
     With `client_certificates` the main port is mTLS; without, it asks callers for none.
     """
-    server = GrpcServer(settings, client_certificates=client_certificates)
+    offices = Offices(auditor, feeds, known_force)
+    server = GrpcServer(settings, rules, offices, client_certificates=client_certificates)
     try:
         yield server
     finally:
         await server.stop()
-
-
-def _allow_lists(
-    callers: Sequence[str] | Mapping[str, Sequence[str]] | None, methods: Iterable[str]
-) -> dict[str, AllowList]:
-    if callers is None:
-        return {method: AllowList(None) for method in methods}
-    if not isinstance(callers, Mapping):
-        return {method: AllowList(frozenset(callers)) for method in methods}
-    if unknown := callers.keys() - set(methods):
-        raise ValueError(f"callers are listed for {sorted(unknown)}, which the service does not have")
-    return {method: AllowList(frozenset(callers.get(method, ()))) for method in methods}
 
 
 class _CollectedHandlers:
@@ -274,6 +290,9 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
         ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
+        # A client that reconnects may reach a replica that joined later. gRPC varies the age by a tenth.
+        ("grpc.max_connection_age_ms", round(settings.max_connection_age_seconds * 1000)),
+        ("grpc.max_connection_age_grace_ms", round(settings.max_connection_grace_seconds * 1000)),
         # Two processes on one port would share its calls at random; the second has to fail instead.
         ("grpc.so_reuseport", 0),
         # A mobile camera that lost signal is noticed within half a minute.

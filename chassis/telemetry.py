@@ -15,13 +15,11 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
     Span,
     SpanContext,
-    Tracer,
     get_current_span,
     set_span_in_context,
     use_span,
@@ -31,9 +29,10 @@ from opentelemetry.util.types import AttributeValue
 from chassis import traceparent as w3c
 from chassis import tracing
 from chassis.histograms import bucket_views
+from chassis.sampler import head_sampler
 from chassis.settings import TelemetrySettings
 from chassis.spanfile import SpanFile
-from chassis.tracing import UNSAMPLED, TraceBudget
+from chassis.tracing import UNSAMPLED, QuietTracer, TraceBudget
 
 MAX_LINKS: Final = 128
 _SCOPE: Final = "gantry"
@@ -57,21 +56,22 @@ async def telemetry(service: str, settings: TelemetrySettings) -> AsyncIterator[
     async with AsyncExitStack() as opened:
         exporters = _span_exporters(service, settings)
         if exporters:
-            provider = _tracer_provider(resource, exporters)
+            budget = TraceBudget(settings.traces_per_second)
+            provider = _tracer_provider(resource, budget, exporters)
             # Flushing joins a thread that may be talking to a collector that is away.
             opened.push_async_callback(asyncio.to_thread, provider.shutdown)
-            opened.enter_context(_recording(provider.get_tracer(_SCOPE), settings.traces_per_second))
+            opened.enter_context(_tracer.recording(provider.get_tracer(_SCOPE), budget))
         await opened.enter_async_context(_measuring(resource, settings))
         yield
 
 
-def tracer() -> Tracer:
-    """The tracer for the spans of `chassis.names`; may be kept, follows `telemetry`."""
+def tracer() -> QuietTracer:
+    """The tracer for a service's own spans; may be kept, follows `telemetry`."""
     return _tracer
 
 
 def meter() -> Meter:
-    """The meter for the instruments of `chassis.names`; may be used at import time."""
+    """The meter for a service's instruments; may be used at import time."""
     return metrics.get_meter(_SCOPE)
 
 
@@ -109,9 +109,8 @@ def span_following(
     It is the child of the first sampled one and links to the other sampled ones, at most 128. When none
     is sampled, the span records nothing, and neither does anything under it.
     """
-    # A batch of unsampled reads brings nothing but empty strings: keep that path short.
-    texts = dict.fromkeys(traceparents)
-    texts.pop("", None)
+    # Most traces are not sampled: that is told without parsing.
+    texts = [text for text in dict.fromkeys(traceparents) if text and not w3c.is_unsampled(text)]
     origins = [origin for text in texts if (origin := w3c.parse(text)) and origin.trace_flags.sampled]
     if not origins:
         with use_span(UNSAMPLED, end_on_exit=False):
@@ -128,27 +127,16 @@ def _context_of(remote: SpanContext) -> Context:
     return set_span_in_context(NonRecordingSpan(remote), Context())
 
 
-def _tracer_provider(resource: Resource, exporters: Sequence[SpanExporter]) -> TracerProvider:
-    # Sampling is decided in HeadSamplingTracer; what reaches the SDK is to be recorded.
+def _tracer_provider(
+    resource: Resource, budget: TraceBudget, exporters: Sequence[SpanExporter]
+) -> TracerProvider:
     limits = SpanLimits(max_links=MAX_LINKS)
-    provider = TracerProvider(
-        sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False, span_limits=limits
-    )
+    provider = TracerProvider(head_sampler(budget), resource, shutdown_on_exit=False, span_limits=limits)
     for exporter in exporters:
         provider.add_span_processor(
             BatchSpanProcessor(exporter, _QUEUED_SPANS, schedule_delay_millis=_EXPORT_EVERY_MS)
         )
     return provider
-
-
-@contextmanager
-def _recording(recorder: Tracer, traces_per_second: float) -> Iterator[None]:
-    before = _tracer.recorder, _tracer.budget
-    _tracer.recorder, _tracer.budget = recorder, TraceBudget(traces_per_second)
-    try:
-        yield
-    finally:
-        _tracer.recorder, _tracer.budget = before
 
 
 def _span_exporters(service: str, settings: TelemetrySettings) -> list[SpanExporter]:

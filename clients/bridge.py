@@ -8,7 +8,7 @@ from typing import Final
 import grpc
 from gantry.bridge.v1 import bridge_pb2
 from gantry.bridge.v1.bridge_pb2_grpc import BridgeServiceStub
-from gantry.common.v1.read_pb2 import Purpose
+from gantry.common.v1.purpose_pb2 import Purpose
 
 from clients.answer import answer_of
 
@@ -18,7 +18,7 @@ DEADLINE_SECONDS: Final = 10.0
 class BridgeClient:
     """Calls the bridge as the person whose certificate opened `channel`. Every method raises Fault.
 
-    The channel repeats calls that found the bridge away; all of these may be repeated.
+    The channel repeats calls that found the bridge unavailable; all of these may be repeated.
     """
 
     def __init__(self, channel: grpc.aio.Channel, *, deadline: float = DEADLINE_SECONDS) -> None:
@@ -26,10 +26,36 @@ class BridgeClient:
         self._deadline = deadline
 
     async def destinations(self, force: str) -> list[bridge_pb2.Destination]:
-        """State of the force's destinations, by name."""
+        """The force's destinations with their states, by name."""
         request = bridge_pb2.ListDestinationsRequest(force=force)
         response = await answer_of(self._stub.ListDestinations(request, timeout=self._deadline))
         return list(response.destinations)
+
+    async def add(
+        self, force: str, destination: bridge_pb2.DestinationSettings, purpose: Purpose
+    ) -> bridge_pb2.Destination:
+        """Add a destination. Raises InvalidInput DESTINATION_INVALID, AlreadyExists DESTINATION_EXISTS."""
+        request = bridge_pb2.AddDestinationRequest(force=force, destination=destination, purpose=purpose)
+        response = await answer_of(self._stub.AddDestination(request, timeout=self._deadline))
+        return response.destination
+
+    async def pause(self, force: str, destination: str, purpose: Purpose) -> bridge_pb2.Destination:
+        """Pause delivery. Raises NotFound DESTINATION_UNKNOWN, Conflict DESTINATION_RETIRED."""
+        request = bridge_pb2.PauseDestinationRequest(force=force, destination=destination, purpose=purpose)
+        response = await answer_of(self._stub.PauseDestination(request, timeout=self._deadline))
+        return response.destination
+
+    async def resume(self, force: str, destination: str, purpose: Purpose) -> bridge_pb2.Destination:
+        """Resume delivery after a pause or stop. Raises the same as `pause`."""
+        request = bridge_pb2.ResumeDestinationRequest(force=force, destination=destination, purpose=purpose)
+        response = await answer_of(self._stub.ResumeDestination(request, timeout=self._deadline))
+        return response.destination
+
+    async def retire(self, force: str, destination: str, purpose: Purpose) -> bridge_pb2.Destination:
+        """Retire a destination for ever. Raises NotFound DESTINATION_UNKNOWN."""
+        request = bridge_pb2.RetireDestinationRequest(force=force, destination=destination, purpose=purpose)
+        response = await answer_of(self._stub.RetireDestination(request, timeout=self._deadline))
+        return response.destination
 
     async def receipt(self, force: str, destination: str, position: int) -> bridge_pb2.GetReceiptResponse:
         """The receipt that covers a read. Raises NotFound RECEIPT_ABSENT while it is not delivered."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from chassis.transient import TransientError
-
 from chassis.errors import OutOfRange
+from chassis.transient import TransientError
 from following.step import LineStoppedError
 
 PURGED: Final = "POSITION_PURGED"
@@ -23,11 +22,27 @@ class Gap:
 
     @classmethod
     def of(cls, fault: OutOfRange, position: int) -> Gap:
-        """The gap that a fault describes."""
+        """The gap that a fault describes: reads were deleted, or the log is shorter than the position."""
+        if fault.reason == PURGED:
+            first = fault.metadata.get("first_position", "")
+            return cls(fault.reason, position, int(first) - 1 if first.isdecimal() else None)
+        head = fault.metadata.get("head", "")
+        return cls(fault.reason, position, int(head) if head.isdecimal() else None)
+
+    @property
+    def sentence(self) -> str:
+        """What has happened, for people."""
+        if self.reason == PURGED:
+            return "the store deleted reads before they were processed"
+        return "the store's log is shorter than what was processed, as after an old backup"
 
 
 class GapError(TransientError):
-    """The log cannot be followed after the cursor, and nothing was decided: it is tried again."""
+    """The log cannot be followed after the cursor. Raised by a policy: try again after a back-off."""
+
+    def __init__(self, gap: Gap) -> None:
+        super().__init__(gap.sentence)
+        self.gap = gap
 
 
 class GapPolicy(Protocol):
@@ -44,8 +59,10 @@ class SkipGaps:
     """Goes on after a gap: reads that are left must not wait for an engineer."""
 
     def resume_at(self, gap: Gap) -> int:
-        """See `GapPolicy`."""
-        raise NotImplementedError
+        """See `GapPolicy`. Raises GapError when the far side did not say where the log can be followed."""
+        if gap.resume_at is None:
+            raise GapError(gap)
+        return gap.resume_at
 
 
 class StopAtGaps:
@@ -53,4 +70,4 @@ class StopAtGaps:
 
     def resume_at(self, gap: Gap) -> int:
         """See `GapPolicy`."""
-        raise LineStoppedError
+        raise LineStoppedError(gap.sentence)

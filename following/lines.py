@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+import asyncio
+import logging
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import asyncpg
 
-from following.lease import Lease
-from following.line import Line
+from chassis.backoff import Backoff
+from chassis.loops import repeat
+from chassis.transient import cause_of, is_transient
+from following.lease import DEFAULT_CURSOR, FencedError, Key, Lease
+from following.line import MakeLine
+from following.postgres import SURE_SECONDS, PostgresLines, Tended
+from following.running import Running
+from following.tasks import EndlessTaskError, ended, together
+
+TICK_SECONDS: Final = 0.4
+_WELL_AFTER_SECONDS: Final = 10.0
+
+_log = logging.getLogger(__name__)
 
 
 class Lines:
@@ -23,23 +40,201 @@ class Lines:
     def __init__(
         self,
         pool: asyncpg.Pool,
-        make: Callable[[Lease], Line[Any]],
+        make: MakeLine,
         *,
         forces: Callable[[], Iterable[str]],
         in_every_force: Sequence[str] = (),
         stop_seconds: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`make` gives what a line does, each time it starts. `forces` are the forces known at the moment.
+        """`make` gives what a line does, each time it starts; it may be a coroutine, to read settings first.
 
-        Lines named in `in_every_force` get a row, live, in each of them. Steps under way at a stop have
-        `stop_seconds` to end.
+        `forces` are the forces known at the moment. Lines named in `in_every_force` get a row, live, in each
+        of them. Steps under way at a stop have `stop_seconds` to end.
         """
+        self.replica = secrets.token_hex(8)
+        self._rows = PostgresLines(pool, self.replica)
+        self._make = make
+        self._forces = forces
+        self._in_every_force = in_every_force
+        self._stop_seconds = stop_seconds
+        self._clock = clock
+        self._held: dict[Key, _Held] = {}
+        self._refusals: defaultdict[Key, Backoff] = defaultdict(lambda: Backoff(0.02, 2.0))
+        self._prepared: set[str] = set()
+        self._ending: set[asyncio.Task[None]] = set()
+        self._leaving = False
+        self._sure_at = clock()
+        self._ticking = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._over = asyncio.Event()
+        self._failure: Exception | None = None
+        self._stopping: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
-        """Run until cancelled or `stop`. Raises what a line fails of when that is a bug."""
-
-    async def stop(self) -> None:
-        """Stop all lines, each after the step under way, and release each lease at once. Then `run` ends."""
+    @property
+    def running(self) -> frozenset[Key]:
+        """The lines that run at this replica."""
+        return frozenset(self._held)
 
     def wake(self) -> None:
         """Read the rows now: one has changed, for example by `restart_line`."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Run until cancelled or `stop`. Raises what a line fails of when that is a bug."""
+        ticks = repeat(
+            self._tick, name="leases", every=TICK_SECONDS, wake=self._wake, backoff=Backoff(0.1, 1.0)
+        )
+        try:
+            await together([self._until_over()], [ticks, self._give_up_what_expired()])
+        finally:
+            await self.stop()
+        if self._failure is not None:
+            raise self._failure
+
+    async def stop(self) -> None:
+        """Stop all lines, each after the step under way, and release each lease at once. Then `run` ends."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(), name="stop the lines")
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        self._leaving = True
+        try:
+            # Takes this replica from those that share, too.
+            await self._tick()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            _log.warning("the leases are left to expire", extra={"cause": cause_of(error)})
+            for held in self._held.values():
+                self._end(held)
+        while self._ending:
+            await asyncio.wait(self._ending)
+        self._over.set()
+
+    async def _until_over(self) -> None:
+        await self._over.wait()
+
+    async def _tick(self) -> None:
+        async with self._ticking:
+            began = self._clock()
+            forces = sorted(self._forces())
+            await self._prepare(forces)
+            tended = await self._rows.tend(forces, leaving=self._leaving)
+            self._sure_at = began
+            self._compare(tended, frozenset(forces))
+
+    async def _prepare(self, forces: Sequence[str]) -> None:
+        new = [force for force in forces if force not in self._prepared]
+        if new and self._in_every_force:
+            await self._rows.add(new, self._in_every_force, [DEFAULT_CURSOR])
+        self._prepared.update(new)
+
+    def _compare(self, tended: Sequence[Tended], forces: frozenset[str]) -> None:
+        """Make what runs here follow the rows."""
+        rows = {each.lease.key: each for each in tended}
+        for key, held in self._held.items():
+            row = rows.get(key)
+            if row is not None and row.lease == held.running.lease and row.follows and not self._leaving:
+                continue
+            if key.force in forces and (row is None or row.lease.epoch != held.running.lease.epoch):
+                # The lease is lost, or what was not committed is refused.
+                self._cut(held)
+            else:
+                self._end(held)
+        self._hand_over(rows)
+        for key, row in rows.items():
+            if key not in self._held and row.follows and not self._leaving:
+                self._start(row.lease)
+
+    def _hand_over(self, rows: Mapping[Key, Tended]) -> None:
+        surplus = next((row.surplus for row in rows.values()), 0)
+        ending = sum(self._held[key].ending for key, row in rows.items() if row.follows and key in self._held)
+        # The last to start have the least to lose.
+        staying = [held for held in reversed(self._held.values()) if not held.ending]
+        for held in staying[: max(0, surplus - ending)]:
+            self._end(held)
+
+    def _start(self, lease: Lease) -> None:
+        running = Running(lease, self._make, self._rows, self._clock)
+        task = asyncio.create_task(self._keep(running), name=f"line {lease.line} of {lease.force}")
+        self._held[lease.key] = _Held(running, task)
+        _log.info("the line runs here", extra=_labels(lease))
+
+    async def _keep(self, running: Running) -> None:
+        began = self._clock()
+        refusals = self._refusals[running.lease.key]
+        try:
+            await running.run()
+        except FencedError:
+            if self._clock() - began > _WELL_AFTER_SECONDS:
+                refusals.succeeded()
+            _log.info("the line starts again: its write was refused", extra=_labels(running.lease))
+            await asyncio.sleep(refusals.next_wait())
+        except Exception as error:  # noqa: BLE001 - `run` raises it
+            self._fail(error)
+        finally:
+            await self._drop(running.lease)
+
+    async def _drop(self, lease: Lease) -> None:
+        try:
+            # Not during a tick, whose answer would still show the line as held.
+            async with self._ticking:
+                await self._rows.release(lease)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            _log.warning("the lease is left to expire", extra={**_labels(lease), "cause": cause_of(error)})
+        finally:
+            del self._held[lease.key]
+            self._wake.set()
+
+    def _end(self, held: _Held) -> None:
+        """End a line after the step under way, or after `stop_seconds`."""
+        if not held.ending:
+            held.ending = True
+            held.running.finish()
+            self._spawn(self._cancel_after(held, self._stop_seconds))
+
+    def _cut(self, held: _Held) -> None:
+        """End a line at once: it may not write any more."""
+        if not held.cut:
+            held.ending = held.cut = True
+            self._spawn(self._cancel_after(held, 0.0))
+
+    async def _cancel_after(self, held: _Held, seconds: float) -> None:
+        await asyncio.wait([held.task], timeout=seconds)
+        try:
+            await ended([held.task])
+        except EndlessTaskError as error:
+            # Its lease would be renewed for ever, and nobody would run the line.
+            self._fail(error)
+
+    async def _give_up_what_expired(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            if self._clock() - self._sure_at > SURE_SECONDS:
+                for held in self._held.values():
+                    self._cut(held)
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = self._failure or error
+        self._over.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="end a line")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+
+@dataclass
+class _Held:
+    running: Running
+    task: asyncio.Task[None]
+    ending: bool = False
+    cut: bool = False
+
+
+def _labels(lease: Lease) -> dict[str, str]:
+    return {"force": lease.force, "line": lease.line}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
 from gantry.store.v1.log_pb2 import TailReadsResponse
 
 from following.log import Part
-from reads.appended import Appended
+from reads.appended import Appended, appends_of
 
 
 class ReadLog(Protocol):
@@ -34,9 +35,19 @@ class ReadLogSource:
     include_images: bool = False
     max_reads: int = 5_000
 
-    def follow(self, after: int | None) -> AsyncGenerator[Part[Appended], None]:
+    async def follow(self, after: int | None) -> AsyncGenerator[Part[Appended], None]:
         """See `following.log.Source`."""
-        raise NotImplementedError
+        responses = self.log.follow(
+            self.force,
+            self.consumer,
+            after=after,
+            include_images=self.include_images,
+            max_reads=self.max_reads,
+        )
+        async with aclosing(responses):
+            async for response in responses:
+                yield Part(appends_of(response), response.position, response.head)
 
     async def report(self, position: int) -> None:
         """See `following.log.Source`."""
+        await self.log.report_cursor(self.force, self.consumer, position)

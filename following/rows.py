@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from typing import Final
 
 import asyncpg
 
-from following.lease import DEFAULT_CURSOR, DesiredState
+from chassis.database import statements
+from following.lease import DEFAULT_CURSOR, FOLLOWING_STATES, DesiredState
+
+_SQL: Final = statements("following")
 
 
 class ActualState(IntEnum):
@@ -47,7 +51,13 @@ class LineStatus:
     @property
     def actual(self) -> ActualState:
         """What it is doing."""
-        raise NotImplementedError
+        if self.state not in FOLLOWING_STATES:
+            return ActualState.IDLE
+        if self.stopped_reason:
+            return ActualState.STOPPED
+        if self.paused:
+            return ActualState.PAUSED
+        return ActualState.RETRYING if self.failing_since else ActualState.RUNNING
 
 
 # Each verb runs in a transaction of the caller that has declared the force (`chassis.database.in_forces`), so
@@ -63,33 +73,49 @@ async def add_line(
     cursors: Sequence[str] = (DEFAULT_CURSOR,),
 ) -> None:
     """Make a line's row and cursors; where they exist nothing changes."""
+    await connection.execute(_SQL.add_lines, [force], [line], state, cursors)
 
 
 async def line_status(connection: asyncpg.Connection, force: str, line: str) -> LineStatus | None:
     """One line."""
+    row = await connection.fetchrow(_SQL.read_lines, force, line)
+    return None if row is None else _status(row)
 
 
 async def line_statuses(connection: asyncpg.Connection, force: str) -> list[LineStatus]:
     """The lines of a force by name."""
+    return [_status(row) for row in await connection.fetch(_SQL.read_lines, force, None)]
 
 
 async def pause_line(connection: asyncpg.Connection, force: str, line: str) -> LineStatus | None:
     """Pause a line: its step under way is brought to its end, and none is begun. A retired one stays so."""
+    await connection.execute(_SQL.pause_line, force, line)
+    return await line_status(connection, force, line)
 
 
 async def resume_line(connection: asyncpg.Connection, force: str, line: str) -> LineStatus | None:
     """Clear `paused` and `stopped_reason`. A retired line stays as it is."""
+    await connection.execute(_SQL.resume_line, force, line)
+    return await line_status(connection, force, line)
 
 
 async def retire_line(connection: asyncpg.Connection, force: str, line: str) -> LineStatus | None:
     """Retire a line for ever."""
+    return await set_line_state(connection, force, line, DesiredState.RETIRED)
 
 
 async def set_line_state(
     connection: asyncpg.Connection, force: str, line: str, state: DesiredState
 ) -> LineStatus | None:
     """Set what a line should do. A retired one stays as it is."""
+    await connection.execute(_SQL.set_line_state, force, line, state)
+    return await line_status(connection, force, line)
 
 
 async def restart_line(connection: asyncpg.Connection, force: str, line: str) -> None:
     """Raise the epoch: what the line has not committed is refused, and it starts again from its cursor."""
+    await connection.execute(_SQL.restart_line, force, line)
+
+
+def _status(row: asyncpg.Record) -> LineStatus:
+    return LineStatus(**{**row, "state": DesiredState(row["state"])})

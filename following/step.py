@@ -7,10 +7,10 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
 from following.lease import Lease, Move
-from following.log import I, Part
+from following.log import I, Item, Part
 
 R = TypeVar("R")
-I_contra = TypeVar("I_contra", contravariant=True)
+I_contra = TypeVar("I_contra", bound=Item, contravariant=True)
 
 
 class StepFailedError(Exception):
@@ -54,10 +54,10 @@ class Progress(Protocol):
         """
 
 
-class Step(Protocol[I]):
+class Step(Protocol[I_contra]):
     """The work of a line."""
 
-    async def run(self, part: Part[I], progress: Progress) -> None:
+    async def run(self, part: Part[I_contra], progress: Progress) -> None:
         """Process a part, which has at least one item.
 
         Commit results by `progress.commit`. When `run` returns, the whole part is processed: where its end

@@ -9,7 +9,8 @@ from gantry.common.v1.read_pb2 import Position, Read, ReadDetails
 
 from reads.columns import HEADING_UNKNOWN, PLACE_UNKNOWN
 
-_E7: Final = 10_000_000
+E7: Final = 10_000_000
+"""1e-7 degrees in one degree."""
 
 
 class ReadIdentity(NamedTuple):
@@ -80,9 +81,9 @@ def place_of(latitude_e7: int, longitude_e7: int) -> Position | None:
 
 def degrees(e7: int) -> float:
     """An angle in degrees, from 1e-7 degrees."""
-    return e7 / _E7
+    return e7 / E7
 
 
 def e7(angle: float) -> int:
     """An angle in 1e-7 degrees, from degrees."""
-    return round(angle * _E7)
+    return round(angle * E7)

@@ -7,5 +7,5 @@ from typing import Final
 # threads of its own; the older poller does not, and saves a quarter of the CPU of a single read on a stream.
 os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client,-event_engine_listener")
 
-MIGRATIONS: Final = ("services.ingest",)
+MIGRATIONS: Final = ("chassis", "services.ingest")
 """The packages whose migrations make the schema, in order."""

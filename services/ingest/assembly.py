@@ -1,126 +1,172 @@
-"""The parts of ingest put together, over a pool and the store."""
+"""Puts the parts of ingest together, over a pool of database connections and a channel to the store."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Final, cast
 
 import asyncpg
 import grpc
-from gantry.common.v1.read_pb2 import Purpose
-from gantry.store.v1.audit_pb2 import AUDIT_ACTION_CHANGE_CAMERAS
-from gantry.store.v1.store_pb2 import AppendReadsResponse
+from gantry.ingest.v1.cameras_pb2_grpc import (
+    add_CameraHealthServiceServicer_to_server,
+    add_CameraRegistryServiceServicer_to_server,
+)
+from gantry.ingest.v1.ingest_pb2_grpc import IngestServiceServicer, add_IngestServiceServicer_to_server
+from gantry.store.v1.log_pb2 import AppendReadsResponse
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from chassis.errors import Unavailable
-from chassis.names import MetricName
+from chassis.loops import repeat
+from chassis.pages import PageTokens
+from chassis.server import GrpcServer, grpc_server
 from chassis.telemetry import meter
-from clients.store import AuditClient
-from services.ingest.appender import Appender, Post
-from services.ingest.availability import StoreAvailability
-from services.ingest.budget import Budget
-from services.ingest.camera_service import CameraHealthService, CameraRegistryService
-from services.ingest.columns import ImageLimits
-from services.ingest.intake import Intake, IntakeLimits
-from services.ingest.lanes import AppendLimits, Lanes
-from services.ingest.postgres import CHANNEL, PostgresRegistry
-from services.ingest.registry import Registry
-from services.ingest.service import IngestService, flow_control
-from services.ingest.settings import IngestSection
-from services.ingest.stream import StreamLimits
-from services.ingest.tallies import Tallies
-from services.ingest.upkeep import RegistryUpkeep, listen, write_tallies
+from clients.audit import AuditClient
+from clients.directory import DirectoryWatch
+from policy.access import rules
+from services.ingest.appending.appender import Appender, Post
+from services.ingest.appending.lanes import AppendLimits, Appends
+from services.ingest.appending.memory import Memory
+from services.ingest.cameras.counts import UnwrittenCounts, write_counts
+from services.ingest.cameras.feeds import FeedDirectory
+from services.ingest.cameras.postgres import PostgresRegistry
+from services.ingest.cameras.refresh import FeedRefresh, retire_feeds
+from services.ingest.cameras.service import HEALTH, REGISTRY, CameraHealthService, CameraRegistryService
+from services.ingest.cameras.watching import CameraWatch
+from services.ingest.checking.batch import ImageLimits
+from services.ingest.door.receiving import BatchReceiver, ReceiverLimits
+from services.ingest.door.service import IngestService, flow_control
+from services.ingest.door.stream import StreamLimits
+from services.ingest.names import MetricName
+from services.ingest.settings import IngestSection, IngestSettings
 
-_APPEND = "/gantry.store.v1.StoreService/AppendReads"
-
-Own = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+INGEST: Final = "gantry.ingest.v1.IngestService"
+_APPEND: Final = "/gantry.store.v1.ReadLogService/AppendReads"
 
 
 @dataclass(frozen=True)
-class Assembly:
-    """Everything of one replica."""
+class Ingest:
+    """One replica: its server, and the parts that are measured and tested."""
 
+    server: GrpcServer
     door: IngestService
-    registry_service: CameraRegistryService
-    health_service: CameraHealthService
-    database: PostgresRegistry
-    registry: Registry
-    upkeep: RegistryUpkeep
-    tallies: Tallies
-    lanes: Lanes
-    budget: Budget
-    pool: asyncpg.Pool
-    section: IngestSection
+    feeds: FeedDirectory
+    appends: Appends
+    memory: Memory
+    counts: UnwrittenCounts
+    directory: DirectoryWatch
 
-    async def ready(self) -> None:
-        """Raise until the registry has been read. The store being away makes nobody leave this door: each
-        vendor is told when to come back.
-        """
-        if not self.registry.loaded:
+
+@asynccontextmanager
+async def open_ingest(
+    settings: IngestSettings, pool: asyncpg.Pool, store: grpc.aio.Channel
+) -> AsyncIterator[Ingest]:
+    """A replica that waits for `server.start`. On leaving, the server stops and its calls drain."""
+    feeds, directory, registry = FeedDirectory(), DirectoryWatch(store), PostgresRegistry(pool)
+    refresh = FeedRefresh(feeds, registry, settings.ingest.refresh_seconds)
+    await refresh.refresh()
+    pages = await PageTokens.open(pool)
+    async with grpc_server(
+        settings,
+        rules(INGEST, REGISTRY, HEALTH),
+        auditor=AuditClient(store),
+        feeds=feeds,
+        known_force=directory.is_known,
+    ) as server:
+        ingest = _ingest(settings, store, server, feeds, directory)
+        _add_door(server, ingest, settings.ingest.public_listen)
+        watch = CameraWatch(registry, feeds, server.stopping)
+        cameras = CameraRegistryService(
+            registry,
+            pages,
+            watch,
+            is_active=lambda force: force in directory.active,
+            changed=refresh.refresh,
+        )
+        _add_cameras(server, cameras, CameraHealthService(registry, pages), registry.ping)
+        server.on_stop(feeds.wake)
+        _own_loops(ingest, settings.ingest, registry, refresh)
+        _observe(ingest)
+        yield ingest
+
+
+def _ingest(
+    settings: IngestSettings,
+    store: grpc.aio.Channel,
+    server: GrpcServer,
+    feeds: FeedDirectory,
+    directory: DirectoryWatch,
+) -> Ingest:
+    section = settings.ingest
+    counts, memory = UnwrittenCounts(), Memory(section.total_bytes)
+    post: Post = store.unary_unary(_APPEND, None, AppendReadsResponse.FromString)
+    limits = AppendLimits(section.append_reads, section.append_bytes, section.lanes, section.append_seconds)
+    appends = Appends(Appender(post), limits, memory, counts, server.own)
+    images = ImageLimits(section.plate_patch_bytes, section.overview_bytes)
+    receiver_limits = ReceiverLimits(section.batch_reads, images, section.traces_per_second)
+    flow = flow_control(section.batch_reads, settings.grpc.max_message_bytes, section.stream_reads)
+    door = IngestService(
+        BatchReceiver(feeds, appends, counts, receiver_limits),
+        feeds,
+        StreamLimits(section.stream_reads, section.stream_bytes, flow),
+        section.streams_per_feed,
+    )
+    return Ingest(server, door, feeds, appends, memory, counts, directory)
+
+
+def _add_door(server: GrpcServer, ingest: Ingest, listen: str) -> None:
+    async def ready() -> None:
+        # The store does not matter here: while it is unavailable, vendors are told when to come back.
+        if not ingest.feeds.loaded:
             raise Unavailable("REGISTRY_NOT_READ", "the camera registry has not been read yet")
 
-    def tasks(self) -> Iterator[tuple[Coroutine[Any, Any, None], str]]:
-        """What has to run all the time, with names."""
-        section = self.section
-        yield self.upkeep.run(), "registry"
-        yield listen(self.pool, CHANNEL, self.upkeep, section.refresh_seconds), "registry changes"
-        yield write_tallies(self.tallies, self.database, section.health_seconds), "camera counts"
+    # The door takes bytes, so its handlers replace those that the generated code registers.
+    servicer = cast("IngestServiceServicer", ingest.door)
+    server.add(add_IngestServiceServicer_to_server, servicer, service=INGEST, ready=ready, public=True)
+    for method, handler in ingest.door.raw_handlers().items():
+        server.add_raw(INGEST, method, handler)
+    server.add_port_public(listen)
+    server.on_stop(ingest.door.stop)
 
 
-class StoreAudit:
-    """See `services.ingest.camera_service.AuditTrail`."""
-
-    def __init__(self, client: AuditClient) -> None:
-        self._client = client
-
-    async def record(self, force: str, person: str, reason: str, subject: str) -> None:
-        """Write a record with the store. Raises Fault."""
-        await self._client.record(force, person, AUDIT_ACTION_CHANGE_CAMERAS, Purpose(reason=reason), subject)
-
-
-def assemble(
-    section: IngestSection, max_message_bytes: int, pool: asyncpg.Pool, store: grpc.aio.Channel, own: Own
-) -> Assembly:
-    """Put a replica together; nothing runs yet."""
-    registry, tallies, budget = Registry(), Tallies(), Budget(section.total_bytes)
-    availability = StoreAvailability(section.append_seconds)
-    post: Post = store.unary_unary(_APPEND, None, AppendReadsResponse.FromString)
-    appends = AppendLimits(section.append_reads, section.append_bytes, section.lanes)
-    lanes = Lanes(Appender(post, availability), appends, budget, tallies, own)
-    images = ImageLimits(section.plate_patch_bytes, section.overview_bytes)
-    taken = IntakeLimits(section.batch_reads, images, section.traces_per_second)
-    intake = Intake(registry, lanes, availability, tallies, taken)
-    flow = flow_control(section.batch_reads, max_message_bytes, section.stream_reads)
-    streams = StreamLimits(section.stream_reads, section.stream_bytes, flow)
-    door = IngestService(intake, budget, registry, streams, section.streams_per_feed)
-    database = PostgresRegistry(pool)
-    upkeep = RegistryUpkeep(registry, database, section.refresh_seconds)
-    _observe(door, lanes)
-    return Assembly(
-        door,
-        CameraRegistryService(database, StoreAudit(AuditClient(store)), upkeep.refresh),
-        CameraHealthService(database),
-        database,
-        registry,
-        upkeep,
-        tallies,
-        lanes,
-        budget,
-        pool,
-        section,
-    )
+def _add_cameras(
+    server: GrpcServer,
+    cameras: CameraRegistryService,
+    health: CameraHealthService,
+    ready: Callable[[], Awaitable[None]],
+) -> None:
+    server.add(add_CameraRegistryServiceServicer_to_server, cameras, service=REGISTRY, ready=ready)
+    server.add(add_CameraHealthServiceServicer_to_server, health, service=HEALTH, ready=ready)
 
 
-def _observe(door: IngestService, lanes: Lanes) -> None:
-    """Measure what is there when somebody asks, at no cost in between."""
+def _own_loops(
+    ingest: Ingest,
+    section: IngestSection,
+    registry: PostgresRegistry,
+    refresh: FeedRefresh,
+) -> None:
+    """Start what runs until the server stops. An error that does not pass ends the process."""
+
+    async def listen() -> None:
+        await registry.listen(refresh.wake.set)
+
+    own, every = ingest.server.own, section.refresh_seconds
+    own(ingest.directory.run(), "directory")
+    own(retire_feeds(ingest.feeds, ingest.directory), "retired forces")
+    own(refresh.run(), "camera registry")
+    own(repeat(listen, name="camera registry notifications", every=every), "camera registry notifications")
+    own(write_counts(ingest.counts, registry, section.health_seconds), "camera counts")
+
+
+def _observe(ingest: Ingest) -> None:
+    """Register gauges that are computed only when they are read."""
 
     def streams(_: CallbackOptions) -> Iterator[Observation]:
-        yield Observation(door.streams)
+        yield Observation(ingest.door.streams)
 
     def queued(_: CallbackOptions) -> Iterator[Observation]:
-        yield Observation(lanes.queued_reads)
+        yield Observation(ingest.appends.queued_reads)
 
     meter().create_observable_gauge(MetricName.INGEST_STREAMS, [streams], "1", "Vendors' streams open")
     meter().create_observable_gauge(

@@ -1,6 +1,6 @@
-"""Delivers every read of the log to the national service and other destinations."""
+"""Delivers every read of the log to the national service and to other destinations."""
 
 from typing import Final
 
-MIGRATIONS: Final = ("services.nas_bridge",)
-"""The packages whose migrations make the schema, in order."""
+MIGRATIONS: Final = ("chassis", "following", "services.nas_bridge")
+"""Packages whose migrations make the schema, in this order."""

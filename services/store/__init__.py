@@ -2,5 +2,5 @@
 
 from typing import Final
 
-MIGRATIONS: Final = ("services.store",)
+MIGRATIONS: Final = ("chassis", "services.store")
 """The packages whose migrations make the schema, in order."""

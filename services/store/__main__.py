@@ -10,8 +10,7 @@ from chassis.run import run
 from chassis.server import grpc_server
 from chassis.telemetry import telemetry
 from services.store import MIGRATIONS
-from services.store.assembly import assemble
-from services.store.log.postgres import PostgresLog
+from services.store.assembly import access_rules, assemble, open_database, own_auditor
 from services.store.settings import StoreSettings
 
 
@@ -25,11 +24,11 @@ async def main(settings: StoreSettings) -> None:
     async with (
         telemetry("store", settings.telemetry),
         open_pool(settings.database) as pool,
-        PostgresLog(pool, now_us, settings.store.retention_days) as log,
-        grpc_server(settings) as server,
+        open_database(settings, pool, now_us) as database,
+        grpc_server(settings, access_rules(), auditor=own_auditor(database)) as server,
     ):
         await check_migrated(pool, MIGRATIONS)
-        assemble(server, settings, pool, log, now_us)
+        await assemble(server, settings, database, now_us)
         await server.serve_until_signalled()
 
 

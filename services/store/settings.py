@@ -20,20 +20,10 @@ class BufferSettings(BaseModel):
     )
     retention_days: int = Field(7, ge=1, le=3650)
     retention_interval_seconds: float = Field(60.0, gt=0)
-    required_consumers: str = Field(
-        "match,nas,nadc", description="names joined by commas; a day waits for all of them"
-    )
-    ring_bytes: int = Field(
-        64 * _MEBIBYTE, ge=0, description="recently committed reads kept in memory, a force"
-    )
-    queue_reads: int = Field(200_000, ge=1)
-    queue_bytes: int = Field(256 * _MEBIBYTE, ge=_MEBIBYTE)
+    ring_bytes: int = Field(64 * _MEBIBYTE, ge=0, description="newest reads of a force kept in memory")
+    queue_reads: int = Field(200_000, ge=1, description="most reads of a force that wait for their commit")
+    queue_bytes: int = Field(256 * _MEBIBYTE, ge=_MEBIBYTE, description="most bytes of a force that wait")
     commit_reads: int = Field(20_000, ge=1, description="most reads in one transaction")
-
-    @property
-    def consumers_waited_for(self) -> frozenset[str]:
-        """The required consumers."""
-        return frozenset(name.strip() for name in self.required_consumers.split(",") if name.strip())
 
 
 class StoreSettings(ServiceSettings):

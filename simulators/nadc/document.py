@@ -1,6 +1,6 @@
 """The batch document and its answer, as `simulators/nadc/README.md` describes them.
 
-A batch holds thousands of reads, so it is taken apart by expat's own events into lists, never into a tree.
+A batch holds thousands of reads, so expat's events fill lists. No tree of elements is built.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class DocumentError(ValueError):
 
 @dataclass(frozen=True)
 class Batch:
-    """What a batch document says, as far as the centre looks at it."""
+    """The parts of a batch document that the centre uses."""
 
     name: str
     reads: Identities
@@ -37,7 +37,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the centre answers to a batch; `refused` holds sequence numbers."""
+    """The centre's answer to a batch. `refused`: sequence numbers of reads."""
 
     receipt: str
     batch: str
@@ -49,7 +49,7 @@ class Answer:
 
 
 def parse_batch(document: bytes) -> Batch:
-    """Take a batch apart. Raises DocumentError, also for a document type: no entity may hide in one."""
+    """Parse a batch. Raises DocumentError, also for a document type declaration: it could define entities."""
     collector = _Collector()
     parser = expat.ParserCreate()
     parser.StartElementHandler = collector.start
@@ -79,7 +79,7 @@ def answer_document(answer: Answer) -> str:
 
 
 def fault_document(code: str, text: str) -> str:
-    """A whole batch's rejection as XML."""
+    """The rejection of a whole batch as XML."""
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f"<BatchFault code={quoteattr(code)} text={quoteattr(text)}/>\n"
@@ -87,7 +87,7 @@ def fault_document(code: str, text: str) -> str:
 
 
 class _Collector:
-    """Takes what is needed of each read at once: thousands of attribute tables kept would cost more."""
+    """Collects columns from expat's events. Keeping thousands of attribute maps would cost more."""
 
     def __init__(self) -> None:
         self.root: dict[str, str] = {}
@@ -127,7 +127,7 @@ class _Collector:
 
 
 class _Seconds(dict[str, int]):
-    """Times to the second, each parsed once: a batch spans few of them."""
+    """Time to the second as text -> seconds since the epoch, each parsed once: a batch spans few of them."""
 
     def __missing__(self, text: str) -> int:
         self[text] = second = int(datetime.fromisoformat(text + "+00:00").timestamp())

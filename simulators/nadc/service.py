@@ -12,7 +12,6 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from chassis.names import SpanName
 from chassis.telemetry import span_following
 from simulators.nadc.document import (
     Answer,
@@ -24,43 +23,44 @@ from simulators.nadc.document import (
 )
 from simulators.national.behaviour import Plan
 from simulators.national.ledger import Outcome
+from simulators.national.names import SpanName
 from simulators.national.options import Options
-from simulators.national.running import MOST_REQUEST_BYTES, Desk, Service, http_site
+from simulators.national.running import MOST_REQUEST_BYTES, Service, SimulatorState, http_site
 
 PATH: Final = "/nadc/batches"
-_DESK: Final = web.AppKey("desk", Desk)
+_STATE: Final = web.AppKey("state", SimulatorState)
 
 
 @asynccontextmanager
-async def open_door(desk: Desk, options: Options) -> AsyncIterator[int]:
+async def listen(state: SimulatorState, options: Options) -> AsyncIterator[int]:
     """Listen for forces' management servers, by mutual TLS; yields the port."""
     app = web.Application(client_max_size=MOST_REQUEST_BYTES)
-    app[_DESK] = desk
+    app[_STATE] = state
     app.add_routes([web.post(PATH, _take_batch)])
     async with http_site(app, options.listen, _mutual_tls(options)) as port:
         yield port
 
 
-NADC: Final = Service("nadc", "A simulated national data centre (XML over HTTPS).", "https", open_door)
+NADC: Final = Service("nadc", "A simulated national data centre (XML over HTTPS).", "https", listen)
 
 
 async def _take_batch(request: web.Request) -> web.StreamResponse:
-    desk = request.app[_DESK]
-    plan = desk.behaviour.next_submission()
+    state = request.app[_STATE]
+    plan = state.behaviour.next_submission()
     if plan.away:
         return _hang_up(request)
     with span_following(SpanName.NADC_ACCEPT, request.headers.getall("traceparent", [])):
-        return await _judge_batch(request, desk, plan)
+        return await _judge_batch(request, state, plan)
 
 
-async def _judge_batch(request: web.Request, desk: Desk, plan: Plan) -> web.StreamResponse:
+async def _judge_batch(request: web.Request, state: SimulatorState, plan: Plan) -> web.StreamResponse:
     document = await request.read()
     await asyncio.sleep(plan.delay_seconds)
     if plan.forbid:
         return _xml(fault_document("FORBIDDEN", "Forbidden on request."), status=403)
     try:
         batch = parse_batch(document)
-        outcome = await _accept(desk, batch, plan)
+        outcome = await _accept(state, batch, plan)
     except DocumentError as error:
         return _xml(fault_document("BATCH_INVALID", str(error)), status=400)
     except OSError:
@@ -70,13 +70,13 @@ async def _judge_batch(request: web.Request, desk: Desk, plan: Plan) -> web.Stre
     return _xml(answer_document(_answer(batch, outcome, plan)))
 
 
-async def _accept(desk: Desk, batch: Batch, plan: Plan) -> Outcome:
-    if desk.ledger.poisoned(batch.reads, plan.poison_every):
+async def _accept(state: SimulatorState, batch: Batch, plan: Plan) -> Outcome:
+    if state.ledger.poisoned(batch.reads, plan.poison_every):
         raise DocumentError("poisoned on request")
-    outcome = await desk.ledger.accept(batch.reads, plan.refuse_every)
-    desk.tally.submissions += 1
-    desk.tally.plate_patches[batch.reads.force] += batch.plate_patches
-    desk.tally.overviews[batch.reads.force] += batch.overviews
+    outcome = await state.ledger.accept(batch.reads, plan.refuse_every)
+    state.counts.submissions += 1
+    state.counts.plate_patches[batch.reads.force] += batch.plate_patches
+    state.counts.overviews[batch.reads.force] += batch.overviews
     return outcome
 
 
@@ -101,7 +101,7 @@ def _xml(document: str, status: int = 200) -> web.Response:
 def _hang_up(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
-    # Nobody is left to read it; aiohttp still wants an answer from a handler.
+    # The connection is gone, but aiohttp requires a handler to return an answer.
     return web.Response(status=503)
 
 

@@ -1,1 +1,1 @@
-"""What the two national simulators share: a durable ledger, misbehaviour on request, a control surface."""
+"""What the two national simulators share: a durable ledger, faults on request, a control surface."""

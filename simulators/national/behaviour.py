@@ -1,4 +1,4 @@
-"""Bad behaviour on request: be slow, refuse, drop the connection, go away."""
+"""Faults on request: delay, refuse, drop the connection, be unavailable."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _MOST_DELAY_MS: Final = 600_000
 
 
 class OrderError(ValueError):
-    """A request to behave that cannot be followed; one sentence."""
+    """A request to behave has a field or value that is not known; one sentence."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to treat one submission. `refuse_every` and `poison_every` 0 refuse none."""
+    """How to treat one submission. `refuse_every` and `poison_every`: 0 refuses no read."""
 
     away: bool = False
     delay_seconds: float = 0.0
@@ -40,7 +40,7 @@ class Plan:
 
 @dataclass
 class _Order:
-    """One thing to do, for the next `left` submissions; None: until told otherwise."""
+    """One fault, for the next `left` submissions. `left` None: until another request ends it."""
 
     value: int | str | bool
     left: int | None
@@ -53,15 +53,15 @@ class _Order:
 
 
 class Behaviour:
-    """What was asked for and how often it still applies."""
+    """The faults that were asked for, each with how many submissions it still applies to."""
 
     def __init__(self) -> None:
         self._orders: dict[str, _Order] = {}
 
     def change(self, wish: Mapping[str, object]) -> None:
-        """Follow a wish (the body of POST /behave). Raises OrderError and changes nothing when it is wrong.
+        """Apply a request (the body of POST /behave). Raises OrderError, and then changes nothing.
 
-        A false value, 0, null or "" ends that behaviour. An empty wish ends all.
+        A false value, 0, null or "" ends that fault. An empty request ends all.
         """
         unknown = sorted(set(wish) - _KNOWN)
         if unknown:
@@ -74,7 +74,7 @@ class Behaviour:
         self._drop_ended()
 
     def next_submission(self) -> Plan:
-        """The plan for a submission that has just come in; counts it."""
+        """The plan for the submission that was just received; counts it."""
         if self._take("away"):
             return Plan(away=True)
         refusing = self._take("refuse_every")
@@ -88,7 +88,7 @@ class Behaviour:
         )
 
     def shown(self) -> dict[str, dict[str, object]]:
-        """What is in force, for GET /state."""
+        """The faults that apply now, for GET /state."""
         return {name: {"value": order.value, "left": order.left} for name, order in self._orders.items()}
 
     def _take(self, name: str) -> int | str | bool | None:

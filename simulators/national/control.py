@@ -1,4 +1,4 @@
-"""The control surface: what was accepted, and how to behave. Plain HTTP, for loopback only."""
+"""The control surface: shows what was accepted, and orders faults. Plain HTTP, for loopback only."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ LEDGER: Final = web.AppKey("ledger", Ledger)
 BEHAVIOUR: Final = web.AppKey("behaviour", Behaviour)
 
 
-class Tally:
-    """What came in since the start, apart from identities."""
+class Counts:
+    """Submissions since the start, and the pictures in them by force."""
 
     def __init__(self) -> None:
         self.submissions = 0
@@ -25,30 +25,30 @@ class Tally:
         self.overviews: Counter[str] = Counter()
 
 
-TALLY: Final = web.AppKey("tally", Tally)
+COUNTS: Final = web.AppKey("counts", Counts)
 
 
-def control_app(ledger: Ledger, behaviour: Behaviour, tally: Tally) -> web.Application:
+def control_app(ledger: Ledger, behaviour: Behaviour, counts: Counts) -> web.Application:
     """GET /state, GET /accepted and POST /behave."""
     app = web.Application()
-    app[LEDGER], app[BEHAVIOUR], app[TALLY] = ledger, behaviour, tally
+    app[LEDGER], app[BEHAVIOUR], app[COUNTS] = ledger, behaviour, counts
     app.add_routes([web.get("/state", _state), web.get("/accepted", _accepted), web.post("/behave", _behave)])
     return app
 
 
 async def _state(request: web.Request) -> web.Response:
-    ledger, tally = request.app[LEDGER], request.app[TALLY]
+    ledger, counts = request.app[LEDGER], request.app[COUNTS]
     columns: Mapping[str, Counter[str]] = {
         "accepted": ledger.accepted,
         "duplicate": ledger.duplicate,
         "refused": ledger.refused,
-        "plate_patches": tally.plate_patches,
-        "overviews": tally.overviews,
+        "plate_patches": counts.plate_patches,
+        "overviews": counts.overviews,
     }
     forces = sorted(set().union(*columns.values()))
     return web.json_response(
         {
-            "submissions": tally.submissions,
+            "submissions": counts.submissions,
             "forces": {force: {name: column[force] for name, column in columns.items()} for force in forces},
             "behaviour": request.app[BEHAVIOUR].shown(),
         }

@@ -1,8 +1,8 @@
-"""What a national simulator accepted, written down before it says so.
+"""The reads that a national simulator accepted. They are on disk before it answers.
 
 ``accepted.log`` has one line a read: force, camera_id, captured_at in microseconds and read_id, separated
 by tabs; a tab, carriage return, newline or backslash inside a field is written as in a Python string.
-Only whole lines count: what a crash left of a last line is cut off at the next start.
+A crash can leave an incomplete last line. The next start cuts it off.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class LedgerBusyError(Exception):
 
 @dataclass(frozen=True)
 class Identities:
-    """What tells reads of one force apart, one list a field."""
+    """The identities of reads of one force, one list a field."""
 
     force: str
     camera_ids: Sequence[str]
@@ -43,7 +43,7 @@ class Identities:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a submission; `refused` holds indexes into it, ascending."""
+    """What became of the reads of a submission. `refused`: indexes into it, ascending."""
 
     accepted: int
     duplicate: int
@@ -74,7 +74,7 @@ class Ledger:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        # Hashes of lines, not lines: a tenth of the memory, and with 64 bits ten million reads collide
+        # Hashes of lines take a tenth of the memory of lines. With 64 bits, two of ten million reads collide
         # with a chance of three in a million.
         self._seen: set[int] = set()
         self._size = 0
@@ -92,7 +92,7 @@ class Ledger:
     async def accept(self, reads: Identities, refuse_every: int = 0) -> Outcome:
         """Take reads; durable when it returns. Raises OSError when they cannot be written.
 
-        With `refuse_every` N, about one new read in N is refused, the same one however often it is sent.
+        With `refuse_every` N, about one new read in N is refused. The same reads are refused in a repeat.
         """
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(reads.force, _lines_of(reads), refuse_every, done))
@@ -100,16 +100,16 @@ class Ledger:
         return await done
 
     def poisoned(self, reads: Identities, poison_every: int) -> bool:
-        """Whether one of the reads spoils what it comes with: one in `poison_every`, always the same ones."""
+        """Whether a read of the submission is poisonous: about one in `poison_every`, always the same."""
         return poison_every > 0 and any(_is_one_in(poison_every, line) for line in _lines_of(reads))
 
     async def write_forever(self) -> None:
-        """Write what queues up, one fsync for all that waits."""
+        """Write the queue to disk, for ever. Each turn writes all that has queued with one fsync."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            group, self._queue = self._queue, []
-            judged = [self._judge(waiting) for waiting in group]
+            queued, self._queue = self._queue, []
+            judged = [self._judge(waiting) for waiting in queued]
             try:
                 await asyncio.get_running_loop().run_in_executor(None, self._append, judged)
             except OSError as error:
@@ -118,7 +118,7 @@ class Ledger:
                 self._answer(judged)
 
     def load(self) -> None:
-        """Learn what earlier runs accepted, and cut off a torn last line."""
+        """Read what earlier runs accepted, and cut off an incomplete last line."""
         for line in _lines_in(self._descriptor):
             self._seen.add(hash(line))
             self._size += len(line.encode())
@@ -126,7 +126,7 @@ class Ledger:
         os.ftruncate(self._descriptor, self._size)
 
     async def contents(self) -> AsyncIterator[bytes]:
-        """The file as it is durable now, in pieces."""
+        """The durable part of the file, in pieces."""
         offset, end = 0, self._size
         while offset < end:
             piece = os.pread(self._descriptor, min(_CHUNK_BYTES, end - offset), offset)

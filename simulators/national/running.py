@@ -1,4 +1,4 @@
-"""Bring a national simulator up, say on which ports it is, and keep it until it is told to stop."""
+"""Starts a national simulator, writes down its ports, and serves until a signal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aiohttp import web
 from chassis.settings import TelemetrySettings
 from chassis.telemetry import telemetry
 from simulators.national.behaviour import Behaviour
-from simulators.national.control import Tally, control_app
+from simulators.national.control import Counts, control_app
 from simulators.national.ledger import Ledger, LedgerBusyError, open_ledger
 from simulators.national.options import Address, Options, read_options
 
@@ -26,22 +26,22 @@ MOST_REQUEST_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Desk:
-    """What a national service's door needs to judge a submission."""
+class SimulatorState:
+    """What a simulator knows and how it shall behave."""
 
     ledger: Ledger
     behaviour: Behaviour
-    tally: Tally
+    counts: Counts
 
 
 @dataclass(frozen=True)
 class Service:
-    """A national service: `open_door` opens its own listener and yields the port."""
+    """A national service: `listen` opens its port for reads and yields the number."""
 
     name: str
     description: str
     port_name: str
-    open_door: Callable[[Desk, Options], AbstractAsyncContextManager[int]]
+    listen: Callable[[SimulatorState, Options], AbstractAsyncContextManager[int]]
 
 
 @asynccontextmanager
@@ -49,8 +49,8 @@ async def running(service: Service, options: Options) -> AsyncIterator[dict[str,
     """The simulator, listening; yields its ports by name: the service's own and "control"."""
     spans = TelemetrySettings(spans_file=options.spans_file)
     async with telemetry(service.name, spans), open_ledger(options.state) as ledger:
-        desk = Desk(ledger, Behaviour(), Tally())
-        async with service.open_door(desk, options) as port, _control(desk, options) as control_port:
+        state = SimulatorState(ledger, Behaviour(), Counts())
+        async with service.listen(state, options) as port, _control(state, options) as control_port:
             ports = {service.port_name: port, "control": control_port}
             _write_ports(options, ports)
             yield ports
@@ -89,8 +89,8 @@ async def _until_signalled(service: Service, options: Options) -> None:
         await stop.wait()
 
 
-def _control(desk: Desk, options: Options) -> AbstractAsyncContextManager[int]:
-    return http_site(control_app(desk.ledger, desk.behaviour, desk.tally), options.control_listen)
+def _control(state: SimulatorState, options: Options) -> AbstractAsyncContextManager[int]:
+    return http_site(control_app(state.ledger, state.behaviour, state.counts), options.control_listen)
 
 
 def _write_ports(options: Options, ports: dict[str, int]) -> None:

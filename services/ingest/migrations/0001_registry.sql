@@ -1,7 +1,7 @@
--- The registry: which cameras there are, which feed carries them, whose token delivers, and how each camera does.
+-- The registry: cameras, the feeds that carry them, the tokens of feeds, and what each camera has delivered.
 --
--- The row of "registry" is locked first by every change, so that changes follow one another and "version" tells
--- each replica of ingest that what it holds in memory is old.
+-- Every change locks the row of "registry" first. So changes follow one another, and "version" tells each replica of
+-- ingest that the feeds in its memory are old.
 
 create table registry (
     only_row boolean primary key default true check (only_row),
@@ -12,9 +12,9 @@ insert into registry (version) values (1);
 create table feeds (
     force text not null,
     feed text not null,
-    -- Only a digest is kept: what a thief finds here delivers nothing.
+    -- Only a digest is kept: nobody can deliver with what a thief finds here.
     token_sha256 bytea not null unique check (octet_length(token_sha256) = 32),
-    token_issued_at timestamptz not null default now(),
+    token_issued_at timestamptz not null default present(),
     primary key (force, feed)
 );
 
@@ -23,25 +23,26 @@ create table cameras (
     camera_id text collate "C" not null,
     feed text not null,
     name text not null,
+    -- As CameraKind in the contract.
     kind smallint not null,
     latitude double precision,
     longitude double precision,
     enabled boolean not null default true,
-    enrolled_at timestamptz not null default now(),
+    enrolled_at timestamptz not null default present(),
     primary key (force, camera_id),
     foreign key (force, feed) references feeds (force, feed),
     check ((latitude is null) = (longitude is null))
 );
 create index cameras_feed on cameras (force, feed);
 
--- What an enrolment answered, so that a retry enrols nothing twice.
+-- The result of each enrolment, so that a retry enrols nothing twice.
 create table enrolments (
     force text not null,
     request_id uuid not null,
     request_sha256 bytea not null,
     created integer not null,
     updated integer not null,
-    enrolled_at timestamptz not null default now(),
+    enrolled_at timestamptz not null default present(),
     primary key (force, request_id)
 );
 
@@ -59,30 +60,21 @@ create table deliveries (
 create table rejections (
     force text not null,
     camera_id text collate "C" not null,
+    -- As RejectionReason in the contract.
     reason smallint not null,
     reads bigint not null,
     primary key (force, camera_id, reason),
     foreign key (force, camera_id) references cameras (force, camera_id)
 ) with (fillfactor = 70);
 
--- A transaction sees the forces that it has declared, and no others.
-create function declared_forces() returns text[]
-language sql stable parallel safe
-return string_to_array(coalesce(current_setting('gantry.forces', true), ''), ',');
+call protect('feeds');
+call protect('cameras');
+call protect('enrolments');
+call protect('deliveries');
+call protect('rejections');
 
-alter table feeds enable row level security, force row level security;
-alter table cameras enable row level security, force row level security;
-alter table enrolments enable row level security, force row level security;
-alter table deliveries enable row level security, force row level security;
-alter table rejections enable row level security, force row level security;
-
-create policy declared on feeds using (force = any (declared_forces()));
-create policy declared on cameras using (force = any (declared_forces()));
-create policy declared on enrolments using (force = any (declared_forces()));
-create policy declared on deliveries using (force = any (declared_forces()));
-create policy declared on rejections using (force = any (declared_forces()));
-
--- The door must know every feed before it knows whose it is. It may ask for that in this one way only.
+-- A token's force is known only after the token was found, so every replica reads the feeds of all forces. This function
+-- is the only way to do that, and it runs as the owner of the schema.
 create policy whole on feeds for select to gantry_ingest_owner using (true);
 create policy whole on cameras for select to gantry_ingest_owner using (true);
 
@@ -102,6 +94,10 @@ revoke execute on function whole_registry() from public;
 
 grant usage on schema ingest to gantry_ingest;
 grant execute on function whole_registry() to gantry_ingest;
-grant select, update on registry to gantry_ingest;
-grant select, insert, update on feeds, cameras, deliveries, rejections to gantry_ingest;
+grant select on registry to gantry_ingest;
+grant update (version) on registry to gantry_ingest;
+grant select (force, feed), insert, update (token_sha256, token_issued_at) on feeds to gantry_ingest;
+grant select, insert, update (feed, name, kind, latitude, longitude, enabled) on cameras to gantry_ingest;
+grant select, insert, update (accepted, duplicate, last_received_at, last_captured_at) on deliveries to gantry_ingest;
+grant select, insert, update (reads) on rejections to gantry_ingest;
 grant select, insert, delete on enrolments to gantry_ingest;

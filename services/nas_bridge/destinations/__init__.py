@@ -1,1 +1,1 @@
-"""Adapters: one small module for each kind of destination."""
+"""Destinations as rows, the verbs that change them, and one adapter for each protocol."""

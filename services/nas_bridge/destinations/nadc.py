@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Final
 
 import aiohttp
-from pydantic import AnyUrl, BaseModel, ConfigDict, UrlConstraints
+from pydantic import AnyUrl, BaseModel, ConfigDict, Field, UrlConstraints
 
 from chassis.client import certified_name
 from chassis.errors import StartupFailure
 from chassis.settings import TlsSettings
 from chassis.telemetry import current_traceparent
-from services.nas_bridge.destination import (
-    DestinationAwayError,
+from services.nas_bridge.destinations.adapter import (
+    DeliveryFailedError,
     Receipt,
     Refusal,
     Submission,
     SubmissionRefusedError,
-    options_of,
+    options_as,
 )
+from services.nas_bridge.destinations.destination import DestinationSettings
 from services.nas_bridge.destinations.nadc_document import (
     AnswerError,
     BatchReceipt,
@@ -29,21 +30,22 @@ from services.nas_bridge.destinations.nadc_document import (
     parse_fault,
     parse_receipt,
 )
-from services.nas_bridge.settings import DestinationSettings
 
 _OK: Final = 200
-# What does not pass by repeating; true where a read in the batch is at fault, false where the sender is.
+# HTTP statuses that a repeat would meet again; true: a read in the batch is at fault, false: the sender is.
 _REFUSED: Final = {400: True, 413: True, 422: True, 401: False, 403: False}
 _MOST_ANSWER_BYTES: Final = 16 * 1024 * 1024
 _CONTENT_TYPE: Final = "application/xml; charset=utf-8"
 
 
 class NadcOptions(BaseModel):
-    """`url`: where batches are posted."""
+    """The options of adapter ``nadc``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: Annotated[AnyUrl, UrlConstraints(allowed_schemes=["https"], host_required=True)]
+    url: Annotated[AnyUrl, UrlConstraints(allowed_schemes=["https"], host_required=True)] = Field(
+        description="the URL with https to which batches are posted"
+    )
 
 
 class NadcDestination:
@@ -54,11 +56,16 @@ class NadcDestination:
         self._url = url
         self._server_name = server_name
 
+    @staticmethod
+    def check(options: Mapping[str, str]) -> None:
+        """See `DestinationAdapter`."""
+        options_as(NadcOptions, options)
+
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: DestinationSettings, tls: TlsSettings) -> AsyncIterator[NadcDestination]:
-        """Open a session with connections that stay open; see `DestinationAdapter`."""
-        url = options_of(settings, NadcOptions).url
+        """Open a session whose connections are kept alive; see `DestinationAdapter`."""
+        url = options_as(NadcOptions, settings.options).url
         name = settings.server_name or certified_name(url.host or "")
         timeout = aiohttp.ClientTimeout(total=settings.timeout_seconds)
         connector = aiohttp.TCPConnector(ssl=_mutual_tls(tls))
@@ -66,8 +73,9 @@ class NadcDestination:
             yield cls(session, str(url), name)
 
     async def deliver(self, submission: Submission) -> Receipt:
-        """Post the batch; whatever is no receipt means: repeat later."""
-        document = batch_document(submission.force, submission.submission_id, submission.runs)
+        """Post the batch. Any other answer than a receipt raises DeliveryFailedError."""
+        runs = [run.columns for run in submission.runs]
+        document = batch_document(submission.force, submission.submission_id, runs)
         answer = await self._post(document)
         refusals = [Refusal(*refused) for refused in answer.refused]
         return Receipt(answer.receipt, answer.accepted, answer.duplicate, refusals)
@@ -82,9 +90,9 @@ class NadcDestination:
             ) as response:
                 return _receipt_in(response, await _body_of(response))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise DestinationAwayError(f"NADC cannot be reached ({type(error).__name__})") from None
+            raise DeliveryFailedError(f"NADC cannot be reached ({type(error).__name__})") from None
         except AnswerError as error:
-            raise DestinationAwayError(f"NADC's answer cannot be used: {error}") from None
+            raise DeliveryFailedError(f"NADC's answer cannot be used: {error}") from None
 
 
 async def _body_of(response: aiohttp.ClientResponse) -> bytes:
@@ -110,7 +118,7 @@ def _receipt_in(response: aiohttp.ClientResponse, body: bytes) -> BatchReceipt:
             divisible=_REFUSED[response.status],
             retry_after=retry_after,
         )
-    raise DestinationAwayError(said, retry_after=retry_after)
+    raise DeliveryFailedError(said, retry_after=retry_after)
 
 
 def _mutual_tls(tls: TlsSettings) -> ssl.SSLContext:

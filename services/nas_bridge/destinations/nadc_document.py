@@ -1,6 +1,6 @@
 """The NADC batch document and its receipt, as ``simulators/nadc/README.md`` describes them.
 
-Reads become text by whole columns: one format operation a read, and escaping only where a column needs it.
+Whole columns are turned into text at once: one format operation a read. A column is escaped if it must be.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 from gantry.common.v1.read_columns_pb2 import ReadColumns
 
-PLACE_UNKNOWN: Final = 2147483647
-HEADING_UNKNOWN: Final = 360
+from reads.columns import HEADING_UNKNOWN, PLACE_UNKNOWN
+from reads.read import degrees
+
 _READ: Final = '<Read camera="%s" id="%s" captured="%s%06dZ" plate="%s" confidence="%.3f"%s%s%s'
 _SPECIAL: Final = re.compile('[&<>"\x00-\x1f\ufffe\uffff]')
 _ESCAPES: Final = {
-    # XML has no way to write these, not even as references. Ingest lets none of them in; if one came
-    # through after all, it must not make a document that is refused for ever.
+    # XML cannot express these characters, not even as references. Ingest refuses them. Should one arrive all
+    # the same, it must not make a document that NADC refuses for ever.
     **{ord(character): "\ufffd" for character in (*map(chr, range(32)), "\ufffe", "\uffff")},
     **str.maketrans(
         {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
@@ -34,12 +35,12 @@ _ESCAPES: Final = {
 
 
 class AnswerError(ValueError):
-    """What came back is not a receipt; a short text that quotes nothing of it."""
+    """The answer is not a receipt. The text is short and quotes nothing of the answer."""
 
 
 @dataclass(frozen=True)
 class BatchReceipt:
-    """A receipt as the centre wrote it: refused reads by sequence number, reason and message."""
+    """A receipt as NADC wrote it. `refused`: (sequence number, reason, message) of each refused read."""
 
     receipt: str
     accepted: int
@@ -58,7 +59,7 @@ def batch_document(force: str, name: str, runs: Iterable[ReadColumns]) -> bytes:
 
 
 def parse_receipt(document: bytes) -> BatchReceipt:
-    """Read the centre's receipt. Raises AnswerError."""
+    """Parse NADC's receipt. Raises AnswerError."""
     root = _parse(document)
     if root.tag != "BatchReceipt":
         raise AnswerError("the answer is no BatchReceipt")
@@ -110,7 +111,7 @@ def _reads(run: ReadColumns) -> Iterator[str]:
 
 
 class _Seconds(dict[int, str]):
-    """Times to the second as text, each made once: a batch spans few of them."""
+    """Seconds since the epoch -> text, each formatted once: a batch spans few of them."""
 
     def __missing__(self, second: int) -> str:
         self[second] = text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
@@ -124,8 +125,8 @@ def _escaped(texts: Sequence[str]) -> Sequence[str]:
 
 
 def _places(run: ReadColumns) -> list[str]:
-    degrees = zip([e7 / 1e7 for e7 in run.latitudes_e7], [e7 / 1e7 for e7 in run.longitudes_e7], strict=True)
-    places = list(map(' lat="%.7f" lon="%.7f"'.__mod__, degrees))
+    angles = zip(map(degrees, run.latitudes_e7), map(degrees, run.longitudes_e7), strict=True)
+    places = list(map(' lat="%.7f" lon="%.7f"'.__mod__, angles))
     if PLACE_UNKNOWN in run.latitudes_e7:
         known = zip(places, run.latitudes_e7, strict=True)
         return ["" if latitude == PLACE_UNKNOWN else place for place, latitude in known]

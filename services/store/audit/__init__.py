@@ -1,1 +1,1 @@
-"""The audit trail: who looked at what, when and why."""
+"""The audit trail: what people did, and why, in one hash chain a force."""

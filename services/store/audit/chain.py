@@ -1,4 +1,4 @@
-"""The audit trail's hash chain: each record carries a hash of itself and of the record before it."""
+"""The hash chain of the audit trail: each record carries a hash of itself and of the record before it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from dataclasses import astuple, dataclass
 from typing import Final
 
 START: Final = bytes(32)
-"""What stands for the hash before the first record."""
+"""Takes the place of the hash before the first record."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """A record without its hash. `number` counts from 1 in the chain of `force`."""
+    """A record without its hash, in the order in which the fields are hashed.
+
+    `number` counts from 1 in the chain of `force`. The fields from `code` to `approval_id` are the purpose.
+    """
 
     force: str
     number: int
@@ -21,9 +24,15 @@ class AuditEntry:
     service: str
     person: str
     action: int
-    reason: str
+    code: str
     reference: str
+    justification: str
+    approval_id: str
     subject: str
+
+
+HashedEntry = tuple[AuditEntry, bytes]
+"""A record, and the hash that it carries."""
 
 
 def chained(before: bytes, entry: AuditEntry) -> bytes:
@@ -31,20 +40,20 @@ def chained(before: bytes, entry: AuditEntry) -> bytes:
     digest = hashlib.sha256(before)
     for value in astuple(entry):
         text = str(value).encode()
-        # With its length before it, no text can be taken for the end of one and the start of another.
+        # With the length of each text, moving a character from one field to the next changes the hash.
         digest.update(len(text).to_bytes(4, "big") + text)
     return digest.digest()
 
 
 @dataclass(slots=True)
 class ChainCheck:
-    """Walks a chain from its start."""
+    """Checks a chain record by record from its start."""
 
     checked: int = 0
     hash: bytes = START
 
-    def holds(self, entries: Iterable[tuple[AuditEntry, bytes]]) -> bool:
-        """Whether the next entries continue the chain; stops behind the last one that does."""
+    def holds(self, entries: Iterable[HashedEntry]) -> bool:
+        """Whether the next entries continue the chain. Stops after the last one that does."""
         for entry, claimed in entries:
             if entry.number != self.checked + 1 or chained(self.hash, entry) != claimed:
                 return False
@@ -52,5 +61,5 @@ class ChainCheck:
         return True
 
     def ends_at(self, number: int, claimed: bytes) -> bool:
-        """Whether the chain was walked to its recorded end: that nothing is missing there."""
-        return number == self.checked and claimed == self.hash
+        """Whether the checked part reaches the recorded end, so that no record is missing there."""
+        return (self.checked, self.hash) == (number, claimed)

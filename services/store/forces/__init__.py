@@ -1,1 +1,1 @@
-"""Forces are rows: made, listed, watched and retired by remote calls."""
+"""Forces: which there are, and how every service learns of them."""

@@ -9,8 +9,8 @@ from typing import Final
 
 from services.store.days import US_A_DAY, date_of
 from services.store.images.objects import ImageStore, object_key
-from services.store.log.columns import Append
-from services.store.log.ring import BatchImages
+from services.store.log.checked import CheckedReads
+from services.store.log.ring import EntryImages
 
 _REF: Final = struct.Struct(">III")
 
@@ -22,7 +22,7 @@ class ImagePacker:
         self._parts: dict[int, list[bytes]] = {}
         self._sizes: dict[int, int] = {}
 
-    def add(self, append: Append) -> list[bytes]:
+    def add(self, append: CheckedReads) -> list[bytes]:
         """The references to the append's images, one a read, empty where a read has none."""
         if not append.has_images:
             return []
@@ -58,9 +58,9 @@ def unpack_ref(ref: bytes) -> tuple[int, int, int]:
 
 
 async def fetch_images(
-    store: ImageStore, force: str, where: BatchImages
+    store: ImageStore, force: str, where: EntryImages
 ) -> tuple[Sequence[bytes], Sequence[bytes]]:
-    """The patches and overviews of a batch, empty where a read has none or it is gone."""
+    """The patches and overviews of an entry, empty where a read has none or it is gone."""
     contents = {day: await _fetch_day(store, force, where, day) for day in set(where.days)}
     patches, overviews = [], []
     for day, ref in zip(where.days, where.refs, strict=True):
@@ -72,8 +72,8 @@ async def fetch_images(
     return patches, overviews
 
 
-async def _fetch_day(store: ImageStore, force: str, where: BatchImages, day: int) -> tuple[int, bytes]:
-    """One range read for all of the batch's images in a day's object: where it starts, and what it holds."""
+async def _fetch_day(store: ImageStore, force: str, where: EntryImages, day: int) -> tuple[int, bytes]:
+    """One range read for all of the entry's images in a day's object: where it starts, and what it holds."""
     refs = [unpack_ref(ref) for ref, of in zip(where.refs, where.days, strict=True) if ref and of == day]
     if not refs:
         return 0, b""

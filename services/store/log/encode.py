@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.store.log.columns import NO_HEADING, Append
+from reads.columns import HEADING_UNKNOWN
+from services.store.log.checked import CheckedReads
 
 # The layout of p_fixed.
 _FIXED: Final = np.dtype(
@@ -28,7 +29,7 @@ _NO_IMAGE: Final = bytes(12)
 
 
 def append_arguments(
-    appends: Sequence[Append],
+    appends: Sequence[CheckedReads],
     camera_nos: Sequence[Sequence[int]],
     image_objects: Sequence[int],
     image_refs: Sequence[Sequence[bytes]],
@@ -49,13 +50,13 @@ def append_arguments(
     )
 
 
-def _fixed(appends: Sequence[Append], camera_nos: Sequence[Sequence[int]]) -> bytes:
+def _fixed(appends: Sequence[CheckedReads], camera_nos: Sequence[Sequence[int]]) -> bytes:
     fixed = np.empty(sum(append.count for append in appends), _FIXED)
     fixed["captured_at_us"] = _column(appends, "captured_at_us")
     fixed["latitude_e7"] = _column(appends, "latitudes_e7")
     fixed["longitude_e7"] = _column(appends, "longitudes_e7")
     fixed["heading"] = [
-        *chain.from_iterable(a.columns.headings or repeat(NO_HEADING, a.count) for a in appends)
+        *chain.from_iterable(a.columns.headings or repeat(HEADING_UNKNOWN, a.count) for a in appends)
     ]
     numbers: list[int] = []
     for append, nos in zip(appends, camera_nos, strict=True):
@@ -64,13 +65,13 @@ def _fixed(appends: Sequence[Append], camera_nos: Sequence[Sequence[int]]) -> by
     return fixed.tobytes()
 
 
-def _column(appends: Sequence[Append], name: str) -> list[Any]:
+def _column(appends: Sequence[CheckedReads], name: str) -> list[Any]:
     if len(appends) == 1:
         return list(getattr(appends[0].columns, name))
     return [*chain.from_iterable(getattr(append.columns, name) for append in appends)]
 
 
-def _details(appends: Sequence[Append]) -> str | None:
+def _details(appends: Sequence[CheckedReads]) -> str | None:
     if not any(append.columns.details for append in appends):
         return None
     texts: Iterable[str] = chain.from_iterable(
@@ -80,7 +81,7 @@ def _details(appends: Sequence[Append]) -> str | None:
     return "\n".join(texts)
 
 
-def _images(appends: Sequence[Append], image_refs: Sequence[Sequence[bytes]]) -> bytes | None:
+def _images(appends: Sequence[CheckedReads], image_refs: Sequence[Sequence[bytes]]) -> bytes | None:
     if not any(image_refs):
         return None
     refs = chain.from_iterable(

@@ -1,4 +1,4 @@
-"""Following a log: from the database until the follower has caught up, then from the ring, without a gap."""
+"""Following a log without a gap: from the database up to the ring, then from the ring."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from chassis.errors import OutOfRange, Unavailable
-from services.store.log.ring import Batch, Ring
+from chassis.telemetry import meter
+from services.store.log.ring import LogEntry, Ring
+from services.store.names import MetricName
 
 PROGRESS_SECONDS: Final = 4.0
+_caught_up = meter().create_counter(
+    MetricName.CATCH_UP_READS, "1", "Reads that followers got from the database instead of from memory"
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Batches in order, the position they bring the follower to, and the log's head."""
+class LogPart:
+    """Entries in order, the position that the follower has reached with them, and the log's head."""
 
-    batches: Sequence[Batch]
+    entries: Sequence[LogEntry]
     position: int
     head: int
 
@@ -25,8 +30,8 @@ class Part:
 class PastReads(Protocol):
     """The log in the database."""
 
-    async def batches_after(self, force: str, position: int, most_reads: int) -> Sequence[Batch]:
-        """What follows a position, oldest first: at least one batch if there is anything, else none."""
+    async def entries_after(self, force: str, position: int, most_reads: int) -> Sequence[LogEntry]:
+        """Entries after a position, oldest first: at least one if there is any."""
 
     async def head(self, force: str) -> int:
         """The position of the newest read."""
@@ -77,28 +82,35 @@ async def start_at(log: Log, after: int | None) -> Start:
     return Start(after, after)
 
 
-async def follow(log: Log, start: Start, most_reads: int, stopping: asyncio.Event) -> AsyncIterator[Part]:
-    """Parts of the log until `stopping` is set; empty ones at the start and when nothing happens for a while.
+async def follow(log: Log, start: Start, most_reads: int, stopping: asyncio.Event) -> AsyncIterator[LogPart]:
+    """Parts of the log until `stopping` is set; an empty one at the start, and when nothing has happened.
 
     Raises Unavailable STOPPING, and OutOfRange POSITION_PURGED when reads past what `start` accepts were
     deleted before they came.
     """
-    past, ring, force, position = log.past, log.ring, log.force, start.position
-    yield Part((), position, max(position, ring.head))
-    while True:
-        changed = ring.changed
-        batches: Sequence[Batch] | None = ring.after(position, most_reads)
-        if batches is None:
-            batches = await past.batches_after(force, position, most_reads)
-            # Asked after the reads: a deletion that they missed shows here.
-            await _check_not_purged(past, force, max(position, start.accepted_gap))
-        if batches:
-            position = batches[-1].last
-        elif await _set_within(changed, PROGRESS_SECONDS) and not stopping.is_set():
-            continue
-        yield Part(batches, position, max(position, ring.head))
-        if stopping.is_set():
-            raise Unavailable("STOPPING", "the store is stopping; follow again from the last position")
+    position = start.position
+    with log.ring.followed():
+        yield LogPart((), position, max(position, log.ring.head))
+        while True:
+            changed = log.ring.changed
+            entries: Sequence[LogEntry] | None = log.ring.after(position, most_reads)
+            if entries is None:
+                entries = await _from_database(log, position, start.accepted_gap, most_reads)
+            if entries:
+                position = entries[-1].last
+            elif await _set_within(changed, PROGRESS_SECONDS) and not stopping.is_set():
+                continue
+            yield LogPart(entries, position, max(position, log.ring.head))
+            if stopping.is_set():
+                raise Unavailable("STOPPING", "the store is stopping; follow again from the last position")
+
+
+async def _from_database(log: Log, position: int, accepted_gap: int, most_reads: int) -> Sequence[LogEntry]:
+    entries = await log.past.entries_after(log.force, position, most_reads)
+    _caught_up.add(sum(entry.reads for entry in entries), {"force": log.force})
+    # Asked after the reads: a deletion that they missed shows here.
+    await _check_not_purged(log.past, log.force, max(position, accepted_gap))
+    return entries
 
 
 async def _check_not_purged(past: PastReads, force: str, position: int) -> None:

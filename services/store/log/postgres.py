@@ -3,263 +3,166 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import date
-from itertools import repeat
 from typing import Any, Final, Self
 
 import asyncpg
 
-from anpr.force import is_force
 from chassis.database import statements
 from chassis.database_faults import DATABASE_TROUBLE
-from chassis.errors import InvalidInput, OutOfRange
-from services.store.days import US_A_DAY, date_of, day_of
-from services.store.log.columns import Append
+from services.store.cameras.postgres import CameraNumbers
+from services.store.days import US_A_DAY, date_of
+from services.store.log.commit import Commit, CommitResult
 from services.store.log.encode import append_arguments
-from services.store.log.group import ForceGroup, Outcome
-from services.store.log.rebuild import CatchUpRows, rebuilt
-from services.store.log.ring import Batch
-from services.store.log.upkeep import Partition
+from services.store.log.rebuild import ReadRows, rebuilt
+from services.store.log.ring import LogEntry
+from services.store.partitions.postgres import PostgresPartitions
+from services.store.postgres import ForceRows, force_unknown
 
 _MOST_APPENDS: Final = 1_000
 _RELEASE_SECONDS: Final = 1.0
 _SQL: Final = statements("services.store.log")
 
 
-@dataclass(slots=True, eq=False)
-class _Force:
-    """What is known of a force; numbers and names never change, a day that was dropped does no harm here."""
+class AppendConnections:
+    """At most so many connections of a pool; an append that finds none waits its turn.
 
-    number: int
-    code: str
-    camera_nos: dict[str, int] = field(default_factory=dict)
-    camera_ids: dict[int, str] = field(default_factory=dict)
-    days: set[date] = field(default_factory=set)
-    # Reads since the last summary, by day; None stands for late reads.
-    appended: Counter[date | None] = field(default_factory=Counter)
+    They are kept between appends, so that an append neither prepares statements nor resets a session.
+    """
 
-
-class PostgresLog:
-    """Reads of all forces. One instance appends with one connection, kept until it breaks."""
-
-    def __init__(
-        self,
-        pool: asyncpg.Pool,
-        now_us: Callable[[], int],
-        retention_days: int,
-        before_commit: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
-        """`before_commit` runs inside each append's transaction, just before it commits; for tests."""
-        self.sender = secrets.token_hex(8)
+    def __init__(self, pool: asyncpg.Pool, most: int) -> None:
         self._pool = pool
-        self._now_us = now_us
-        self._retention_days = retention_days
-        self._before_commit = before_commit
-        self._forces: dict[str, _Force] = {}
-        self._appender: Any = None
+        self._turns = asyncio.Semaphore(most)
+        self._idle: list[Any] = []
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        while self._idle:
+            await self._give_back(self._idle.pop())
 
-    async def close(self) -> None:
-        """Give back the appending connection; the next append takes another."""
-        connection, self._appender = self._appender, None
-        if connection is not None:
-            with suppress(*DATABASE_TROUBLE):
-                await asyncio.shield(self._pool.release(connection, timeout=_RELEASE_SECONDS))
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[Any]:
+        """A connection for one append. After an error it is not used again, whatever its state is."""
+        async with self._turns:
+            connection = await self._taken()
+            try:
+                yield connection
+            except BaseException:
+                await self._give_back(connection)
+                raise
+            self._idle.append(connection)
+
+    async def _taken(self) -> Any:
+        while self._idle:
+            connection = self._idle.pop()
+            if not _is_gone(connection):
+                return connection
+            await self._give_back(connection)
+        return await self._pool.acquire()
+
+    async def _give_back(self, connection: Any) -> None:
+        with suppress(*DATABASE_TROUBLE):
+            await asyncio.shield(self._pool.release(connection, timeout=_RELEASE_SECONDS))
+
+
+class PostgresLog:
+    """The logs of all forces. Every method raises NotFound FORCE_UNKNOWN."""
+
+    def __init__(
+        self,
+        rows: ForceRows,
+        pool: asyncpg.Pool,
+        connections: AppendConnections,
+        partitions: PostgresPartitions,
+        before_commit: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`before_commit` runs inside each append's transaction, just before it commits; for tests."""
+        self._rows = rows
+        self._pool = pool
+        self._connections = connections
+        self._partitions = partitions
+        self._before_commit = before_commit
+        self._cameras: dict[str, CameraNumbers] = {}
 
     async def ping(self) -> None:
         """Raise when the database does not answer."""
-        await self._pool.fetchval(_SQL.ping)
+        await self._rows.ping()
 
-    async def head(self, force: str) -> int:
-        """The position of the newest read of a force, which is made if it is new."""
-        return int(await self._pool.fetchval(_SQL.head, (await self._force(force)).number))
+    async def append(self, commit: Commit) -> CommitResult:
+        """Append all reads of a commit in one transaction. Refuses a retired force like an unknown one."""
+        number = await self._rows.number_of(commit.force)
+        await self._partitions.make_for(commit.force, _reads_by_day(commit))
+        cameras = await self._cameras_of(commit.force)
+        camera_nos = [await cameras.numbers_of(append.columns.camera_ids) for append in commit.appends]
+        encoded = append_arguments(commit.appends, camera_nos, commit.image_objects, commit.image_refs)
+        row = await self._append((number, commit.force, commit.received_at_us, *encoded))
+        if row["head_before"] is None:
+            raise force_unknown()
+        return CommitResult(row["head_before"], row["head_now"], row["stored"])
 
-    async def heads(self) -> Mapping[str, int]:
-        """The head of every force's log."""
-        return {row["force"]: row["head"] for row in await self._pool.fetch(_SQL.heads)}
-
-    async def append(self, groups: Sequence[ForceGroup]) -> Sequence[Outcome]:
-        """Commit all groups in one transaction, an outcome each, in the order of `groups`."""
-        forces = [await self._force(group.force) for group in groups]
-        arguments = {}
-        for force, group in zip(forces, groups, strict=True):
-            await self._make_days(force, group.appends)
-            camera_nos = [
-                await self._camera_nos(force, append.columns.camera_ids) for append in group.appends
-            ]
-            encoded = append_arguments(group.appends, camera_nos, group.image_objects, group.image_refs)
-            arguments[force.number] = (
-                force.number,
-                force.code,
-                self.sender,
-                group.received_at_us,
-                *encoded,
-            )
-        # Replicas lock forces in the same order, so that they never wait for each other in a circle.
-        outcomes = await self._append([arguments[number] for number in sorted(arguments)])
-        return [outcomes[force.number] for force in forces]
-
-    async def batches_after(self, force: str, position: int, most_reads: int) -> Sequence[Batch]:
-        """What follows a position, oldest first: at least one batch if there is anything, else none."""
-        known = await self._force(force)
-        async with self.transaction(force) as connection:
+    async def entries_after(self, force: str, position: int, most_reads: int) -> Sequence[LogEntry]:
+        """Entries after a position, oldest first: at least one if there is any."""
+        number, cameras = await self._rows.number_of(force), await self._cameras_of(force)
+        async with self._rows.transaction(force) as connection:
             appends = _first_reads(
-                await connection.fetch(_SQL.appends_after, known.number, position, _MOST_APPENDS), most_reads
+                await connection.fetch(_SQL.appends_after, number, position, _MOST_APPENDS), most_reads
             )
             if not appends:
                 return ()
-            reads = await connection.fetch(
-                _SQL.reads_between,
-                known.number,
-                position,
-                appends[-1]["last_position"],
+            rows = ReadRows.of(
+                await connection.fetch(_SQL.reads_between, number, position, appends[-1]["last_position"])
             )
-            rows = CatchUpRows.of(reads)
-            await self._name_cameras(connection, known, rows.camera_nos)
-        return rebuilt(position, appends, rows, known.camera_ids)
+            camera_ids = await cameras.names_of(connection, rows.camera_nos)
+        return rebuilt(position, appends, rows, camera_ids)
+
+    async def head(self, force: str) -> int:
+        """The position of the newest read."""
+        return int(await self._pool.fetchval(_SQL.head, await self._rows.number_of(force)))
 
     async def purged_to(self, force: str) -> int:
         """The highest position that was ever deleted."""
-        return int(await self._pool.fetchval(_SQL.purged_to, (await self._force(force)).number))
+        return int(await self._pool.fetchval(_SQL.purged_to, await self._rows.number_of(force)))
 
     async def oldest(self, force: str) -> int:
         """The position just before the oldest read that is left; the head when none is."""
-        number = (await self._force(force)).number
-        async with self.transaction(force) as connection:
+        number = await self._rows.number_of(force)
+        async with self._rows.transaction(force) as connection:
             oldest = await connection.fetchval(_SQL.oldest, number)
             return int(await connection.fetchval(_SQL.head, number) if oldest is None else oldest)
 
-    async def report_cursor(self, force: str, consumer: str, position: int) -> None:
-        """Move a consumer's cursor forward. Raises OutOfRange POSITION_AHEAD."""
-        number = (await self._force(force)).number
-        if await self._pool.fetchval(_SQL.report_cursor, number, consumer, position) is None:
-            raise OutOfRange("POSITION_AHEAD", "the log never reached that position", field="position")
-
-    @asynccontextmanager
-    async def transaction(self, forces: str) -> AsyncIterator[Any]:
-        """A connection that sees the rows of `forces` (codes joined by commas) and of no other."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(_SQL.name_forces, forces)
-            yield connection
-
-    async def number_of(self, force: str) -> int:
-        """The number of a force, made if it is new."""
-        return (await self._force(force)).number
-
-    def appended(self) -> Mapping[Partition, int]:
-        """About how many reads went where since they were last summarised."""
-        return {
-            (force.code, day): reads
-            for force in self._forces.values()
-            for day, reads in force.appended.items()
-            if reads
-        }
-
-    async def summarise(self, partition: Partition) -> None:
-        """Summarise what went into a partition, and count from 0 again."""
-        force, day = await self._force(partition[0]), partition[1]
-        force.appended.pop(day, None)
-        fills = day is None or day >= day_of(self._now_us())
-        await self._pool.execute(_SQL.summarise_day, force.number, day, fills)
-
-    async def make_ahead(self, days: tuple[date, ...]) -> None:
-        """Make partitions of these days for all forces in use."""
-        for force in [*self._forces.values()]:
-            for day in days:
-                await self._make_day(force, day)
-
-    async def _append(self, calls: Sequence[tuple[Any, ...]]) -> dict[int, Outcome]:
-        connection = await self._appending()
-        try:
-            if len(calls) == 1 and self._before_commit is None:
+    async def _append(self, arguments: Sequence[Any]) -> Any:
+        async with self._connections.one() as connection:
+            if self._before_commit is None:
                 # A statement by itself is a transaction by itself, in one round trip.
-                return await _run(connection, calls)
+                return await connection.fetchrow(_SQL.append_reads, *arguments)
             async with connection.transaction():
-                outcomes = await _run(connection, calls)
-                if self._before_commit is not None:
-                    await self._before_commit()
-                return outcomes
-        except BaseException:
-            # Whatever state it is in, the next append gets another.
-            await self.close()
-            raise
+                row = await connection.fetchrow(_SQL.append_reads, *arguments)
+                await self._before_commit()
+                return row
 
-    async def _appending(self) -> Any:
-        if self._appender is None or _is_gone(self._appender):
-            self._appender = await self._pool.acquire()
-        return self._appender
-
-    async def _force(self, code: str) -> _Force:
-        known = self._forces.get(code)
-        if known is None:
-            if not is_force(code):
-                raise InvalidInput(
-                    "FORCE_INVALID", "a force code is 1 to 32 of a-z, 0-9 and dash", field="force"
-                )
-            number = int(await self._pool.fetchval(_SQL.open_force, code))
-            days = {row["day"] for row in await self._pool.fetch(_SQL.days, number)}
-            known = self._forces.setdefault(code, _Force(number, code, days=days))
-        return known
-
-    async def _make_days(self, force: _Force, appends: Sequence[Append]) -> None:
-        oldest = self._now_us() // US_A_DAY - self._retention_days
-        wanted = Counter(us // US_A_DAY for append in appends for us in _spread(append))
-        for number, reads in wanted.items():
-            day = date_of(number)
-            if number >= oldest:
-                await self._make_day(force, day)
-            force.appended[day if day in force.days else None] += reads
-
-    async def _make_day(self, force: _Force, day: date) -> None:
-        if day not in force.days:
-            await self._pool.fetchval(_SQL.make_day, force.number, day)
-            # Also when it could not be made: those reads have their place in `older` then.
-            force.days.add(day)
-
-    async def _camera_nos(self, force: _Force, camera_ids: Sequence[str]) -> list[int]:
-        try:
-            return [force.camera_nos[camera_id] for camera_id in camera_ids]
-        except KeyError:
-            await self._number_cameras(force, [*camera_ids])
-            return [force.camera_nos[camera_id] for camera_id in camera_ids]
-
-    async def _number_cameras(self, force: _Force, camera_ids: list[str]) -> None:
-        for statement in (_SQL.add_cameras, _SQL.camera_numbers):
-            async with self.transaction(force.code) as connection:
-                rows = await connection.fetch(statement, force.number, camera_ids)
-        force.camera_nos.update((row["camera_id"], row["camera_no"]) for row in rows)
-
-    async def _name_cameras(self, connection: Any, force: _Force, numbers: Sequence[int]) -> None:
-        missing = [*set(numbers).difference(force.camera_ids)]
-        if missing:
-            rows = await connection.fetch(_SQL.camera_names, force.number, missing)
-            force.camera_ids.update((row["camera_no"], row["camera_id"]) for row in rows)
+    async def _cameras_of(self, force: str) -> CameraNumbers:
+        cameras = self._cameras.get(force)
+        if cameras is None:
+            number = await self._rows.number_of(force)
+            cameras = self._cameras.setdefault(force, CameraNumbers(self._rows, force, number))
+        return cameras
 
 
-def _is_gone(connection: Any) -> bool:
-    try:
-        return bool(connection.is_closed())
-    except asyncpg.InterfaceError:
-        # The server ended it while it was idle, and the pool has taken it back.
-        return True
-
-
-async def _run(connection: Any, calls: Sequence[tuple[Any, ...]]) -> dict[int, Outcome]:
-    outcomes = {}
-    for call in calls:
-        row = await connection.fetchrow(_SQL.append_reads, *call)
-        outcomes[call[0]] = Outcome(row["head_before"], row["head_now"], row["stored"])
-    return outcomes
+def _reads_by_day(commit: Commit) -> Counter[date]:
+    reads: Counter[date] = Counter()
+    for append in commit.appends:
+        times = append.columns.captured_at_us
+        first, last = min(times) // US_A_DAY, max(times) // US_A_DAY
+        if first == last:
+            reads[date_of(first)] += append.count
+        else:
+            reads.update(date_of(us // US_A_DAY) for us in times)
+    return reads
 
 
 def _first_reads(appends: Sequence[Any], most_reads: int) -> Sequence[Any]:
@@ -272,8 +175,9 @@ def _first_reads(appends: Sequence[Any], most_reads: int) -> Sequence[Any]:
     return appends
 
 
-def _spread(append: Append) -> Iterable[int]:
-    """Times that stand for the days of an append's reads, cheaply where they are all of one day."""
-    times = append.columns.captured_at_us
-    first = min(times)
-    return repeat(first, append.count) if first // US_A_DAY == max(times) // US_A_DAY else times
+def _is_gone(connection: Any) -> bool:
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        # The server ended it while it was idle, and the pool has taken it back.
+        return True

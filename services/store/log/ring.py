@@ -1,19 +1,26 @@
-"""The newest part of a force's log in memory, already serialised: live followers never touch the database."""
+"""The newest part of a force's log in memory, serialised: live followers do not touch the database."""
 
 from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Final
 
 _OVERHEAD: Final = 400
+_MOST_MISSING: Final = 50_000
+"""A ring that misses more positions than this starts anew; followers read the rest from the database."""
 
 
 @dataclass(frozen=True, slots=True)
-class BatchImages:
-    """Where the images of a batch are: one object a day of capture; `refs` as in reads.image, one a read."""
+class EntryImages:
+    """Where the images of an entry are: one object for each day of capture.
+
+    `days` has one day number a read, `refs` one reference as in reads.image.
+    """
 
     object_number: int
     days: Sequence[int]
@@ -21,10 +28,10 @@ class BatchImages:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class LogEntry:
     """The reads of one append. It covers the positions after `after` up to and including `last`.
 
-    `body` is a serialised ReadBatch without images, empty when no read is left.
+    `body` is a serialised AppendedReads without images, empty when no read is left.
     """
 
     after: int
@@ -32,61 +39,96 @@ class Batch:
     reads: int
     body: bytes
     received_at_us: int
-    images: BatchImages | None = None
+    images: EntryImages | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """Entries of a commit that follows positions which the ring still misses."""
+
+    head_before: int
+    entries: Sequence[LogEntry]
 
 
 class Ring:
-    """What was committed last, without a gap: every position after `start` up to `end`.
+    """The entries of the newest positions without a gap: after `start` up to `end`.
 
-    `head` is the last position known of, also from other replicas; it may be past `end`.
+    `head` is the last position known, also from other replicas. While it is past `end`, the ring misses
+    entries that another replica committed: `missing` is set, and they have to be read and added.
     """
 
     def __init__(self, capacity_bytes: int, head: int = 0) -> None:
         self.start = self.end = self.head = head
+        self.missing = asyncio.Event()
         self._capacity = capacity_bytes
         self._bytes = 0
         # Lists with a moving first element: a deque is slow to search.
-        self._batches: list[Batch] = []
+        self._entries: list[LogEntry] = []
         self._lasts: list[int] = []
         self._first = 0
+        self._later: deque[_Later] = deque()
+        self._followers = 0
         self._changed = asyncio.Event()
 
-    def publish(self, head_before: int, batches: Sequence[Batch]) -> None:
-        """Add what one commit appended after `head_before`."""
-        if not batches or batches[-1].last <= self.end:
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Count a follower. Without followers, entries of other replicas are not asked for."""
+        if not self._followers and self.end < self.head:
+            self._start_anew(self.head)
+        self._followers += 1
+        try:
+            yield
+        finally:
+            self._followers -= 1
+
+    def add(self, head_before: int, entries: Sequence[LogEntry]) -> None:
+        """Add what followed the position `head_before`, from a commit or from the database.
+
+        Entries after a gap are kept until the gap is filled.
+        """
+        if not entries or entries[-1].last <= self.end:
             return
-        if head_before != self.end:
-            # Somebody else appended in between: the ring starts anew, followers read the gap elsewhere.
-            self._clear(head_before)
-        for batch in batches:
-            self._batches.append(batch)
-            self._lasts.append(batch.last)
-            self._bytes += len(batch.body) + _OVERHEAD
-        self.end = batches[-1].last
-        self.head = max(self.head, self.end)
+        self.head = max(self.head, entries[-1].last)
+        if head_before > self.end and not self._is_worth_filling(head_before):
+            self._start_anew(head_before)
+        if head_before > self.end:
+            self._later.append(_Later(head_before, entries))
+            self.missing.set()
+            return
+        self._extend(entries)
+        while self._later and self._later[0].head_before <= self.end:
+            self._extend(self._later.popleft().entries)
+        if self.end >= self.head:
+            self.missing.clear()
         self._drop_oldest()
         self.wake()
 
     def announce(self, head: int) -> None:
         """The log is known to reach `head`."""
-        if head > self.head:
-            self.head = head
-            self.wake()
+        if head <= self.head:
+            return
+        self.head = head
+        if not self._is_worth_filling(head):
+            # Followers have to look at the database, so that they are woken.
+            self._start_anew(head)
+        else:
+            self.missing.set()
+        self.wake()
 
     def forget(self, before_us: int) -> None:
-        """Drop batches received before a time: what retention deletes must not live on in memory."""
-        while self._first < len(self._batches) and self._batches[self._first].received_at_us < before_us:
+        """Drop entries received before a time: what retention deletes must not live on in memory."""
+        while self._first < len(self._entries) and self._entries[self._first].received_at_us < before_us:
             self._drop_first()
         self._give_back()
 
-    def after(self, position: int, most_reads: int) -> list[Batch] | None:
-        """The batches that follow `position`; empty at the head, None when the database has to be asked."""
-        if position >= self.head:
+    def after(self, position: int, most_reads: int) -> list[LogEntry] | None:
+        """The entries that follow `position`, if there are any yet. None: only the database has them."""
+        if position >= self.end:
             return []
-        if not self.start <= position < self.end:
+        if position < self.start:
             return None
         index = bisect_right(self._lasts, position, self._first)
-        if self._batches[index].after != position:
+        if self._entries[index].after != position:
             return None
         return self._take(index, most_reads)
 
@@ -100,40 +142,55 @@ class Ring:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    def _take(self, index: int, most_reads: int) -> list[Batch]:
-        taken: list[Batch] = []
+    def _is_worth_filling(self, up_to: int) -> bool:
+        return bool(self._followers) and up_to - self.end <= _MOST_MISSING
+
+    def _extend(self, entries: Sequence[LogEntry]) -> None:
+        for entry in entries:
+            if entry.last <= self.end:
+                # It came from the database before its commit was heard of.
+                continue
+            self._entries.append(entry if entry.after == self.end else replace(entry, after=self.end))
+            self._lasts.append(entry.last)
+            self._bytes += len(entry.body) + _OVERHEAD
+            self.end = entry.last
+
+    def _take(self, index: int, most_reads: int) -> list[LogEntry]:
+        taken: list[LogEntry] = []
         reads = 0
-        while index < len(self._batches):
-            batch = self._batches[index]
-            if taken and reads + batch.reads > most_reads:
+        while index < len(self._entries):
+            entry = self._entries[index]
+            if taken and reads + entry.reads > most_reads:
                 break
-            taken.append(batch)
-            reads += batch.reads
+            taken.append(entry)
+            reads += entry.reads
             index += 1
         return taken
 
-    def _clear(self, start: int) -> None:
-        self._batches.clear()
+    def _start_anew(self, start: int) -> None:
+        self._entries.clear()
         self._lasts.clear()
         self._first = self._bytes = 0
         self.start = self.end = start
+        self.missing.clear()
+        self._later = deque(each for each in self._later if each.head_before >= start)
 
     def _drop_oldest(self) -> None:
-        while self._bytes > self._capacity and self._first < len(self._batches):
+        while self._bytes > self._capacity and self._first < len(self._entries):
             self._drop_first()
         self._compact()
 
     def _drop_first(self) -> None:
-        dropped = self._batches[self._first]
+        dropped = self._entries[self._first]
         self._bytes -= len(dropped.body) + _OVERHEAD
         self._first += 1
         self.start = dropped.last
 
     def _compact(self) -> None:
-        # Rarely, so that it costs little a batch, yet soon enough to give the memory back.
-        if self._first > 64 and self._first * 8 > len(self._batches):
+        # Rarely, so that it costs little an entry, yet soon enough to give the memory back.
+        if self._first > 64 and self._first * 8 > len(self._entries):
             self._give_back()
 
     def _give_back(self) -> None:
-        del self._batches[: self._first], self._lasts[: self._first]
+        del self._entries[: self._first], self._lasts[: self._first]
         self._first = 0

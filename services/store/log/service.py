@@ -1,106 +1,87 @@
-"""The buffer's gRPC face: appending and following here, looking things up and its state next door."""
+"""ReadLogService: appending to the log, following it, and its consumers."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import grpc
-from gantry.store.v1 import store_pb2
-from gantry.store.v1.store_pb2_grpc import StoreServiceServicer
+from gantry.store.v1 import log_pb2
+from gantry.store.v1.log_pb2_grpc import ReadLogServiceServicer
 
 from chassis.errors import InvalidInput
-from chassis.names import MetricName
 from chassis.telemetry import current_traceparent, meter
+from reads.appended import Appended
+from services.store.consumers.consumer import Consumers
 from services.store.images.objects import ImageStore
 from services.store.images.packing import fetch_images
-from services.store.log.columns import MOST_READS, accept
-from services.store.log.follow import Log, Part, PastReads, follow, start_at
-from services.store.log.forces import Forces
-from services.store.log.wire import tail_response, with_images
-from services.store.log.writer import GroupWriter
-from services.store.retention.status import StatusService
-from services.store.search.service import LookupService
+from services.store.log.checked import MOST_READS, checked
+from services.store.log.follow import Log, LogPart, PastReads, follow, start_at
+from services.store.log.live import LiveLogs
+from services.store.log.ring import LogEntry
+from services.store.names import MetricName
 
-SERVICE: Final = "gantry.store.v1.StoreService"
+SERVICE: Final = "gantry.store.v1.ReadLogService"
 _DEFAULT_READS: Final = 5_000
 _LONGEST_CONSUMER: Final = 64
 _RESPONSE_BYTES: Final = 4 * 1024 * 1024
-_tails = meter().create_up_down_counter(MetricName.STORE_TAILS, "1", "Followers connected now")
+_tails = meter().create_up_down_counter(MetricName.TAILS, "1", "Followers connected now")
 
 Call = grpc.aio.ServicerContext[Any, Any]
 
 
-class ReadLog(PastReads, Protocol):
-    """What the service needs of the log besides following it."""
+class ReadLogService(ReadLogServiceServicer):
+    """Answers the services that append to and follow the log."""
 
-    async def report_cursor(self, force: str, consumer: str, position: int) -> None:
-        """Move a consumer's cursor forward. Raises OutOfRange POSITION_AHEAD."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the service is made of."""
-
-    log: ReadLog
-    writer: GroupWriter
-    forces: Forces
-    images: ImageStore
-    lookups: LookupService
-    status: StatusService
-    most_bytes: int
-    now_us: Callable[[], int]
-    stopping: asyncio.Event
-
-
-class StoreService(StoreServiceServicer):
-    """Answers what other services and people ask of the buffer."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._log = parts.log
-        self._writer = parts.writer
-        self._forces = parts.forces
-        self._images = parts.images
-        self._lookups = parts.lookups
-        self._status = parts.status
-        self._most_bytes = parts.most_bytes
-        self._now_us = parts.now_us
-        self._stopping = parts.stopping
+    def __init__(  # noqa: PLR0917
+        self,
+        logs: LiveLogs,
+        past: PastReads,
+        consumers: Consumers,
+        images: ImageStore,
+        most_bytes: int,
+        now_us: Callable[[], int],
+        stopping: asyncio.Event,
+    ) -> None:
+        """An append has at most `most_bytes`. Followers end when `stopping` is set."""
+        self._logs = logs
+        self._past = past
+        self._consumers = consumers
+        self._images = images
+        self._most_bytes = most_bytes
+        self._now_us = now_us
+        self._stopping = stopping
 
     async def AppendReads(
         self,
-        request: store_pb2.AppendReadsRequest,
+        request: log_pb2.AppendReadsRequest,
         context: Call,  # noqa: ARG002
-    ) -> store_pb2.AppendReadsResponse:
-        """Check, queue, and answer when the group that the reads were in is committed."""
-        weight = request.ByteSize()
-        if weight > self._most_bytes:
+    ) -> log_pb2.AppendReadsResponse:
+        """Check, queue, and answer when the reads are committed."""
+        if len(request.reads) > self._most_bytes:
             raise InvalidInput(
                 "TOO_MANY_BYTES", f"an append has at most {self._most_bytes} bytes", field="reads"
             )
-        append = accept(request.force, request.reads, current_traceparent(), self._now_us())
-        if not append.count:
-            return store_pb2.AppendReadsResponse()
-        await self._forces.open(append.force)
-        appended = await self._writer.submit(append, weight)
-        return store_pb2.AppendReadsResponse(
-            duplicate_indexes=appended.duplicate_indexes, last_position=appended.last_position
+        reads = checked(request.force, request.reads, current_traceparent(), self._now_us())
+        log = await self._logs.open(request.force)
+        if not reads.count:
+            return log_pb2.AppendReadsResponse()
+        result = await log.writer.submit(reads)
+        return log_pb2.AppendReadsResponse(
+            duplicate_indexes=result.duplicate_indexes, last_position=result.last_position
         )
 
-    async def TailReads(  # type: ignore[override]  # responses are serialised already, see `tail_handler`
+    async def TailReads(
         self,
-        request: store_pb2.TailReadsRequest,
+        request: log_pb2.TailReadsRequest,
         context: Call,  # noqa: ARG002
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncIterator[log_pb2.TailReadsResponse]:
         """Follow the log until the caller or the store stops."""
-        most_reads = _most_reads(request)
-        ring = await self._forces.open(request.force)
         _check_consumer(request.consumer)
-        after = None if request.earliest else request.after_position
-        log = Log(self._log, ring, request.force)
-        start = await start_at(log, after)
+        most_reads = _most_reads(request)
+        log = Log(self._past, (await self._logs.open(request.force)).ring, request.force)
+        start = await start_at(log, None if request.earliest else request.after_position)
         _tails.add(1, {"force": request.force})
         try:
             async for part in follow(log, start, most_reads, self._stopping):
@@ -111,69 +92,57 @@ class StoreService(StoreServiceServicer):
 
     async def ReportCursor(
         self,
-        request: store_pb2.ReportCursorRequest,
+        request: log_pb2.ReportCursorRequest,
         context: Call,  # noqa: ARG002
-    ) -> store_pb2.ReportCursorResponse:
-        """Keep a consumer's cursor."""
+    ) -> log_pb2.ReportCursorResponse:
+        """Move a consumer's cursor."""
         _check_consumer(request.consumer)
-        await self._forces.open(request.force)
-        await self._log.report_cursor(request.force, request.consumer, request.position)
-        return store_pb2.ReportCursorResponse()
+        await self._consumers.report(request.force, request.consumer, request.position)
+        return log_pb2.ReportCursorResponse()
 
-    async def SearchReads(
-        self, request: store_pb2.SearchReadsRequest, context: Call
-    ) -> store_pb2.SearchReadsResponse:
-        """Find a plate."""
-        return await self._lookups.search(request, context)
+    async def RegisterConsumer(
+        self,
+        request: log_pb2.RegisterConsumerRequest,
+        context: Call,  # noqa: ARG002
+    ) -> log_pb2.RegisterConsumerResponse:
+        """Let retention wait for a consumer."""
+        _check_consumer(request.consumer)
+        position = await self._consumers.register(request.force, request.consumer)
+        return log_pb2.RegisterConsumerResponse(position=position)
 
-    async def GetRead(self, request: store_pb2.GetReadRequest, context: Call) -> store_pb2.GetReadResponse:
-        """Show a read."""
-        return await self._lookups.read(request, context)
+    async def RetireConsumer(
+        self,
+        request: log_pb2.RetireConsumerRequest,
+        context: Call,  # noqa: ARG002
+    ) -> log_pb2.RetireConsumerResponse:
+        """Let retention wait for a consumer no longer."""
+        _check_consumer(request.consumer)
+        await self._consumers.retire(request.force, request.consumer)
+        return log_pb2.RetireConsumerResponse()
 
-    async def GetImage(self, request: store_pb2.GetImageRequest, context: Call) -> store_pb2.GetImageResponse:
-        """Show an image."""
-        return await self._lookups.image(request, context)
-
-    async def GetBufferStatus(
-        self, request: store_pb2.GetBufferStatusRequest, context: Call
-    ) -> store_pb2.GetBufferStatusResponse:
-        """Tell how a force's buffer is."""
-        return await self._status.buffer(request, context)
-
-    async def ListPurgeCertificates(
-        self, request: store_pb2.ListPurgeCertificatesRequest, context: Call
-    ) -> store_pb2.ListPurgeCertificatesResponse:
-        """Show what was deleted."""
-        return await self._status.certificates(request, context)
-
-    async def _responses(self, request: store_pb2.TailReadsRequest, part: Part) -> AsyncIterator[bytes]:
+    async def _responses(
+        self, request: log_pb2.TailReadsRequest, part: LogPart
+    ) -> AsyncIterator[log_pb2.TailReadsResponse]:
         """A part as one response, or as several where it is large."""
-        bodies: list[bytes] = []
+        appends: list[bytes] = []
         size = 0
-        for batch in part.batches:
-            body = batch.body
-            if batch.images is not None and request.include_images:
-                images = await fetch_images(self._images, request.force, batch.images)
-                body = with_images(body, *images)
-            if bodies and size + len(body) > _RESPONSE_BYTES:
-                yield tail_response(bodies, batch.after, part.head)
-                bodies, size = [], 0
+        for entry in part.entries:
+            body = await self._with_images(request.force, entry) if request.include_images else entry.body
+            if appends and size + len(body) > _RESPONSE_BYTES:
+                yield log_pb2.TailReadsResponse(appends=appends, position=entry.after, head=part.head)
+                appends, size = [], 0
             if body:
-                bodies.append(body)
+                appends.append(body)
                 size += len(body)
-        yield tail_response(bodies, part.position, part.head)
+        yield log_pb2.TailReadsResponse(appends=appends, position=part.position, head=part.head)
+
+    async def _with_images(self, force: str, entry: LogEntry) -> bytes:
+        if entry.images is None:
+            return entry.body
+        return Appended(entry.body).with_images(*await fetch_images(self._images, force, entry.images))
 
 
-def tail_handler(service: StoreService) -> grpc.RpcMethodHandler[Any, Any]:
-    """TailReads for `add_raw`: what the ring has in bytes goes out as bytes."""
-    return grpc.unary_stream_rpc_method_handler(
-        service.TailReads,
-        request_deserializer=store_pb2.TailReadsRequest.FromString,
-        response_serializer=None,
-    )
-
-
-def _most_reads(request: store_pb2.TailReadsRequest) -> int:
+def _most_reads(request: log_pb2.TailReadsRequest) -> int:
     if request.max_reads > MOST_READS:
         raise InvalidInput("MAX_READS_INVALID", f"max_reads is at most {MOST_READS}", field="max_reads")
     return request.max_reads or _DEFAULT_READS

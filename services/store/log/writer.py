@@ -1,4 +1,4 @@
-"""Group commit: whatever has queued becomes one transaction, in the order in which it came."""
+"""Group commit: one transaction for all queued appends of a force, in the order of their arrival."""
 
 from __future__ import annotations
 
@@ -6,48 +6,44 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-import asyncpg
-
 from chassis.database_faults import database_fault, database_unavailable
 from chassis.errors import Exhausted, Fault
-from chassis.names import MetricName, SpanName
 from chassis.telemetry import meter, span_following
+from chassis.transient import is_transient
 from services.store.images.objects import ObjectNumbers, object_key
 from services.store.images.packing import ImagePacker
-from services.store.log.columns import Append
-from services.store.log.forces import tell_position
-from services.store.log.group import Appended, ForceGroup, Outcome, settled
-from services.store.log.ring import Ring
+from services.store.log.breaker import Breaker
+from services.store.log.checked import CheckedReads
+from services.store.log.commit import AppendResult, Commit, CommitResult, results_of
+from services.store.log.ring import LogEntry
+from services.store.names import MetricName, SpanName
 
 _QUEUE_RETRY_SECONDS: Final = 0.5
 _COMMIT_BYTES: Final = 32 * 1024 * 1024
 
-# What another try may well not meet again, although the database answers.
-_PASSING: Final = (
-    TimeoutError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.QueryCanceledError,
+_log = logging.getLogger(__name__)
+_reads = meter().create_counter(MetricName.READS, "1", "Reads stored")
+_duplicates = meter().create_counter(MetricName.DUPLICATES, "1", "Reads that were stored already")
+_commit_seconds = meter().create_histogram(MetricName.COMMIT_SECONDS, "s", "Time of a group commit")
+_commit_reads = meter().create_histogram(MetricName.COMMIT_READS, "1", "Reads in a group commit")
+_image_bytes = meter().create_counter(MetricName.IMAGE_BYTES, "By", "Bytes of images stored")
+_breaker_open = meter().create_gauge(
+    MetricName.BREAKER_OPEN, "1", "1 while a force's appends are refused since its last commit failed"
 )
 
-_log = logging.getLogger(__name__)
-_reads = meter().create_counter(MetricName.STORE_READS, "1", "Reads stored")
-_duplicates = meter().create_counter(MetricName.STORE_DUPLICATES, "1", "Reads that were stored already")
-_commit_seconds = meter().create_histogram(MetricName.STORE_COMMIT_SECONDS, "s", "Time of a group commit")
-_commit_reads = meter().create_histogram(MetricName.STORE_COMMIT_READS, "1", "Reads in a group commit")
-_image_bytes = meter().create_counter(MetricName.STORE_IMAGE_BYTES, "By", "Bytes of images stored")
+Published = Callable[[CommitResult, Sequence[LogEntry]], None]
+"""Gets the result of each commit and the entries that the log has got."""
 
 
 class AppendLog(Protocol):
     """Where reads become durable."""
 
-    async def append(self, groups: Sequence[ForceGroup]) -> Sequence[Outcome]:
-        """Commit all groups in one transaction, an outcome each."""
+    async def append(self, commit: Commit) -> CommitResult:
+        """Append all reads of a commit in one transaction."""
 
     async def ping(self) -> None:
         """Raise when nothing can be appended now."""
@@ -65,7 +61,7 @@ class ObjectWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Most reads and bytes that may wait, and most reads in one transaction."""
+    """Most reads and bytes of a force that may wait, and most reads in one transaction."""
 
     queue_reads: int
     queue_bytes: int
@@ -73,55 +69,53 @@ class Limits:
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
-    append: Append
-    weight: int
-    answer: asyncio.Future[Appended]
+class _Pending:
+    reads: CheckedReads
+    answer: asyncio.Future[AppendResult]
 
 
-class GroupWriter:
-    """The one who appends. `run` has to run; `submit` returns when the reads are durable."""
+class ForceWriter:
+    """Appends the reads of one force. `run` has to run; `submit` returns when the reads are durable."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
+        force: str,
         log: AppendLog,
         images: ObjectWriter,
-        ring_of: Callable[[str], Ring],
+        published: Published,
         now_us: Callable[[], int],
         limits: Limits,
+        breaker: Breaker | None = None,
     ) -> None:
+        self._force = force
         self._log = log
         self._images = images
-        self._ring_of = ring_of
+        self._published = published
         self._now_us = now_us
-        self._numbers = ObjectNumbers()
         self._limits = limits
-        self._queue: deque[_Waiting] = deque()
+        self._breaker = breaker or Breaker()
+        self._numbers = ObjectNumbers()
+        self._queue: deque[_Pending] = deque()
         self._queued_reads = 0
         self._queued_bytes = 0
         self._arrived = asyncio.Event()
-        self._in_trouble = False
 
-    async def submit(self, append: Append, weight: int) -> Appended:
-        """Queue an append of `weight` bytes and wait for its commit.
+    async def submit(self, reads: CheckedReads) -> AppendResult:
+        """Queue reads and wait for their commit.
 
-        Raises Exhausted QUEUE_FULL at once, or what kept the commit from happening.
+        Raises at once Exhausted QUEUE_FULL, or the fault of the last commit while the breaker is open. Raises
+        later what kept the commit from happening.
         """
-        if self._queued_reads + append.count > max(
-            self._limits.queue_reads, append.count
-        ) or self._queued_bytes + weight > max(self._limits.queue_bytes, weight):
-            raise Exhausted(
-                "QUEUE_FULL",
-                "more reads arrive than can be stored; slow down",
-                retry_after=_QUEUE_RETRY_SECONDS,
-            )
-        waiting = _Waiting(append, weight, asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
-        self._queued_reads += append.count
-        self._queued_bytes += weight
+        if refusal := self._breaker.refusal():
+            raise refusal
+        self._require_room(reads)
+        pending = _Pending(reads, asyncio.get_running_loop().create_future())
+        self._queue.append(pending)
+        self._queued_reads += reads.count
+        self._queued_bytes += reads.size
         self._arrived.set()
         # A caller that gives up must not take back what is being committed with others.
-        return await asyncio.shield(waiting.answer)
+        return await asyncio.shield(pending.answer)
 
     async def run(self) -> None:
         """Commit what is queued, for ever. While one group commits, the images of the next are put away."""
@@ -129,9 +123,13 @@ class GroupWriter:
         try:
             while True:
                 await self._arrived.wait()
-                if committing is not None and not self._queue[0].append.has_images:
+                if committing is not None and not self._queue[0].reads.has_images:
                     # Nothing to prepare, so let more gather.
                     await committing
+                    committing = None
+                    if not self._queue:
+                        # The commit failed, and the queue with it.
+                        continue
                 work = await self._prepared(self._take())
                 if committing is not None:
                     await committing
@@ -140,81 +138,117 @@ class GroupWriter:
             if committing is not None:
                 committing.cancel()
 
-    def _take(self) -> list[_Waiting]:
-        taken: list[_Waiting] = []
-        reads = weight = 0
-        while self._queue and (
-            not taken
-            or (
-                reads + self._queue[0].append.count <= self._limits.commit_reads
-                and weight + self._queue[0].weight <= _COMMIT_BYTES
-            )
+    def _require_room(self, reads: CheckedReads) -> None:
+        # An append larger than the queue is taken when nothing else waits.
+        if self._queue and (
+            self._queued_reads + reads.count > self._limits.queue_reads
+            or self._queued_bytes + reads.size > self._limits.queue_bytes
         ):
-            waiting = self._queue.popleft()
-            reads += waiting.append.count
-            weight += waiting.weight
-            taken.append(waiting)
+            raise Exhausted(
+                "QUEUE_FULL",
+                "more reads arrive than can be stored; slow down",
+                retry_after=_QUEUE_RETRY_SECONDS,
+            )
+
+    def _take(self) -> list[_Pending]:
+        taken: list[_Pending] = []
+        reads = size = 0
+        while self._queue:
+            first = self._queue[0].reads
+            if taken and (
+                reads + first.count > self._limits.commit_reads or size + first.size > _COMMIT_BYTES
+            ):
+                break
+            reads += first.count
+            size += first.size
+            taken.append(self._queue.popleft())
         self._queued_reads -= reads
-        self._queued_bytes -= weight
+        self._queued_bytes -= size
         if not self._queue:
             self._arrived.clear()
         return taken
 
-    async def _prepared(self, waiting: Sequence[_Waiting]) -> list[_Work] | None:
-        """The work by force, its images durable; None when they could not be and all have that answer."""
+    async def _prepared(self, pending: Sequence[_Pending]) -> _Work | None:
+        """The work of one commit, with its images durable. None when they are not: callers have the error."""
         received_at_us = self._now_us()
-        work = list(_by_force(waiting, self._numbers.next(received_at_us), received_at_us).values())
-        objects = {key: content for each in work for key, content in each.objects().items()}
+        work = _Work(Commit(self._force, received_at_us), self._numbers.next(received_at_us))
+        for each in pending:
+            work.add(each)
         try:
-            if objects:
-                await self._put(objects, [each.append.traceparent for each in waiting])
+            if objects := work.objects():
+                await self._put(objects, work.traceparents())
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
-            _fail(waiting, error)
+            _fail(pending, error)
             return None
         return work
 
     async def _put(self, objects: Mapping[str, bytes], traceparents: Sequence[str]) -> None:
-        if self._in_trouble:
-            # Or callers who try again and again would fill the image store with what nothing refers to.
+        if not self._breaker.is_closed:
+            # Or callers who retry would fill the object store with images that nothing refers to.
             await self._log.ping()
-        with span_following(SpanName.STORE_IMAGES, traceparents):
+        with span_following(SpanName.IMAGES, traceparents):
             await asyncio.gather(*(self._images.put(key, content) for key, content in objects.items()))
         _image_bytes.add(sum(map(len, objects.values())))
 
-    async def _commit(self, work: Sequence[_Work]) -> None:
+    async def _commit(self, work: _Work) -> None:
         started = time.perf_counter()
-        waiting = [each for part in work for each in part.waiting]
+        if refusal := self._breaker.refusal():
+            _fail(work.pending, refusal)
+            return
         try:
-            with span_following(SpanName.STORE_COMMIT, [each.append.traceparent for each in waiting]):
+            with span_following(SpanName.COMMIT, work.traceparents()):
                 await self._append(work)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
-            self._in_trouble = True
-            if len(waiting) == 1 or may_pass(error):
-                _fail(waiting, error)
-                return
-            _log.error("a commit failed; its appends are tried one by one", exc_info=error)
-            for part in work:
-                for each in part.split():
-                    await self._commit([each])
+            await self._failed(work, error)
             return
-        self._in_trouble = False
+        self._close_breaker()
         _commit_seconds.record(time.perf_counter() - started)
-        _commit_reads.record(sum(each.append.count for each in waiting))
+        _commit_reads.record(sum(each.reads.count for each in work.pending))
 
-    async def _append(self, work: Sequence[_Work]) -> None:
-        appending = asyncio.create_task(self._log.append([part.group for part in work]))
-        # Once round the loop, so that the database works while the form for the ring is made.
+    async def _append(self, work: _Work) -> None:
+        appending = asyncio.create_task(self._log.append(work.commit))
+        # Once round the loop, so that the database works while the entries are serialised.
         await asyncio.sleep(0)
-        serialised = [[append.columns.SerializeToString() for append in part.group.appends] for part in work]
-        for part, bodies, outcome in zip(work, serialised, await appending, strict=True):
-            appended, batches = settled(part.group, bodies, outcome)
-            # First the followers: an alert is more urgent than an ack.
-            self._ring_of(part.group.force).publish(outcome.head_before, batches)
-            tell_position(part.group.force, outcome.head)
-            for each, answer in zip(part.waiting, appended, strict=True):
-                _answer(each, answer)
-            if not batches and (unused := part.keys()):
-                await self._discard(unused)
+        for append in work.commit.appends:
+            append.serialised()
+        result = await appending
+        results, entries = results_of(work.commit, result)
+        # First the followers: an alert is more urgent than an acknowledgement.
+        self._published(result, entries)
+        for each, answer in zip(work.pending, results, strict=True):
+            _answer(each, answer)
+        if not entries and (unused := work.keys()):
+            await self._discard(unused)
+
+    async def _failed(self, work: _Work, error: Exception) -> None:
+        fault = _fault(error)
+        if fault is not None and is_transient(fault):
+            self._open_breaker(fault)
+            _fail([*work.pending, *self._queue], fault)
+            self._empty_queue()
+        elif fault is not None or len(work.pending) == 1:
+            _fail(work.pending, fault or error)
+        else:
+            _log.error("a commit failed; its appends are tried one by one", exc_info=error)
+            for each in work.split():
+                await self._commit(each)
+
+    def _empty_queue(self) -> None:
+        self._queue.clear()
+        self._queued_reads = self._queued_bytes = 0
+        self._arrived.clear()
+
+    def _open_breaker(self, fault: Fault) -> None:
+        if self._breaker.is_closed:
+            _log.warning("appends fail", extra={"force": self._force, "cause": fault.reason})
+        self._breaker.failed(fault)
+        _breaker_open.set(1, {"force": self._force})
+
+    def _close_breaker(self) -> None:
+        if not self._breaker.is_closed:
+            _log.info("appends succeed again", extra={"force": self._force})
+            _breaker_open.set(0, {"force": self._force})
+        self._breaker.succeeded()
 
     async def _discard(self, keys: Sequence[str]) -> None:
         try:
@@ -225,70 +259,63 @@ class GroupWriter:
 
 @dataclass(slots=True, eq=False)
 class _Work:
-    """A force's part of a commit, with those who wait for it and the images to put away first."""
+    """A commit, the requests that wait for it, and its images, in objects that share one number."""
 
-    group: ForceGroup
+    commit: Commit
     number: int
-    waiting: list[_Waiting] = field(default_factory=list)
+    pending: list[_Pending] = field(default_factory=list)
     packer: ImagePacker = field(default_factory=ImagePacker)
 
-    def add(self, waiting: _Waiting) -> None:
-        append = waiting.append
-        self.waiting.append(waiting)
-        self.group.appends.append(append)
-        self.group.image_objects.append(self.number if append.has_images else 0)
-        self.group.image_refs.append(self.packer.add(append))
+    def add(self, pending: _Pending) -> None:
+        reads = pending.reads
+        self.pending.append(pending)
+        self.commit.appends.append(reads)
+        self.commit.image_objects.append(self.number if reads.has_images else 0)
+        self.commit.image_refs.append(self.packer.add(reads))
+
+    def traceparents(self) -> list[str]:
+        return [each.reads.traceparent for each in self.pending]
 
     def keys(self) -> list[str]:
-        """The names of the objects."""
-        return [object_key(self.group.force, day, self.number) for day in self.packer.days()]
+        """The keys of the objects."""
+        return [object_key(self.commit.force, day, self.number) for day in self.packer.days()]
 
     def objects(self) -> dict[str, bytes]:
-        """The objects to put away."""
+        """The objects to put away, by key."""
         return dict(zip(self.keys(), self.packer.contents(), strict=True))
 
     def split(self) -> list[_Work]:
-        """The same, each append by itself; the images are where they are."""
-        group = self.group
-        parts = zip(self.waiting, group.appends, group.image_objects, group.image_refs, strict=True)
+        """The same, each append by itself. The images are durable already."""
+        commit = self.commit
+        split = zip(self.pending, commit.appends, commit.image_objects, commit.image_refs, strict=True)
         return [
             _Work(
-                ForceGroup(group.force, group.received_at_us, [append], [number], [refs]), number, [waiting]
+                Commit(commit.force, commit.received_at_us, [append], [number], [refs]),
+                self.number,
+                [pending],
             )
-            for waiting, append, number, refs in parts
+            for pending, append, number, refs in split
         ]
 
 
-def _by_force(waiting: Sequence[_Waiting], number: int, received_at_us: int) -> dict[str, _Work]:
-    work: dict[str, _Work] = {}
-    for each in waiting:
-        force = each.append.force
-        work.setdefault(force, _Work(ForceGroup(force, received_at_us), number)).add(each)
-    return work
-
-
-def _answer(waiting: _Waiting, appended: Appended) -> None:
-    duplicates = len(appended.duplicate_indexes)
-    labels = {"force": waiting.append.force}
-    _reads.add(waiting.append.count - duplicates, labels)
+def _answer(pending: _Pending, result: AppendResult) -> None:
+    duplicates = len(result.duplicate_indexes)
+    labels = {"force": pending.reads.force}
+    _reads.add(pending.reads.count - duplicates, labels)
     if duplicates:
         _duplicates.add(duplicates, labels)
-    if not waiting.answer.done():
-        waiting.answer.set_result(appended)
+    if not pending.answer.done():
+        pending.answer.set_result(result)
 
 
-def _fail(waiting: Sequence[_Waiting], error: Exception) -> None:
-    for each in waiting:
+def _fail(pending: Iterable[_Pending], error: Exception) -> None:
+    for each in pending:
         if not each.answer.done():
             each.answer.set_exception(_fault(error) or error)
 
 
 def _fault(error: Exception) -> Fault | None:
-    if isinstance(error, _PASSING):
-        return database_unavailable()
-    return error if isinstance(error, Fault) else database_fault(error)
-
-
-def may_pass(error: Exception) -> bool:
-    """Whether something is away or busy for now, and what was to be done is not to blame."""
-    return _fault(error) is not None
+    """The fault that callers get for an error; None for a bug."""
+    if isinstance(error, Fault):
+        return error
+    return database_fault(error) or (database_unavailable() if is_transient(error) else None)

@@ -1,4 +1,4 @@
--- The log: forces, cameras, reads in partitions by force and day of capture, appends, consumers.
+-- The log: forces and their consumers, cameras, reads in partitions by force and day of capture, appends.
 --
 -- Times of reads are microseconds since 1970-01-01T00:00:00Z, as on the wire: exact, and nothing is converted on the hot path.
 -- No column of `reads` may be null, so that no row has a null bitmap; columns are ordered by alignment.
@@ -6,13 +6,49 @@
 create table forces (
     force_no smallint primary key,
     force text collate "C" not null unique check (force ~ '^[a-z][a-z0-9-]{0,31}$'),
-    -- Position of the newest read. Whoever appends holds this row's lock until commit: order of position is order of commit.
+    name text not null check (name <> ''),
+    -- As gantry.store.v1.ForceState: 1 is active, 2 is retired.
+    state smallint not null default 1 check (state in (1, 2)),
+    created_at timestamptz not null default present(),
+    retired_at timestamptz check ((retired_at is not null) = (state = 2)),
+    -- Of the request that created it.
+    request_id uuid not null,
+    -- Position of the newest read. An append holds this row's lock until commit: the order of positions is the order of commits.
     head bigint not null default 0,
     -- Reads ever stored, purged ones included.
     reads_stored bigint not null default 0,
     -- Highest position that retention has deleted: a follower behind it would have a gap.
     purged_to bigint not null default 0
 ) with (fillfactor = 25);
+
+-- One row: counts the changes of what every service must know of forces.
+create table directory (
+    revision bigint not null
+);
+insert into directory values (0);
+
+create function count_directory_change() returns trigger
+language plpgsql security definer set search_path = store, pg_temp as $$
+begin
+    update directory set revision = revision + 1;
+    return null;
+end $$;
+create trigger counted after insert or update of name, state on forces
+    for each statement execute function count_directory_change();
+
+-- Consumers of a force's log. Retention keeps every read until each registered consumer has passed it.
+create table consumers (
+    force_no smallint not null references forces,
+    consumer text collate "C" not null check (length(consumer) between 1 and 64),
+    -- Its cursor: every read up to and including this position is processed.
+    position bigint not null default 0,
+    registered_at timestamptz not null default present(),
+    -- Null: it is registered.
+    retired_at timestamptz,
+    -- Null: it never reported since it was registered.
+    reported_at timestamptz,
+    primary key (force_no, consumer)
+) with (fillfactor = 50);
 
 create table cameras (
     camera_no integer generated always as identity primary key,
@@ -70,29 +106,16 @@ create table days (
     primary key (force_no, day)
 );
 
-create table consumers (
-    force_no smallint not null references forces,
-    consumer text collate "C" not null,
-    position bigint not null,
-    reported_at timestamptz not null,
-    primary key (force_no, consumer)
-) with (fillfactor = 50);
+-- Numbers of the forces that the transaction has declared.
+create function declared_force_nos() returns smallint[]
+language sql stable as $$
+    select coalesce(array_agg(force_no), '{}') from forces where force = any (declared_forces())
+$$;
 
--- A transaction sees the forces that it names in `gantry.forces` (codes, separated by commas) and no others; without the setting, none.
-alter table cameras enable row level security;
-alter table cameras force row level security;
-create policy named_forces on cameras using (force_no = any (array(
-    select f.force_no from forces f where f.force = any (string_to_array(current_setting('gantry.forces', true), ',')))));
-
-alter table reads enable row level security;
-alter table reads force row level security;
-create policy named_forces on reads using (force_no = any (array(
-    select f.force_no from forces f where f.force = any (string_to_array(current_setting('gantry.forces', true), ',')))));
-
-alter table appends enable row level security;
-alter table appends force row level security;
-create policy named_forces on appends using (force_no = any (array(
-    select f.force_no from forces f where f.force = any (string_to_array(current_setting('gantry.forces', true), ',')))));
+-- In a subquery of its own, so that it is computed once a statement and not once a row.
+call protect('cameras', 'force_no = any ((select declared_force_nos())::smallint[])');
+call protect('reads', 'force_no = any ((select declared_force_nos())::smallint[])');
+call protect('appends', 'force_no = any ((select declared_force_nos())::smallint[])');
 
 -- Drop the summary of the range of pages that holds one page: keeping a summary of rows that still come costs every insert.
 create function forget_summary(p_table regclass, p_page bigint) returns void
@@ -102,34 +125,51 @@ language sql set search_path = store, pg_temp as $$
     where i.indrelid = p_table and a.amname = 'brin'
 $$;
 
--- Make what a force needs before its first read and return its number. The runtime role makes no tables itself.
-create function make_force(p_force text) returns smallint
+-- Create a force with its tables and the consumers that retention waits for. True when this request has created it, now or earlier; false
+-- when another request has. The runtime role makes no tables itself.
+create function make_force(p_force text, p_name text, p_request_id uuid, p_consumers text[]) returns boolean
 language plpgsql security definer set search_path = store, pg_temp as $$
 declare
+    creator uuid;
     number smallint;
     parent text;
     older text;
 begin
-    select force_no into number from forces where force = p_force;
-    if found then
-        return number;
-    end if;
     perform set_config('lock_timeout', '5s', true);
     perform pg_advisory_xact_lock(hashtextextended('gantry store partitions', 0));
-    select force_no into number from forces where force = p_force;
+    select request_id into creator from forces where force = p_force;
     if found then
-        return number;
+        return creator = p_request_id;
     end if;
     select coalesce(max(force_no), 0) + 1 into number from forces;
     parent := format('reads_f%s', number);
     older := parent || '_older';
-    insert into forces (force_no, force) values (number, p_force);
+    insert into forces (force_no, force, name, request_id) values (number, p_force, p_name, p_request_id);
+    insert into consumers (force_no, consumer) select distinct number, unnest(p_consumers);
     execute format('create table %I (like reads including defaults) partition by range (captured_at_us)', parent);
     execute format('create table %I partition of %I default', older, parent);
     execute format('create unique index %I on %I (captured_at_us, hashtextextended(read_id, camera_no))', older || '_key', older);
     execute format('alter table reads attach partition %I for values in (%s)', parent, number);
     perform forget_summary(older::regclass, 0);
-    return number;
+    return true;
+end $$;
+
+-- Register a consumer and return its cursor. One that is registered keeps it; any other starts at the oldest read.
+create function register_consumer(p_force_no smallint, p_force text, p_consumer text) returns bigint
+language plpgsql as $$
+declare
+    oldest bigint;
+begin
+    perform set_config('gantry.forces', p_force, true), set_config('lock_timeout', '5s', true);
+    -- Retention takes this lock before it deletes.
+    select head into strict oldest from forces where force_no = p_force_no for no key update;
+    oldest := coalesce(
+        (select first_position - 1 from appends where force_no = p_force_no order by last_position limit 1), oldest);
+    insert into consumers (force_no, consumer, position) values (p_force_no, p_consumer, oldest)
+    on conflict (force_no, consumer) do update
+    set position = excluded.position, registered_at = excluded.registered_at, retired_at = null, reported_at = null
+    where consumers.retired_at is not null;
+    return (select position from consumers where force_no = p_force_no and consumer = p_consumer);
 end $$;
 
 -- Make the partition of a force's day. True when it is there; false when reads of that day lie in `older` already, where the rest
@@ -179,15 +219,16 @@ begin
     end if;
 end $$;
 
--- Append the reads of one force. Elements of the arrays p_sizes to p_captured_to_us belong to one request each; the rest is one
+-- Append the reads of one force in one transaction. Elements of the arrays p_sizes to p_captured_to_us belong to one request each; the rest is one
 -- element a read, in the order of the requests, in the forms that are cheapest to send and to take apart:
 --   p_fixed        22 bytes a read, big-endian: captured_at_us (8), camera_no (4), latitude_e7 (4), longitude_e7 (4), heading (2)
 --   p_read_ids, p_vrms   joined by newlines
 --   p_details      hexadecimal, joined by newlines; null when no read has any
 --   p_images       12 bytes a read as in reads.image, zeros for none; null when no read has any
--- Returns the head before, the head now, and the positions that were stored, or null when all of them were.
+-- Returns the head before (null when the force is retired), the head now, and the positions that were stored, or null when all of them
+-- were. Fails after 5 seconds when another transaction holds the force's row.
 create function append_reads(
-    p_force_no smallint, p_force text, p_sender text, p_received_at_us bigint,
+    p_force_no smallint, p_force text, p_received_at_us bigint,
     p_sizes integer[], p_traceparents text[], p_image_objects bigint[], p_captured_from_us bigint[], p_captured_to_us bigint[],
     p_fixed bytea, p_confidences real[], p_read_ids text, p_vrms text, p_details text, p_images bytea,
     out head_before bigint, out head_now bigint, out stored bigint[]
@@ -197,26 +238,29 @@ declare
     number_sent constant integer := length(p_fixed) / 22;
     number_stored integer;
 begin
-    perform set_config('gantry.forces', p_force, true);
+    perform set_config('gantry.forces', p_force, true), set_config('lock_timeout', '5s', true);
     -- Everything below runs on a snapshot taken after the lock, and positions become visible in the order in which it is held.
-    select f.head into strict head_before from forces f where f.force_no = p_force_no for no key update;
+    select f.head into head_before from forces f where f.force_no = p_force_no and f.state = 1 for no key update;
+    if not found then
+        return;
+    end if;
     with new_reads as (
         insert into reads (position, captured_at_us, camera_no, latitude_e7, longitude_e7, confidence, force_no, heading,
             read_id, vrm, details, image)
-        select head_before + place + 1,
-            substr(p_fixed, place * 22 + 1, 8)::bigint,
-            substr(p_fixed, place * 22 + 9, 4)::integer,
-            substr(p_fixed, place * 22 + 13, 4)::integer,
-            substr(p_fixed, place * 22 + 17, 4)::integer,
+        select head_before + ordinal + 1,
+            substr(p_fixed, ordinal * 22 + 1, 8)::bigint,
+            substr(p_fixed, ordinal * 22 + 9, 4)::integer,
+            substr(p_fixed, ordinal * 22 + 13, 4)::integer,
+            substr(p_fixed, ordinal * 22 + 17, 4)::integer,
             confidence,
             p_force_no,
-            substr(p_fixed, place * 22 + 21, 2)::smallint,
+            substr(p_fixed, ordinal * 22 + 21, 2)::smallint,
             read_id,
             vrm,
             coalesce(decode(details, 'hex'), ''),
-            coalesce(nullif(substr(p_images, place * 12 + 1, 12), '\x000000000000000000000000'), '')
+            coalesce(nullif(substr(p_images, ordinal * 12 + 1, 12), '\x000000000000000000000000'), '')
         from (
-            select generate_series(0, number_sent - 1) as place, unnest(p_confidences) as confidence,
+            select generate_series(0, number_sent - 1) as ordinal, unnest(p_confidences) as confidence,
                 unnest(string_to_array(p_read_ids, e'\n')) as read_id, unnest(string_to_array(p_vrms, e'\n')) as vrm,
                 unnest(string_to_array(p_details, e'\n')) as details
         ) as sent
@@ -237,23 +281,24 @@ begin
     select p_force_no, first_position, least(last_position, head_now), p_received_at_us, captured_from_us, captured_to_us,
         image_object, traceparent
     from (
-        select head_before + sum(size) over (order by place) - size + 1 as first_position,
-            head_before + sum(size) over (order by place) as last_position,
+        select head_before + sum(size) over (order by ordinal) - size + 1 as first_position,
+            head_before + sum(size) over (order by ordinal) as last_position,
             captured_from_us, captured_to_us, image_object, traceparent
         from (
-            select generate_series(1, cardinality(p_sizes)) as place, unnest(p_sizes) as size,
+            select generate_series(1, cardinality(p_sizes)) as ordinal, unnest(p_sizes) as size,
                 unnest(p_captured_from_us) as captured_from_us, unnest(p_captured_to_us) as captured_to_us,
                 unnest(p_image_objects) as image_object, unnest(p_traceparents) as traceparent
         ) as requests
     ) as placed
     where first_position <= head_now;
     update forces f set head = head_now, reads_stored = reads_stored + number_stored where f.force_no = p_force_no;
-    perform pg_notify('gantry_store_appended', p_force || ' ' || head_now || ' ' || p_sender);
 end $$;
 
-revoke execute on function forget_summary, make_force, make_day, summarise_day, append_reads from public;
-grant execute on function make_force, make_day, summarise_day, append_reads to gantry_store;
+revoke execute on function count_directory_change, forget_summary, make_force, register_consumer, make_day, summarise_day, append_reads
+    from public;
+grant execute on function make_force, register_consumer, make_day, summarise_day, append_reads to gantry_store;
+grant execute on function declared_force_nos to gantry_store;
 grant select, update (head, reads_stored) on forces to gantry_store;
-grant select on days to gantry_store;
+grant select on directory, days to gantry_store;
 grant select, insert on cameras, reads, appends to gantry_store;
 grant select, insert, update on consumers to gantry_store;

@@ -1,30 +1,34 @@
--- The audit trail: one chain of records a force, which nobody can change through SQL, the owner included.
+-- The audit trail: one chain of records a force. SQL cannot change a record, not even as the owner of the table.
+--
+-- A chain belongs to the code of a force, not to its row: the request to create a force is recorded before the force exists.
 
 create table audit_chains (
-    force_no smallint primary key references forces,
-    -- The newest record and its hash; the lock on this row makes the chain one.
+    force text collate "C" primary key check (force ~ '^[a-z][a-z0-9-]{0,31}$'),
+    -- The newest record and its hash. Whoever adds a record holds the lock on this row until commit.
     number bigint not null default 0,
     hash bytea not null default '\x0000000000000000000000000000000000000000000000000000000000000000'
 ) with (fillfactor = 50);
 
 create table audit_records (
-    force_no smallint not null references forces,
+    force text collate "C" not null references audit_chains,
     number bigint not null,
     recorded_at_us bigint not null,
     service text collate "C" not null,
     person text collate "C" not null,
+    -- As gantry.common.v1.AuditAction.
     action smallint not null,
-    reason text collate "C" not null,
+    -- The purpose, as gantry.common.v1.Purpose; empty texts where the RPC asks for none.
+    code text collate "C" not null,
     reference text collate "C" not null,
+    justification text collate "C" not null,
+    approval_id text collate "C" not null,
     subject text collate "C" not null,
     hash bytea not null,
-    primary key (force_no, number)
+    primary key (force, number)
 );
 
-alter table audit_records enable row level security;
-alter table audit_records force row level security;
-create policy named_forces on audit_records using (force_no = any (array(
-    select f.force_no from forces f where f.force = any (string_to_array(current_setting('gantry.forces', true), ',')))));
+call protect('audit_chains');
+call protect('audit_records');
 
 create function refuse_change() returns trigger
 language plpgsql as $$
@@ -36,4 +40,4 @@ create trigger append_only before update or delete or truncate on audit_records
     for each statement execute function refuse_change();
 
 grant select, insert on audit_records to gantry_store;
-grant select, insert, update on audit_chains to gantry_store;
+grant select, insert, update (number, hash) on audit_chains to gantry_store;

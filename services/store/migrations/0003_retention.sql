@@ -61,7 +61,7 @@ begin
     -- As appends do: first the log, so that none is under way, then the partition.
     perform from forces where force_no = p_force_no for no key update;
     perform from days where force_no = p_force_no and day = p_day for update;
-    if not found or exists (select from consumers where force_no = p_force_no and position < p_last_position) then
+    if not found or exists (select from consumers where force_no = p_force_no and retired_at is null and position < p_last_position) then
         return null;
     end if;
     if day_reaches_past(p_force_no, p_day, p_last_position) then
@@ -90,8 +90,9 @@ declare
     deleted bigint;
     purge bigint;
 begin
+    perform set_config('lock_timeout', '5s', true);
     perform from forces where force_no = p_force_no for no key update;
-    if exists (select from consumers where force_no = p_force_no and position < p_last_position) then
+    if exists (select from consumers where force_no = p_force_no and retired_at is null and position < p_last_position) then
         return null;
     end if;
     execute format('delete from %I where captured_at_us < $1 and position <= $2', leaf)

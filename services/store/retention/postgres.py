@@ -1,52 +1,27 @@
-"""What retention asks of and does in PostgreSQL."""
+"""Retention in PostgreSQL: what is due, what is deleted, and the certificates."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
 import asyncpg
 
 from chassis.database import statements
-from services.store.audit.postgres import ForceRows
+from services.store.days import day_of, start_of
+from services.store.postgres import ForceRows
+from services.store.retention.records import BufferState, Identities, PurgeTotals, Times
 
+_NO_END: Final = 2**63 - 1
 _WINDOW_READS: Final = 20_000
 _APPENDS: Final = 1_000
 _SQL: Final = statements("services.store.retention")
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
-    """A range of times of capture: from `start` on, before `end`, in microseconds."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What a certificate says of deleted reads. `last_position` is 0 when there were none."""
-
-    last_position: int
-    reads: int
-    image_objects: int
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Identities:
-    """Part of the reads of a range, in order."""
-
-    text: str
-    reads: int
-    last_position: int
-
-
-class RetentionRecords:
-    """Retention's side of the database."""
+class PostgresRetention:
+    """What retention does to the rows of every force."""
 
     def __init__(self, rows: ForceRows, pool: asyncpg.Pool) -> None:
         self._rows = rows
@@ -60,18 +35,17 @@ class RetentionRecords:
             yield await connection.fetchval(_SQL.try_lead_retention)
 
     async def forces(self) -> Sequence[str]:
-        """All forces there are."""
-        return [row["force"] for row in await self._pool.fetch(_SQL.heads)]
+        """All forces, retired ones included."""
+        return [row["force"] for row in await self._pool.fetch(_SQL.all_forces)]
 
     async def days(self, force: str) -> Sequence[date]:
         """The days that have a partition, oldest first."""
         rows = await self._pool.fetch(_SQL.days, await self._rows.number_of(force))
         return [row["day"] for row in rows]
 
-    async def least_cursor(self, force: str, required: frozenset[str]) -> int:
-        """Up to where all consumers are, and those required: 0 while one of them never reported."""
-        number = await self._rows.number_of(force)
-        return int(await self._pool.fetchval(_SQL.least_cursor, number, [*required]))
+    async def least_cursor(self, force: str) -> int:
+        """The least cursor of the registered consumers; the head when none is registered."""
+        return int(await self._pool.fetchval(_SQL.least_cursor, await self._rows.number_of(force)))
 
     async def reaches_past(self, force: str, day: date, position: int) -> bool:
         """Whether there are reads of a day past a position."""
@@ -101,21 +75,37 @@ class RetentionRecords:
             found = await connection.fetch(_SQL.illustrated_objects, number, times.start, times.end, up_to)
         return frozenset((row["day"], row["image_object"]) for row in found)
 
-    async def drop_day(self, force: str, day: date, tally: Tally, now_us: int) -> bool:
+    async def drop_day(self, force: str, day: date, totals: PurgeTotals, now_us: int) -> bool:
         """Drop a day's partition and note it, in one transaction; False when that must not be."""
         number = await self._rows.number_of(force)
-        return await self._pool.fetchval(_SQL.drop_day, number, day, *_values(tally), now_us) is not None
+        return await self._pool.fetchval(_SQL.drop_day, number, day, *_values(totals), now_us) is not None
 
-    async def delete_older(self, force: str, before_us: int, tally: Tally, now_us: int) -> bool:
+    async def delete_older(self, force: str, before_us: int, totals: PurgeTotals, now_us: int) -> bool:
         """Delete late reads and note it, in one transaction; False when that must not be."""
         number = await self._rows.number_of(force)
-        values = (*_values(tally), now_us)
+        values = (*_values(totals), now_us)
         return await self._pool.fetchval(_SQL.delete_older, number, before_us, *values) is not None
 
     async def unfinished(self, force: str) -> Sequence[int]:
         """Purges whose images may not be deleted yet."""
         rows = await self._pool.fetch(_SQL.unfinished_purges, await self._rows.number_of(force))
         return [row["purge_no"] for row in rows]
+
+    async def purges(self, force: str, below: int, rows: int) -> Sequence[Mapping[str, Any]]:
+        """Finished purges below a number, newest first."""
+        number = await self._rows.number_of(force)
+        return [dict(row) for row in await self._pool.fetch(_SQL.purges_before, number, below, rows)]
+
+    async def state(self, force: str) -> BufferState:
+        """The state of the buffer now."""
+        number = await self._rows.number_of(force)
+        async with self._rows.transaction(force) as connection:
+            status = await connection.fetchrow(_SQL.buffer_status, number)
+            days = [row["day"] for row in await connection.fetch(_SQL.days, number)]
+            before_us = start_of(days[0]) if days else _NO_END
+            late_us = await connection.fetchval(_SQL.late_from, number, before_us)
+        late_from = None if late_us is None else day_of(late_us)
+        return BufferState(status["head"], status["reads_stored"], days, late_from)
 
     async def finish(self, purge_no: int, now_us: int) -> None:
         """Note that nothing is left of a purge."""
@@ -152,5 +142,5 @@ class RetentionRecords:
         return found
 
 
-def _values(tally: Tally) -> tuple[int, int, int, bytes]:
-    return tally.last_position, tally.reads, tally.image_objects, tally.digest
+def _values(totals: PurgeTotals) -> tuple[int, int, int, bytes]:
+    return totals.last_position, totals.reads, totals.image_objects, totals.digest

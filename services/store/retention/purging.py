@@ -1,26 +1,24 @@
-"""Retention: a day goes, with a certificate, when it is over age and everybody who must have it has it.
+"""Retention: a day of reads is deleted when it is over age and every registered consumer has passed it.
 
-The certificate is committed with the deletion of the rows; images follow. What a crash leaves is
-found at the next run: purges that are not finished, and objects of days that have no rows.
+A certificate is committed with the deletion of the rows; images follow. The next run completes what a crash
+left: purges that are not finished, and objects of days that have no rows.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from chassis.errors import Fault
-from chassis.names import MetricName, SpanName
+from chassis.loops import raise_if_cancelled, repeat
 from chassis.telemetry import meter, tracer
+from chassis.transient import is_transient
 from services.store.days import US_A_DAY, first_open_day, start_of
 from services.store.images.objects import ImageStore, made_at_us
-from services.store.log.writer import may_pass
-from services.store.retention.postgres import RetentionRecords, Tally, Times
+from services.store.names import MetricName, SpanName
+from services.store.retention.records import PurgeTotals, RetentionRecords, Times
 
 _NO_END: Final = 2**63 - 1
 _LATE_STAY_US: Final = US_A_DAY
@@ -31,42 +29,35 @@ _SWEEP_US: Final = 3_600 * 1_000_000
 _OLDER: Final = "older"
 
 _log = logging.getLogger(__name__)
-_purged = meter().create_counter(MetricName.STORE_PURGED_READS, "1", "Reads that retention deleted")
-_overdue = meter().create_gauge(MetricName.STORE_OVERDUE_DAYS, "1", "Days over age that wait for a consumer")
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How long reads stay, in days, and who must have them before they go."""
-
-    retention_days: int
-    required_consumers: frozenset[str]
+_purged = meter().create_counter(MetricName.PURGED_READS, "1", "Reads that retention deleted")
+_overdue = meter().create_gauge(MetricName.OVERDUE_DAYS, "1", "Days over age that wait for a consumer")
 
 
 class Retention:
-    """Deletes what is due, again and again."""
+    """Deletes what is due, again and again. A day of capture is due `retention_days` after its end."""
 
     def __init__(
-        self, records: RetentionRecords, images: ImageStore, rules: Rules, now_us: Callable[[], int]
+        self, records: RetentionRecords, images: ImageStore, retention_days: int, now_us: Callable[[], int]
     ) -> None:
         self._records = records
         self._images = images
-        self._rules = rules
+        self._retention_days = retention_days
         self._now_us = now_us
         self._overdue: dict[str, tuple[str, ...]] = {}
         self._swept_at_us = 0
-        self._is_waiting = False
 
     async def run(self, every_seconds: float) -> None:
-        """Work for ever. A run that fails is logged and tried again: reads must not stop arriving for it."""
-        while True:
-            await asyncio.sleep(every_seconds)
-            try:
-                await self.run_once()
-            except Exception as error:  # noqa: BLE001 - the next run starts from what is there
-                self._tell_failure(error)
-            else:
-                self._is_waiting = False
+        """Work for ever. A run that fails is logged and tried again: a bug here must not stop appends."""
+        await repeat(self._run_logged, name="retention", every=every_seconds)
+
+    async def _run_logged(self) -> None:
+        try:
+            await self.run_once()
+        except Exception as error:
+            raise_if_cancelled()
+            if is_transient(error):
+                raise
+            _log.exception("retention met a bug; the next run starts from what is there")
 
     async def run_once(self) -> None:
         """Delete what is due now, unless another replica is at it."""
@@ -81,8 +72,8 @@ class Retention:
 
     async def _force(self, force: str, *, sweep: bool) -> None:
         now_us = self._now_us()
-        first_open = first_open_day(now_us, self._rules.retention_days)
-        cursor = await self._records.least_cursor(force, self._rules.required_consumers)
+        first_open = first_open_day(now_us, self._retention_days)
+        cursor = await self._records.least_cursor(force)
         over_age = [day for day in await self._records.days(force) if day < first_open]
         waiting = [
             day.isoformat() for day in over_age if not await self._purge_day(force, day, cursor, now_us)
@@ -102,12 +93,12 @@ class Retention:
         if await self._records.reaches_past(force, day, cursor):
             return False
         times = Times(start_of(day), start_of(day) + US_A_DAY)
-        with tracer().start_as_current_span(SpanName.STORE_PURGE):
+        with tracer().start_as_current_span(SpanName.PURGE):
             objects = len(await self._images.numbers(force, day))
-            tally = await self._tally(force, times, _NO_END, objects)
-            dropped = await self._records.drop_day(force, day, tally, now_us)
-        if dropped and tally.reads:
-            self._tell_purged(force, day.isoformat(), tally)
+            totals = await self._totals_of(force, times, _NO_END, objects)
+            dropped = await self._records.drop_day(force, day, totals, now_us)
+        if dropped and totals.reads:
+            self._tell_purged(force, day.isoformat(), totals)
         return dropped
 
     async def _purge_late(self, force: str, before_us: int, cursor: int, now_us: int) -> bool:
@@ -121,10 +112,10 @@ class Retention:
                 return False
             up_to = min(up_to, cursor)
             objects = len(await self._records.illustrated(force, times, up_to))
-            tally = await self._tally(force, times, up_to, objects)
-            if not await self._records.delete_older(force, before_us, tally, now_us):
+            totals = await self._totals_of(force, times, up_to, objects)
+            if not await self._records.delete_older(force, before_us, totals, now_us):
                 return False
-            self._tell_purged(force, _OLDER, tally)
+            self._tell_purged(force, _OLDER, totals)
 
     async def _stayed(self, force: str, before_us: int, now_us: int) -> int:
         """Up to which position late reads have stayed their time; 0 when the first of them has not."""
@@ -138,14 +129,14 @@ class Retention:
             up_to = position
         return up_to
 
-    async def _tally(self, force: str, times: Times, up_to: int, image_objects: int) -> Tally:
+    async def _totals_of(self, force: str, times: Times, up_to: int, image_objects: int) -> PurgeTotals:
         digest = hashlib.sha256()
         reads = last_position = 0
         async for part in self._records.identities(force, times, up_to):
             digest.update(part.text.encode())
             reads += part.reads
             last_position = max(last_position, part.last_position)
-        return Tally(last_position, reads, image_objects, digest.digest())
+        return PurgeTotals(last_position, reads, image_objects, digest.digest())
 
     async def _finish(self, force: str, unfinished: Sequence[int], first_open: date, now_us: int) -> None:
         """Delete the objects that no read refers to any more; purges are finished when none is left."""
@@ -170,20 +161,11 @@ class Retention:
             await self._images.forget_day(force, day)
         return len(settled) == len(unused)
 
-    def _tell_failure(self, error: Exception) -> None:
-        if not may_pass(error):
-            _log.error("retention failed and will be tried again", exc_info=error)
-        elif not self._is_waiting:
-            # Once: while PostgreSQL or the images are away, every run would say the same.
-            self._is_waiting = True
-            cause = error.reason if isinstance(error, Fault) else type(error).__name__
-            _log.warning("retention waits and will be tried again", extra={"cause": cause})
-
-    def _tell_purged(self, force: str, day: str, tally: Tally) -> None:
-        _purged.add(tally.reads, {"force": force})
+    def _tell_purged(self, force: str, day: str, totals: PurgeTotals) -> None:
+        _purged.add(totals.reads, {"force": force})
         _log.info(
             "purged",
-            extra={"force": force, "day": day, "reads": tally.reads, "image_objects": tally.image_objects},
+            extra={"force": force, "day": day, "reads": totals.reads, "image_objects": totals.image_objects},
         )
 
     def _tell_overdue(self, force: str, waiting: tuple[str, ...]) -> None:

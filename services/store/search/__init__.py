@@ -1,1 +1,1 @@
-"""People look reads and their images up, each time with a purpose and an audit record."""
+"""People search the buffer for plates, reads and images."""

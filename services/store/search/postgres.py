@@ -1,59 +1,27 @@
-"""Finding single reads in PostgreSQL, for people."""
+"""The reads in the buffer, found in PostgreSQL."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from gantry.common.v1.read_pb2 import Read, ReadDetails
-from gantry.store.v1.store_pb2 import StoredRead
+from gantry.common.v1.read_pb2 import Read
+from gantry.store.v1.search_pb2 import StoredRead
 
 from chassis.database import statements
-from services.store.audit.postgres import ForceRows
+from reads.epoch import timestamp
+from reads.read import read_of
 from services.store.days import day_of
 from services.store.images.objects import object_key
 from services.store.images.packing import unpack_ref
-from services.store.log.columns import NO_HEADING, NO_PLACE
+from services.store.postgres import ForceRows
+from services.store.search.find import Found, ImagePlace, Place, PlateQuery
 
-_E7: Final = 10_000_000
 _SQL: Final = statements("services.store.search")
 
-Place = tuple[int, int, int]
-"""captured_at_us, force_no and position: the order of search results."""
 
-
-@dataclass(frozen=True, slots=True)
-class ImagePlace:
-    """Where the images of a read are."""
-
-    key: str
-    offset: int
-    patch_bytes: int
-    overview_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A stored read, its place in the order of results, and its images."""
-
-    read: StoredRead
-    place: Place
-    image: ImagePlace
-
-
-@dataclass(frozen=True, slots=True)
-class PlateQuery:
-    """A plate in a half-open range of time of capture."""
-
-    forces: tuple[str, ...]
-    vrm: str
-    from_us: int
-    to_us: int
-
-
-class Lookups:
-    """Reads of the forces that are named, and of no other."""
+class PostgresReads:
+    """Finds reads. A connection is held for one query, not from page to page."""
 
     def __init__(self, rows: ForceRows) -> None:
         self._rows = rows
@@ -61,7 +29,7 @@ class Lookups:
     async def search(self, query: PlateQuery, below: Place, rows: int) -> Sequence[Found]:
         """Up to `rows` reads below a place, newest first."""
         codes = {await self._rows.number_of(force): force for force in query.forces}
-        async with self._rows.transaction(",".join(query.forces)) as connection:
+        async with self._rows.transaction(query.forces) as connection:
             found = await connection.fetch(
                 _SQL.search_reads, [*codes], query.vrm, query.from_us, query.to_us, *below, rows
             )
@@ -69,16 +37,16 @@ class Lookups:
 
     async def at(self, force: str, position: int) -> Found | None:
         """The read at a position."""
-        number = await self._rows.number_of(force)
-        async with self._rows.transaction(force) as connection:
-            row = await connection.fetchrow(_SQL.read_at, number, position)
-        return None if row is None else _found(row, force)
+        return await self._one(_SQL.read_at, force, position)
 
     async def named(self, force: str, read_id: str) -> Found | None:
         """The newest read with a vendor's identifier."""
+        return await self._one(_SQL.read_named, force, read_id)
+
+    async def _one(self, statement: str, force: str, name: int | str) -> Found | None:
         number = await self._rows.number_of(force)
         async with self._rows.transaction(force) as connection:
-            row = await connection.fetchrow(_SQL.read_named, number, read_id)
+            row = await connection.fetchrow(statement, number, name)
         return None if row is None else _found(row, force)
 
 
@@ -87,30 +55,26 @@ def _found(row: Mapping[str, Any], force: str) -> Found:
     stored = StoredRead(
         read=_read(row, force),
         position=row["position"],
+        received_at=timestamp(row["received_at_us"]),
         plate_patch_bytes=patch_bytes,
         overview_bytes=overview_bytes,
         traceparent=row["traceparent"],
     )
-    stored.received_at.FromMicroseconds(row["received_at_us"])
     key = object_key(force, day_of(row["captured_at_us"]), row["image_object"])
     place = (row["captured_at_us"], row["force_no"], row["position"])
     return Found(stored, place, ImagePlace(key, offset, patch_bytes, overview_bytes))
 
 
 def _read(row: Mapping[str, Any], force: str) -> Read:
-    read = Read(
+    return read_of(
         force=force,
         camera_id=row["camera_id"],
         read_id=row["read_id"],
+        captured_at_us=row["captured_at_us"],
         vrm=row["vrm"],
         confidence=row["confidence"],
+        latitude_e7=row["latitude_e7"],
+        longitude_e7=row["longitude_e7"],
+        heading=row["heading"],
+        details=row["details"],
     )
-    read.captured_at.FromMicroseconds(row["captured_at_us"])
-    if row["latitude_e7"] != NO_PLACE and row["longitude_e7"] != NO_PLACE:
-        read.position.latitude = row["latitude_e7"] / _E7
-        read.position.longitude = row["longitude_e7"] / _E7
-    if row["heading"] != NO_HEADING:
-        read.heading = row["heading"]
-    if row["details"]:
-        read.details.CopyFrom(ReadDetails.FromString(row["details"]))
-    return read

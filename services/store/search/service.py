@@ -1,102 +1,106 @@
-"""What people ask of the buffer: nothing is shown before the audit trail has it."""
+"""The gRPC service of search. The guard has checked force and purpose and written the audit record before."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import Any, Final
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, Final, cast
 
 import grpc
-from gantry.store.v1 import audit_pb2, store_pb2
+from gantry.store.v1 import search_pb2
+from gantry.store.v1.search_pb2_grpc import SearchServiceServicer
 
+from anpr.identifiers import is_read_id
 from anpr.vrm import VrmEmpty, VrmInvalid, normalise
-from chassis.errors import InvalidInput, NotFound
-from chassis.identity import caller_of
-from chassis.names import MetricName
+from chassis.errors import InvalidInput, NotFound, Unavailable
+from chassis.pages import PageTokens, page_size
 from chassis.telemetry import meter
-from services.store.audit.postgres import AuditTrail
-from services.store.audit.purpose import require_purpose
-from services.store.images.objects import ImageStore
-from services.store.pages import page_size, page_token, place_of
-from services.store.search.postgres import Found, Lookups, PlateQuery
+from services.store.names import MetricName
+from services.store.search.find import (
+    END_OF_TIME_US,
+    TOP,
+    BufferedReads,
+    Found,
+    Images,
+    Place,
+    PlateQuery,
+    pages,
+)
 
-_ITSELF: Final = "store"
+SERVICE: Final = "gantry.store.v1.SearchService"
+_SEARCH: Final = f"{SERVICE}/SearchReads"
 _MOST_FORCES: Final = 100
-_LONGEST_READ_ID: Final = 128
-_END_OF_TIME_US: Final = 2**63 - 1
-_TOP: Final = (_END_OF_TIME_US, 2**15 - 1, 2**63 - 1)
-_seconds = meter().create_histogram(MetricName.STORE_SEARCH_SECONDS, "s", "Time of a plate search")
+_KINDS: Final = frozenset({search_pb2.IMAGE_KIND_PLATE_PATCH, search_pb2.IMAGE_KIND_OVERVIEW})
+_seconds = meter().create_histogram(MetricName.SEARCH_SECONDS, "s", "Time to find one page of a plate search")
 
 Call = grpc.aio.ServicerContext[Any, Any]
 
 
-class LookupService:
-    """SearchReads, GetRead and GetImage."""
+class SearchService(SearchServiceServicer):
+    """Shows people what the buffer holds."""
 
-    def __init__(self, lookups: Lookups, trail: AuditTrail, images: ImageStore) -> None:
-        self._lookups = lookups
-        self._trail = trail
+    def __init__(
+        self, reads: BufferedReads, images: Images, tokens: PageTokens, stopping: asyncio.Event
+    ) -> None:
+        self._reads = reads
         self._images = images
+        self._tokens = tokens
+        self._stopping = stopping
 
-    async def search(
-        self, request: store_pb2.SearchReadsRequest, context: Call
-    ) -> store_pb2.SearchReadsResponse:
-        """A page of a plate's reads, newest first."""
-        caller = caller_of(context)
-        for force in request.forces:
-            caller.require_force(force)
-        query = _plate_query(request)
-        require_purpose(request.purpose)
-        rows, place = page_size(request.page_size), place_of(request.page_token, query, 3)
-        for force in query.forces:
-            await self._trail.record(
-                force, _ITSELF, caller.name, audit_pb2.AUDIT_ACTION_SEARCH_READS, request.purpose, query.vrm
-            )
-        started = time.perf_counter()
-        found = await self._lookups.search(query, _place(place), rows)
-        _seconds.record(time.perf_counter() - started)
-        return store_pb2.SearchReadsResponse(
-            reads=[each.read for each in found],
-            next_page_token=page_token(query, found[-1].place) if len(found) == rows else "",
-        )
+    async def SearchReads(
+        self,
+        request: search_pb2.SearchReadsRequest,
+        context: Call,  # noqa: ARG002
+    ) -> AsyncIterator[search_pb2.SearchReadsResponse]:
+        """The reads of a plate, newest first, page by page."""
+        query, rows = _plate_query(request), page_size(request.page_size)
+        below = cast("Place", self._tokens.place(_SEARCH, request) or TOP)
+        found = pages(self._reads, query, below, rows, request.max_reads)
+        async with aclosing(found):
+            started = time.perf_counter()
+            async for page in found:
+                _seconds.record(time.perf_counter() - started)
+                last = page.found[-1].place if page.more else None
+                yield search_pb2.SearchReadsResponse(
+                    reads=[each.read for each in page.found],
+                    next_page_token=self._tokens.token(_SEARCH, request, last) if last else "",
+                )
+                if last and self._stopping.is_set():
+                    raise Unavailable("STOPPING", "the store is stopping; search again with the last token")
+                started = time.perf_counter()
 
-    async def read(self, request: store_pb2.GetReadRequest, context: Call) -> store_pb2.GetReadResponse:
+    async def GetRead(
+        self,
+        request: search_pb2.GetReadRequest,
+        context: Call,  # noqa: ARG002
+    ) -> search_pb2.GetReadResponse:
         """One read."""
-        caller = caller_of(context)
-        caller.require_force(request.force)
-        require_purpose(request.purpose)
-        subject = _read_subject(request)
-        await self._trail.record(
-            request.force, _ITSELF, caller.name, audit_pb2.AUDIT_ACTION_VIEW_READ, request.purpose, subject
-        )
-        if request.WhichOneof("name") == "position":
-            found = await self._lookups.at(request.force, request.position)
+        name = request.WhichOneof("name")
+        if name == "position":
+            found = await self._reads.at(request.force, request.position)
+        elif name == "read_id" and is_read_id(request.read_id):
+            found = await self._reads.named(request.force, request.read_id)
         else:
-            found = await self._lookups.named(request.force, request.read_id)
-        return store_pb2.GetReadResponse(read=_known(found).read)
+            raise InvalidInput("NAME_INVALID", "name the read by its position or its read_id", field="name")
+        return search_pb2.GetReadResponse(read=_known(found).read)
 
-    async def image(self, request: store_pb2.GetImageRequest, context: Call) -> store_pb2.GetImageResponse:
+    async def GetImage(
+        self,
+        request: search_pb2.GetImageRequest,
+        context: Call,  # noqa: ARG002
+    ) -> search_pb2.GetImageResponse:
         """An image of a read."""
-        caller = caller_of(context)
-        caller.require_force(request.force)
-        require_purpose(request.purpose)
-        if request.kind not in {store_pb2.IMAGE_KIND_PLATE_PATCH, store_pb2.IMAGE_KIND_OVERVIEW}:
+        if request.kind not in _KINDS:
             raise InvalidInput("IMAGE_KIND_INVALID", "ask for the plate patch or the overview", field="kind")
-        kind = store_pb2.ImageKind.Name(request.kind)
-        await self._trail.record(
-            request.force,
-            _ITSELF,
-            caller.name,
-            audit_pb2.AUDIT_ACTION_VIEW_IMAGE,
-            request.purpose,
-            f"position {request.position} {kind}",
-        )
-        found = _known(await self._lookups.at(request.force, request.position))
-        return store_pb2.GetImageResponse(jpeg=await self._jpeg(found, request.kind))
+        found = _known(await self._reads.at(request.force, request.position))
+        return search_pb2.GetImageResponse(jpeg=await self._jpeg(found, request.kind))
 
-    async def _jpeg(self, found: Found, kind: store_pb2.ImageKind.ValueType) -> bytes:
+    async def _jpeg(self, found: Found, kind: search_pb2.ImageKind.ValueType) -> bytes:
         place = found.image
         start, length = place.offset, place.patch_bytes
-        if kind == store_pb2.IMAGE_KIND_OVERVIEW:
+        if kind == search_pb2.IMAGE_KIND_OVERVIEW:
             start, length = place.offset + place.patch_bytes, place.overview_bytes
         jpeg = await self._images.get(place.key, start, length) if length else None
         if jpeg is None:
@@ -104,12 +108,12 @@ class LookupService:
         return jpeg
 
 
-def _plate_query(request: store_pb2.SearchReadsRequest) -> PlateQuery:
+def _plate_query(request: search_pb2.SearchReadsRequest) -> PlateQuery:
     forces = tuple(dict.fromkeys(request.forces))
     if not 0 < len(forces) <= _MOST_FORCES:
         raise InvalidInput("FORCE_INVALID", f"name 1 to {_MOST_FORCES} forces", field="forces")
     from_us = request.captured_from.ToMicroseconds() if request.HasField("captured_from") else 0
-    to_us = request.captured_to.ToMicroseconds() if request.HasField("captured_to") else _END_OF_TIME_US
+    to_us = request.captured_to.ToMicroseconds() if request.HasField("captured_to") else END_OF_TIME_US
     if from_us >= to_us:
         raise InvalidInput(
             "TIME_RANGE_INVALID", "captured_from is not before captured_to", field="captured_from"
@@ -121,21 +125,8 @@ def _vrm(text: str) -> str:
     try:
         return normalise(text)
     except (VrmEmpty, VrmInvalid):
-        # The cause would be in a traceback, and with it perhaps the text.
+        # Without the cause: its traceback could hold the text.
         raise InvalidInput("VRM_INVALID", "a VRM is 1 to 12 letters and digits", field="vrm") from None
-
-
-def _place(place: tuple[int, ...] | None) -> tuple[int, int, int]:
-    return _TOP if place is None else (place[0], place[1], place[2])
-
-
-def _read_subject(request: store_pb2.GetReadRequest) -> str:
-    name = request.WhichOneof("name")
-    if name == "position":
-        return f"position {request.position}"
-    if name is None or not 0 < len(request.read_id) <= _LONGEST_READ_ID or not request.read_id.isprintable():
-        raise InvalidInput("NAME_INVALID", "name the read by its position or its read_id", field="read_id")
-    return f"read_id {request.read_id}"
 
 
 def _known(found: Found | None) -> Found:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from chassis.access import ANY_SERVICE, Rule, Rules
 from chassis.client import open_channel
 from chassis.deadline import bounded
 from chassis.errors import Fault, fault_from
@@ -25,6 +26,8 @@ from chassis.server import GrpcServer, grpc_server
 from chassis.settings import GrpcSettings, ServiceSettings, TlsSettings
 
 SERVICE = "gantry.test.v1.EchoService"
+METHODS = ("Say", "WhoAmI", "Left", "Abort", "Hang", "Count", "Follow", "Join", "Both")
+CERTIFIED = Rule(services=frozenset({ANY_SERVICE}), people=True)
 
 
 class Authority:
@@ -186,17 +189,24 @@ class Lab:
         return ServiceSettings(tls=self.authority.service(name), grpc=GrpcSettings(**grpc_settings))
 
     async def server(
-        self, settings: ServiceSettings | None = None, *, client_certificates: bool = True
+        self,
+        settings: ServiceSettings | None = None,
+        rules: Rule | Rules = CERTIFIED,
+        **options: Any,
     ) -> GrpcServer:
-        """A server to fill; the test starts it."""
-        context = grpc_server(settings or self.settings(), client_certificates=client_certificates)
+        """A server to fill; the test starts it. One rule is that of every method."""
+        if isinstance(rules, Rule):
+            rules = {f"{SERVICE}/{method}": rules for method in METHODS}
+        context = grpc_server(settings or self.settings(), rules, **options)
         return await self._opened.enter_async_context(context)
 
-    async def echo(self, echo: Echo, callers: list[str] | None = None, **options: Any) -> GrpcServer:
-        """A started server with the echo service for anyone certified."""
-        server = await self.server()
+    async def echo(
+        self, echo: Echo, rules: Rule | Rules = CERTIFIED, *, ready: Any = None, **options: Any
+    ) -> GrpcServer:
+        """A started server with the echo service, for anyone certified by default."""
+        server = await self.server(rules=rules, **options)
         echo.stopping = server.stopping
-        server.add(add_echo, echo, service=SERVICE, callers=callers or ["*"], **options)
+        server.add(add_echo, echo, service=SERVICE, ready=ready)
         await server.start()
         return server
 

@@ -146,7 +146,7 @@ async def tunnelled(lab, echo, monkeypatch):
     async def serve(*names: str) -> Tunnel:
         tls = lab.authority.issue("named", "gantry://service/store", dns=names)
         server = await lab.server(lab.settings().model_copy(update={"tls": tls}))
-        server.add(add_echo, echo, service=SERVICE, callers=["*"])
+        server.add(add_echo, echo, service=SERVICE)
         await server.start()
         tunnel = Tunnel(server.ports["grpc"])
         proxy = await asyncio.start_server(tunnel.serve, "127.0.0.1", 0)

@@ -7,6 +7,7 @@ import asyncio
 import grpc
 
 from chassis import guard
+from chassis.access import Rule
 
 
 async def _left(caller, **options) -> tuple[float, float]:
@@ -22,8 +23,8 @@ async def test_the_client_sets_ten_seconds_when_nobody_says(lab, echo):
 
 
 async def test_a_caller_without_a_deadline_gets_thirty_seconds(lab, echo, register, service_name):
-    server = await lab.server(client_certificates=False)
-    server.add(register, echo, service=service_name, callers=None)
+    server = await lab.server(rules=Rule(anyone=True), client_certificates=False)
+    server.add(register, echo, service=service_name)
     await server.start()
     deadline, bounded = await _left(await lab.anonymous(server, "grpc"))
     assert deadline == -1
@@ -32,8 +33,8 @@ async def test_a_caller_without_a_deadline_gets_thirty_seconds(lab, echo, regist
 
 async def test_a_handler_past_the_cap_is_stopped(lab, echo, faults, monkeypatch, register, service_name):
     monkeypatch.setattr(guard, "_DEFAULT_SECONDS", 0.1)
-    server = await lab.server(client_certificates=False)
-    server.add(register, echo, service=service_name, callers=None)
+    server = await lab.server(rules=Rule(anyone=True), client_certificates=False)
+    server.add(register, echo, service=service_name)
     await server.start()
     anonymous = await lab.anonymous(server, "grpc")
     async with faults() as found:

@@ -125,7 +125,7 @@ async def test_a_client_that_goes_away_cancels_the_handler_without_a_log(lab, ec
 
 async def test_an_oversized_message_is_refused(lab, echo, register, service_name):
     server = await lab.server(lab.settings(max_message_bytes=1024))
-    server.add(register, echo, service=service_name, callers=["*"])
+    server.add(register, echo, service=service_name)
     await server.start()
     caller = await lab.caller(server)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
@@ -154,7 +154,7 @@ async def test_bytes_that_are_no_message_are_the_callers_fault_by_reason_and_no_
         server.add_registered_method_handlers(service_name, handlers)
 
     server = await lab.server()
-    server.add(register, echo, service=service_name, callers=["*"])
+    server.add(register, echo, service=service_name)
     await server.start()
     channel = (await lab.caller(server)).channel
     name = f"/{service_name}/{method}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import grpc
 import pytest
 
+from chassis.access import Rule
+
 
 async def test_a_service_is_known_by_its_uri(lab, echo):
     caller = await lab.caller(await lab.echo(echo))
@@ -28,12 +30,8 @@ async def test_a_person_brings_forces(lab, echo):
         (("gantry://service/",), ("localhost",)),
     ],
 )
-async def test_a_certificate_that_names_no_single_identity_is_nobody(
-    lab, echo, register, service_name, uris, dns
-):
-    server = await lab.server()
-    server.add(register, echo, service=service_name, callers=None)
-    await server.start()
+async def test_a_certificate_that_names_no_single_identity_is_nobody(lab, echo, uris, dns):
+    server = await lab.echo(echo, Rule(anyone=True))
     caller = await lab.caller(server, lab.authority.issue("odd", *uris, dns=dns))
     assert await caller.say("WhoAmI") == b"none"
 

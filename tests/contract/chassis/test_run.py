@@ -28,7 +28,7 @@ SCRIPT = textwrap.dedent(
         sizes: dict[str, list[float]] = {}
 
     async def main(settings):
-        async with telemetry("probe", settings.telemetry), grpc_server(settings) as server:
+        async with telemetry("probe", settings.telemetry), grpc_server(settings, {}) as server:
             if settings.colour == "red":
                 raise RuntimeError("a plain failure")
             if settings.colour == "wait":

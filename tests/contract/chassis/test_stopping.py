@@ -27,7 +27,7 @@ async def test_a_long_stream_that_watches_stopping_ends_well(lab, echo):
 
 async def test_a_call_in_flight_is_drained_and_one_that_hangs_is_cut(lab, echo, register, service_name):
     server = await lab.server(lab.settings(drain_seconds=0.3))
-    server.add(register, echo, service=service_name, callers=["*"])
+    server.add(register, echo, service=service_name)
     await server.start()
     caller = await lab.caller(server)
     call = asyncio.create_task(caller.say("Hang"))
@@ -107,7 +107,7 @@ async def test_an_owned_task_may_end_by_itself(lab, echo):
 async def test_the_port_file_is_there_while_listening(lab, echo, register, service_name, tmp_path):
     file = tmp_path / "run" / "store.json"
     server = await lab.server(lab.settings(port_file=file))
-    server.add(register, echo, service=service_name, callers=["*"])
+    server.add(register, echo, service=service_name)
     server.add_port_public("127.0.0.1:0")
     await server.start()
     ports = json.loads(file.read_text())

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,15 @@ from typing import Any
 import aiohttp
 import asyncpg
 import pytest
+from gantry.bridge.v1 import bridge_pb2
+from gantry.common.v1.purpose_pb2 import Purpose
 
 from chassis.client import open_channel
 from chassis.database import connect
 from chassis.settings import DatabaseSettings, GrpcSettings, TelemetrySettings
 from clients.bridge import BridgeClient
+from reads.appended import Appended
+from reads.read import identity_at
 from services.nas_bridge.__main__ import main
 from services.nas_bridge.settings import BridgeSettings
 from simulators.nadc.service import NADC
@@ -28,6 +32,7 @@ from suite.certificates import Authority
 from tests.contract.nas_bridge.stand_in_store import StandInStore, serving
 
 ANYWHERE = Address("127.0.0.1", 0)
+WHY = Purpose(justification="Set up for a test", reference="OP-1")
 Identity = tuple[str, str, int, str]
 
 
@@ -73,6 +78,7 @@ class Stage:
         self.nadc: National
         self._store_address = ""
         self._bridges: list[asyncio.Task[None]] = []
+        self._started = 0
 
     async def open(self) -> None:
         http = await self.opened.enter_async_context(aiohttp.ClientSession())
@@ -94,15 +100,8 @@ class Stage:
         return running(service, options)
 
     def settings(self, *, spans_file: Path | None = None, **bridge: object) -> BridgeSettings:
-        nadc_url = f"https://127.0.0.1:{self.nadc.port}/nadc/batches"
-        destinations = [
-            {"name": "nas", "adapter": "nas", "target": f"127.0.0.1:{self.nas.port}"},
-            {"name": "nadc", "adapter": "nadc", "url": nadc_url},
-        ]
         section = {
             "store": self._store_address,
-            "forces": "essex,kent",
-            "destinations": destinations,
             "gather_seconds": 0.01,
             "retry_first_seconds": 0.01,
             "retry_most_seconds": 0.1,
@@ -118,13 +117,32 @@ class Stage:
             }
         )
 
+    def destinations(self, **changes: Any) -> list[bridge_pb2.DestinationSettings]:
+        """Both national services, each with these changes."""
+        nas = {"name": "nas", "adapter": "nas", "options": {"target": f"127.0.0.1:{self.nas.port}"}}
+        url = f"https://127.0.0.1:{self.nadc.port}/nadc/batches"
+        nadc = {"name": "nadc", "adapter": "nadc", "options": {"url": url}}
+        return [bridge_pb2.DestinationSettings(**{**each, **changes}) for each in (nas, nadc)]
+
     @property
     def port_file(self) -> Path:
-        return self.folder / "bridge.json"
+        """Where the bridge that was started last writes its ports."""
+        return self.folder / f"bridge-{self._started}.json"
 
-    async def start_bridge(self, **settings: Any) -> asyncio.Task[None]:
+    async def start_bridge(
+        self, destinations: Sequence[bridge_pb2.DestinationSettings] | None = None, **settings: Any
+    ) -> asyncio.Task[None]:
+        """Run the service's own main until the test ends, and add destinations to both forces."""
+        task = await self.start_replica(**settings)
+        client = await self.client()
+        for force in ("essex", "kent"):
+            for each in self.destinations() if destinations is None else destinations:
+                await client.add(force, each, WHY)
+        return task
+
+    async def start_replica(self, **settings: Any) -> asyncio.Task[None]:
         """Run the service's own main until the test ends."""
-        self.port_file.unlink(missing_ok=True)
+        self._started += 1
         task = asyncio.create_task(main(self.settings(**settings)))
         self._bridges.append(task)
         await until(lambda: self.port_file.exists() or task.done())
@@ -141,6 +159,7 @@ class Stage:
         self._bridges.clear()
 
     async def client(self, person: str = "ana", *forces: str) -> BridgeClient:
+        """A client of the bridge that was started last."""
         tls = self.pki.issue_person(person, forces or ("essex", "kent"))
         port = json.loads(self.port_file.read_text())["grpc"]
         channel = open_channel(f"127.0.0.1:{port}", tls)
@@ -158,19 +177,16 @@ class Stage:
         head = self.store.head(force)
 
         async def there() -> bool:
-            rows = await self.rows("select position from forwarders where force = $1", force)
+            rows = await self.rows("select position from line_cursors where force = $1", force)
             return [row["position"] for row in rows] == [head, head]
 
         await until(there, seconds)
 
     def sent(self, force: str = "essex") -> Counter[Identity]:
         """The identities of all reads of a force's log."""
+        runs = [Appended(append).columns for append in self.store.log[force]]
         return Counter(
-            (force, run.camera_ids[camera], captured, read_id)
-            for run in (batch.reads for batch in self.store.log[force])
-            for camera, captured, read_id in zip(
-                run.camera_indexes, run.captured_at_us, run.read_ids, strict=True
-            )
+            (force, *identity_at(run, index)) for run in runs for index in range(len(run.read_ids))
         )
 
 

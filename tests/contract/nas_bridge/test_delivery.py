@@ -7,11 +7,10 @@ from collections import Counter
 import grpc
 import pytest
 from gantry.bridge.v1 import bridge_pb2
-from gantry.store.v1.store_pb2 import ReadBatch
 
 from chassis.errors import OutOfRange, Unavailable
-from tests.contract.nas_bridge.conftest import National, Stage, until
-from tests.unit.nas_bridge.reads import make_columns
+from tests.contract.nas_bridge.conftest import WHY, National, Stage, until
+from tests.unit.nas_bridge.reads import encoded, make_columns
 
 
 async def took(national: National, count: int) -> bool:
@@ -65,10 +64,8 @@ async def test_it_goes_on_where_it_was_after_a_restart(stage: Stage) -> None:
 async def test_misbehaviour_costs_no_read_and_doubles_none(stage: Stage, wish: dict[str, object]) -> None:
     for national in (stage.nas, stage.nadc):
         await national.behave(**wish)
-    settings = stage.settings()
-    impatient = [{**each.model_dump(), "timeout_seconds": 1} for each in settings.bridge.destinations]
     await stage.store.grow("essex", 50)
-    await stage.start_bridge(destinations=impatient)
+    await stage.start_bridge(stage.destinations(timeout_seconds=1))
     await stage.store.grow("essex", 50)
     await stage.until_delivered()
     await check_both_have(stage)
@@ -136,7 +133,9 @@ async def test_a_sender_who_is_refused_is_seen_and_loses_nothing(stage: Stage) -
     assert not any(each.HasField("failing_since") for each in await client.destinations("essex"))
 
 
-async def test_a_destination_that_refuses_all_stops_its_own_line_only(stage: Stage) -> None:
+async def test_a_destination_that_refuses_all_stops_its_own_line_only_until_it_is_resumed(
+    stage: Stage,
+) -> None:
     await stage.nas.behave(refuse_every=1)
     await stage.store.grow("essex", 500)
     await stage.start_bridge()
@@ -148,9 +147,11 @@ async def test_a_destination_that_refuses_all_stops_its_own_line_only(stage: Sta
 
     await until(nas_stopped)
     assert await stage.rows("select * from dead_letters") == []
-    await stage.stop_bridges()
+    _, nas = await client.destinations("essex")
+    assert "in a row" in nas.stopped_reason
     await stage.nas.behave()
-    await stage.start_bridge()
+    resumed = await client.resume("essex", "nas", WHY)
+    assert (resumed.stopped_reason, resumed.state) == ("", bridge_pb2.FORWARDER_STATE_RETRYING)
     await stage.until_delivered()
     await check_both_have(stage)
 
@@ -195,8 +196,7 @@ async def test_a_purged_log_stops_the_line_with_a_sentence(stage: Stage) -> None
     async def stopped() -> bool:
         states = [each for force in ("essex", "kent") for each in await client.destinations(force)]
         return all(
-            each.state == bridge_pb2.FORWARDER_STATE_STOPPED and "deleted" in each.last_error
-            for each in states
+            each.state == bridge_pb2.FORWARDER_STATE_STOPPED and each.stopped_reason for each in states
         )
 
     await until(stopped)
@@ -206,9 +206,10 @@ async def test_images_go_as_configured(stage: Stage) -> None:
     both = make_columns(
         ["r1", "r2"], plate_patches=[b"\xff\xd8p", b""], overviews=[b"\xff\xd8o", b"\xff\xd8o"]
     )
-    await stage.store.append("essex", ReadBatch(reads=both, positions=[1, 2]))
-    nas, nadc = (each.model_dump() for each in stage.settings().bridge.destinations)
-    await stage.start_bridge(destinations=[{**nas, "images": "patch"}, {**nadc, "images": "both"}])
+    await stage.store.append("essex", encoded(both, [1, 2]))
+    nas, nadc = stage.destinations()
+    nas.images = bridge_pb2.DESTINATION_IMAGES_PLATE_PATCH
+    await stage.start_bridge([nas, nadc])
     await stage.until_delivered()
     shown = [(await each.state())["forces"]["essex"] for each in (stage.nas, stage.nadc)]
     assert [(each["plate_patches"], each["overviews"]) for each in shown] == [(1, 0), (1, 2)]
@@ -236,7 +237,7 @@ async def test_random_trouble_loses_and_doubles_nothing(stage: Stage, seed: int)
     await stage.until_delivered()
     await check_both_have(stage)
     rows = await stage.rows(
-        "select delivered, sum(accepted + duplicate) as receipted from forwarders join receipts"
+        "select delivered, sum(accepted + duplicate) as receipted from delivery_counts join receipts"
         " using (force, destination) group by destination, delivered"
     )
     assert [tuple(row) for row in rows] == [(stage.store.head("essex"), stage.store.head("essex"))] * 2

@@ -1,7 +1,6 @@
 """kill -9 of the bridge, a national service or PostgreSQL while reads flow: nothing is lost or doubled."""
 
 import asyncio
-import json
 import os
 import random
 import signal
@@ -16,7 +15,7 @@ import pytest
 from chassis.settings import DatabaseSettings, TlsSettings
 from suite.certificates import Authority
 from suite.ports import HeldPorts
-from tests.contract.nas_bridge.conftest import National, Stage, until
+from tests.contract.nas_bridge.conftest import WHY, National, Stage, until
 from tests.contract.nas_bridge.stand_in_store import serving
 from tests.contract.nas_bridge.test_delivery import check_both_have
 from tests.postgres_server import SharedServer
@@ -56,12 +55,16 @@ class Cast(Stage):
         self.nas, self.nadc = National(ports[0], http), National(ports[1], http)
         store = serving(self.store, self.pki.issue_service("store"))
         self._store_address = await self.opened.enter_async_context(store)
+        self._started = 1
         self.processes = {
             "nas": self._simulator("nas", ports[0]["grpc"], ports[0]["control"]),
             "nadc": self._simulator("nadc", ports[1]["https"], ports[1]["control"]),
             "bridge": self._bridge(),
         }
         await asyncio.gather(*(process.start() for process in self.processes.values()))
+        client = await self.client()
+        for destination in self.destinations():
+            await client.add("essex", destination, WHY)
 
     async def restart(self, name: str) -> None:
         await self.processes[name].kill()
@@ -87,14 +90,11 @@ class Cast(Stage):
 
     def _bridge(self) -> Killable:
         settings = self.settings()
-        section = settings.bridge.model_dump(mode="json", exclude={"forces", "destinations"})
-        destinations = [each.model_dump(mode="json") for each in settings.bridge.destinations]
+        section = settings.bridge.model_dump(mode="json")
         environment = {
             **_tls(settings.tls),
             **_nested("DATABASE", settings.database.model_dump(mode="json")),
             **_nested("BRIDGE", section),
-            "GANTRY_BRIDGE__FORCES": "essex,kent",
-            "GANTRY_BRIDGE__DESTINATIONS": json.dumps(destinations),
             "GANTRY_GRPC__PORT_FILE": str(self.port_file),
             "GANTRY_TELEMETRY__LOG_LEVEL": "error",
         }

@@ -1,4 +1,4 @@
-"""One delivery is one call: whether and when it is repeated is for the forwarder to say."""
+"""One delivery is one call: the line decides whether and when it is repeated."""
 
 from typing import Any
 
@@ -9,14 +9,15 @@ from gantry.nas.v1.nas_pb2_grpc import NationalAnprServiceServicer, add_National
 from chassis.errors import Unavailable
 from chassis.server import grpc_server
 from chassis.settings import ServiceSettings
-from services.nas_bridge.destination import DestinationAwayError, Submission
+from policy.access import rules
+from services.nas_bridge.destinations.adapter import DeliveryFailedError, Submission
+from services.nas_bridge.destinations.destination import DestinationSettings
 from services.nas_bridge.destinations.nas import NasDestination
-from services.nas_bridge.settings import DestinationSettings
 from suite.certificates import Authority
-from tests.unit.nas_bridge.reads import make_columns
+from tests.unit.nas_bridge.reads import make_append
 
 
-class Away(NationalAnprServiceServicer):
+class Unwilling(NationalAnprServiceServicer):
     """A national service that takes nothing."""
 
     def __init__(self) -> None:
@@ -28,18 +29,14 @@ class Away(NationalAnprServiceServicer):
 
 
 async def test_a_submission_that_nas_does_not_take_is_one_call(pki: Authority) -> None:
-    nas = Away()
-    async with grpc_server(ServiceSettings(tls=pki.issue_service("nas"))) as server:
-        server.add(
-            add_NationalAnprServiceServicer_to_server,
-            nas,
-            service="gantry.nas.v1.NationalAnprService",
-            callers=["nas_bridge"],
-        )
+    nas = Unwilling()
+    service = "gantry.nas.v1.NationalAnprService"
+    async with grpc_server(ServiceSettings(tls=pki.issue_service("nas")), rules(service)) as server:
+        server.add(add_NationalAnprServiceServicer_to_server, nas, service=service)
         await server.start()
         target = f"127.0.0.1:{server.ports['grpc']}"
-        settings = DestinationSettings(name="nas", adapter="nas", target=target)  # type: ignore[call-arg]
+        settings = DestinationSettings("nas", "nas", {"target": target})
         async with NasDestination.open(settings, pki.issue_service("nas_bridge")) as destination:
-            with pytest.raises(DestinationAwayError, match="NAS answered UNAVAILABLE") as raised:
-                await destination.deliver(Submission("essex", "s1", [make_columns(["r1"])]))
+            with pytest.raises(DeliveryFailedError, match="NAS answered UNAVAILABLE") as raised:
+                await destination.deliver(Submission("essex", "s1", [make_append(1, 1)]))
     assert (nas.calls, raised.value.retry_after) == (1, 7)

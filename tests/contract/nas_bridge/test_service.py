@@ -1,15 +1,17 @@
 """What people may ask the bridge, and what it asks of them first."""
 
+import grpc
 import pytest
-from gantry.common.v1.read_pb2 import Purpose
-from gantry.store.v1.audit_pb2 import AUDIT_ACTION_VIEW_DEAD_LETTERS
+from gantry.bridge.v1 import bridge_pb2
+from gantry.common.v1.audit_action_pb2 import AUDIT_ACTION_VIEW_DEAD_LETTERS
+from gantry.common.v1.purpose_pb2 import Purpose
 
 from chassis.client import open_channel
-from chassis.errors import Fault, Forbidden, InvalidInput, NotFound, Unavailable
+from chassis.errors import Fault, Forbidden, InvalidInput, NotFound, Unavailable, fault_from
 from clients.bridge import BridgeClient
 from tests.contract.nas_bridge.conftest import Stage
 
-WHY = Purpose(reason="Weekly look at refusals", reference="OP-7")
+WHY = Purpose(justification="Weekly look at refusals", reference="OP-7")
 
 
 async def with_dead_letters(stage: Stage) -> BridgeClient:
@@ -55,11 +57,10 @@ async def test_dead_letters_come_in_pages_newest_first_and_audited(stage: Stage)
     rows = await stage.rows("select position from dead_letters order by position desc")
     assert [letter.position for letter in letters] == [row["position"] for row in rows]
     assert {letter.reason for letter in letters} == {"TOO_DARK"}
-    assert len(stage.store.audited) == -(-len(letters) // 7)
-    record = stage.store.audited[0]
-    assert (record.force, record.person, record.subject) == ("essex", "ana", "nas")
-    assert record.action == AUDIT_ACTION_VIEW_DEAD_LETTERS
-    assert record.purpose == WHY
+    looks = [each for each in stage.store.audited if each.action == AUDIT_ACTION_VIEW_DEAD_LETTERS]
+    assert len(looks) == -(-len(letters) // 7)
+    assert (looks[0].force, looks[0].person, looks[0].subject) == ("essex", "ana", "destination nas")
+    assert looks[0].purpose == WHY
 
 
 async def test_nothing_is_shown_without_an_audit_record(stage: Stage) -> None:
@@ -67,25 +68,46 @@ async def test_nothing_is_shown_without_an_audit_record(stage: Stage) -> None:
     stage.store.audit_faults = [Unavailable("DATABASE_UNAVAILABLE", "away")] * 100
     with pytest.raises(Fault) as raised:
         [letter async for letter in client.dead_letters("essex", "nas", WHY)]
-    assert raised.value.reason == "DATABASE_UNAVAILABLE"
+    assert raised.value.reason == "AUDIT_UNAVAILABLE"
 
 
-@pytest.mark.parametrize("reason", ["", "no", "   x   ", "x" * 501])
-async def test_a_look_needs_a_reason(stage: Stage, reason: str) -> None:
+async def test_a_look_needs_a_purpose(stage: Stage) -> None:
     await stage.start_bridge()
-    client = await stage.client()
+    client, before = await stage.client(), len(stage.store.audited)
     with pytest.raises(InvalidInput) as raised:
-        [letter async for letter in client.dead_letters("essex", "nas", Purpose(reason=reason))]
+        [letter async for letter in client.dead_letters("essex", "nas", Purpose(justification="no"))]
     assert raised.value.reason == "PURPOSE_REQUIRED"
-    assert stage.store.audited == []
+    assert len(stage.store.audited) == before
+
+
+async def test_a_page_token_is_good_for_its_own_query_only(stage: Stage) -> None:
+    client = await with_dead_letters(stage)
+    ask = bridge_pb2.ListDeadLettersRequest(force="essex", destination="nas", purpose=WHY, page_size=7)
+    page = await client._stub.ListDeadLetters(ask)
+    ask.page_token, ask.destination = page.next_page_token, "nadc"
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await client._stub.ListDeadLetters(ask)
+    assert fault_from(raised.value).reason == "PAGE_TOKEN_INVALID"
 
 
 async def test_an_unknown_destination_is_named_as_such(stage: Stage) -> None:
     await stage.start_bridge()
     client = await stage.client()
+    for attempt in (
+        client.receipt("essex", "elsewhere", 1),
+        anext(client.dead_letters("essex", "elsewhere", WHY)),
+    ):
+        with pytest.raises(NotFound) as raised:
+            await attempt
+        assert raised.value.reason == "DESTINATION_UNKNOWN"
+
+
+async def test_an_unknown_force_is_named_as_such(stage: Stage) -> None:
+    await stage.start_bridge()
+    client = await stage.client("ana", "surrey")
     with pytest.raises(NotFound) as raised:
-        await client.receipt("essex", "elsewhere", 1)
-    assert raised.value.reason == "DESTINATION_UNKNOWN"
+        await client.destinations("surrey")
+    assert raised.value.reason == "FORCE_UNKNOWN"
 
 
 async def test_people_see_their_forces_only(stage: Stage) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from chassis.names import SpanName
+from services.nas_bridge.names import SpanName
+from simulators.national.names import SpanName as NationalSpanName
 from tests.contract.nas_bridge.conftest import Stage, until
 
 FIRST = "00-11111111111111111111111111111111-2222222222222222-01"
@@ -19,10 +20,10 @@ def spans_in(file: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("destination", "accept"), [("nas", SpanName.NAS_ACCEPT), ("nadc", SpanName.NADC_ACCEPT)]
+    ("destination", "accept"), [("nas", NationalSpanName.NAS_ACCEPT), ("nadc", NationalSpanName.NADC_ACCEPT)]
 )
 async def test_batch_delivery_and_receipt_are_one_trace(
-    stage: Stage, tmp_path: Path, destination: str, accept: SpanName
+    stage: Stage, tmp_path: Path, destination: str, accept: NationalSpanName
 ) -> None:
     file = tmp_path / "spans.jsonl"
     for traceparent in (UNSAMPLED, FIRST, SECOND):

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import grpc
 import pytest
+from gantry.store.v1.buffer_pb2 import GetBufferStatusResponse
 
 from chassis.client import open_channel
 from chassis.database import open_pool
 from chassis.server import grpc_server
 from chassis.settings import DatabaseSettings
-from clients.store import AuditClient, StoreClient
-from services.store.assembly import assemble
-from services.store.log.postgres import PostgresLog
+from clients.audit import AuditClient
+from clients.forces import ForceClient
+from clients.search import SearchClient
+from clients.store import BufferClient, ReadLogClient
+from services.store.assembly import Database, access_rules, assemble, open_database, own_auditor
+from services.store.forces.force import ALWAYS_REGISTERED, NewForce
+from services.store.forces.postgres import PostgresForces
 from services.store.settings import BufferSettings, StoreSettings
 from suite.certificates import Authority
 
@@ -40,7 +46,7 @@ class RunningStore:
     target: str
     pki: Authority
     pool: asyncpg.Pool
-    log: PostgresLog
+    database: Database
     images: Path
     clock: Clock
     stop: Callable[[], Awaitable[None]]
@@ -53,17 +59,36 @@ class RunningStore:
         tls = self.pki.issue_person(name, forces)
         return await self.opened.enter_async_context(open_channel(self.target, tls))
 
-    async def service(self, name: str) -> StoreClient:
-        """A client with a service's certificate."""
-        return StoreClient(await self.channel_of_service(name))
+    async def create(self, *forces: str, consumers: Sequence[str] = ()) -> None:
+        """Create forces, as an administrator does."""
+        admin = ForceClient(await self.channel_of_person("administrator", *forces))
+        for force in forces:
+            await admin.create(force, consumers=consumers)
 
-    async def person(self, name: str, *forces: str) -> StoreClient:
-        """A client with a person's certificate."""
-        return StoreClient(await self.channel_of_person(name, *forces))
+    async def log(self, service: str) -> ReadLogClient:
+        """The log for a service."""
+        return ReadLogClient(await self.channel_of_service(service))
+
+    async def search(self, name: str, *forces: str) -> SearchClient:
+        """The search for a person."""
+        return SearchClient(await self.channel_of_person(name, *forces))
+
+    async def buffer(self, name: str, *forces: str) -> BufferClient:
+        """The state of the buffer for a person."""
+        return BufferClient(await self.channel_of_person(name, *forces))
+
+    async def status(self, force: str) -> GetBufferStatusResponse:
+        """The state of a force's buffer."""
+        return await BufferClient(await self.channel_of_service("match")).status(force)
 
     async def auditor(self, name: str, *forces: str) -> AuditClient:
         """The audit trail for a person."""
         return AuditClient(await self.channel_of_person(name, *forces))
+
+    async def rows(self, query: str, *forces: str) -> list[object]:
+        """The first column of a query, in a transaction that sees these forces."""
+        async with self.database.rows.transaction(forces) as connection:
+            return [row[0] for row in await connection.fetch(query)]
 
 
 StartStore = Callable[..., Awaitable[RunningStore]]
@@ -81,6 +106,14 @@ async def database_settings(
 ) -> DatabaseSettings:
     """The database of the stores of a test, as the service enters it."""
     return await service_database("store")
+
+
+@pytest.fixture
+async def two_forces(database_settings: DatabaseSettings) -> None:
+    """Essex and Kent, with the one consumer that every force has."""
+    async with open_pool(database_settings) as pool:
+        for force in ("essex", "kent"):
+            await PostgresForces(pool).create(NewForce(force, force, ALWAYS_REGISTERED, uuid4()))
 
 
 @pytest.fixture
@@ -121,11 +154,11 @@ async def _running(
 ) -> AsyncIterator[RunningStore]:
     async with (
         open_pool(settings.database) as pool,
-        PostgresLog(pool, clock, settings.store.retention_days, before_commit) as log,
-        grpc_server(settings) as server,
+        open_database(settings, pool, clock, before_commit) as database,
+        grpc_server(settings, access_rules(), auditor=own_auditor(database)) as server,
         AsyncExitStack() as opened,
     ):
-        assemble(server, settings, pool, log, clock)
+        await assemble(server, settings, database, clock)
         await server.start()
         target = f"127.0.0.1:{server.ports['grpc']}"
-        yield RunningStore(target, pki, pool, log, images, clock, server.stop, opened)
+        yield RunningStore(target, pki, pool, database, images, clock, server.stop, opened)

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 
-from gantry.store.v1.store_pb2 import ReadBatch
-
-from clients.store import StoreClient
+from clients.store import ReadLogClient
+from reads.appended import Appended, appends_of
 
 PATIENCE_SECONDS = 20.0
 
 
 async def collect(
-    client: StoreClient,
+    client: ReadLogClient,
     force: str,
     *,
     after: int | None,
     reads: int,
     include_images: bool = False,
     max_reads: int = 0,
-) -> list[ReadBatch]:
-    """The batches of the first `reads` reads after a position."""
-    batches: list[ReadBatch] = []
+) -> list[Appended]:
+    """The appends of the first `reads` reads after a position."""
+    appends: list[Appended] = []
     following = client.follow(force, "match", after=after, include_images=include_images, max_reads=max_reads)
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(following):
         async for response in following:
-            batches += response.batches
-            if sum(len(batch.positions) for batch in batches) >= reads:
+            appends += appends_of(response)
+            if sum(each.count for each in appends) >= reads:
                 break
-    await following.aclose()
-    return batches
+    return appends

@@ -7,14 +7,16 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanContext, TraceFlags, get_current_span
 
 from chassis import traceparent as w3c
 from chassis.names import MetricName, SpanName
+from chassis.sampler import BudgetSampler, head_sampler
 from chassis.spanfile import SpanFile
 from chassis.telemetry import context_from, current_traceparent, link_from
-from chassis.tracing import UNSAMPLED, HeadSamplingTracer, TraceBudget
+from chassis.tracing import UNSAMPLED, QuietTracer, TraceBudget
 
 
 class Clock:
@@ -60,7 +62,7 @@ def test_a_traceparent_survives_its_round_trip(trace_id, span_id, sampled):
         f"ff-{'1' * 32}-{'1' * 16}-01",
         f"00-{'A' * 32}-{'1' * 16}-01",
         f"00-{'1' * 31}-{'1' * 16}-01",
-        f"00-{'1' * 32}-{'1' * 16}-01\n",
+        f"00-{'1' * 32}-{'1' * 16}-01{' ' * 300}",
         f"00-{'１' * 32}-{'1' * 16}-01",
     ],
 )
@@ -85,8 +87,35 @@ def test_without_telemetry_nothing_is_current():
     assert current_traceparent() == ""
 
 
+@pytest.mark.parametrize(
+    ("flags", "unsampled"), [("00", True), ("02", True), ("01", False), ("03", False), ("0g", False)]
+)
+def test_a_trace_that_is_not_sampled_is_told_by_its_flags(flags, unsampled):
+    assert w3c.is_unsampled(f"00-{'1' * 32}-{'2' * 16}-{flags}") is unsampled
+
+
+@pytest.mark.parametrize("text", ["", "0", "00-0", "junk that ends with 0"])
+def test_what_is_no_traceparent_is_not_taken_for_an_unsampled_one(text):
+    assert not w3c.is_unsampled(text)
+
+
+def test_a_span_without_ids_has_no_traceparent():
+    assert w3c.render(SpanContext(0, 0, False)) == ""
+
+
+def test_the_sampler_follows_parents_and_takes_new_traces_from_the_budget():
+    budget = TraceBudget(2, Clock())
+    tracer = TracerProvider(head_sampler(budget), shutdown_on_exit=False).get_tracer("test")
+    roots = [tracer.start_span("root", Context()) for _ in range(5)]
+    assert [span.is_recording() for span in roots] == [True, True, False, False, False]
+    for sampled in (True, False):
+        parent = context_from(f"00-{'1' * 32}-{'2' * 16}-0{int(sampled)}")
+        assert tracer.start_span("child", parent).is_recording() is sampled
+    assert "BudgetSampler" in BudgetSampler(budget).get_description()
+
+
 def test_an_unsampled_span_is_one_constant():
-    tracer = HeadSamplingTracer()
+    tracer = QuietTracer()
     assert tracer.start_span("a") is UNSAMPLED
     with tracer.start_as_current_span("a"):
         assert tracer.start_span("b") is UNSAMPLED

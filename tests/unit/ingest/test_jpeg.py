@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from services.ingest.jpeg import is_jpeg
+from services.ingest.checking.jpeg import is_jpeg
 
 
 def picture(**options: object) -> bytes:

@@ -11,17 +11,17 @@ from gantry.ingest.v1 import ingest_pb2 as pb
 
 from chassis.errors import Fault, Unavailable
 from chassis.tracing import UNSAMPLED
-from services.ingest.batch import Batch, Owner
-from services.ingest.budget import Budget
-from services.ingest.columns import Verdict
-from services.ingest.registry import Feed
-from services.ingest.stream import FeedStream, StreamLimits
+from services.ingest.appending.batch import PendingBatch, Submitter
+from services.ingest.appending.memory import Memory, MemoryShare
+from services.ingest.cameras.feeds import Feed
+from services.ingest.checking.batch import Verdict
+from services.ingest.door.stream import FeedStream, StreamLimits
 
 LIMITS = StreamLimits(reads=10, cost=1_000_000, flow_control=b"flow")
 
 
 class Wire:
-    """The vendor's end: sends for ever, reads only while `reading`."""
+    """A vendor that sends for ever, and reads only while `reading` is set."""
 
     def __init__(self) -> None:
         self.reading = asyncio.Event()
@@ -49,22 +49,22 @@ class Door:
     """Takes batches of one read, and settles those it is told to."""
 
     def __init__(self, reads: int = 1) -> None:
-        self.batches: list[Batch] = []
-        self.settling: Callable[[Batch], bool] = lambda _: False
+        self.batches: list[PendingBatch] = []
+        self.settling: Callable[[PendingBatch], bool] = lambda _: False
         self.reads = reads
 
-    def stream_batch(self, owner: Owner, key: bytes, data: bytes, after: int) -> Batch:
+    def stream_batch(self, submitter: Submitter, key: bytes, data: bytes, after: int) -> PendingBatch:
         sequence = after + 1
-        return Batch(owner, Feed("essex", "f"), sequence, Verdict(kept=self.reads), 100, UNSAMPLED)
+        return PendingBatch(submitter, Feed("essex", "f"), sequence, Verdict(kept=self.reads), 100, UNSAMPLED)
 
-    def queue(self, batch: Batch) -> None:
+    def queue(self, batch: PendingBatch) -> None:
         self.batches.append(batch)
         if self.settling(batch):
-            batch.owner.settled(batch)
+            batch.submitter.settled(batch)
 
 
-def stream_of(wire: Wire, door: Door, budget: Budget | None = None) -> FeedStream:
-    return FeedStream(wire, b"key", door, budget or Budget(10**9), LIMITS)
+def stream_of(wire: Wire, door: Door, memory: MemoryShare | None = None) -> FeedStream:
+    return FeedStream(wire, b"key", door, memory or Memory(10**9).of("essex"), LIMITS)
 
 
 async def turns(count: int = 200) -> None:
@@ -83,7 +83,7 @@ async def test_unacknowledged_reads_are_bounded() -> None:
     await turns()
     assert wire.sent == 10
     for batch in door.batches[:4]:
-        batch.owner.settled(batch)
+        batch.submitter.settled(batch)
     await turns()
     assert wire.sent == 14
     assert wire.acks() == [0, 1, 2, 3]
@@ -93,7 +93,7 @@ async def test_unacknowledged_reads_are_bounded() -> None:
 async def test_a_vendor_who_reads_no_acknowledgement_is_not_read_either(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.ingest.stream._MOST_UNWRITTEN", 10_000)
+    monkeypatch.setattr("services.ingest.door.stream._MOST_UNWRITTEN", 10_000)
     wire, door = Wire(), Door(reads=0)
     door.settling = lambda _: True
     serving = asyncio.create_task(stream_of(wire, door).serve())
@@ -110,13 +110,13 @@ async def test_a_vendor_who_reads_no_acknowledgement_is_not_read_either(
     await ended(serving)
 
 
-async def test_a_full_budget_holds_the_stream_back() -> None:
-    wire, door, budget = Wire(), Door(), Budget(100)
-    budget.take(100)
-    serving = asyncio.create_task(stream_of(wire, door, budget).serve())
+async def test_a_stream_waits_for_memory() -> None:
+    wire, door, memory = Wire(), Door(), Memory(200).of("essex")
+    memory.take(100)
+    serving = asyncio.create_task(stream_of(wire, door, memory).serve())
     await turns()
     assert wire.sent == 0
-    budget.release(100)
+    memory.release(100)
     await turns()
     assert wire.sent == 10
     await ended(serving)
@@ -128,7 +128,7 @@ async def test_acknowledgements_keep_the_order_of_batches() -> None:
     serving = asyncio.create_task(stream_of(wire, door).serve())
     await turns()
     for index in (3, 1, 4, 0, 2):
-        door.batches[index].owner.settled(door.batches[index])
+        door.batches[index].submitter.settled(door.batches[index])
         await turns(5)
     await serving
     assert wire.acks() == [0, 1, 2, 3, 4]
@@ -143,7 +143,7 @@ async def test_an_end_waits_for_what_is_under_way() -> None:
     await turns()
     assert not serving.done()
     for batch in door.batches:
-        batch.owner.settled(batch)
+        batch.submitter.settled(batch)
     with pytest.raises(Fault, match="STOPPING"):
         await serving
     assert wire.acks() == list(range(10))
@@ -153,9 +153,9 @@ async def test_a_failed_batch_ends_the_stream_after_what_was_settled() -> None:
     wire, door = Wire(), Door()
     serving = asyncio.create_task(stream_of(wire, door).serve())
     await turns()
-    door.batches[0].owner.settled(door.batches[0])
-    door.batches[1].owner.failed(door.batches[1], Unavailable("STORE_UNAVAILABLE", "away"))
-    door.batches[2].owner.settled(door.batches[2])
+    door.batches[0].submitter.settled(door.batches[0])
+    door.batches[1].submitter.failed(door.batches[1], Unavailable("STORE_UNAVAILABLE", "away"))
+    door.batches[2].submitter.settled(door.batches[2])
     with pytest.raises(Fault, match="STORE_UNAVAILABLE"):
         await serving
     assert wire.acks() == [0]
@@ -164,7 +164,7 @@ async def test_a_failed_batch_ends_the_stream_after_what_was_settled() -> None:
 async def test_an_unexpected_error_ends_the_stream() -> None:
     wire, door = Wire(), Door()
 
-    def broken(batch: Batch) -> bool:
+    def broken(batch: PendingBatch) -> bool:
         raise ZeroDivisionError
 
     door.settling = broken

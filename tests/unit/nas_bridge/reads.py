@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from gantry.common.v1.read_columns_pb2 import ReadColumns
-from gantry.store.v1.store_pb2 import ReadBatch
+
+from reads.appended import Appended, encoded_appended
 
 
 def make_columns(read_ids: Sequence[str], **columns: object) -> ReadColumns:
@@ -21,10 +22,16 @@ def make_columns(read_ids: Sequence[str], **columns: object) -> ReadColumns:
     return ReadColumns(**{**filled, **columns})  # type: ignore[arg-type]
 
 
-def make_batch(first: int, count: int, traceparent: str = "") -> ReadBatch:
+def encoded(columns: ReadColumns, positions: Sequence[int], traceparent: str = "") -> bytes:
+    """A serialised AppendedReads."""
+    return encoded_appended(columns.SerializeToString(), positions, traceparent, received_at_us=7)
+
+
+def make_encoded(first: int, count: int, traceparent: str = "") -> bytes:
+    """A serialised AppendedReads with reads named after their positions."""
     positions = range(first, first + count)
-    return ReadBatch(
-        reads=make_columns([f"r{position}" for position in positions]),
-        positions=positions,
-        traceparent=traceparent,
-    )
+    return encoded(make_columns([f"r{position}" for position in positions]), positions, traceparent)
+
+
+def make_append(first: int, count: int) -> Appended:
+    return Appended(make_encoded(first, count))

@@ -1,19 +1,21 @@
-"""Destinations are plug-ins: found by entry point, given an identity and their own options."""
+"""Destinations are plug-ins: found by entry point, their options checked when they are added."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from chassis.errors import StartupFailure
+from chassis.errors import InvalidInput
 from chassis.settings import TlsSettings
-from services.nas_bridge.destination import Destination, Receipt, Submission
+from services.nas_bridge.destinations.adapter import Destination, OptionInvalidError, Receipt, Submission
+from services.nas_bridge.destinations.connections import Connections
+from services.nas_bridge.destinations.destination import DestinationSettings
+from services.nas_bridge.destinations.identities import Identities
 from services.nas_bridge.destinations.nadc import NadcDestination
 from services.nas_bridge.destinations.nas import NasDestination
-from services.nas_bridge.plugins import find_adapter, identity_for, open_destinations
-from services.nas_bridge.settings import DestinationSettings
+from services.nas_bridge.destinations.plugins import AdapterUnusableError, check_adapter, find_adapter
 from suite.certificates import Authority
 
 
@@ -22,6 +24,11 @@ class PartnerDestination:
 
     def __init__(self, settings: DestinationSettings, tls: TlsSettings) -> None:
         self.settings, self.tls = settings, tls
+
+    @staticmethod
+    def check(options: Mapping[str, str]) -> None:
+        if options.get("colour") != "blue":
+            raise OptionInvalidError("colour", "should be blue")
 
     @classmethod
     @asynccontextmanager
@@ -47,66 +54,66 @@ def offer(folder: Path, name: str, value: str, package: str = "partner") -> None
     (info / "entry_points.txt").write_text(f"[gantry.destinations]\n{name} = {value}\n")
 
 
-def settings(**values: object) -> DestinationSettings:
-    return DestinationSettings.model_validate({"name": "nas", "adapter": "nas", **values})
-
-
 @pytest.mark.parametrize(("name", "kind"), [("nas", NasDestination), ("nadc", NadcDestination)])
 def test_our_own_adapters_are_installed(name: str, kind: type) -> None:
     assert find_adapter(name) is kind
 
 
 @pytest.mark.usefixtures("partner")
-async def test_another_packages_adapter_is_found_and_opened(pki: Authority) -> None:
-    tls = pki.issue_service("nas_bridge")
-    async with open_destinations([settings(name="p", adapter="partner", colour="blue")], tls) as opened:
-        assert isinstance(opened["p"], PartnerDestination)
-        assert opened["p"].settings.model_extra == {"colour": "blue"}
+async def test_another_packages_adapter_is_found_checked_and_opened(pki: Authority) -> None:
+    settings = DestinationSettings("p", "partner", {"colour": "blue"})
+    check_adapter(settings)
+    async with Connections(Identities(pki.issue_service("nas_bridge"))).open(settings) as opened:
+        assert isinstance(opened, PartnerDestination)
+        assert opened.settings == settings
+
+
+@pytest.mark.usefixtures("partner")
+def test_a_partners_own_check_names_the_option() -> None:
+    with pytest.raises(InvalidInput) as raised:
+        check_adapter(DestinationSettings("p", "partner", {"colour": "red"}))
+    assert (raised.value.reason, raised.value.field) == ("DESTINATION_INVALID", "destination.options.colour")
 
 
 def test_an_unknown_adapter_is_named_with_those_known() -> None:
-    with pytest.raises(StartupFailure, match=r"'pigeon', which is not installed; known: .*nadc, nas"):
+    with pytest.raises(AdapterUnusableError, match=r"not installed; known: .*nadc, nas"):
         find_adapter("pigeon")
+    with pytest.raises(InvalidInput) as raised:
+        check_adapter(DestinationSettings("p", "pigeon"))
+    assert (raised.value.reason, raised.value.field) == ("DESTINATION_INVALID", "destination.adapter")
 
 
-def test_an_adapter_offered_twice_is_nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_adapter_offered_twice_is_not_usable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(tmp_path, "nas", "elsewhere:Other", "rival")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(StartupFailure, match="several packages"):
+    with pytest.raises(AdapterUnusableError, match="several packages"):
         find_adapter("nas")
 
 
 def test_an_adapter_that_does_not_load_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(tmp_path, "broken", "no_such_module:Thing")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(StartupFailure, match="cannot be loaded"):
+    with pytest.raises(AdapterUnusableError, match="cannot be loaded"):
         find_adapter("broken")
 
 
 @pytest.mark.parametrize(
-    ("adapter", "extra", "says"),
+    ("adapter", "options", "field", "says"),
     [
-        ("nas", {}, "'target'"),
-        ("nas", {"target": "here"}, "'target'"),
-        ("nas", {"target": "127.0.0.1:1", "tarjet": "x"}, "'tarjet'"),
-        ("nadc", {}, "'url'"),
-        ("nadc", {"url": "not a url"}, "'url'"),
-        ("nadc", {"url": "http://127.0.0.1/nadc"}, "'url'"),
+        ("nas", {}, "target", "HOST:PORT"),
+        ("nas", {"target": "here"}, "target", "HOST:PORT"),
+        ("nas", {"target": "127.0.0.1:1", "tarjet": "x"}, "tarjet", "known: target"),
+        ("nadc", {}, "url", "https"),
+        ("nadc", {"url": "not a url"}, "url", "https"),
+        ("nadc", {"url": "http://127.0.0.1/nadc"}, "url", "https"),
     ],
 )
-async def test_a_destinations_own_options_are_checked(
-    pki: Authority, adapter: str, extra: dict[str, str], says: str
+def test_a_destinations_own_options_are_checked(
+    adapter: str, options: dict[str, str], field: str, says: str
 ) -> None:
-    tls = pki.issue_service("nas_bridge")
-    with pytest.raises(StartupFailure, match=says):
-        async with open_destinations([settings(adapter=adapter, **extra)], tls):
-            pass
-
-
-def test_a_destination_can_have_an_identity_of_its_own(pki: Authority) -> None:
-    ours, theirs = pki.issue_service("nas_bridge"), pki.issue_service("partner")
-    assert identity_for(settings(), ours) == ours
-    own = settings(certificate=theirs.certificate, key=theirs.key)
-    assert identity_for(own, ours) == TlsSettings(
-        certificate=theirs.certificate, key=theirs.key, authority=ours.authority
+    with pytest.raises(InvalidInput, match=says) as raised:
+        check_adapter(DestinationSettings("d", adapter, options))
+    assert (raised.value.reason, raised.value.field) == (
+        "DESTINATION_INVALID",
+        f"destination.options.{field}",
     )

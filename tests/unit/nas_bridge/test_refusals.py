@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.nas_bridge.refusals import RefusalLimits, RefusalWatch
+from services.nas_bridge.forwarding.refusals import RefusalLimits, RefusalWatch
 
 LIMITS = RefusalLimits(in_a_row=100, percent=50)
 

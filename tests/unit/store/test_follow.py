@@ -9,39 +9,39 @@ import pytest
 
 from chassis.errors import OutOfRange, Unavailable
 from services.store.log import follow as following
-from services.store.log.follow import Log, Part, Start, follow, start_at
-from services.store.log.ring import Batch, Ring
+from services.store.log.follow import Log, LogPart, Start, follow, start_at
+from services.store.log.ring import LogEntry, Ring
 
 
 class PastLog:
-    """The database: all batches, and what was deleted."""
+    """The database: all entries, and what was deleted."""
 
-    def __init__(self, *batches: Batch) -> None:
-        self.batches = [*batches]
+    def __init__(self, *entries: LogEntry) -> None:
+        self.entries = [*entries]
         self.asked = 0
         self.deleted_to = 0
 
-    async def batches_after(self, force: str, position: int, most_reads: int) -> Sequence[Batch]:
+    async def entries_after(self, force: str, position: int, most_reads: int) -> Sequence[LogEntry]:
         self.asked += 1
         await asyncio.sleep(0)
-        return [batch for batch in self.batches if batch.last > position][:1]
+        return [entry for entry in self.entries if entry.last > position][:1]
 
     async def head(self, force: str) -> int:
-        return self.batches[-1].last
+        return self.entries[-1].last
 
     async def purged_to(self, force: str) -> int:
         return self.deleted_to
 
     async def oldest(self, force: str) -> int:
-        return self.batches[0].after
+        return self.entries[0].after
 
 
-def batch(after: int, last: int) -> Batch:
-    return Batch(after, last, last - after, b"x", 0)
+def entry(after: int, last: int) -> LogEntry:
+    return LogEntry(after, last, last - after, b"x", 0)
 
 
-async def parts(past: PastLog, ring: Ring, start: int, number: int, accepted_gap: int = 0) -> list[Part]:
-    found: list[Part] = []
+async def parts(past: PastLog, ring: Ring, start: int, number: int, accepted_gap: int = 0) -> list[LogPart]:
+    found: list[LogPart] = []
     async with asyncio.timeout(10):
         async for part in follow(Log(past, ring, "essex"), Start(start, accepted_gap), 100, asyncio.Event()):
             found.append(part)
@@ -51,9 +51,9 @@ async def parts(past: PastLog, ring: Ring, start: int, number: int, accepted_gap
 
 
 async def test_a_follower_goes_from_the_database_over_to_memory() -> None:
-    past = PastLog(batch(0, 3), batch(3, 5), batch(5, 9))
+    past = PastLog(entry(0, 3), entry(3, 5), entry(5, 9))
     ring = Ring(1_000_000, head=5)
-    ring.publish(5, [past.batches[2]])
+    ring.add(5, [past.entries[2]])
     found = await parts(past, ring, 0, 4)
     assert [part.position for part in found] == [0, 3, 5, 9]
     assert past.asked == 2
@@ -64,8 +64,22 @@ async def test_a_head_announced_early_is_waited_for(monkeypatch: pytest.MonkeyPa
     past, ring = PastLog(), Ring(1_000_000)
     ring.announce(4)
     found = await parts(past, ring, 0, 3)
-    assert not any(part.batches for part in found)
+    assert not any(part.entries for part in found)
     assert past.asked < 10
+
+
+async def test_entries_of_another_replica_are_served_from_memory_once_they_are_added() -> None:
+    past, ring = PastLog(), Ring(1_000_000)
+    found = follow(Log(past, ring, "essex"), Start(0, 0), 100, asyncio.Event())
+    async with asyncio.timeout(1):
+        await anext(found)
+        ring.announce(4)
+        waiting = asyncio.ensure_future(anext(found))
+        await asyncio.sleep(0)
+        ring.add(0, [entry(0, 4)])
+        assert (await waiting).position == 4
+    await found.aclose()
+    assert past.asked == 0
 
 
 async def test_an_idle_follower_gets_progress(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +91,7 @@ async def test_an_idle_follower_gets_progress(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_a_deletion_under_a_follower_is_told() -> None:
-    past, ring = PastLog(batch(5, 9)), Ring(1_000_000, head=9)
+    past, ring = PastLog(entry(5, 9)), Ring(1_000_000, head=9)
     past.deleted_to = 5
     with pytest.raises(OutOfRange) as purged:
         await parts(past, ring, 2, 3)
@@ -86,7 +100,7 @@ async def test_a_deletion_under_a_follower_is_told() -> None:
 
 
 async def test_where_followers_may_start() -> None:
-    past, ring = PastLog(batch(5, 9)), Ring(1_000_000, head=9)
+    past, ring = PastLog(entry(5, 9)), Ring(1_000_000, head=9)
     past.deleted_to = 7
     assert await start_at(Log(past, ring, "essex"), None) == Start(5, 7)
     assert await start_at(Log(past, ring, "essex"), 9) == Start(9, 9)
@@ -107,6 +121,6 @@ async def test_a_follower_is_told_at_once_that_the_store_stops() -> None:
         await asyncio.sleep(0)
         stopping.set()
         ring.wake()
-        assert not (await waiting).batches
+        assert not (await waiting).entries
         with pytest.raises(Unavailable, match="STOPPING"):
             await anext(found)

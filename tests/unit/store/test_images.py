@@ -13,8 +13,8 @@ from chassis.errors import Exhausted, StartupFailure, Unavailable
 from services.store.days import US_A_DAY
 from services.store.images.objects import ObjectNumbers, made_at_us, object_key, open_images
 from services.store.images.packing import ImagePacker, fetch_images, unpack_ref
-from services.store.log.columns import Append
-from services.store.log.ring import BatchImages
+from services.store.log.checked import CheckedReads
+from services.store.log.ring import EntryImages
 
 DAY = date(2026, 3, 1)
 
@@ -111,11 +111,11 @@ async def test_packed_images_are_found_by_their_references(tmp_path: Path) -> No
     for day, content in zip(packer.days(), packer.contents(), strict=True):
         await images.put(object_key("essex", day, 9), content)
     days = [us // US_A_DAY for us in captured]
-    assert await fetch_images(images, "essex", BatchImages(9, days, first)) == (
+    assert await fetch_images(images, "essex", EntryImages(9, days, first)) == (
         [b"p0", b"", b"p2", b""],
         [b"o0", b"o1", b"", b""],
     )
-    assert (await fetch_images(images, "essex", BatchImages(9, days, second)))[1] == [
+    assert (await fetch_images(images, "essex", EntryImages(9, days, second)))[1] == [
         b"",
         b"o5",
         b"o6",
@@ -128,9 +128,9 @@ async def test_images_that_are_gone_are_empty(tmp_path: Path) -> None:
     images = open_images(f"file://{tmp_path}/images")
     refs = ImagePacker().add(append([0], [b"p"], [b"o"]))
     assert unpack_ref(refs[0]) == (0, 1, 1)
-    assert await fetch_images(images, "essex", BatchImages(9, [0], refs)) == ([b""], [b""])
+    assert await fetch_images(images, "essex", EntryImages(9, [0], refs)) == ([b""], [b""])
 
 
-def append(captured_at_us: list[int], patches: list[bytes], overviews: list[bytes]) -> Append:
+def append(captured_at_us: list[int], patches: list[bytes], overviews: list[bytes]) -> CheckedReads:
     columns = ReadColumns(captured_at_us=captured_at_us)
-    return Append("essex", columns, len(captured_at_us), patches, overviews, "")
+    return CheckedReads("essex", columns, len(captured_at_us), 0, patches, overviews, "")

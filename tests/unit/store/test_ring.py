@@ -7,18 +7,18 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.store.log.ring import Batch, Ring
+from services.store.log.ring import LogEntry, Ring
 
 
-def batch(after: int, last: int, *, received_at_us: int = 0, body: bytes = b"x") -> Batch:
-    return Batch(after, last, last - after, body, received_at_us)
+def entry(after: int, last: int, *, received_at_us: int = 0, body: bytes = b"x") -> LogEntry:
+    return LogEntry(after, last, last - after, body, received_at_us)
 
 
 def filled(*lasts: int, capacity: int = 1_000_000) -> Ring:
     ring = Ring(capacity)
     after = 0
     for last in lasts:
-        ring.publish(after, [batch(after, last)])
+        ring.add(after, [entry(after, last)])
         after = last
     return ring
 
@@ -43,7 +43,7 @@ def test_a_ring_that_begins_later_does_not_answer_for_what_was_before() -> None:
     ring = Ring(1_000_000, head=10)
     assert lasts(ring, 10) == []
     assert lasts(ring, 7) is None
-    ring.publish(10, [batch(10, 12)])
+    ring.add(10, [entry(10, 12)])
     assert lasts(ring, 10) == [12]
     assert lasts(ring, 7) is None
 
@@ -55,19 +55,57 @@ def test_most_reads_bounds_a_part_but_never_splits_an_append() -> None:
     assert lasts(ring, 5, most=1) == [9]
 
 
-def test_a_commit_of_another_replica_is_a_gap_that_the_database_fills() -> None:
+def test_entries_of_another_replica_are_missed_until_they_are_added() -> None:
+    ring = filled(3)
+    with ring.followed():
+        ring.announce(8)
+        assert ring.missing.is_set()
+        # Nothing yet, and no reason to ask the database: the entries will be added.
+        assert lasts(ring, 3) == []
+        ring.add(8, [entry(8, 10)])
+        assert lasts(ring, 3) == []
+        assert lasts(ring, 8) == []
+        ring.add(3, [entry(3, 8)])
+        assert lasts(ring, 3) == [8, 10]
+        assert not ring.missing.is_set()
+
+
+def test_entries_that_come_twice_are_kept_once() -> None:
+    ring = filled(3)
+    with ring.followed():
+        # From the database, before the commit is heard of, and with a gap that duplicates left.
+        ring.add(3, [entry(3, 5), entry(5, 7)])
+        ring.add(3, [entry(3, 5), entry(5, 6), entry(6, 9)])
+        assert lasts(ring, 0) == [3, 5, 7, 9]
+        assert [each.after for each in ring.after(3, 100) or ()] == [3, 5, 7]
+
+
+def test_without_followers_nothing_is_missed() -> None:
     ring = filled(3)
     ring.announce(8)
+    assert not ring.missing.is_set()
     assert lasts(ring, 3) is None
-    ring.publish(8, [batch(8, 10)])
-    assert lasts(ring, 3) is None
-    assert lasts(ring, 8) == [10]
+    assert lasts(ring, 8) == []
+    ring.add(9, [entry(9, 10)])
+    assert lasts(ring, 8) is None
+    assert lasts(ring, 9) == [10]
+
+
+def test_a_ring_that_misses_too_much_starts_anew() -> None:
+    ring = filled(3)
+    with ring.followed():
+        ring.announce(1_000_000)
+        assert not ring.missing.is_set()
+        assert lasts(ring, 3) is None
+        ring.add(2_000_000, [entry(2_000_000, 2_000_001)])
+        assert lasts(ring, 2_000_000) == [2_000_001]
+        assert lasts(ring, 1_000_000) is None
 
 
 def test_an_older_head_changes_nothing() -> None:
     ring = filled(3, 5)
     ring.announce(2)
-    ring.publish(0, [batch(0, 3)])
+    ring.add(0, [entry(0, 3)])
     assert lasts(ring, 0) == [3, 5]
 
 
@@ -81,7 +119,7 @@ def test_a_full_ring_forgets_its_oldest_batches() -> None:
 def test_what_is_old_is_forgotten() -> None:
     ring = Ring(1_000_000)
     for number in range(10):
-        ring.publish(number, [batch(number, number + 1, received_at_us=number)])
+        ring.add(number, [entry(number, number + 1, received_at_us=number)])
     ring.forget(before_us=7)
     assert lasts(ring, 6) is None
     assert lasts(ring, 7) == [8, 9, 10]
@@ -94,41 +132,58 @@ async def test_no_change_is_missed_between_looking_and_waiting() -> None:
     ring = filled(3)
     changed = ring.changed
     assert ring.after(3, 1) == []
-    ring.publish(3, [batch(3, 4)])
+    ring.add(3, [entry(3, 4)])
     async with asyncio.timeout(1):
         await changed.wait()
     assert not ring.changed.is_set()
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 5), st.booleans(), st.integers(0, 3)), max_size=60),
+    st.lists(
+        st.tuples(st.integers(1, 5), st.booleans(), st.booleans(), st.integers(0, 3)), min_size=1, max_size=60
+    ),
     st.integers(0, 4000),
 )
-def test_whatever_happens_a_ring_skips_nothing(steps: list[tuple[int, bool, int]], capacity: int) -> None:
+def test_whatever_happens_a_ring_skips_nothing(
+    steps: list[tuple[int, bool, bool, int]], capacity: int
+) -> None:
     """Reading the log itself where the ring refuses, and the ring elsewhere, misses nothing."""
     ring, log, head = Ring(capacity), [], 0
     followers = [0, 0]
     seen: list[list[int]] = [[], []]
-    for size, ours, behind in steps:
-        new = batch(head, head + size, received_at_us=len(log))
-        log.append(new)
-        if ours:
-            ring.publish(head, [new])
-        else:
-            ring.announce(head + size)
-        head += size
-        ring.forget(before_us=len(log) - 10)
-        if behind:
-            number = behind % 2
-            while followers[number] < head:
-                found = ring.after(followers[number], 7)
-                if found is None:
-                    found = [each for each in log if each.last > followers[number]][:1]
-                assert found
-                for each in found:
-                    assert each.after == followers[number]
-                    seen[number].append(each.last)
-                    followers[number] = each.last
-            assert ring.after(head, 7) == []
-    for each in seen:
-        assert each == [one.last for one in log[: len(each)]]
+
+    def fill() -> None:
+        while ring.end < ring.head:
+            ring.add(ring.end, [each for each in log if each.last > ring.end][:3])
+
+    def follow(number: int) -> None:
+        while followers[number] < head:
+            found = ring.after(followers[number], 7)
+            if found is None:
+                found = [each for each in log if each.last > followers[number]][:1]
+            if not found:
+                assert ring.missing.is_set()
+                return
+            for each in found:
+                assert each.after == followers[number]
+                seen[number].append(each.last)
+                followers[number] = each.last
+
+    with ring.followed():
+        for size, ours, filled_now, follower in steps:
+            new = entry(head, head + size, received_at_us=len(log))
+            log.append(new)
+            if ours:
+                ring.add(head, [new])
+            else:
+                ring.announce(head + size)
+            head += size
+            ring.forget(before_us=len(log) - 10)
+            if filled_now:
+                fill()
+            if follower:
+                follow(follower % 2)
+        fill()
+        for number in range(2):
+            follow(number)
+    assert seen == [[each.last for each in log]] * 2

@@ -1,54 +1,49 @@
-"""Upkeep outlives whatever the driver says when a connection breaks under it."""
+"""Upkeep makes partitions ahead and summarises those that got many reads, or got any a while ago."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import date
 
-import asyncpg
-import pytest
+from services.store.partitions.upkeep import Partition, Upkeep
 
-from chassis.errors import Unavailable
-from services.store.log import upkeep
-from services.store.log.upkeep import Partition, Upkeep
-
-TROUBLE = [
-    asyncpg.InternalClientError("got result for unknown protocol state 3"),
-    asyncpg.InterfaceError("connection has been released back to the pool"),
-    asyncpg.ConnectionDoesNotExistError("closed in the middle of operation"),
-    ConnectionResetError(),
-    Unavailable("DATABASE_UNAVAILABLE", "away"),
-]
+DAY = date(2026, 3, 1)
+NOON_US = 1_772_366_400_000_000
+MINUTE_US = 60_000_000
 
 
-class Breaking:
-    """Partitions whose connection breaks once in each way."""
+class MemoryPartitions:
+    """Partitions that remember what was asked of them."""
 
     def __init__(self) -> None:
-        self.trouble: list[Exception] = [*TROUBLE]
-        self.worked = asyncio.Event()
+        self.reads: dict[Partition, int] = {}
+        self.summarised: list[Partition] = []
+        self.made: set[date] = set()
 
     def appended(self) -> Mapping[Partition, int]:
-        self.worked.set()
-        return {}
+        return dict(self.reads)
 
     async def summarise(self, partition: Partition) -> None:
-        """Nothing was appended."""
+        self.summarised.append(partition)
+        self.reads.pop(partition)
 
     async def make_ahead(self, days: tuple[date, ...]) -> None:
-        if self.trouble:
-            raise self.trouble.pop(0)
+        self.made.update(days)
 
 
-async def test_upkeep_goes_on_after_every_way_in_which_a_connection_breaks(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(upkeep, "_LOOK_SECONDS", 0.01)
-    partitions = Breaking()
-    running = asyncio.create_task(Upkeep(partitions, lambda _: None, lambda: 0).run())
-    worked = asyncio.create_task(partitions.worked.wait())
-    await asyncio.wait([running, worked], timeout=5, return_when=asyncio.FIRST_COMPLETED)
-    assert worked.done()
-    assert len(caplog.records) == len(TROUBLE)
-    running.cancel()
+async def test_partitions_are_made_a_day_ahead_and_old_entries_are_forgotten() -> None:
+    partitions, forgotten = MemoryPartitions(), []
+    await Upkeep(partitions, forgotten.append, lambda: NOON_US).run_once()
+    assert partitions.made == {DAY, date(2026, 3, 2)}
+    assert forgotten == [NOON_US - 10 * MINUTE_US]
+
+
+async def test_a_partition_is_summarised_when_it_is_due() -> None:
+    partitions, clock = MemoryPartitions(), [NOON_US]
+    upkeep = Upkeep(partitions, lambda _: None, lambda: clock[0])
+    partitions.reads = {("essex", DAY): 1_000_000, ("kent", None): 3}
+    await upkeep.run_once()
+    assert partitions.summarised == [("essex", DAY)]
+    clock[0] += MINUTE_US
+    await upkeep.run_once()
+    assert partitions.summarised == [("essex", DAY), ("kent", None)]

@@ -9,21 +9,25 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 from gantry.common.v1.read_columns_pb2 import ReadColumns
-from gantry.store.v1.store_pb2 import ReadBatch
 
-from chassis.errors import Exhausted, Fault, Unavailable
-from services.store.log.columns import Append
-from services.store.log.group import ForceGroup, Outcome
-from services.store.log.ring import Ring
-from services.store.log.writer import GroupWriter, Limits
+from chassis.backoff import Backoff
+from chassis.errors import Exhausted, Fault, NotFound, Unavailable
+from reads.appended import Appended
+from services.store.log.breaker import Breaker
+from services.store.log.checked import CheckedReads
+from services.store.log.commit import Commit, CommitResult
+from services.store.log.ring import LogEntry, Ring
+from services.store.log.writer import ForceWriter, Limits
+
+NOW_US = 1_750_000_000_000_000
 
 
 class MemoryLog:
-    """Appends in memory; a gate holds commits back, and `refuse` spoils those that hold a certain read."""
+    """Appends in memory; a gate holds commits back, and `refuse` fails those that hold a certain read."""
 
     def __init__(self) -> None:
-        self.commits: list[list[tuple[str, list[str]]]] = []
-        self.heads: dict[str, int] = {}
+        self.commits: list[list[str]] = []
+        self.head = 0
         self.known: set[str] = set()
         self.gate = asyncio.Event()
         self.gate.set()
@@ -33,28 +37,21 @@ class MemoryLog:
         if self.refuse:
             raise Unavailable("DATABASE_UNAVAILABLE", "away")
 
-    async def append(self, groups: Sequence[ForceGroup]) -> Sequence[Outcome]:
+    async def append(self, commit: Commit) -> CommitResult:
         await self.gate.wait()
-        read_ids = {
-            group.force: [read_id for append in group.appends for read_id in append.columns.read_ids]
-            for group in groups
-        }
-        for each in read_ids.values():
-            for read_id in each:
-                if read_id in self.refuse:
-                    raise self.refuse[read_id]
-        self.commits.append([*read_ids.items()])
-        return [self._outcome(force, each) for force, each in read_ids.items()]
-
-    def _outcome(self, force: str, read_ids: list[str]) -> Outcome:
-        before = self.heads.get(force, 0)
+        read_ids = [read_id for append in commit.appends for read_id in append.columns.read_ids]
+        for read_id in read_ids:
+            if read_id in self.refuse:
+                raise self.refuse[read_id]
+        self.commits.append(read_ids)
+        before = self.head
         stored = []
         for position, read_id in enumerate(read_ids, before + 1):
             if read_id not in self.known:
                 self.known.add(read_id)
                 stored.append(position)
-        self.heads[force] = max(stored, default=before)
-        return Outcome(before, self.heads[force], None if len(stored) == len(read_ids) else stored)
+        self.head = max(stored, default=before)
+        return CommitResult(before, self.head, None if len(stored) == len(read_ids) else stored)
 
 
 class MemoryImages:
@@ -78,28 +75,34 @@ class MemoryImages:
 
 
 class Writing:
-    """A running writer and what it writes to."""
+    """A running writer and what it writes to. The breaker waits a second by a clock that tests move."""
 
     def __init__(self, **limits: int) -> None:
         self.log, self.images = MemoryLog(), MemoryImages()
-        self.rings: dict[str, Ring] = {}
+        self.ring = Ring(1_000_000)
+        self.seconds = 0.0
         usual = {"queue_reads": 100, "queue_bytes": 1_000_000, "commit_reads": 50}
-        self.writer = GroupWriter(
+        self.writer = ForceWriter(
+            "essex",
             self.log,
             self.images,
-            lambda force: self.rings.setdefault(force, Ring(1_000_000)),
-            lambda: 1_750_000_000_000_000,
+            self.publish,
+            lambda: NOW_US,
             Limits(**(usual | limits)),
+            Breaker(Backoff(1.0, 1.0, random=lambda _, most: most), lambda: self.seconds),
         )
 
-    def submit(self, *read_ids: str, force: str = "essex", patches: Sequence[bytes] = ()) -> asyncio.Task:
-        columns = ReadColumns(read_ids=read_ids, captured_at_us=[1_750_000_000_000_000] * len(read_ids))
-        append = Append(force, columns, len(read_ids), patches, (), "")
-        return asyncio.create_task(self.writer.submit(append, 100))
+    def publish(self, result: CommitResult, entries: Sequence[LogEntry]) -> None:
+        self.ring.add(result.head_before, entries)
 
-    def followed(self, force: str = "essex") -> list[tuple[list[str], list[int]]]:
-        bodies = [ReadBatch.FromString(batch.body) for batch in self.rings[force].after(0, 1_000) or ()]
-        return [(list(body.reads.read_ids), list(body.positions)) for body in bodies]
+    def submit(self, *read_ids: str, patches: Sequence[bytes] = ()) -> asyncio.Task:
+        columns = ReadColumns(read_ids=read_ids, captured_at_us=[NOW_US] * len(read_ids))
+        reads = CheckedReads("essex", columns, len(read_ids), 100, patches, (), "")
+        return asyncio.create_task(self.writer.submit(reads))
+
+    def followed(self) -> list[tuple[list[str], list[int]]]:
+        appends = [Appended(entry.body) for entry in self.ring.after(0, 1_000) or ()]
+        return [(list(each.columns.read_ids), list(each.positions)) for each in appends]
 
 
 @asynccontextmanager
@@ -122,13 +125,13 @@ async def test_what_gathers_during_a_commit_is_committed_together_in_order() -> 
         subject.log.gate.clear()
         first = subject.submit("a")
         await settle()
-        others = [subject.submit("b", "c"), subject.submit("k", force="kent"), subject.submit("d")]
+        others = [subject.submit("b", "c"), subject.submit("d")]
         await settle()
         assert not first.done()
         subject.log.gate.set()
         answers = [await each for each in (first, *others)]
-        assert subject.log.commits == [[("essex", ["a"])], [("essex", ["b", "c", "d"]), ("kent", ["k"])]]
-        assert [answer.last_position for answer in answers] == [1, 3, 1, 4]
+        assert subject.log.commits == [["a"], ["b", "c", "d"]]
+        assert [answer.last_position for answer in answers] == [1, 3, 4]
         assert subject.followed() == [(["a"], [1]), (["b", "c"], [2, 3]), (["d"], [4])]
 
 
@@ -141,7 +144,7 @@ async def test_a_commit_takes_no_more_than_its_limit() -> None:
         big = subject.submit(*"123456789")
         subject.log.gate.set()
         await asyncio.gather(*tasks, big)
-        assert [len(read_ids) for commit in subject.log.commits for _, read_ids in commit] == [1, 3, 3, 3, 9]
+        assert [len(commit) for commit in subject.log.commits] == [1, 3, 3, 3, 9]
 
 
 async def test_each_is_told_its_own_duplicates() -> None:
@@ -155,7 +158,7 @@ async def test_each_is_told_its_own_duplicates() -> None:
         assert [list(each.duplicate_indexes) for each in told] == [[1], [0, 1], [1]]
         assert [each.last_position for each in told] == [4, 0, 7]
         assert subject.followed() == [(["a"], [1]), (["b", "c"], [2, 4]), (["d"], [7])]
-        assert [batch.after for batch in subject.rings["essex"].after(0, 100) or ()] == [0, 1, 4]
+        assert [entry.after for entry in subject.ring.after(0, 100) or ()] == [0, 1, 4]
 
 
 async def test_a_full_queue_says_so_at_once() -> None:
@@ -199,21 +202,38 @@ async def test_who_gives_up_waiting_takes_nothing_back() -> None:
         (asyncpg.DiskFullError("full"), "STORAGE_FULL"),
     ],
 )
-async def test_when_the_database_is_away_all_hear_it_and_nothing_is_tried_again(
+async def test_when_the_database_is_away_all_are_told_and_nothing_is_tried_again(
     failure: Exception, reason: str
 ) -> None:
-    async with writing() as subject:
+    async with writing(commit_reads=2) as subject:
         subject.log.refuse["b"] = failure
         subject.log.gate.clear()
         subject.submit("0")
         await settle()
-        tasks = [subject.submit("a"), subject.submit("b")]
+        # Two of them in the commit that fails, one behind it in the queue.
+        tasks = [subject.submit("a"), subject.submit("b"), subject.submit("c")]
+        await settle()
         subject.log.gate.set()
         faults = await asyncio.gather(*tasks, return_exceptions=True)
-        assert [isinstance(fault, Fault) and fault.reason for fault in faults] == [reason] * 2
-        assert len(subject.log.commits) == 1
+        assert [isinstance(fault, Fault) and fault.reason for fault in faults] == [reason] * 3
+        assert subject.log.commits == [["0"]]
+        # The breaker is open.
         subject.log.refuse.clear()
-        await subject.submit("c")
+        with pytest.raises(Fault) as refused:
+            await subject.submit("d")
+        assert (refused.value.reason, refused.value.retry_after) == (reason, 1.0)
+        subject.seconds = 1.0
+        await subject.submit("e")
+        await subject.submit("f")
+
+
+async def test_a_retired_force_is_no_reason_to_open_the_breaker() -> None:
+    async with writing() as subject:
+        subject.log.refuse["a"] = NotFound("FORCE_UNKNOWN", "retired")
+        for _ in range(2):
+            with pytest.raises(NotFound, match="FORCE_UNKNOWN"):
+                await subject.submit("a")
+        await subject.submit("b")
 
 
 async def test_one_append_that_cannot_be_stored_costs_the_others_nothing() -> None:
@@ -243,7 +263,7 @@ async def test_images_are_put_away_before_the_commit_and_while_another_commits()
         assert [*subject.images.objects.values()] == [b"one"]
         subject.log.gate.set()
         await task
-        assert subject.log.commits == [[("essex", ["0"])], [("essex", ["a", "b"])]]
+        assert subject.log.commits == [["0"], ["a", "b"]]
 
 
 async def test_an_append_with_images_does_not_overtake_one_without() -> None:
@@ -256,7 +276,7 @@ async def test_an_append_with_images_does_not_overtake_one_without() -> None:
         assert subject.log.commits == []
         subject.images.gate.set()
         await asyncio.gather(with_images, without)
-        assert subject.log.commits == [[("essex", ["a"])], [("essex", ["b"])]]
+        assert subject.log.commits == [["a"], ["b"]]
 
 
 async def test_without_its_images_a_read_is_not_stored() -> None:
@@ -272,8 +292,9 @@ async def test_while_the_database_is_away_no_images_pile_up() -> None:
     async with writing() as subject:
         subject.log.refuse["a"] = asyncpg.ConnectionDoesNotExistError("gone")
         for _ in range(5):
-            with pytest.raises(Unavailable):
+            with pytest.raises(Fault, match="DATABASE_UNAVAILABLE"):
                 await subject.submit("a", patches=[b"one"])
+            subject.seconds += 0.5
         assert len(subject.images.objects) == 1
         subject.log.refuse.clear()
         await subject.submit("a", patches=[b"one"])

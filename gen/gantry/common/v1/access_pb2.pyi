@@ -36,6 +36,7 @@ class Access(_message.Message):
     FORCE_FIELD_FIELD_NUMBER: _builtins.int
     FORCE_OF_TOKEN_FIELD_NUMBER: _builtins.int
     NO_FORCE_FIELD_NUMBER: _builtins.int
+    FORCE_IS_NEW_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_FIELD_NUMBER: _builtins.int
     AUDIT_FIELD_NUMBER: _builtins.int
     AUDIT_FIELDS_FIELD_NUMBER: _builtins.int
@@ -53,6 +54,8 @@ class Access(_message.Message):
     """The feed's token belongs to one force. The request names none."""
     no_force: _builtins.bool
     """The call is about no force in particular. The handler shows a person only the forces of that person."""
+    force_is_new: _builtins.bool
+    """Whether the call creates the force. Otherwise a force that does not exist is refused with NOT_FOUND FORCE_UNKNOWN."""
     purpose_field: _builtins.str
     """Path of the field that holds the purpose, a gantry.common.v1.Purpose, for example "purpose" or "header.purpose". Empty: the RPC asks for none.
     A call by a person without a usable purpose is refused with INVALID_ARGUMENT PURPOSE_REQUIRED.
@@ -77,13 +80,14 @@ class Access(_message.Message):
         force_field: _builtins.str = ...,
         force_of_token: _builtins.bool = ...,
         no_force: _builtins.bool = ...,
+        force_is_new: _builtins.bool = ...,
         purpose_field: _builtins.str = ...,
         audit: _audit_action_pb2.AuditAction.ValueType = ...,
         audit_fields: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "force_field", b"force_field", "force_of_token", b"force_of_token", "no_force", b"no_force"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "audit_fields", b"audit_fields", "feeds", b"feeds", "force", b"force", "force_field", b"force_field", "force_of_token", b"force_of_token", "no_force", b"no_force", "people", b"people", "permission", b"permission", "purpose_field", b"purpose_field", "services", b"services"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "audit_fields", b"audit_fields", "feeds", b"feeds", "force", b"force", "force_field", b"force_field", "force_is_new", b"force_is_new", "force_of_token", b"force_of_token", "no_force", b"no_force", "people", b"people", "permission", b"permission", "purpose_field", b"purpose_field", "services", b"services"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_force: _TypeAlias = _typing.Literal["force_field", "force_of_token", "no_force"]  # noqa: Y015
     _WhichOneofArgType_force: _TypeAlias = _typing.Literal["force", b"force"]  # noqa: Y015

@@ -11,11 +11,13 @@ RetryInfo when waiting helps. An RPC's comment names what is its own; any of the
   INVALID_ARGUMENT    FORCE_INVALID: a force's code is 1 to 32 of a-z, 0-9 and dash, and begins with a letter. Correct it. MALFORMED_MESSAGE: the bytes
                       are not the RPC's message. Repair the client. PURPOSE_REQUIRED: the RPC asks for a purpose; give a justification of 3 to 500
                       characters.
-  NOT_FOUND           FORCE_UNKNOWN: there is no such force, or it was retired. Ask the administrator to create it.
+  NOT_FOUND           FORCE_UNKNOWN: there is no such force, or it takes no new reads because it was retired. Ask the administrator to create it.
   DEADLINE_EXCEEDED   MESSAGE_LATE: the request's message did not arrive in time after its headers. DEADLINE_TOO_SHORT: no time was left to do it.
                       DEADLINE_EXCEEDED: it took longer than the server allows a call without a deadline.
                       Call again with more time; what you asked for may have been done all the same.
-  UNAVAILABLE         DATABASE_UNAVAILABLE: call again after RetryInfo.
+  UNAUTHENTICATED     TOKEN_MISSING, TOKEN_UNKNOWN: the RPC is for cameras' feeds, and asks for the token of one.
+  UNAVAILABLE         DATABASE_UNAVAILABLE, DIRECTORY_UNAVAILABLE (the service does not know the forces yet), AUDIT_UNAVAILABLE (the audit record could
+                      not be written, so nothing was done): call again after RetryInfo.
   RESOURCE_EXHAUSTED  STORAGE_FULL: the disk is full and nothing was stored. Call again later, and tell whoever runs the service.
 Without ErrorInfo: UNAVAILABLE by the transport (no connection), RESOURCE_EXHAUSTED by the transport (the message is too large), INTERNAL (a bug on our
 side: the service's log has it).

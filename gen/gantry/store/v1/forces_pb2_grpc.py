@@ -59,8 +59,9 @@ class ForceServiceServicer:
     """
 
     def CreateForce(self, request, context):
-        """Create a force and register the consumers that retention waits for. Errors: INVALID_ARGUMENT FORCE_INVALID, NAME_INVALID, CONSUMER_INVALID,
-        REQUEST_ID_INVALID; ALREADY_EXISTS FORCE_EXISTS: a force has this code, and another request created it.
+        """Create a force and register the consumers that retention waits for. The call is recorded in the audit trail of the code before the force exists; a
+        call that fails leaves that record and nothing else. Errors: INVALID_ARGUMENT FORCE_INVALID, NAME_INVALID, CONSUMER_INVALID, REQUEST_ID_INVALID;
+        ALREADY_EXISTS FORCE_EXISTS: a force has this code, and another request created it; REQUEST_ID_REUSED: the request_id created another force.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,8 +75,9 @@ class ForceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RetireForce(self, request, context):
-        """Retire a force. Its feeds can no longer deliver. Reads in the buffer are still matched, delivered and purged. It cannot be undone, and its code is
-        not free again. Retiring a retired force changes nothing. Errors: NOT_FOUND FORCE_UNKNOWN.
+        """Retire a force. Its feeds can no longer deliver: appends are refused with NOT_FOUND FORCE_UNKNOWN. Reads in the buffer are still matched, delivered
+        and purged, and people can still search them. It cannot be undone, and its code is not free again. Retiring a retired force changes nothing.
+        Errors: NOT_FOUND FORCE_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -216,7 +218,8 @@ class DirectoryServiceServicer:
     """
 
     def Watch(self, request, context):
-        """Watch the directory: first the whole of it, then the whole of it after each change. The stream has no end. Errors: UNAVAILABLE STOPPING: watch again.
+        """Watch the directory: first the whole of it, then the whole of it within a second after each change, from every replica. The stream has no end.
+        Errors: UNAVAILABLE STOPPING: watch again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,14 +36,16 @@ class ForceServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ForceServiceAsyncStub: ...
     CreateForce: _grpc.UnaryUnaryMultiCallable[_forces_pb2.CreateForceRequest, _forces_pb2.CreateForceResponse]
-    """Create a force and register the consumers that retention waits for. Errors: INVALID_ARGUMENT FORCE_INVALID, NAME_INVALID, CONSUMER_INVALID,
-    REQUEST_ID_INVALID; ALREADY_EXISTS FORCE_EXISTS: a force has this code, and another request created it.
+    """Create a force and register the consumers that retention waits for. The call is recorded in the audit trail of the code before the force exists; a
+    call that fails leaves that record and nothing else. Errors: INVALID_ARGUMENT FORCE_INVALID, NAME_INVALID, CONSUMER_INVALID, REQUEST_ID_INVALID;
+    ALREADY_EXISTS FORCE_EXISTS: a force has this code, and another request created it; REQUEST_ID_REUSED: the request_id created another force.
     """
     ListForces: _grpc.UnaryUnaryMultiCallable[_forces_pb2.ListForcesRequest, _forces_pb2.ListForcesResponse]
     """List the forces, by code. People see the forces that they work for. No personal data."""
     RetireForce: _grpc.UnaryUnaryMultiCallable[_forces_pb2.RetireForceRequest, _forces_pb2.RetireForceResponse]
-    """Retire a force. Its feeds can no longer deliver. Reads in the buffer are still matched, delivered and purged. It cannot be undone, and its code is
-    not free again. Retiring a retired force changes nothing. Errors: NOT_FOUND FORCE_UNKNOWN.
+    """Retire a force. Its feeds can no longer deliver: appends are refused with NOT_FOUND FORCE_UNKNOWN. Reads in the buffer are still matched, delivered
+    and purged, and people can still search them. It cannot be undone, and its code is not free again. Retiring a retired force changes nothing.
+    Errors: NOT_FOUND FORCE_UNKNOWN.
     """
 
 @_typing.type_check_only
@@ -54,14 +56,16 @@ class ForceServiceAsyncStub(ForceServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateForce: _aio.UnaryUnaryMultiCallable[_forces_pb2.CreateForceRequest, _forces_pb2.CreateForceResponse]  # type: ignore[assignment]
-    """Create a force and register the consumers that retention waits for. Errors: INVALID_ARGUMENT FORCE_INVALID, NAME_INVALID, CONSUMER_INVALID,
-    REQUEST_ID_INVALID; ALREADY_EXISTS FORCE_EXISTS: a force has this code, and another request created it.
+    """Create a force and register the consumers that retention waits for. The call is recorded in the audit trail of the code before the force exists; a
+    call that fails leaves that record and nothing else. Errors: INVALID_ARGUMENT FORCE_INVALID, NAME_INVALID, CONSUMER_INVALID, REQUEST_ID_INVALID;
+    ALREADY_EXISTS FORCE_EXISTS: a force has this code, and another request created it; REQUEST_ID_REUSED: the request_id created another force.
     """
     ListForces: _aio.UnaryUnaryMultiCallable[_forces_pb2.ListForcesRequest, _forces_pb2.ListForcesResponse]  # type: ignore[assignment]
     """List the forces, by code. People see the forces that they work for. No personal data."""
     RetireForce: _aio.UnaryUnaryMultiCallable[_forces_pb2.RetireForceRequest, _forces_pb2.RetireForceResponse]  # type: ignore[assignment]
-    """Retire a force. Its feeds can no longer deliver. Reads in the buffer are still matched, delivered and purged. It cannot be undone, and its code is
-    not free again. Retiring a retired force changes nothing. Errors: NOT_FOUND FORCE_UNKNOWN.
+    """Retire a force. Its feeds can no longer deliver: appends are refused with NOT_FOUND FORCE_UNKNOWN. Reads in the buffer are still matched, delivered
+    and purged, and people can still search them. It cannot be undone, and its code is not free again. Retiring a retired force changes nothing.
+    Errors: NOT_FOUND FORCE_UNKNOWN.
     """
 
 class ForceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -75,8 +79,9 @@ class ForceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _forces_pb2.CreateForceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_forces_pb2.CreateForceResponse, _abc.Awaitable[_forces_pb2.CreateForceResponse]]:
-        """Create a force and register the consumers that retention waits for. Errors: INVALID_ARGUMENT FORCE_INVALID, NAME_INVALID, CONSUMER_INVALID,
-        REQUEST_ID_INVALID; ALREADY_EXISTS FORCE_EXISTS: a force has this code, and another request created it.
+        """Create a force and register the consumers that retention waits for. The call is recorded in the audit trail of the code before the force exists; a
+        call that fails leaves that record and nothing else. Errors: INVALID_ARGUMENT FORCE_INVALID, NAME_INVALID, CONSUMER_INVALID, REQUEST_ID_INVALID;
+        ALREADY_EXISTS FORCE_EXISTS: a force has this code, and another request created it; REQUEST_ID_REUSED: the request_id created another force.
         """
 
     @_abc_1.abstractmethod
@@ -93,8 +98,9 @@ class ForceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _forces_pb2.RetireForceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_forces_pb2.RetireForceResponse, _abc.Awaitable[_forces_pb2.RetireForceResponse]]:
-        """Retire a force. Its feeds can no longer deliver. Reads in the buffer are still matched, delivered and purged. It cannot be undone, and its code is
-        not free again. Retiring a retired force changes nothing. Errors: NOT_FOUND FORCE_UNKNOWN.
+        """Retire a force. Its feeds can no longer deliver: appends are refused with NOT_FOUND FORCE_UNKNOWN. Reads in the buffer are still matched, delivered
+        and purged, and people can still search them. It cannot be undone, and its code is not free again. Retiring a retired force changes nothing.
+        Errors: NOT_FOUND FORCE_UNKNOWN.
         """
 
 def add_ForceServiceServicer_to_server(servicer: ForceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
@@ -107,7 +113,9 @@ class DirectoryServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DirectoryServiceAsyncStub: ...
     Watch: _grpc.UnaryStreamMultiCallable[_forces_pb2.WatchRequest, _forces_pb2.WatchResponse]
-    """Watch the directory: first the whole of it, then the whole of it after each change. The stream has no end. Errors: UNAVAILABLE STOPPING: watch again."""
+    """Watch the directory: first the whole of it, then the whole of it within a second after each change, from every replica. The stream has no end.
+    Errors: UNAVAILABLE STOPPING: watch again.
+    """
 
 @_typing.type_check_only
 class DirectoryServiceAsyncStub(DirectoryServiceStub):
@@ -115,7 +123,9 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Watch: _aio.UnaryStreamMultiCallable[_forces_pb2.WatchRequest, _forces_pb2.WatchResponse]  # type: ignore[assignment]
-    """Watch the directory: first the whole of it, then the whole of it after each change. The stream has no end. Errors: UNAVAILABLE STOPPING: watch again."""
+    """Watch the directory: first the whole of it, then the whole of it within a second after each change, from every replica. The stream has no end.
+    Errors: UNAVAILABLE STOPPING: watch again.
+    """
 
 class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """What every service must know of forces, sent whenever it changes."""
@@ -126,6 +136,8 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _forces_pb2.WatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_forces_pb2.WatchResponse], _abc.AsyncIterator[_forces_pb2.WatchResponse]]:
-        """Watch the directory: first the whole of it, then the whole of it after each change. The stream has no end. Errors: UNAVAILABLE STOPPING: watch again."""
+        """Watch the directory: first the whole of it, then the whole of it within a second after each change, from every replica. The stream has no end.
+        Errors: UNAVAILABLE STOPPING: watch again.
+        """
 
 def add_DirectoryServiceServicer_to_server(servicer: DirectoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

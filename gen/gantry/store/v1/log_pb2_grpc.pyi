@@ -36,9 +36,9 @@ class ReadLogServiceStub:
     AppendReads: _grpc.UnaryUnaryMultiCallable[_log_pb2.AppendReadsRequest, _log_pb2.AppendReadsResponse]
     """Append reads of one force to its log in one transaction. When it returns, new reads and their images are durable.
     Errors: INVALID_ARGUMENT COLUMNS_UNEQUAL (lists differ in length), READS_INVALID (the field holds a value outside its range), TOO_MANY_READS,
-    TOO_MANY_BYTES (split the append): the same append fails again. NOT_FOUND FORCE_UNKNOWN. UNAVAILABLE DATABASE_UNAVAILABLE, IMAGES_UNAVAILABLE (the
-    object store does not answer), RESOURCE_EXHAUSTED STORAGE_FULL or QUEUE_FULL (with RetryInfo): nothing was stored, or it was and a retry finds
-    duplicates.
+    TOO_MANY_BYTES (split the append): the same append fails again. NOT_FOUND FORCE_UNKNOWN, also for a retired force. UNAVAILABLE DATABASE_UNAVAILABLE,
+    IMAGES_UNAVAILABLE (the object store does not answer), RESOURCE_EXHAUSTED STORAGE_FULL or QUEUE_FULL (with RetryInfo): nothing was stored, or it was
+    and a retry finds duplicates.
     """
     TailReads: _grpc.UnaryStreamMultiCallable[_log_pb2.TailReadsRequest, _log_pb2.TailReadsResponse]
     """Follow a force's log: every read after a position, in order, without gaps, then new reads as they commit. The stream has no end. It carries a
@@ -69,9 +69,9 @@ class ReadLogServiceAsyncStub(ReadLogServiceStub):
     AppendReads: _aio.UnaryUnaryMultiCallable[_log_pb2.AppendReadsRequest, _log_pb2.AppendReadsResponse]  # type: ignore[assignment]
     """Append reads of one force to its log in one transaction. When it returns, new reads and their images are durable.
     Errors: INVALID_ARGUMENT COLUMNS_UNEQUAL (lists differ in length), READS_INVALID (the field holds a value outside its range), TOO_MANY_READS,
-    TOO_MANY_BYTES (split the append): the same append fails again. NOT_FOUND FORCE_UNKNOWN. UNAVAILABLE DATABASE_UNAVAILABLE, IMAGES_UNAVAILABLE (the
-    object store does not answer), RESOURCE_EXHAUSTED STORAGE_FULL or QUEUE_FULL (with RetryInfo): nothing was stored, or it was and a retry finds
-    duplicates.
+    TOO_MANY_BYTES (split the append): the same append fails again. NOT_FOUND FORCE_UNKNOWN, also for a retired force. UNAVAILABLE DATABASE_UNAVAILABLE,
+    IMAGES_UNAVAILABLE (the object store does not answer), RESOURCE_EXHAUSTED STORAGE_FULL or QUEUE_FULL (with RetryInfo): nothing was stored, or it was
+    and a retry finds duplicates.
     """
     TailReads: _aio.UnaryStreamMultiCallable[_log_pb2.TailReadsRequest, _log_pb2.TailReadsResponse]  # type: ignore[assignment]
     """Follow a force's log: every read after a position, in order, without gaps, then new reads as they commit. The stream has no end. It carries a
@@ -105,9 +105,9 @@ class ReadLogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_log_pb2.AppendReadsResponse, _abc.Awaitable[_log_pb2.AppendReadsResponse]]:
         """Append reads of one force to its log in one transaction. When it returns, new reads and their images are durable.
         Errors: INVALID_ARGUMENT COLUMNS_UNEQUAL (lists differ in length), READS_INVALID (the field holds a value outside its range), TOO_MANY_READS,
-        TOO_MANY_BYTES (split the append): the same append fails again. NOT_FOUND FORCE_UNKNOWN. UNAVAILABLE DATABASE_UNAVAILABLE, IMAGES_UNAVAILABLE (the
-        object store does not answer), RESOURCE_EXHAUSTED STORAGE_FULL or QUEUE_FULL (with RetryInfo): nothing was stored, or it was and a retry finds
-        duplicates.
+        TOO_MANY_BYTES (split the append): the same append fails again. NOT_FOUND FORCE_UNKNOWN, also for a retired force. UNAVAILABLE DATABASE_UNAVAILABLE,
+        IMAGES_UNAVAILABLE (the object store does not answer), RESOURCE_EXHAUSTED STORAGE_FULL or QUEUE_FULL (with RetryInfo): nothing was stored, or it was
+        and a retry finds duplicates.
         """
 
     @_abc_1.abstractmethod

@@ -17,6 +17,7 @@ from gantry.nas.v1.nas_pb2 import SubmitReadsRequest
 from gantry.nas.v1.nas_pb2_grpc import NationalAnprServiceStub
 
 from chassis.client import open_channel
+from reads.columns import PLACE_UNKNOWN
 from simulators.nadc.service import NADC, PATH
 from simulators.nas.service import NAS
 from simulators.national.options import Address, Options
@@ -58,9 +59,12 @@ def submission(*read_ids: str, force: str = "essex", **columns: Any) -> SubmitRe
         "captured_at_us": [5] * count,
         "vrms": ["AB12CDE"] * count,
         "confidences": [0.9] * count,
+        "latitudes_e7": [PLACE_UNKNOWN] * count,
+        "longitudes_e7": [PLACE_UNKNOWN] * count,
         **columns,
     }
-    return SubmitReadsRequest(force=force, submission_id="s", reads=[ReadColumns(**filled)])
+    reads = [ReadColumns(**filled).SerializeToString()]
+    return SubmitReadsRequest(force=force, submission_id="s", reads=reads)
 
 
 async def test_nas_accepts_once_and_tells_the_control_surface(
@@ -95,6 +99,8 @@ async def test_nas_accepts_once_and_tells_the_control_surface(
         submission("1", camera_indexes=[]),
         submission("1", camera_indexes=[1]),
         submission("1", vrms=[]),
+        submission("1", overviews=[b"a", b"b"]),
+        SubmitReadsRequest(force="essex", submission_id="s", reads=[b"\xff"]),
     ],
 )
 async def test_nas_refuses_what_breaks_the_contract(

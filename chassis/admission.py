@@ -1,0 +1,156 @@
+"""The two questions before a handler runs: may this caller call at all, and may it ask for this?
+
+The first is answered from the headers, before any body is accepted. The second needs the first message: which
+forces it names, for what purpose. A person's call is recorded in the audit trail before the handler runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chassis.access import ANY_SERVICE, Auditor, AuditRule, FeedTokens, Rule
+from chassis.errors import Fault, Forbidden, InvalidInput, NotFound, Unauthenticated, Unavailable
+from chassis.identity import Call, Caller, certified_caller, remember
+
+_AUTHORIZATION: Final = "authorization"
+_BEARER: Final = "bearer "
+_AUDIT_RETRY_SECONDS: Final = 1.0
+_NOBODY_MAY: Final = Rule()
+
+
+@dataclass(frozen=True)
+class Offices:
+    """What a server's rules consult: the audit trail, the feeds' tokens, the directory of forces."""
+
+    auditor: Auditor | None = None
+    feeds: FeedTokens | None = None
+    known_force: Callable[[str], bool] | None = None
+
+
+class Gate:
+    """Applies the rule of one RPC. Without a rule, nobody may call.
+
+    With `certificates_only`, callers that show no certificate are refused whatever the rule says of feeds.
+    Raises ValueError for a rule that consults what the server does not have.
+    """
+
+    def __init__(
+        self, method: str, rule: Rule | None, offices: Offices, *, certificates_only: bool = False
+    ) -> None:
+        self._rule = rule or _NOBODY_MAY
+        self._offices = offices
+        self._certificates_only = certificates_only
+        self.judges_message = self._rule.reads_message
+        _check(method, self._rule, offices)
+
+    def admit(self, context: Call) -> Caller:
+        """Judge the headers. Raises Forbidden CALLER_NOT_ALLOWED, Unauthenticated TOKEN_MISSING or
+        TOKEN_UNKNOWN.
+        """
+        caller = self._caller(context)
+        remember(context, caller)
+        return caller
+
+    async def judge(self, message: Any, caller: Caller) -> None:
+        """Judge the first message, and write a person's audit record.
+
+        Raises InvalidInput FORCE_INVALID or PURPOSE_REQUIRED, Forbidden FORCE_NOT_PERMITTED, NotFound
+        FORCE_UNKNOWN, Unavailable AUDIT_UNAVAILABLE.
+        """
+        rule = self._rule
+        forces: Sequence[str] = () if rule.forces is None else rule.forces(message)
+        for force in forces:
+            self._check_force(force, caller)
+        if caller.kind == "person":
+            purpose = None if rule.purpose is None else rule.purpose(message)
+            if rule.audit is not None:
+                await self._record(rule.audit, message, dict.fromkeys(forces), caller.name, purpose)
+
+    def _caller(self, context: Call) -> Caller:
+        rule, caller = self._rule, certified_caller(context)
+        if rule.feeds and not (self._certificates_only and caller.kind == "none"):
+            token = _token_of(context)
+            if token is not None:
+                return self._feed(token)
+            if not _admits(rule, caller):
+                raise _token_missing()
+        if not _admits(rule, caller):
+            raise _not_allowed()
+        return caller
+
+    def _feed(self, token: str) -> Caller:
+        assert self._offices.feeds is not None, "checked when the rule was given"
+        feed = self._offices.feeds.caller(token)
+        if feed is None:
+            raise Unauthenticated(
+                "TOKEN_UNKNOWN", "no feed has this token, or it was revoked; ask the force's ANPR engineer"
+            )
+        return feed
+
+    def _check_force(self, force: str, caller: Caller) -> None:
+        if not caller.may_work_for(force):
+            raise Forbidden(
+                "FORCE_NOT_PERMITTED",
+                "your certificate does not name the force you asked for",
+                field=self._rule.force_field,
+            )
+        known = self._offices.known_force
+        if known is not None and not self._rule.force_is_new and not known(force):
+            raise NotFound("FORCE_UNKNOWN", "there is no such force", field=self._rule.force_field)
+
+    async def _record(
+        self, rule: AuditRule, message: Any, forces: dict[str, None], person: str, purpose: Any
+    ) -> None:
+        assert self._offices.auditor is not None, "checked when the rule was given"
+        subject = rule.subject(message)
+        for force in forces:
+            try:
+                await self._offices.auditor.record(force, person, rule.action, purpose, subject)
+            except (InvalidInput, NotFound):
+                raise
+            except Fault as fault:
+                raise _audit_unavailable(fault) from fault
+
+
+def _check(method: str, rule: Rule, offices: Offices) -> None:
+    if rule.feeds and offices.feeds is None:
+        raise ValueError(f"{method} admits feeds, so the server needs to know their tokens (feeds=...)")
+    if rule.audit is not None and offices.auditor is None:
+        raise ValueError(f"{method} is audited, so the server needs an auditor (auditor=...)")
+    if rule.audit is not None and rule.forces is None:
+        raise ValueError(f"{method} is audited, so its rule should say where the force is")
+
+
+def _admits(rule: Rule, caller: Caller) -> bool:
+    if rule.anyone:
+        return True
+    if caller.kind == "service":
+        return caller.name in rule.services or ANY_SERVICE in rule.services
+    return caller.kind == "person" and rule.people and rule.permits(caller, rule.permission)
+
+
+def _token_of(context: Call) -> str | None:
+    for key, value in context.invocation_metadata() or ():
+        if key == _AUTHORIZATION and isinstance(value, str) and value[: len(_BEARER)].lower() == _BEARER:
+            return value[len(_BEARER) :].strip() or None
+    return None
+
+
+def _not_allowed() -> Forbidden:
+    return Forbidden("CALLER_NOT_ALLOWED", "the access rule of this call does not admit you")
+
+
+def _token_missing() -> Unauthenticated:
+    return Unauthenticated(
+        "TOKEN_MISSING", "send the feed's token as metadata `authorization: Bearer <token>` with every call"
+    )
+
+
+def _audit_unavailable(fault: Fault) -> Unavailable:
+    return Unavailable(
+        "AUDIT_UNAVAILABLE",
+        "the audit record could not be written, and nothing was done; call again",
+        retry_after=fault.retry_after or _AUDIT_RETRY_SECONDS,
+    )

@@ -1,0 +1,3 @@
+-- Move a cursor without a result; false when fenced.
+--   $1 to $7 the move, $8 whether it has to be on disk when it returns
+select move_line($1, $2, $3, $4, $5, $6, $7, $8)

@@ -1,0 +1,74 @@
+"""Sends appends to the store, with retries for a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Sequence
+from typing import Final, Protocol
+
+import grpc
+from gantry.store.v1.log_pb2 import AppendReadsResponse
+
+from chassis.backoff import Backoff
+from chassis.errors import Fault, fault_from
+from chassis.telemetry import span_following
+from chassis.transient import is_transient
+from services.ingest.appending.availability import StoreAvailability, store_unavailable
+from services.ingest.names import SpanName
+
+FIRST_WAIT_SECONDS: Final = 0.05
+_MOST_WAIT: Final = 2.0
+_LEAST_TIMEOUT: Final = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+class Post(Protocol):
+    """Sends a serialised AppendReadsRequest to the store."""
+
+    def __call__(self, request: bytes, /, *, timeout: float) -> Awaitable[AppendReadsResponse]:
+        """The store's answer. Raises grpc.aio.AioRpcError."""
+
+
+class Appender:
+    """Sends one append after the other. Repeating one is harmless, since the store keeps each read once."""
+
+    def __init__(self, post: Post, first_wait: float = FIRST_WAIT_SECONDS) -> None:
+        self._post = post
+        self._first_wait = first_wait
+
+    async def append(
+        self, force: str, request: bytes, traceparents: Sequence[str], availability: StoreAvailability
+    ) -> AppendReadsResponse:
+        """Try until the store has committed it, or until the force's patience ends.
+
+        Raises Unavailable STORE_UNAVAILABLE then, and the store's fault when trying again would not help.
+        """
+        with span_following(SpanName.INGEST_APPEND, traceparents, {"force": force}):
+            ends_at = time.monotonic() + availability.patience
+            backoff = Backoff(self._first_wait, _MOST_WAIT)
+            while True:
+                try:
+                    left = max(_LEAST_TIMEOUT, ends_at - time.monotonic())
+                    response = await self._post(request, timeout=left)
+                except grpc.aio.AioRpcError as error:
+                    fault = fault_from(error)
+                else:
+                    availability.succeeded()
+                    return response
+                if not is_transient(fault) or _exceeds_message_limit(fault):
+                    raise fault
+                wait = backoff.next_wait(fault.retry_after)
+                if time.monotonic() + wait > ends_at:
+                    availability.failed()
+                    about = {"force": force, "cause": fault.reason}
+                    _log.warning("the store does not take reads", extra=about)
+                    raise store_unavailable()
+                await asyncio.sleep(wait)
+
+
+def _exceeds_message_limit(fault: Fault) -> bool:
+    """Whether the transport refused the request for its size: it answers without a reason."""
+    return fault.reason == grpc.StatusCode.RESOURCE_EXHAUSTED.name

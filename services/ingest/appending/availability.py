@@ -1,0 +1,54 @@
+"""Whether the store takes the reads of one force: a circuit breaker."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Final
+
+from chassis.errors import Unavailable
+
+_OPEN_SECONDS: Final = 1.0
+_SPREAD_SECONDS: Final = 4.0
+_PROBE_SECONDS: Final = 2.0
+
+
+class StoreAvailability:
+    """Closed, open, or half-open with a short time-out.
+
+    After appends of the force failed for `patience` seconds, its new work is refused for a second. Then work
+    is admitted again with a shorter time-out, and the next append closes or opens the circuit.
+    """
+
+    def __init__(self, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._patience = patience
+        self._clock = clock
+        self._open_until: float | None = None
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which an append that begins now is tried."""
+        return self._patience if self._open_until is None else min(self._patience, _PROBE_SECONDS)
+
+    def check(self) -> None:
+        """Raise Unavailable STORE_UNAVAILABLE while the circuit is open."""
+        if self._open_until is not None and self._clock() < self._open_until:
+            raise store_unavailable()
+
+    def succeeded(self) -> None:
+        """An append was committed."""
+        self._open_until = None
+
+    def failed(self) -> None:
+        """An append was tried for too long."""
+        self._open_until = self._clock() + _OPEN_SECONDS
+
+
+def store_unavailable() -> Unavailable:
+    """The fault for vendors. Its wait is random, so that they do not reconnect all at once."""
+    return Unavailable(
+        "STORE_UNAVAILABLE",
+        "reads cannot be stored at the moment; keep them, reconnect, and send again what is unacknowledged",
+        retry_after=_OPEN_SECONDS + random.uniform(0.0, _SPREAD_SECONDS),  # noqa: S311 - jitter
+    )

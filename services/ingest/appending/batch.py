@@ -1,0 +1,91 @@
+"""A vendor's batch that waits until the store has its reads."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from gantry.ingest.v1 import ingest_pb2 as pb
+from opentelemetry.trace import Span
+
+from chassis import traceparent as w3c
+from chassis.errors import Fault
+from services.ingest.cameras.feeds import Feed
+from services.ingest.checking.batch import Verdict
+
+# Nearly every acknowledgement is three numbers. Filling in one message is faster than making two.
+_RESPONSE: Final = pb.StreamReadsResponse(ack=pb.BatchAck())
+_ACK: Final = _RESPONSE.ack
+
+
+class Submitter(Protocol):
+    """The stream or the call that a batch came with.
+
+    `broken`: one of its batches has failed. The batches after it are not stored, since the vendor sends the
+    failed one again before them.
+    """
+
+    broken: bool
+
+    def settled(self, batch: PendingBatch) -> None:
+        """The kept reads of the batch are durable. `batch.duplicate` says how many were durable before."""
+
+    def failed(self, batch: PendingBatch, fault: Fault) -> None:
+        """The reads of the batch may or may not be durable. They are not tried again."""
+
+
+@dataclass(slots=True, eq=False)
+class PendingBatch:
+    """What was kept and rejected of a batch, and who gets the acknowledgement."""
+
+    submitter: Submitter
+    feed: Feed
+    sequence: int
+    verdict: Verdict
+    cost: int
+    """Bytes of memory that it is counted with."""
+    span: Span
+    received_at: float = field(default_factory=time.monotonic)
+    duplicate: int = 0
+    settled: bool = False
+
+    @property
+    def kept(self) -> int:
+        """Reads that go to the store."""
+        return self.verdict.kept
+
+    @property
+    def traceparent(self) -> str:
+        """The trace to continue; empty when the batch is not traced."""
+        return w3c.render(self.span.get_span_context()) if self.span.is_recording() else ""
+
+    def acknowledgement(self) -> bytes:
+        """The stream's response once the batch is settled, serialised."""
+        verdict = self.verdict
+        if verdict.rejections or verdict.warnings:
+            return pb.StreamReadsResponse(ack=self.ack()).SerializeToString()
+        _ACK.sequence = self.sequence
+        _ACK.accepted = verdict.kept - self.duplicate
+        _ACK.duplicate = self.duplicate
+        return _RESPONSE.SerializeToString()
+
+    def ack(self) -> pb.BatchAck:
+        """The verdict for the vendor once the batch is settled."""
+        verdict = self.verdict
+        return pb.BatchAck(
+            sequence=self.sequence,
+            accepted=verdict.kept - self.duplicate,
+            duplicate=self.duplicate,
+            rejections=verdict.rejections,
+            warnings=verdict.warnings,
+        )
+
+    def end_span(self) -> None:
+        """Close the span of the batch with its counts."""
+        span = self.span
+        if span.is_recording():
+            span.set_attribute("reads.kept", self.verdict.kept)
+            span.set_attribute("reads.duplicate", self.duplicate)
+            span.set_attribute("reads.rejected", len(self.verdict.rejections))
+            span.end()

@@ -1,0 +1,255 @@
+"""Group commit: the batches of many streams go to the store in few large appends.
+
+A force has a few lanes. A feed always uses the same lane, and a lane has one append under way. So the log
+keeps the order in which a feed delivered, also when an append is tried again, and several appends of a force
+can share a commit of the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from contextvars import Context
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+from gantry.store.v1.log_pb2 import AppendReadsResponse
+
+from chassis.errors import Fault
+from chassis.telemetry import meter
+from services.ingest.appending.appender import Appender
+from services.ingest.appending.availability import StoreAvailability
+from services.ingest.appending.batch import PendingBatch
+from services.ingest.appending.memory import Memory, MemoryShare
+from services.ingest.appending.request import EncodedAppend, append_of, share_duplicates
+from services.ingest.cameras.counts import UnwrittenCounts
+from services.ingest.cameras.feeds import token_unknown
+from services.ingest.names import MetricName
+
+_MANY_BATCHES: Final = 8
+"""After an append of so many batches the lane waits a little, so that the next one has as many."""
+_WAIT_SECONDS_A_BATCH: Final = 0.001
+_MOST_WAIT_SECONDS: Final = 0.05
+
+_log = logging.getLogger(__name__)
+_reads = meter().create_counter(MetricName.INGEST_READS, "1", "Reads made durable, by force and outcome")
+_ack_seconds = meter().create_histogram(
+    MetricName.INGEST_ACK_SECONDS, "s", "From a batch's arrival to its acknowledgement, oldest of each append"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AppendLimits:
+    """Limits of each force. A single batch may exceed `reads` and `cost`."""
+
+    reads: int
+    """Most reads in one append."""
+    cost: int
+    """Most bytes in one append."""
+    lanes: int
+    patience: float
+    """Seconds for which an append is tried."""
+
+
+class Appends:
+    """The appends of all forces, each force by itself."""
+
+    def __init__(
+        self,
+        appender: Appender,
+        limits: AppendLimits,
+        memory: Memory,
+        counts: UnwrittenCounts,
+        own: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+    ) -> None:
+        self._appender = appender
+        self._limits = limits
+        self._memory = memory
+        self._counts = counts
+        self._own = own
+        self._forces: dict[str, ForceAppends] = {}
+
+    @property
+    def queued_reads(self) -> int:
+        """Reads that wait for an append."""
+        return sum(lane.queued_reads for force in self._forces.values() for lane in force.lanes)
+
+    def of(self, force: str) -> ForceAppends:
+        """The appends of one force."""
+        appends = self._forces.get(force)
+        if appends is None:
+            appends = self._forces[force] = self._begin(force)
+        return appends
+
+    def _begin(self, force: str) -> ForceAppends:
+        availability = StoreAvailability(self._limits.patience)
+        memory = self._memory.of(force)
+        lanes = [
+            Lane(
+                force,
+                appender=self._appender,
+                limits=self._limits,
+                availability=availability,
+                memory=memory,
+                counts=self._counts,
+            )
+            for _ in range(self._limits.lanes)
+        ]
+        for number, lane in enumerate(lanes):
+            # A fresh context: the lane outlives the call that needs it first, with its deadline and trace.
+            Context().run(self._own, lane.run(), f"lane {force} {number}")
+        return ForceAppends(lanes, availability, memory)
+
+
+@dataclass(frozen=True, slots=True)
+class ForceAppends:
+    """What one force has for itself: lanes, a circuit breaker, a share of the memory."""
+
+    lanes: Sequence[Lane]
+    availability: StoreAvailability
+    memory: MemoryShare
+
+    def put(self, batch: PendingBatch) -> None:
+        """Queue a batch with at least one kept read."""
+        self.memory.take(batch.cost)
+        self.lanes[batch.feed.number % len(self.lanes)].put(batch)
+
+
+class Lane:
+    """A queue of batches of one force, and the loop that appends them."""
+
+    def __init__(
+        self,
+        force: str,
+        *,
+        appender: Appender,
+        limits: AppendLimits,
+        availability: StoreAvailability,
+        memory: MemoryShare,
+        counts: UnwrittenCounts,
+    ) -> None:
+        self._force = force
+        self._appender = appender
+        self._limits = limits
+        self._availability = availability
+        self._memory = memory
+        self._counts = counts
+        self._queue: deque[PendingBatch] = deque()
+        self._filled = asyncio.Event()
+        self.queued_reads = 0
+        self._last_batches = 0
+        self._accepted = {"force": force, "outcome": "accepted"}
+        self._duplicate = {"force": force, "outcome": "duplicate"}
+
+    def put(self, batch: PendingBatch) -> None:
+        """Queue a batch."""
+        self._queue.append(batch)
+        self.queued_reads += batch.kept
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Append what is queued, one append after the other, for ever."""
+        while True:
+            await self._filled.wait()
+            if self._last_batches >= _MANY_BATCHES and self.queued_reads < self._limits.reads // 4:
+                # An append costs all services together as much as some twenty reads. With many streams it is
+                # cheaper to wait for more batches, and their latency is in the processor's queue anyway.
+                await asyncio.sleep(min(self._last_batches * _WAIT_SECONDS_A_BATCH, _MOST_WAIT_SECONDS))
+            batches = self._take()
+            self._last_batches = len(batches)
+            await self._append(batches)
+
+    def _take(self) -> list[PendingBatch]:
+        """Take the oldest batches that fit into one append; at least one."""
+        batches: list[PendingBatch] = []
+        reads = cost = 0
+        while self._queue:
+            batch = self._queue[0]
+            reads += batch.kept
+            cost += batch.cost
+            if batches and (reads > self._limits.reads or cost > self._limits.cost):
+                break
+            batches.append(self._queue.popleft())
+            self.queued_reads -= batch.kept
+        if not self._queue:
+            self._filled.clear()
+        return batches
+
+    async def _append(self, batches: Sequence[PendingBatch]) -> None:
+        if any(batch.submitter.broken for batch in batches):
+            batches = self._without_broken(batches)
+            if not batches:
+                return
+        try:
+            append = append_of(self._force, batches)
+            traceparents = [batch.traceparent for batch in batches]
+            response = await self._appender.append(
+                self._force, append.request, traceparents, self._availability
+            )
+        except Fault as fault:
+            await self._give_up(batches, fault)
+        except Exception as error:  # noqa: BLE001 - no vendor's bytes may end the process
+            # Its text might quote a read, so only its type is logged.
+            await self._give_up(
+                batches, Fault(grpc.StatusCode.INTERNAL, type(error).__name__, "cannot append")
+            )
+        else:
+            self._settle(append, batches, response)
+
+    async def _give_up(self, batches: Sequence[PendingBatch], fault: Fault) -> None:
+        if fault.reason == "STORE_UNAVAILABLE":
+            # Batches queued meanwhile would only wait as long again.
+            self._fail([*batches, *self._take_all()], fault)
+        elif fault.reason == "FORCE_UNKNOWN":
+            _log.error("the store does not take reads of a force", extra={"force": self._force})
+            self._fail([*batches, *self._take_all()], token_unknown())
+        elif len(batches) == 1:
+            _log.error("a batch cannot be stored", extra={"force": self._force, "cause": fault.reason})
+            self._fail(batches, Fault(grpc.StatusCode.INTERNAL, "INTERNAL", "this batch cannot be stored"))
+        else:
+            # One vendor's batch must not fail those of others. Appending each alone finds it.
+            for batch in batches:
+                await self._append([batch])
+
+    def _without_broken(self, batches: Sequence[PendingBatch]) -> Sequence[PendingBatch]:
+        """Drop batches that follow a failed one of their stream, since the failed one will be sent again."""
+        dropped = [batch for batch in batches if batch.submitter.broken]
+        self._memory.release(sum([batch.cost for batch in dropped]))
+        for batch in dropped:
+            batch.end_span()
+        return [batch for batch in batches if not batch.submitter.broken]
+
+    def _take_all(self) -> list[PendingBatch]:
+        queued, self.queued_reads = list(self._queue), 0
+        self._queue.clear()
+        self._filled.clear()
+        return queued
+
+    def _fail(self, batches: Sequence[PendingBatch], fault: Fault) -> None:
+        self._memory.release(sum([batch.cost for batch in batches]))
+        for batch in batches:
+            batch.end_span()
+            batch.submitter.failed(batch, fault)
+
+    def _settle(
+        self, append: EncodedAppend, batches: Sequence[PendingBatch], response: AppendReadsResponse
+    ) -> None:
+        duplicates = list(response.duplicate_indexes)
+        share_duplicates(batches, duplicates)
+        now_us = time.time_ns() // 1000
+        self._counts.appended(self._force, append.camera_ids, append.captured_at_us, duplicates, now_us)
+        self._memory.release(sum([batch.cost for batch in batches]))
+        self._measure(len(append.camera_ids), len(duplicates), batches[0].received_at)
+        for batch in batches:
+            batch.end_span()
+            batch.submitter.settled(batch)
+
+    def _measure(self, reads: int, duplicates: int, oldest: float) -> None:
+        _reads.add(reads - duplicates, self._accepted)
+        if duplicates:
+            _reads.add(duplicates, self._duplicate)
+        _ack_seconds.record(time.monotonic() - oldest)

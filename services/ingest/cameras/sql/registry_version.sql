@@ -1,0 +1,2 @@
+-- The version of the registry.
+select version from registry

@@ -1,0 +1,1 @@
+"""Checks the reads of a batch: what is kept of each, or why it is rejected. Pure."""

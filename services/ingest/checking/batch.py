@@ -1,0 +1,279 @@
+"""Checks a batch of reads column by column, which is several times faster than read by read.
+
+No Python function of ours runs for each read: each check covers a whole column. When any read might be wrong,
+the whole batch is checked again read by read (see `read`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from gantry.common.v1.read_pb2 import ReadDetails
+from gantry.ingest.v1 import ingest_pb2 as pb
+
+from anpr.identifiers import all_read_ids
+from anpr.vrm import VrmEmpty, VrmInvalid, all_normal, normalise
+from reads.columns import HEADING_UNKNOWN
+from reads.read import E7
+from services.ingest.cameras.feeds import Feed
+from services.ingest.checking.jpeg import is_jpeg
+from services.ingest.checking.read import (
+    DIRECTIONS,
+    MOST_DETAILS_BYTES,
+    MOST_HEADING,
+    MOST_LANE,
+    MOST_NANOS,
+    MOST_SPEED_KPH,
+    OLDEST_US,
+    Row,
+    checked_row,
+    is_country,
+)
+from services.ingest.checking.rejections import Cause, ReadRejected
+
+_PATCH: Final = 9
+_OVERVIEW: Final = 10
+# Fewer reads than this are checked faster one by one.
+_LEAST_FOR_COLUMNS: Final = 6
+
+
+class KeptReads(NamedTuple):
+    """The kept reads of a batch, one element a read in each column. The columns are in the order of `Row`."""
+
+    camera_ids: Sequence[str]
+    read_ids: Sequence[str]
+    captured_at_us: Sequence[int]
+    vrms: Sequence[str]
+    confidences: Sequence[float]
+    latitudes_e7: Sequence[int]
+    longitudes_e7: Sequence[int]
+    headings: Sequence[int]
+    details: Sequence[bytes]
+    plate_patches: Sequence[bytes]
+    overviews: Sequence[bytes]
+
+
+_NOTHING_KEPT: Final = KeptReads((), (), (), (), (), (), (), (), (), (), ())
+
+
+@dataclass(slots=True)
+class Verdict:
+    """The kept reads of a batch, as `columns` or else as `rows`, and the rejected ones."""
+
+    columns: KeptReads | None = None
+    rows: list[Row] = field(default_factory=list)
+    kept: int = 0
+    """How many reads are kept."""
+    rejections: list[pb.Rejection] = field(default_factory=list)
+    rejected_cameras: list[str] = field(default_factory=list)
+    """The camera_id of each rejected read, as the vendor wrote it."""
+    warnings: list[pb.Warning] = field(default_factory=list)
+
+    def as_columns(self) -> KeptReads:
+        """The kept reads as columns."""
+        if self.columns is None:
+            return KeptReads(*zip(*self.rows, strict=True)) if self.rows else _NOTHING_KEPT
+        return self.columns
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """Most bytes of each image. Larger images are left out."""
+
+    plate_patch_bytes: int
+    overview_bytes: int
+
+
+def check_batch(
+    reads: Sequence[pb.SubmittedRead],
+    broken: dict[int, Cause],
+    feed: Feed,
+    latest_us: int,
+    images: ImageLimits,
+) -> Verdict:
+    """Keep the reads that are right and reject the others.
+
+    `broken` gives the cause for each read, by index, that could not be parsed. `latest_us` is the latest
+    capture time accepted.
+    """
+    if not broken and len(reads) >= _LEAST_FOR_COLUMNS:
+        columns = columns_of_right_reads(reads, feed, latest_us)
+        if columns is not None:
+            return _screened(columns, len(reads), images)
+    return _one_by_one(reads, broken, feed, latest_us, images)
+
+
+def columns_of_right_reads(reads: Sequence[pb.SubmittedRead], feed: Feed, latest_us: int) -> KeptReads | None:
+    """The columns of a batch in which every read is right. None when any read might be wrong."""
+    reads = list(reads)
+    camera_ids = [read.camera_id for read in reads]
+    forces = [read.force for read in reads]
+    if any(forces) and not all(not force or force == feed.force for force in forces):
+        return None
+    captured = _captured_column(reads, latest_us)
+    if captured is None or not feed.enabled.keys() >= set(camera_ids):
+        return None
+    read_ids = [read.read_id for read in reads]
+    confidences = [read.confidence for read in reads]
+    # NaN compares as neither inside nor outside a range. `not inside` rejects it.
+    if not all_read_ids(read_ids) or [value for value in confidences if not 0.0 <= value <= 1.0]:
+        return None
+    vrms, headings, details = _vrm_column(reads), _heading_column(reads), _details_column(reads)
+    places = _place_columns(reads, camera_ids, feed)
+    if vrms is None or headings is None or details is None or places is None:
+        return None
+    patches, overviews = [read.plate_patch for read in reads], [read.overview for read in reads]
+    return KeptReads(
+        camera_ids, read_ids, captured, vrms, confidences, *places, headings, details, patches, overviews
+    )
+
+
+def _captured_column(reads: list[pb.SubmittedRead], latest_us: int) -> list[int] | None:
+    times = [read.captured_at for read in reads]
+    nanos = [time.nanos for time in times]
+    column = [time.seconds * 1_000_000 + part // 1000 for time, part in zip(times, nanos, strict=True)]
+    if min(nanos) < 0 or max(nanos) > MOST_NANOS:
+        return None
+    return column if min(column) >= OLDEST_US and max(column) <= latest_us else None
+
+
+def _vrm_column(reads: list[pb.SubmittedRead]) -> list[str] | None:
+    vrms = [read.vrm for read in reads]
+    if all_normal(vrms):
+        return vrms
+    try:
+        return [normalise(vrm) for vrm in vrms]
+    except (VrmEmpty, VrmInvalid):
+        return None
+
+
+def _heading_column(reads: list[pb.SubmittedRead]) -> list[int] | None:
+    headings = [read.heading for read in reads]
+    if max(headings) > MOST_HEADING:
+        return None
+    if 0 not in headings:
+        return headings
+    return [
+        heading or (0 if read.HasField("heading") else HEADING_UNKNOWN)
+        for heading, read in zip(headings, reads, strict=True)
+    ]
+
+
+def _place_columns(
+    reads: list[pb.SubmittedRead], camera_ids: list[str], feed: Feed
+) -> tuple[list[int], list[int]] | None:
+    positions = [read.position for read in reads]
+    latitudes = [position.latitude for position in positions]
+    longitudes = [position.longitude for position in positions]
+    if [value for value in latitudes if not -90.0 <= value <= 90.0]:
+        return None
+    if [value for value in longitudes if not -180.0 <= value <= 180.0]:
+        return None
+    north, east = [round(value * E7) for value in latitudes], [round(value * E7) for value in longitudes]
+    # An absent position reads as 0, 0.
+    if 0.0 in latitudes:
+        _fill_places(reads, camera_ids, feed, north, east)
+    return north, east
+
+
+def _fill_places(
+    reads: list[pb.SubmittedRead], camera_ids: list[str], feed: Feed, north: list[int], east: list[int]
+) -> None:
+    cameras = feed.enabled
+    for index, read in enumerate(reads):
+        if not read.HasField("position"):
+            camera = cameras[camera_ids[index]]
+            north[index], east[index] = camera.latitude_e7, camera.longitude_e7
+
+
+def _details_column(reads: list[pb.SubmittedRead]) -> list[bytes] | None:
+    details = [read.details for read in reads]
+    column = [detail.SerializeToString() for detail in details]
+    if not any(column):
+        return column
+    if max(map(len, column)) > MOST_DETAILS_BYTES or not _are_details(details):
+        return None
+    return column
+
+
+def _are_details(details: list[ReadDetails]) -> bool:
+    if max([detail.lane for detail in details]) > MOST_LANE:
+        return False
+    if not {detail.direction for detail in details} <= DIRECTIONS:
+        return False
+    if [speed for detail in details if not 0.0 <= (speed := detail.speed_kph) <= MOST_SPEED_KPH]:
+        return False
+    countries = {detail.plate_country for detail in details}
+    if not all(map(is_country, countries)):
+        return False
+    texts = [detail.vehicle_make for detail in details]
+    texts += [detail.vehicle_colour for detail in details]
+    texts += [detail.vehicle_class for detail in details]
+    return "".join(texts).isprintable()
+
+
+def _one_by_one(
+    reads: Sequence[pb.SubmittedRead],
+    broken: dict[int, Cause],
+    feed: Feed,
+    latest_us: int,
+    images: ImageLimits,
+) -> Verdict:
+    verdict = Verdict()
+    for index, read in enumerate(reads):
+        cause = broken.get(index)
+        if cause is None:
+            try:
+                row = checked_row(read, feed, latest_us)
+            except ReadRejected as rejected:
+                cause = rejected.cause
+            else:
+                if row[_PATCH] or row[_OVERVIEW]:
+                    row = _screened_row(row, index, images, verdict.warnings)
+                verdict.rows.append(row)
+                continue
+        verdict.rejections.append(cause.at(index))
+        verdict.rejected_cameras.append(read.camera_id)
+    verdict.kept = len(verdict.rows)
+    return verdict
+
+
+def _screened(columns: KeptReads, kept: int, limits: ImageLimits) -> Verdict:
+    """Leave out each image that is too large or no JPEG, with a warning. Its read is kept."""
+    verdict = Verdict(columns, kept=kept)
+    if any(columns.plate_patches) or any(columns.overviews):
+        warnings = verdict.warnings
+        patches = [
+            _image(image, limits.plate_patch_bytes, index, "plate_patch", warnings)
+            for index, image in enumerate(columns.plate_patches)
+        ]
+        overviews = [
+            _image(image, limits.overview_bytes, index, "overview", warnings)
+            for index, image in enumerate(columns.overviews)
+        ]
+        verdict.columns = columns._replace(plate_patches=patches, overviews=overviews)
+    return verdict
+
+
+def _screened_row(row: Row, index: int, limits: ImageLimits, warnings: list[pb.Warning]) -> Row:
+    return (
+        *row[:_PATCH],
+        _image(row[_PATCH], limits.plate_patch_bytes, index, "plate_patch", warnings),
+        _image(row[_OVERVIEW], limits.overview_bytes, index, "overview", warnings),
+    )
+
+
+def _image(image: bytes, limit: int, index: int, name: str, warnings: list[pb.Warning]) -> bytes:
+    """The image; or no bytes, with a warning."""
+    if not image:
+        return image
+    if len(image) > limit:
+        reason = pb.WARNING_REASON_IMAGE_TOO_LARGE
+    elif not is_jpeg(image):
+        reason = pb.WARNING_REASON_IMAGE_INVALID
+    else:
+        return image
+    warnings.append(pb.Warning(index=index, reason=reason, field=name))
+    return b""

@@ -1,0 +1,1 @@
+"""The public door: receives batches from feeds and acknowledges them once their reads are durable."""

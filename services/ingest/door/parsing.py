@@ -1,0 +1,132 @@
+"""Parses a vendor's message, however broken: a read that does not parse costs only itself.
+
+Protobuf refuses a whole message for one bad byte. Then the message is parsed again as its lenient
+counterpart, which keeps the reads apart as bytes, and each read by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gantry.common.v1 import read_pb2
+from gantry.ingest.internal.v1 import lenient_pb2 as lenient
+from gantry.ingest.v1 import ingest_pb2 as pb
+from google.protobuf.message import DecodeError, Message
+
+from chassis.errors import InvalidInput
+from services.ingest.checking.rejections import MALFORMED, Cause, not_utf8
+
+_COUNT_FIRST_BYTES: Final = 4096
+_NOTHING: Final = pb.SubmittedRead()
+
+
+@dataclass(slots=True)
+class ParsedBatch:
+    """A parsed message. `broken` has the cause for each read, by index, that could not be parsed."""
+
+    sequence: int
+    reads: Sequence[pb.SubmittedRead]
+    traceparent: str
+    broken: dict[int, Cause]
+
+
+class BatchParser:
+    """Parses messages of one type, of at most `most_reads` reads.
+
+    Raises InvalidInput MALFORMED_MESSAGE or BATCH_TOO_LARGE.
+    """
+
+    def __init__(self, strict: Any, lenient: Any, most_reads: int) -> None:
+        self._strict = strict.FromString
+        self._lenient = lenient.FromString
+        self._has_sequence = "sequence" in strict.DESCRIPTOR.fields_by_name
+        self._most_reads = most_reads
+
+    def parse(self, data: bytes) -> ParsedBatch:
+        """Parse a message."""
+        if len(data) > _COUNT_FIRST_BYTES:
+            # A read of two bytes becomes an object of hundreds, so the reads are counted before any is made.
+            self._count(self._parse_leniently(data).reads)
+        try:
+            message = self._strict(data)
+        except DecodeError:
+            return self._salvage(data)
+        self._count(message.reads)
+        if not self._has_sequence:
+            return ParsedBatch(0, message.reads, "", {})
+        return ParsedBatch(message.sequence, message.reads, message.traceparent, {})
+
+    def _count(self, reads: Sequence[object]) -> None:
+        if len(reads) > self._most_reads:
+            raise InvalidInput(
+                "BATCH_TOO_LARGE",
+                f"the batch has {len(reads)} reads, at most {self._most_reads} are allowed; split it",
+                field="reads",
+            )
+
+    def _parse_leniently(self, data: bytes) -> Any:
+        try:
+            return self._lenient(data)
+        except DecodeError:
+            raise InvalidInput(
+                "MALFORMED_MESSAGE",
+                "the bytes are not this message; build it from the published contract",
+            ) from None
+
+    def _salvage(self, data: bytes) -> ParsedBatch:
+        message = self._parse_leniently(data)
+        self._count(message.reads)
+        reads: list[pb.SubmittedRead] = []
+        broken: dict[int, Cause] = {}
+        for index, encoded in enumerate(message.reads):
+            try:
+                reads.append(pb.SubmittedRead.FromString(encoded))
+            except DecodeError:
+                reads.append(_NOTHING)
+                broken[index] = _cause_of(encoded)
+        if not self._has_sequence:
+            return ParsedBatch(0, reads, "", broken)
+        return ParsedBatch(message.sequence, reads, message.traceparent.decode("ascii", "replace"), broken)
+
+
+def stream_parser(most_reads: int) -> BatchParser:
+    """Parses the messages of a stream."""
+    return BatchParser(pb.StreamReadsRequest, lenient.LenientStreamReadsRequest, most_reads)
+
+
+def submit_parser(most_reads: int) -> BatchParser:
+    """Parses the message of a single call."""
+    return BatchParser(pb.SubmitReadsRequest, lenient.LenientSubmitReadsRequest, most_reads)
+
+
+def _cause_of(encoded: bytes) -> Cause:
+    """Why a read does not parse: a text that is not UTF-8, or anything else."""
+    try:
+        read = lenient.LenientSubmittedRead.FromString(encoded)
+    except DecodeError:
+        return MALFORMED
+    for field in _TEXTS:
+        if not _is_utf8(getattr(read, field)):
+            return not_utf8(field)
+    for field in _DETAIL_TEXTS:
+        if not _is_utf8(getattr(read.details, field)):
+            return not_utf8(f"details.{field}")
+    return MALFORMED
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _text_fields(message: type[Message]) -> tuple[str, ...]:
+    return tuple(field.name for field in message.DESCRIPTOR.fields if field.type == field.TYPE_STRING)
+
+
+_TEXTS: Final = _text_fields(pb.SubmittedRead)
+_DETAIL_TEXTS: Final = _text_fields(read_pb2.ReadDetails)

@@ -1,0 +1,165 @@
+"""One vendor's stream: receives batches and sends the acknowledgements in their order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+
+from chassis.errors import Fault
+from services.ingest.appending.batch import PendingBatch
+from services.ingest.appending.memory import MemoryShare
+from services.ingest.door.receiving import BatchReceiver
+
+_log = logging.getLogger(__name__)
+_NONE_YET: Final = -1
+# A vendor that never reads acknowledgements must not make us keep more of them.
+_MOST_UNWRITTEN: Final = 1024 * 1024
+_ACK_COST: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """How much of one stream may be unacknowledged before its reading pauses, and its first message."""
+
+    reads: int
+    cost: int
+    flow_control: bytes
+    """A serialised StreamReadsResponse with the FlowControl."""
+
+
+class FeedStream:
+    """Two tasks: one reads batches, the other writes acknowledgements.
+
+    The stream ends when the vendor half-closed and everything is acknowledged, or with the fault given to
+    `end`, after the acknowledgements of the batches under way.
+    """
+
+    def __init__(
+        self, context: Any, key: bytes, receiver: BatchReceiver, memory: MemoryShare, limits: StreamLimits
+    ) -> None:
+        self.key = key
+        self.broken = False
+        self._loop = asyncio.get_running_loop()
+        self._context = context
+        self._receiver = receiver
+        self._memory = memory
+        self._limits = limits
+        self._pending: deque[PendingBatch] = deque()
+        self._acks: deque[bytes] = deque()
+        self._reads = 0
+        self._cost = 0
+        self._unwritten = 0
+        self._half_closed = False
+        self._ending: BaseException | None = None
+        self._wanted_ack: asyncio.Future[None] | None = None
+        self._wanted_room: asyncio.Future[None] | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    async def serve(self) -> None:
+        """Run the stream to its end. Raises the Fault it ends with."""
+        await self._context.write(self._limits.flow_control)
+        self._reader = asyncio.create_task(self._read(), name="feed stream reader")
+        try:
+            await self._write()
+        finally:
+            self._reader.cancel()
+            # Nobody is left to get the acknowledgements of batches under way.
+            self._pending.clear()
+
+    def end(self, ending: BaseException) -> None:
+        """Take no more batches, acknowledge what is under way, then end with `ending`."""
+        if self._ending is None:
+            self._ending = ending
+        if self._reader is not None and self._reader is not asyncio.current_task():
+            self._reader.cancel()
+        _wake(self._wanted_ack)
+
+    def settled(self, batch: PendingBatch) -> None:
+        """A batch is settled: acknowledge every settled batch that no unsettled one precedes."""
+        batch.settled = True
+        self._reads -= batch.kept
+        self._cost -= batch.cost
+        pending = self._pending
+        while pending and pending[0].settled:
+            ack = pending.popleft().acknowledgement()
+            self._acks.append(ack)
+            self._unwritten += len(ack) + _ACK_COST
+        _wake(self._wanted_ack)
+
+    def failed(self, batch: PendingBatch, fault: Fault) -> None:  # noqa: ARG002 - the protocol names the batch
+        """A batch failed. Nothing after it can be acknowledged, since acknowledgements keep the order."""
+        self.broken = True
+        self._pending.clear()
+        self.end(fault)
+
+    async def _write(self) -> None:
+        context, acks = self._context, self._acks
+        while True:
+            while acks:
+                ack = acks.popleft()
+                await context.write(ack)
+                self._unwritten -= len(ack) + _ACK_COST
+            _wake(self._wanted_room)
+            if not self._pending:
+                if self._ending is not None:
+                    raise self._ending
+                if self._half_closed:
+                    return
+            self._wanted_ack = self._loop.create_future()
+            await self._wanted_ack
+
+    async def _read(self) -> None:
+        try:
+            await self._take_batches()
+        except Fault as fault:
+            self.end(fault)
+        except Exception as error:  # noqa: BLE001 - the task that serves the call raises it
+            # The batch that caused it may be pending and would never be settled.
+            self._pending.clear()
+            self.end(error)
+
+    async def _take_batches(self) -> None:
+        context, receiver, pending = self._context, self._receiver, self._pending
+        after = _NONE_YET
+        while self._ending is None:
+            if self._is_full():
+                await self._wait_for_room()
+            data = await context.read()
+            if data is grpc.aio.EOF:
+                self._half_closed = True
+                _wake(self._wanted_ack)
+                return
+            batch = receiver.stream_batch(self, self.key, data, after)
+            after = batch.sequence
+            pending.append(batch)
+            self._reads += batch.kept
+            self._cost += batch.cost
+            receiver.queue(batch)
+
+    def _is_full(self) -> bool:
+        limits = self._limits
+        return (
+            self._reads >= limits.reads
+            or self._cost >= limits.cost
+            or self._unwritten >= _MOST_UNWRITTEN
+            or self._memory.full
+        )
+
+    async def _wait_for_room(self) -> None:
+        """While nothing is read, HTTP/2's flow control stops the vendor from sending."""
+        while self._is_full():
+            if self._memory.full:
+                await self._memory.room()
+            else:
+                self._wanted_room = self._loop.create_future()
+                await self._wanted_room
+
+
+def _wake(wanted: asyncio.Future[None] | None) -> None:
+    if wanted is not None and not wanted.done():
+        wanted.set_result(None)

@@ -1,3 +1,0 @@
--- Forget requests that nobody retries any more.
---   $1 force
-delete from enrolments where force = $1 and enrolled_at < now() - interval '30 days'

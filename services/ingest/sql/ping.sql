@@ -1,2 +1,0 @@
--- Answer when the registry can be read.
-select version from registry

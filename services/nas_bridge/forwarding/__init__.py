@@ -1,0 +1,1 @@
+"""Delivers the log to a destination: one line of `following` for each force and destination."""

@@ -1,0 +1,1 @@
+"""Receipts of destinations, and the reads that destinations refused (dead letters)."""

@@ -1,0 +1,3 @@
+-- Answer, to show that the database is available.
+--   no parameters
+select 1

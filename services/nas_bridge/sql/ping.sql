@@ -1,3 +1,0 @@
--- Answer, to show that the database is there.
---   no parameters
-select 1

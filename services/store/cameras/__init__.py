@@ -1,0 +1,1 @@
+"""Cameras have numbers, so that a read carries four bytes instead of a name."""

@@ -1,0 +1,36 @@
+"""What a consumer of the log is, and the port to where consumers are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerCursor:
+    """Every read up to and including `position` is processed. `reported_at`: None before the first report."""
+
+    consumer: str
+    position: int
+    reported_at: datetime | None
+
+
+class Consumers(Protocol):
+    """The consumers of all forces. Every method raises NotFound FORCE_UNKNOWN."""
+
+    async def register(self, force: str, consumer: str) -> int:
+        """Register a consumer and return its cursor. One that is registered keeps its cursor."""
+
+    async def retire(self, force: str, consumer: str) -> None:
+        """Retire a consumer. One that is unknown or retired stays as it is."""
+
+    async def report(self, force: str, consumer: str, position: int) -> None:
+        """Move a cursor forward; a smaller position changes nothing.
+
+        Raises NotFound CONSUMER_UNKNOWN and OutOfRange POSITION_AHEAD.
+        """
+
+    async def of(self, force: str) -> Sequence[ConsumerCursor]:
+        """The registered consumers of a force, by name."""

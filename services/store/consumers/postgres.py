@@ -1,0 +1,51 @@
+"""Consumers and their cursors in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+
+from chassis.database import statements
+from chassis.errors import NotFound, OutOfRange
+from services.store.consumers.consumer import ConsumerCursor
+from services.store.postgres import ForceRows
+
+_SQL: Final = statements("services.store.consumers")
+
+
+class PostgresConsumers:
+    """Registers and retires consumers and keeps their cursors. Every method raises NotFound FORCE_UNKNOWN."""
+
+    def __init__(self, rows: ForceRows, pool: asyncpg.Pool) -> None:
+        self._rows = rows
+        self._pool = pool
+
+    async def register(self, force: str, consumer: str) -> int:
+        """Register a consumer and return its cursor. One that is registered keeps its cursor."""
+        number = await self._rows.number_of(force)
+        return int(await self._pool.fetchval(_SQL.register_consumer, number, force, consumer))
+
+    async def retire(self, force: str, consumer: str) -> None:
+        """Retire a consumer. One that is unknown or retired stays as it is."""
+        await self._pool.execute(_SQL.retire_consumer, await self._rows.number_of(force), consumer)
+
+    async def report(self, force: str, consumer: str, position: int) -> None:
+        """Move a cursor forward; a smaller position changes nothing.
+
+        Raises NotFound CONSUMER_UNKNOWN and OutOfRange POSITION_AHEAD.
+        """
+        number = await self._rows.number_of(force)
+        row = await self._pool.fetchrow(_SQL.report_cursor, number, consumer, position)
+        if not row["is_registered"]:
+            raise NotFound(
+                "CONSUMER_UNKNOWN", "the force has no such consumer; register it", field="consumer"
+            )
+        if not row["is_reached"]:
+            raise OutOfRange("POSITION_AHEAD", "the log never reached that position", field="position")
+
+    async def of(self, force: str) -> Sequence[ConsumerCursor]:
+        """The registered consumers of a force, by name."""
+        rows = await self._pool.fetch(_SQL.consumers_of, await self._rows.number_of(force))
+        return [ConsumerCursor(*row) for row in rows]

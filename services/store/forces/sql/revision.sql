@@ -1,0 +1,3 @@
+-- The revision of the directory.
+--   no parameters
+select revision from directory

@@ -1,0 +1,124 @@
+"""The logs in use: for each force a ring with its newest entries, and the writer that appends to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from chassis.loops import repeat
+from chassis.telemetry import meter
+from services.store.log.commit import CommitResult
+from services.store.log.ring import LogEntry, Ring
+from services.store.log.writer import ForceWriter, Published
+from services.store.names import MetricName
+
+_FILL_SECONDS: Final = 1.0
+_FILL_READS: Final = 5_000
+_position = meter().create_gauge(MetricName.POSITION, "1", "Position of the newest read")
+
+
+class PastEntries(Protocol):
+    """The log in the database."""
+
+    async def head(self, force: str) -> int:
+        """The position of the newest read. Raises NotFound FORCE_UNKNOWN."""
+
+    async def entries_after(self, force: str, position: int, most_reads: int) -> Sequence[LogEntry]:
+        """Entries after a position, oldest first: at least one if there is any."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLog:
+    """A log in use."""
+
+    force: str
+    ring: Ring
+    writer: ForceWriter
+
+
+class LiveLogs:
+    """The logs in use. `run` has to run: it is the owner of the tasks that append and that fill the rings."""
+
+    def __init__(
+        self,
+        past: PastEntries,
+        writer_of: Callable[[str, Published], ForceWriter],
+        tell_others: Callable[[str, int], None],
+        ring_bytes: int,
+    ) -> None:
+        """`tell_others` gets a force and its head after each commit of this replica."""
+        self._past = past
+        self._writer_of = writer_of
+        self._tell_others = tell_others
+        self._ring_bytes = ring_bytes
+        self._logs: dict[str, LiveLog] = {}
+        self._opening = asyncio.Lock()
+        self._opened: asyncio.Queue[LiveLog] = asyncio.Queue()
+
+    async def run(self) -> None:
+        """Append, and read what other replicas have appended, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                log = await self._opened.get()
+                tasks.create_task(log.writer.run(), name=f"writer of {log.force}")
+                tasks.create_task(self._keep_whole(log), name=f"ring of {log.force}")
+
+    async def open(self, force: str) -> LiveLog:
+        """The log of a force, put to use when it is first asked for. Raises NotFound FORCE_UNKNOWN."""
+        log = self._logs.get(force)
+        return log if log is not None else await self._open(force)
+
+    def announce(self, heads: Mapping[str, int]) -> None:
+        """Logs are known to reach these positions. Forces that are not in use get the metric only."""
+        for force, head in heads.items():
+            log = self._logs.get(force)
+            if log is not None:
+                log.ring.announce(head)
+            # The announcement may be older than our own last commit.
+            _position.set(head if log is None else log.ring.head, {"force": force})
+
+    def forget(self, before_us: int) -> None:
+        """Keep nothing in memory that was received before a time."""
+        for log in self._logs.values():
+            log.ring.forget(before_us)
+
+    def wake(self) -> None:
+        """Let all followers look again."""
+        for log in self._logs.values():
+            log.ring.wake()
+
+    async def _open(self, force: str) -> LiveLog:
+        async with self._opening:
+            if force not in self._logs:
+                ring = Ring(self._ring_bytes, await self._past.head(force))
+                writer = self._writer_of(force, self._publish_to(force, ring))
+                self._logs[force] = LiveLog(force, ring, writer)
+                self._opened.put_nowait(self._logs[force])
+            return self._logs[force]
+
+    def _publish_to(self, force: str, ring: Ring) -> Published:
+        def published(result: CommitResult, entries: Sequence[LogEntry]) -> None:
+            if entries:
+                ring.add(result.head_before, entries)
+                _position.set(ring.head, {"force": force})
+                self._tell_others(force, result.head)
+
+        return published
+
+    async def _keep_whole(self, log: LiveLog) -> None:
+        """Read what other replicas have appended: once, however many commits and followers there are."""
+        ring = log.ring
+
+        async def fill() -> None:
+            while ring.end < ring.head:
+                after = ring.end
+                entries = await self._past.entries_after(log.force, after, _FILL_READS)
+                if not entries:
+                    return
+                ring.add(after, entries)
+
+        await repeat(
+            fill, name="reading what other replicas appended", every=_FILL_SECONDS, wake=ring.missing
+        )

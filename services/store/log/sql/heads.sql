@@ -1,3 +1,0 @@
--- Positions of the newest reads of all forces.
---   no parameters
-select force, head from forces

@@ -1,0 +1,1 @@
+"""Replicas of the store tell each other which logs have grown."""

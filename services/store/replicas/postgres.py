@@ -1,0 +1,118 @@
+"""News between replicas: each notifies the others after its commits, and polls the database every second.
+
+A transaction that notifies holds one lock of the whole cluster until it is flushed. So no append notifies.
+This loop does, once for all commits of the last few milliseconds, in a transaction that flushes nothing. A
+notice may be lost; the poll covers it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import asyncpg
+
+from chassis.database import statements
+from chassis.database_faults import DATABASE_TROUBLE
+from chassis.loops import repeat
+
+CHANNEL: Final = "gantry_store_appended"
+_ASK_SECONDS: Final = 1.0
+_TELL_SECONDS: Final = 0.005
+_MOST_CHARACTERS: Final = 7_000
+"""A notice of PostgreSQL has less than 8,000 bytes."""
+_SQL: Final = statements("services.store.replicas")
+
+Heads = Mapping[str, int]
+"""Position of the newest read by force."""
+
+
+class ReplicaNews:
+    """Tells other replicas how far each log reaches, and announces what they tell. Holds one connection."""
+
+    def __init__(self, pool: asyncpg.Pool, announce: Callable[[Heads], None]) -> None:
+        self._pool = pool
+        self._announce = announce
+        self._sender = secrets.token_hex(8)
+        self._committed: dict[str, int] = {}
+        self._wake = asyncio.Event()
+        self._connection: Any = None
+        self._asked_at = 0.0
+
+    def committed(self, force: str, head: int) -> None:
+        """This replica has committed up to `head`."""
+        self._committed[force] = head
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Tell and ask for ever, also across failures of the database."""
+        try:
+            await repeat(self._exchange, name="news of other replicas", every=_ASK_SECONDS, wake=self._wake)
+        finally:
+            await self._leave()
+
+    async def _exchange(self) -> None:
+        try:
+            connection = await self._connected()
+            if self._committed:
+                await self._tell(connection)
+            if asyncio.get_running_loop().time() - self._asked_at >= _ASK_SECONDS:
+                await self._ask(connection)
+        except BaseException:
+            await self._leave()
+            raise
+
+    async def _tell(self, connection: Any) -> None:
+        heads, self._committed = self._committed, {}
+        for notice in notices(self._sender, heads):
+            await connection.execute(_SQL.tell_heads, notice)
+        # Commits of this time are told together.
+        await asyncio.sleep(_TELL_SECONDS)
+
+    async def _ask(self, connection: Any) -> None:
+        rows = await connection.fetch(_SQL.heads)
+        self._asked_at = asyncio.get_running_loop().time()
+        self._announce({row["force"]: row["head"] for row in rows})
+
+    async def _connected(self) -> Any:
+        if self._connection is None:
+            self._asked_at = 0.0
+            self._connection = await self._pool.acquire()
+            await self._connection.add_listener(CHANNEL, self._heard)
+        return self._connection
+
+    def _heard(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
+        sender, heads = read_notice(payload)
+        if sender != self._sender:
+            self._announce(heads)
+
+    async def _leave(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        # Of a connection that is gone the calls raise, which would hide a cancellation.
+        with suppress(*DATABASE_TROUBLE):
+            await connection.remove_listener(CHANNEL, self._heard)
+        with suppress(*DATABASE_TROUBLE):
+            await asyncio.shield(self._pool.release(connection, timeout=_ASK_SECONDS))
+
+
+def notices(sender: str, heads: Heads) -> Iterator[str]:
+    """The heads as texts "SENDER FORCE=HEAD FORCE=HEAD ...", each short enough for a notice."""
+    text = sender
+    for force, head in heads.items():
+        if len(text) > _MOST_CHARACTERS:
+            yield text
+            text = sender
+        text += f" {force}={head}"
+    yield text
+
+
+def read_notice(text: str) -> tuple[str, Heads]:
+    """The sender and the heads of a notice."""
+    sender, *heads = text.split(" ")
+    pairs = (each.split("=") for each in heads)
+    return sender, {force: int(head) for force, head in pairs}

@@ -1,0 +1,3 @@
+-- Position of the newest read of each force.
+--   no parameters
+select force, head from forces

@@ -1,0 +1,92 @@
+"""BufferService: the state of a buffer and the certificates of what was deleted from it. No personal data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+
+import grpc
+from gantry.store.v1 import buffer_pb2
+from gantry.store.v1.buffer_pb2_grpc import BufferServiceServicer
+
+from chassis.pages import PageTokens, page_size
+from reads.epoch import timestamp
+from services.store.consumers.consumer import ConsumerCursor, Consumers
+from services.store.days import first_open_day
+from services.store.retention.records import RetentionRecords
+
+SERVICE: Final = "gantry.store.v1.BufferService"
+_LIST: Final = f"{SERVICE}/ListPurgeCertificates"
+_NEWEST: Final = 2**63 - 1
+
+Call = grpc.aio.ServicerContext[Any, Any]
+
+
+class BufferService(BufferServiceServicer):
+    """Shows buffers to people and to the services that follow them."""
+
+    def __init__(
+        self,
+        records: RetentionRecords,
+        consumers: Consumers,
+        tokens: PageTokens,
+        retention_days: int,
+        now_us: Callable[[], int],
+    ) -> None:
+        self._records = records
+        self._consumers = consumers
+        self._tokens = tokens
+        self._retention_days = retention_days
+        self._now_us = now_us
+
+    async def GetBufferStatus(
+        self,
+        request: buffer_pb2.GetBufferStatusRequest,
+        context: Call,  # noqa: ARG002
+    ) -> buffer_pb2.GetBufferStatusResponse:
+        """The state of a force's buffer."""
+        state = await self._records.state(request.force)
+        oldest = state.late_from or (state.days[0] if state.days else None)
+        return buffer_pb2.GetBufferStatusResponse(
+            reads_stored=state.reads_stored,
+            head=state.head,
+            oldest_day=oldest.isoformat() if oldest else "",
+            overdue_days=[day.isoformat() for day in await self._overdue(request.force, state.days)],
+            consumers=[_consumer(each) for each in await self._consumers.of(request.force)],
+        )
+
+    async def ListPurgeCertificates(
+        self,
+        request: buffer_pb2.ListPurgeCertificatesRequest,
+        context: Call,  # noqa: ARG002
+    ) -> buffer_pb2.ListPurgeCertificatesResponse:
+        """A page of certificates, newest first."""
+        rows, place = page_size(request.page_size), self._tokens.place(_LIST, request)
+        found = await self._records.purges(request.force, int(place[0]) if place else _NEWEST, rows)
+        more = len(found) == rows
+        return buffer_pb2.ListPurgeCertificatesResponse(
+            certificates=[_certificate(row) for row in found],
+            next_page_token=self._tokens.token(_LIST, request, (found[-1]["purge_no"],)) if more else "",
+        )
+
+    async def _overdue(self, force: str, days: Sequence[date]) -> list[date]:
+        first_open = first_open_day(self._now_us(), self._retention_days)
+        over_age = [day for day in days if day < first_open]
+        cursor = await self._records.least_cursor(force) if over_age else 0
+        return [day for day in over_age if await self._records.reaches_past(force, day, cursor)]
+
+
+def _consumer(each: ConsumerCursor) -> buffer_pb2.ConsumerStatus:
+    reported_at = None if each.reported_at is None else timestamp(each.reported_at)
+    return buffer_pb2.ConsumerStatus(consumer=each.consumer, position=each.position, reported_at=reported_at)
+
+
+def _certificate(row: Mapping[str, Any]) -> buffer_pb2.PurgeCertificate:
+    return buffer_pb2.PurgeCertificate(
+        day=row["day"].isoformat() if row["day"] else "older",
+        reads=row["reads"],
+        image_objects=row["image_objects"],
+        digest=row["digest"],
+        purged_at=timestamp(row["finished_at_us"]),
+    )
