@@ -59,9 +59,12 @@ async def test_broken_connections_and_new_epochs_leave_nothing_out_and_nothing_t
     chance = random.Random(seed)
     await load_lists(match_database, log)
     accidents = Accidents(chance)
-    monkeypatch.setattr(
-        PostgresRaising, "raise_alerts", lambda *given, **options: accidents.raise_alerts(*given, **options)
-    )
+
+    # A function, so that it becomes a method of each PostgresRaising.
+    async def raise_alerts(raising: PostgresRaising, *arguments, **options):
+        return await accidents.raise_alerts(raising, *arguments, **options)
+
+    monkeypatch.setattr(PostgresRaising, "raise_alerts", raise_alerts)
     reads = sightings(chance, 300)
     async with replica(match_database, log) as match:
         restarting = asyncio.create_task(restart_often(match_database, chance))
@@ -156,8 +159,16 @@ async def test_kill_9_costs_no_alert_and_repeats_none(match_database, log, seed)
             process = await begin()
             await eventually(lambda target=target: _passed(alerts, target))
             os.kill(process, signal.SIGKILL)
+            await expire_leases(pool)
         assert await position_of(alerts) == whole.head
     assert await raised(match_database) == expected(whole.appended)
+
+
+async def expire_leases(pool: asyncpg.Pool) -> None:
+    """Let ten seconds pass for the leases of a replica that is dead."""
+    async with in_forces(pool, FORCE) as connection:
+        await connection.execute("update lines set expires_at = present()")
+        await connection.execute("update replicas set expires_at = present()")
 
 
 async def test_a_process_that_was_frozen_raises_nothing_that_another_has_raised(match_database, log):
