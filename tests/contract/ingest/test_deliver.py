@@ -9,9 +9,9 @@ from gantry.common.v1.read_pb2 import Position, ReadDetails
 from gantry.ingest.v1 import cameras_pb2
 from gantry.ingest.v1 import ingest_pb2 as pb
 from gantry_sdk import FeedRefused, Receipt, StreamLimits, read
+from tests.unit.ingest.test_columns import JPEG
 
 from tests.contract.ingest.conftest import QUICK, RunningIngest, StoreProcess, unique_ids
-from tests.unit.ingest.test_columns import JPEG
 
 
 def now_us() -> int:
