@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from chassis.backoff import Backoff
 from chassis.loops import repeat
 from chassis.transient import cause_of, is_transient
 from following.lease import DEFAULT_CURSOR, FencedError, Key, Lease
-from following.line import Line
+from following.line import MakeLine
 from following.postgres import SURE_SECONDS, PostgresLines, Tended
 from following.running import Running
 from following.tasks import EndlessTaskError, ended, together
@@ -40,7 +40,7 @@ class Lines:
     def __init__(
         self,
         pool: asyncpg.Pool,
-        make: Callable[[Lease], Line[Any] | Awaitable[Line[Any]]],
+        make: MakeLine,
         *,
         forces: Callable[[], Iterable[str]],
         in_every_force: Sequence[str] = (),
