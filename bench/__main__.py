@@ -13,8 +13,9 @@ import uvloop
 from rich.console import Console
 
 from bench import measurements
-from bench.baseline import bytes_a_read, raw_copy
+from bench.baseline import Baseline, bytes_a_read, raw_copy
 from bench.disk import sync_times
+from bench.echo import echo_cpu
 from bench.report import Figure, show, write
 from suite.errors import SuiteError
 from suite.settings import SuiteSettings
@@ -25,8 +26,13 @@ COPY_ROWS: Final = 300_000
 CHAIN_READS: Final = 400_000
 SINGLE_SECONDS: Final = 15.0
 ALERT_RATE: Final = 2_000.0
-ALERT_SECONDS: Final = 40.0
+ALERT_SECONDS: Final = 30.0
 ALERT_ENTRIES: Final = 1_000_000
+BESIDE_RATE: Final = 10_000.0
+BESIDE_SECONDS: Final = 20.0
+ECHO_SECONDS: Final = 8.0
+PRODUCT: Final = ("ingest", "store", "match", "nas_bridge", "postgres")
+"""What a chain's processor time is added up of: the generator and the national simulators are not ours."""
 
 
 @dataclass
@@ -35,17 +41,29 @@ class Run:
 
     suite: Suite
     console: Console
-    baseline: float = 0.0
+    baseline: Baseline
     figures: list[Figure] = field(default_factory=list)
+    _listed: Sequence[str] = ()
 
-    def add(self, name: str, value: float, unit: str, *, rate: bool = False) -> None:
-        """Keep a figure; a rate gets its ratio to raw COPY."""
-        self.figures.append(Figure(name, value, unit, value / self.baseline if rate else None))
+    async def listed(self) -> Sequence[str]:
+        """The plates of the first force's hotlist, which is imported when it is needed first."""
+        self._listed = self._listed or await measurements.import_plates(self.suite, ALERT_ENTRIES)
+        return self._listed
+
+    def add(self, name: str, value: float, unit: str) -> None:
+        """Keep a figure. Rates and processor times get their ratio to those of raw COPY."""
+        self.figures.append(Figure(name, value, unit, self._ratio(value, unit)))
         self.console.print(f"  {name}: {value:,.1f} {unit}")
+
+    def _ratio(self, value: float, unit: str) -> float | None:
+        what, _, for_each = unit.partition("/")
+        if for_each == "s":
+            return value / self.baseline.rows_per_second
+        return value / self.baseline.cpu_us if what == "us" else None
 
 
 async def _store_append(run: Run) -> None:
-    run.add("store_append", await measurements.store_append(run.suite, CHAIN_READS), "reads/s", rate=True)
+    run.add("store_append", await measurements.store_append(run.suite, CHAIN_READS), "reads/s")
 
 
 async def _chain_batches(run: Run) -> None:
@@ -59,20 +77,34 @@ async def _chain_single(run: Run) -> None:
 
 
 def _add_chain(run: Run, name: str, chain: measurements.Chain) -> None:
-    run.add(name, chain.reads_per_second, "reads/s", rate=True)
+    run.add(name, chain.reads_per_second, "reads/s")
     run.add(f"{name}_ack_p50_ms", chain.ack_p50_ms, "ms")
     run.add(f"{name}_ack_p99_ms", chain.ack_p99_ms, "ms")
     for process, microseconds in chain.processor_us.items():
         run.add(f"{name}_cpu_{process}", microseconds, "us/read")
+    product = sum(chain.processor_us[process] for process in PRODUCT)
+    run.add(f"{name}_cpu_product", product, "us/read")
 
 
 async def _alerts(run: Run) -> None:
+    listed = await run.listed()
     async with sync_times(FOLDER) as disk:
-        times = await measurements.alert_latency(run.suite, ALERT_RATE, ALERT_SECONDS, ALERT_ENTRIES)
+        times = await measurements.alert_latency(run.suite, listed, ALERT_RATE, ALERT_SECONDS)
     # An alert waits for two commits, one after the other.
     for name, taken in (("alert_latency", times), ("disk_sync", disk)):
         for percent in (50, 99):
             run.add(f"{name}_p{percent}_ms", measurements.percentile(taken, percent), "ms")
+
+
+async def _beside(run: Run) -> None:
+    times = await measurements.alert_latency(
+        run.suite, await run.listed(), ALERT_RATE, BESIDE_SECONDS, beside=BESIDE_RATE
+    )
+    run.add("alert_beside_load_p99_ms", measurements.percentile(times, 99), "ms")
+
+
+async def _echo(run: Run) -> None:
+    run.add("grpc_echo_cpu", await echo_cpu(run.suite, ECHO_SECONDS), "us/message")
 
 
 async def _bytes(run: Run) -> None:
@@ -83,7 +115,9 @@ MEASUREMENTS: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "store_append": _store_append,
     "chain_batches": _chain_batches,
     "chain_single_reads": _chain_single,
+    "grpc_echo": _echo,
     "alert_latency": _alerts,
+    "alert_beside_load": _beside,
     "bytes_per_read": _bytes,
 }
 
@@ -93,7 +127,8 @@ async def bench(names: Sequence[str], console: Console) -> list[Figure]:
     shutil.rmtree(FOLDER / "state", ignore_errors=True)
     async with Suite(SuiteSettings(FOLDER / "state", traces_per_second=5), say=console.print) as suite:
         run = Run(suite, console, await raw_copy(suite, COPY_ROWS))
-        run.add("raw_copy", run.baseline, "rows/s", rate=True)
+        run.add("raw_copy", run.baseline.rows_per_second, "rows/s")
+        run.add("raw_copy_cpu", run.baseline.cpu_us, "us/row")
         for name in names:
             await MEASUREMENTS[name](run)
     return run.figures

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any, Final
 
 import asyncpg
+import psutil
 
 from bench.reads import LATITUDE_E7, LONGITUDE_E7, ReadMaker, camera_ids, in_runs, plates
 from chassis.database import statements
@@ -44,23 +46,38 @@ def _rows(count: int) -> list[tuple[Any, ...]]:
     return rows
 
 
-async def raw_copy(suite: Suite, count: int) -> float:
-    """Rows a second of COPY, 10,000 a transaction, into a table with the columns and indexes of a day."""
+@dataclass(frozen=True)
+class Baseline:
+    """What raw COPY took: rows a second, and microseconds of processor time a row, client and backend."""
+
+    rows_per_second: float
+    cpu_us: float
+
+
+async def raw_copy(suite: Suite, count: int) -> Baseline:
+    """COPY rows, 10,000 a transaction, into a table with the columns and indexes of a day."""
     rows = _rows(count)
     connection = await asyncpg.connect(**suite.postgres.superuser("gantry"))
     try:
         await connection.execute(SQL["drop_copy_table"])
         await connection.execute(SQL["make_copy_table"])
         await connection.execute(SQL["make_copy_key"])
-        started = time.perf_counter()
+        backend = psutil.Process(connection.get_server_pid())
+        used, started = _cpu_seconds(backend), time.perf_counter()
         for first in range(0, count, _COPIED_AT_ONCE):
             await connection.copy_records_to_table(
                 "bench_copy", schema_name="store", records=rows[first : first + _COPIED_AT_ONCE]
             )
-        return count / (time.perf_counter() - started)
+        taken = time.perf_counter() - started
+        return Baseline(count / taken, (_cpu_seconds(backend) - used) / count * 1e6)
     finally:
         await connection.execute(SQL["drop_copy_table"])
         await connection.close()
+
+
+def _cpu_seconds(backend: psutil.Process) -> float:
+    times = backend.cpu_times()
+    return time.process_time() + float(times.user + times.system)
 
 
 async def bytes_a_read(suite: Suite) -> float:

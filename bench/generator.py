@@ -45,7 +45,7 @@ class Plan:
 
     ``batches`` sends `reads` in all as fast as they are acknowledged; ``single`` sends reads one by one on
     `streams` streams, each after the acknowledgement of the one before, for `seconds`; ``paced`` sends
-    `rate` reads a second for `seconds`, of which one in `hit_every` shows a plate of `hits`.
+    `rate` reads a second for `seconds`, of which one in `hit_every` (0: none) shows a plate of `hits`.
     """
 
     mode: str
@@ -170,7 +170,7 @@ async def _pace(plan: Plan, client: FeedClient, maker: ReadMaker, outcome: Outco
                 reads = maker.requests(due)
                 now = time.time()
                 for number, read in enumerate(reads, sent):
-                    if number % plan.hit_every == 0:
+                    if plan.hit_every and number % plan.hit_every == 0:
                         read.vrm = plan.hits[number // plan.hit_every % len(plan.hits)]
                         outcome.sent[f"{read.camera_id}/{read.read_id}"] = now
                 await stream.send(reads)

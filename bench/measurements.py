@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import time
-import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import grpc
-from gantry.common.v1.purpose_pb2 import Purpose
-from gantry.common.v1.read_columns_pb2 import ReadColumns
-from gantry.match.v1 import alert_pb2, alert_pb2_grpc, hotlist_pb2, hotlist_pb2_grpc
-from gantry.store.v1 import store_pb2, store_pb2_grpc
-
+from bench.contracts import append, import_list, subscribed
 from bench.generator import Plan
 from bench.processor import processor_seconds
 from bench.reads import ReadMaker, camera_ids, plates
@@ -26,8 +19,6 @@ from suite.suite import Suite
 
 APPENDS_AT_ONCE: Final = 4
 APPEND_READS: Final = 2_000
-_PURPOSE: Final = Purpose(justification="benchmark with made-up vehicles")
-_CHUNK_BYTES: Final = 512 * 1024
 _LATE_SECONDS: Final = 15.0
 
 
@@ -51,25 +42,17 @@ async def store_append(suite: Suite, count: int) -> float:
             channel = await opened.enter_async_context(
                 open_channel(suite.address("store"), suite.service("ingest"))
             )
-            stub = store_pb2_grpc.StoreServiceStub(channel)
             maker = ReadMaker(f"app-{force[:3]}", camera_ids(f"app-{force}", 40), plates(2), 2)
             runs = [maker.columns(APPEND_READS) for _ in range(count // len(forces) // APPEND_READS)]
-            work += [(stub, force, runs[lane::APPENDS_AT_ONCE]) for lane in range(APPENDS_AT_ONCE)]
+            work += [(channel, force, runs[lane::APPENDS_AT_ONCE]) for lane in range(APPENDS_AT_ONCE)]
         appended = sum(len(runs) for _, _, runs in work) * APPEND_READS
         before = min((await accepted_nationally(suite)).values())
         started = time.perf_counter()
-        await asyncio.gather(*(_append(stub, force, runs) for stub, force, runs in work))
+        await asyncio.gather(*(append(channel, force, runs) for channel, force, runs in work))
         rate = appended / (time.perf_counter() - started)
         # The next measurement must not pay for what follows from this one.
         await settle(suite, before + appended)
         return rate
-
-
-async def _append(
-    stub: store_pb2_grpc.StoreServiceAsyncStub, force: str, runs: Sequence[ReadColumns]
-) -> None:
-    for reads in runs:
-        await stub.AppendReads(store_pb2.AppendReadsRequest(force=force, reads=reads), timeout=60)
 
 
 async def chain_batches(suite: Suite, count: int, batch: int = 500) -> Chain:
@@ -100,75 +83,37 @@ async def _run_chain(suite: Suite, work: Plan, before: int) -> Chain:
     )
 
 
-async def alert_latency(suite: Suite, rate: float, seconds: float, entries: int) -> list[float]:
-    """Milliseconds from the camera's send to the subscriber's receipt of each alert, entries in the index."""
-    force = suite.settings.forces[0]
+async def import_plates(suite: Suite, entries: int) -> list[str]:
+    """Give the first force a hotlist of so many plates; the plates."""
     listed = plates(77, entries)
-    await _import(suite, force, listed)
-    feeds = [
-        feed for feed in await enrol(suite, "alerts", feeds_a_force=2) if feed.name.startswith(force[:3])
-    ]
+    await import_list(suite, suite.settings.forces[0], listed)
+    return listed
+
+
+async def alert_latency(
+    suite: Suite, listed: Sequence[str], rate: float, seconds: float, *, beside: float = 0.0
+) -> list[float]:
+    """Milliseconds from the camera's send to the subscriber's receipt of each alert of the first force.
+
+    `listed` is its hotlist. Meanwhile another force sends `beside` reads a second, none of which is listed.
+    """
+    force, neighbour = suite.settings.forces[:2]
+    label = "beside" if beside else "alerts"
+    feeds = await enrol(suite, label, feeds_a_force=2)
+    ours, theirs = ([feed for feed in feeds if feed.name.startswith(each[:3])] for each in (force, neighbour))
+    hits = {"hits": listed[:: max(1, len(listed) // 500)], "hit_every": 50}
     arrived: dict[str, float] = {}
-    async with _subscribed(suite, force, arrived):
-        outcome = await generate(
-            plan(
-                suite,
-                "paced",
-                feeds,
-                rate=rate,
-                seconds=seconds,
-                hits=listed[:: entries // 500],
-                hit_every=50,
-            )
-        )
+    async with subscribed(suite, force, arrived):
+        works = [plan(suite, "paced", ours, rate=rate, seconds=seconds, **hits)]
+        if beside:
+            works.append(plan(suite, "paced", theirs, rate=beside, seconds=seconds))
+        outcome, *_ = await asyncio.gather(*(generate(work) for work in works))
         deadline = time.monotonic() + _LATE_SECONDS
         while len(arrived.keys() & outcome.sent.keys()) < len(outcome.sent):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{len(outcome.sent) - len(arrived)} alerts did not arrive")
             await asyncio.sleep(0.05)
     return [(arrived[name] - sent) * 1000 for name, sent in outcome.sent.items()]
-
-
-async def _import(suite: Suite, force: str, listed: Sequence[str]) -> None:
-    async with open_channel(suite.address("match"), suite.person()) as channel:
-        stub = hotlist_pb2_grpc.HotlistServiceStub(channel)
-        await stub.ImportHotlist(_parts(force, listed), timeout=300)
-
-
-def _parts(force: str, listed: Sequence[str]) -> Iterator[hotlist_pb2.ImportHotlistRequest]:
-    header = hotlist_pb2.ImportHeader(
-        force=force, name="bench", purpose=_PURPOSE, near_matches=True, request_id=str(uuid.uuid4())
-    )
-    yield hotlist_pb2.ImportHotlistRequest(header=header)
-    text = io.BytesIO(("vrm,reason\n" + "".join(f"{vrm},benchmark\n" for vrm in listed)).encode())
-    while chunk := text.read(_CHUNK_BYTES):
-        yield hotlist_pb2.ImportHotlistRequest(chunk=chunk)
-
-
-@contextlib.asynccontextmanager
-async def _subscribed(suite: Suite, force: str, arrived: dict[str, float]) -> AsyncIterator[None]:
-    async with open_channel(suite.address("match"), suite.person()) as channel:
-        stub = alert_pb2_grpc.AlertServiceStub(channel)
-        call = stub.Subscribe(alert_pb2.SubscribeRequest(force=force, purpose=_PURPOSE))
-        ready = asyncio.Event()
-
-        async def listen() -> None:
-            with contextlib.suppress(asyncio.CancelledError):
-                async for response in call:
-                    ready.set()
-                    if response.HasField("alert"):
-                        read = response.alert.read
-                        arrived.setdefault(f"{read.camera_id}/{read.read_id}", time.time())
-
-        listening = asyncio.create_task(listen(), name="bench subscriber")
-        try:
-            async with asyncio.timeout(15):
-                await ready.wait()
-            yield
-        finally:
-            call.cancel()
-            with contextlib.suppress(grpc.aio.AioRpcError, asyncio.CancelledError):
-                await listening
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

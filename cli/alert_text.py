@@ -11,21 +11,21 @@ def alert_text(alert: Alert) -> str:
     return f"{_headline(alert)}\n   {_whereabouts(alert)}"
 
 
-def taken_text(acknowledgement: Acknowledgement, person: str = "") -> str:
+def taken_text(alert_id: str, acknowledgement: Acknowledgement, person: str = "") -> str:
     """Who took an alert in hand; `person` is read as "you"."""
     who = "you" if acknowledgement.person == person else acknowledgement.person
     when = local_time(moment(acknowledgement, "at"))
     said = f": {acknowledgement.note}" if acknowledgement.note else ""
-    return f"alert {acknowledgement.alert_id} taken in hand by {who} at {when}{said}"
+    return f"alert {alert_id} taken in hand by {who} at {when}{said}"
 
 
-def taken_already_text(acknowledgement: Acknowledgement, person: str, *, dropped: bool) -> str:
+def taken_already_text(alert_id: str, acknowledgement: Acknowledgement, person: str, *, dropped: bool) -> str:
     """That somebody had an alert in hand before; `dropped` when a note was given that nobody will see."""
     who = "you" if acknowledgement.person == person else acknowledgement.person
     when = local_time(moment(acknowledgement, "at"))
     said = f", who said: {acknowledgement.note}" if acknowledgement.note else ""
     lost = "; your note was not kept" if dropped else ""
-    return f"alert {acknowledgement.alert_id} was in hand already: taken by {who} at {when}{said}{lost}"
+    return f"alert {alert_id} was in hand already: taken by {who} at {when}{said}{lost}"
 
 
 def _headline(alert: Alert) -> str:
@@ -47,5 +47,5 @@ def _whereabouts(alert: Alert) -> str:
     if alert.instruction:
         parts.append(f"- {plain(alert.instruction)}")
     if alert.HasField("acknowledgement"):
-        parts.append(f"[dim]{plain(taken_text(alert.acknowledgement))}[/dim]")
+        parts.append(f"[dim]{plain(taken_text(alert.alert_id, alert.acknowledgement))}[/dim]")
     return " ".join(parts)

@@ -21,7 +21,7 @@ _ADVICE: Final = {
     "DEADLINE_EXCEEDED": "the service did not answer in time; see `gantry status`",
     "FORCE_NOT_PERMITTED": "this person's certificate does not cover that force; choose another with --as",
     "CALLER_NOT_ALLOWED": "this person may not use that service; choose another with --as",
-    "RESUME_TOKEN_INVALID": "the token is not one of this force: leave --resume out or use --earliest",
+    "NUMBER_AHEAD": "the force has no event of that number yet: leave --after out or use --earliest",
     "NAME_INVALID": "that is no read_id: it has 1 to 128 printable characters",
     "TOKEN_UNKNOWN": "the feed's token is not valid; make a new one with `gantry camera enrol --new-token`",
     "TOKEN_MISSING": "no token was sent for the feed; enrol it with `gantry camera enrol`",

@@ -3,7 +3,13 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from gantry.bridge.v1.bridge_pb2 import Destination, ForwarderState, GetReceiptResponse
+from gantry.bridge.v1.bridge_pb2 import (
+    Destination,
+    DestinationImages,
+    DestinationState,
+    ForwarderState,
+    GetReceiptResponse,
+)
 from gantry.common.v1.audit_action_pb2 import AuditAction
 from gantry.common.v1.read_pb2 import Direction, Read
 from gantry.ingest.v1.cameras_pb2 import Camera, CameraHealth, CameraKind
@@ -11,6 +17,7 @@ from gantry.ingest.v1.ingest_pb2 import RejectionReason
 from gantry.match.v1.alert_pb2 import Acknowledgement, Alert, MatchKind
 from gantry.match.v1.hotlist_pb2 import Hotlist, ImportHotlistResponse
 from gantry.store.v1.audit_pb2 import AuditRecord
+from gantry.store.v1.forces_pb2 import Force, ForceState
 from gantry.store.v1.search_pb2 import StoredRead
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -37,7 +44,6 @@ def word(enum: Any, number: int, prefix: str) -> str:
 
 def read_form(read: Read) -> dict[str, Any]:
     """A read."""
-
     details = read.details
     return {
         "force": read.force,
@@ -68,7 +74,6 @@ def stored_form(stored: StoredRead) -> dict[str, Any]:
 
 def camera_form(force: str, camera: Camera) -> dict[str, Any]:
     """An enrolled camera."""
-
     placed = camera.HasField("position")
     return {
         "force": force,
@@ -84,7 +89,6 @@ def camera_form(force: str, camera: Camera) -> dict[str, Any]:
 
 def health_form(health: CameraHealth) -> dict[str, Any]:
     """What a camera has delivered."""
-
     return {
         "accepted": health.accepted,
         "duplicate": health.duplicate,
@@ -126,10 +130,10 @@ def import_form(force: str, name: str, answer: ImportHotlistResponse) -> dict[st
     }
 
 
-def acknowledgement_form(acknowledgement: Acknowledgement) -> dict[str, Any]:
+def acknowledgement_form(alert_id: str, acknowledgement: Acknowledgement) -> dict[str, Any]:
     """Who took an alert in hand."""
     return {
-        "alert_id": acknowledgement.alert_id,
+        "alert_id": alert_id,
         "person": acknowledgement.person,
         "at": iso(acknowledgement, "at"),
         "note": acknowledgement.note,
@@ -138,7 +142,6 @@ def acknowledgement_form(acknowledgement: Acknowledgement) -> dict[str, Any]:
 
 def alert_form(alert: Alert) -> dict[str, Any]:
     """An alert."""
-
     taken = alert.HasField("acknowledgement")
     return {
         "alert_id": alert.alert_id,
@@ -152,13 +155,12 @@ def alert_form(alert: Alert) -> dict[str, Any]:
         "raised_at": iso(alert, "raised_at"),
         "position": alert.position,
         "read": read_form(alert.read),
-        "acknowledgement": acknowledgement_form(alert.acknowledgement) if taken else None,
+        "acknowledgement": acknowledgement_form(alert.alert_id, alert.acknowledgement) if taken else None,
     }
 
 
 def destination_form(force: str, destination: Destination) -> dict[str, Any]:
     """A destination of a force."""
-
     return {
         "force": force,
         "name": destination.name,
@@ -171,6 +173,23 @@ def destination_form(force: str, destination: Destination) -> dict[str, Any]:
         "last_delivered_at": iso(destination, "last_delivered_at"),
         "last_error": destination.last_error,
         "failing_since": iso(destination, "failing_since"),
+        "desired_state": word(DestinationState, destination.desired_state, "DESTINATION_STATE_"),
+        "paused": destination.paused,
+        "stopped_reason": destination.stopped_reason,
+        "adapter": destination.settings.adapter,
+        "options": dict(destination.settings.options),
+        "images": word(DestinationImages, destination.settings.images, "DESTINATION_IMAGES_"),
+    }
+
+
+def force_form(force: Force) -> dict[str, Any]:
+    """A force."""
+    return {
+        "force": force.code,
+        "name": force.name,
+        "state": word(ForceState, force.state, "FORCE_STATE_"),
+        "created_at": iso(force, "created_at"),
+        "retired_at": iso(force, "retired_at"),
     }
 
 
@@ -191,7 +210,6 @@ def receipt_form(destination: str, receipt: GetReceiptResponse) -> dict[str, Any
 
 def audit_form(force: str, record: AuditRecord) -> dict[str, Any]:
     """A record of the audit trail."""
-
     return {
         "force": force,
         "number": record.number,
@@ -200,7 +218,9 @@ def audit_form(force: str, record: AuditRecord) -> dict[str, Any]:
         "person": record.person,
         "action": word(AuditAction, record.action, "AUDIT_ACTION_"),
         "reason": record.purpose.justification,
+        "code": record.purpose.code,
         "reference": record.purpose.reference,
+        "approval_id": record.purpose.approval_id,
         "subject": record.subject,
         "hash": record.hash.hex(),
     }

@@ -112,7 +112,6 @@ class SuiteHome:
         return max(found, key=lambda one: len(one.forces))
 
     def _person(self, name: str) -> Person:
-
         folder = self.folder / "pki" / "people"
         certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
         if not key.exists():
@@ -126,7 +125,6 @@ class SuiteHome:
 
 
 def _forces_in(certificate: Path) -> tuple[str, ...]:
-
     try:
         leaf = x509.load_pem_x509_certificate(certificate.read_bytes())
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -8,10 +8,13 @@ import grpc
 
 from chassis.client import open_channel
 from cli.home import Person, SuiteHome
+from clients.audit import AuditClient
 from clients.bridge import BridgeClient
+from clients.forces import ForceClient
 from clients.ingest import CameraClient
 from clients.match import AlertClient, HotlistClient
-from clients.store import AuditClient, StoreClient
+from clients.search import SearchClient
+from clients.store import BufferClient
 
 _SECONDS: Final = 10.0
 _AUDIT_SECONDS: Final = 600.0
@@ -34,9 +37,17 @@ class Links:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def store(self) -> StoreClient:
+    async def forces(self) -> ForceClient:
+        """The forces that there are."""
+        return ForceClient(await self._channel("store"), deadline=self._seconds)
+
+    async def search(self) -> SearchClient:
         """Reads and images."""
-        return StoreClient(await self._channel("store"), deadline=self._seconds)
+        return SearchClient(await self._channel("store"), deadline=self._seconds)
+
+    async def buffer(self) -> BufferClient:
+        """How full the buffer is, and what was deleted from it."""
+        return BufferClient(await self._channel("store"), deadline=self._seconds)
 
     async def audit(self) -> AuditClient:
         """The audit trail. Recomputing a long chain takes its time, hence the long deadline."""

@@ -87,5 +87,4 @@ async def first(items: AsyncIterator[T], count: int) -> AsyncIterator[T]:
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run a verb's asynchronous work to its end."""
-
     asyncio.run(work)

@@ -2,12 +2,10 @@
 
 import asyncio
 import time
-from asyncio import sleep
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import grpc
-from grpc.aio import AioRpcError
 
 from chassis.errors import Fault
 from cli.exits import CliError, Exit
@@ -42,13 +40,12 @@ class Patience:
 
     async def wait(self, error: Exception) -> None:
         """Wait a little before the next try. Raises the error when it will not pass, or has not in time."""
-
         now = time.monotonic()
         self._until = self._until or now + self._seconds
         if now > self._until or not self._may_pass(error):
             raise error
         self.tell(self._seconds)
-        await sleep(_BETWEEN_TRIES_SECONDS)
+        await asyncio.sleep(_BETWEEN_TRIES_SECONDS)
 
     def tell(self, seconds: float) -> None:
         """Say that somebody waits, once until the service has answered."""
@@ -87,16 +84,14 @@ def quiet_note(*, as_json: bool) -> Callable[[str], None]:
 
 
 async def _repeated(work: Work, patience: Patience, usual_seconds: float | None) -> None:
-
     while True:
         try:
             return await _told_when_slow(work, patience, usual_seconds)
-        except (CliError, Fault, AioRpcError) as error:
+        except (CliError, Fault, grpc.aio.AioRpcError) as error:
             await patience.wait(error)
 
 
 async def _told_when_slow(work: Work, patience: Patience, usual_seconds: float | None) -> None:
-
     telling = asyncio.create_task(_tell_later(patience, usual_seconds), name="slow answer")
     try:
         await work()
@@ -106,9 +101,8 @@ async def _told_when_slow(work: Work, patience: Patience, usual_seconds: float |
 
 
 async def _tell_later(patience: Patience, seconds: float | None) -> None:
-
     if seconds is not None:
-        await sleep(seconds)
+        await asyncio.sleep(seconds)
         patience.tell_slow()
 
 

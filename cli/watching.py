@@ -24,7 +24,7 @@ class Watch:
     purpose: Purpose
     earliest: bool = False
     once: bool = False
-    resume_token: str | None = None
+    after: int | None = None
     say: Callable[[str], None] | None = None
     """Told that the service is away; without it, one that is not there at first is a failure at once."""
 
@@ -34,18 +34,23 @@ class Event:
     """One thing that happened in a force: an alert, an acknowledgement, or neither (a sign of life)."""
 
     force: str
-    resume_token: str
+    number: int
+    """Watch with it to go on after this event."""
+    alert_id: str = ""
     alert: Alert | None = None
     acknowledgement: Acknowledgement | None = None
 
     def as_json(self) -> dict[str, Any] | None:
         """The event for `--json`; None for a sign of life."""
-
-        about = {"force": self.force, "resume_token": self.resume_token}
+        about = {"force": self.force, "number": self.number}
         if self.alert is not None:
             return {"event": "alert"} | alert_form(self.alert) | about
         if self.acknowledgement is not None:
-            return {"event": "acknowledgement"} | acknowledgement_form(self.acknowledgement) | about
+            return (
+                {"event": "acknowledgement"}
+                | acknowledgement_form(self.alert_id, self.acknowledgement)
+                | about
+            )
         return None
 
 
@@ -84,8 +89,8 @@ async def watched(links: Links, forces: Sequence[str], watch: Watch) -> AsyncIte
 async def _followed(links: Links, force: str, watch: Watch, patience: Patience) -> AsyncIterator[Event]:
     """One force's events; the client comes back by itself when the service went away."""
     request = SubscribeRequest(force=force, purpose=watch.purpose)
-    if watch.resume_token is not None:
-        request.resume_token = watch.resume_token
+    if watch.after is not None:
+        request.after_number = watch.after
     elif watch.earliest:
         request.earliest = True
     alerts = await _alerts(links, patience)
@@ -110,10 +115,12 @@ def _nothing(_: str) -> None:
 
 
 def _event(force: str, response: SubscribeResponse) -> Event:
-    kind = response.WhichOneof("event")
+    happened = response.event
+    kind = happened.WhichOneof("what")
     return Event(
         force,
-        response.resume_token,
-        response.alert if kind == "alert" else None,
-        response.acknowledgement if kind == "acknowledgement" else None,
+        response.number,
+        happened.alert_id,
+        happened.raised if kind == "raised" else None,
+        happened.acknowledged if kind == "acknowledged" else None,
     )

@@ -1,11 +1,11 @@
-"""The ingest service's clients for people: enrolling cameras, and how they are doing.
+"""Clients of the ingest service: enrolling, listing and watching cameras, and their health.
 
-Reads are delivered with the vendor SDK, not from here.
+Vendors deliver reads with the SDK.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -13,15 +13,15 @@ import grpc
 from gantry.ingest.v1 import cameras_pb2
 from gantry.ingest.v1.cameras_pb2_grpc import CameraHealthServiceStub, CameraRegistryServiceStub
 
-from clients.answer import answer_of
+from clients.answer import answer_of, answers_of
 
 DEADLINE_SECONDS: Final = 10.0
 
 
 class CameraClient:
-    """Calls the registry as the person whose certificate opened `channel`. Every method raises Fault.
+    """Calls the registry with the certificate that opened `channel`. Every method raises Fault.
 
-    The channel repeats calls that found ingest away; all of these may be repeated.
+    `watch` is for services, the other methods are for people. Every call may be repeated.
     """
 
     def __init__(self, channel: grpc.aio.Channel, *, deadline: float = DEADLINE_SECONDS) -> None:
@@ -38,9 +38,10 @@ class CameraClient:
         new_token: bool = False,
         request_id: UUID | None = None,
     ) -> cameras_pb2.EnrolCamerasResponse:
-        """Enrol up to 1,000 cameras on a feed; the answer has the token when the feed is new.
+        """Enrol up to 1,000 cameras on a feed. The answer has the token when the feed is new.
 
-        Pass your own `request_id` to be able to repeat the whole call. Raises InvalidInput CAMERA_INVALID.
+        With a `request_id` of your own the whole call can be repeated. Raises InvalidInput CAMERA_INVALID and
+        NotFound FORCE_UNKNOWN.
         """
         request = cameras_pb2.EnrolCamerasRequest(
             force=force,
@@ -66,6 +67,16 @@ class CameraClient:
         """Switch a camera on or off. Raises NotFound CAMERA_UNKNOWN."""
         request = cameras_pb2.SetCameraEnabledRequest(force=force, camera_id=camera_id, enabled=enabled)
         return (await answer_of(self._registry.SetCameraEnabled(request, timeout=self._deadline))).camera
+
+    async def watch(self, force: str) -> AsyncGenerator[cameras_pb2.WatchCamerasResponse, None]:
+        """All cameras of a force, again after each change, with progress in between; until the server stops.
+
+        Raises Unavailable STOPPING.
+        """
+        async for response in answers_of(
+            self._registry.WatchCameras(cameras_pb2.WatchCamerasRequest(force=force))
+        ):
+            yield response
 
     async def health(self, force: str, *, page_size: int = 0) -> AsyncIterator[cameras_pb2.CameraHealth]:
         """What each camera of a force has delivered, by id, page after page."""

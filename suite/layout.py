@@ -44,6 +44,11 @@ class Layout:
         return self.folder / "spans"
 
     @property
+    def identities(self) -> Path:
+        """Certificates that the bridge shows to destinations which do not want its own, a folder each."""
+        return self.folder / "identities"
+
+    @property
     def logs(self) -> Path:
         """Logs, a file a process."""
         return self.folder / "logs"
@@ -76,7 +81,7 @@ class Layout:
     def make(self) -> None:
         """Make what is missing; PostgreSQL's OS user may pass through the folder if we made it."""
         make_passable_folder(self.folder)
-        data = (self.images, self.spans, self.hotlists, self.simulators)
+        data = (self.images, self.spans, self.hotlists, self.simulators, self.identities)
         for folder in (self.pki, self.secrets, self.logs, self.run, *data):
             folder.mkdir(mode=0o700, exist_ok=True)
 

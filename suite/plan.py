@@ -1,8 +1,9 @@
 """What each process of a suite is told: pure, from settings, ports and files to command lines."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from gantry.bridge.v1.bridge_pb2 import DESTINATION_IMAGES_BOTH, DestinationSettings
 
 from chassis.settings import DatabaseSettings, TlsSettings
 from suite.layout import Layout
@@ -18,6 +19,8 @@ PORTS: Mapping[str, tuple[str, ...]] = {
     "nas": ("grpc", "control"),
     "nadc": ("https", "control"),
 }
+LASTING_PORTS = ("nas.grpc", "nadc.https")
+"""Destinations name them, so that they stay for as long as the suite's folder does."""
 _NADC_PATH = "/nadc/batches"
 
 
@@ -73,35 +76,30 @@ class Plan:
         }
 
     def _own(self, name: str) -> dict[str, str]:
-        store, forces = self.address("store"), ",".join(self.settings.forces)
+        store = self.address("store")
         own = {
             "ingest": {
                 "GANTRY_INGEST__STORE": store,
                 "GANTRY_INGEST__PUBLIC_LISTEN": self.address("ingest", "public"),
             },
-            "store": {
-                "GANTRY_STORE__IMAGES": self.layout.images.absolute().as_uri(),
-                "GANTRY_STORE__REQUIRED_CONSUMERS": ",".join(("match", *self.settings.destinations)),
-            },
-            "match": {"GANTRY_MATCH__STORE": store, "GANTRY_MATCH__FORCES": forces},
+            "store": {"GANTRY_STORE__IMAGES": self.layout.images.absolute().as_uri()},
+            "match": {"GANTRY_MATCH__STORE": store},
             "nas_bridge": {
                 "GANTRY_BRIDGE__STORE": store,
-                "GANTRY_BRIDGE__FORCES": forces,
-                "GANTRY_BRIDGE__DESTINATIONS": json.dumps(self._destinations()),
+                "GANTRY_BRIDGE__IDENTITIES": str(self.layout.identities),
             },
         }
         return own[name]
 
-    def _destinations(self) -> list[dict[str, str]]:
-        known = {
-            "nas": {"name": "nas", "adapter": "nas", "target": self.address("nas")},
-            "nadc": {
-                "name": "nadc",
-                "adapter": "nadc",
-                "url": f"https://{self.address('nadc', 'https')}{_NADC_PATH}",
-            },
+    def destination(self, name: str) -> DestinationSettings:
+        """How a national service's simulator is reached as a destination."""
+        options = {
+            "nas": lambda: {"target": self.address("nas")},
+            "nadc": lambda: {"url": f"https://{self.address('nadc', 'https')}{_NADC_PATH}"},
         }
-        return [known[name] for name in self.settings.destinations]
+        return DestinationSettings(
+            name=name, adapter=name, options=options[name](), images=DESTINATION_IMAGES_BOTH
+        )
 
 
 def port_names() -> list[str]:

@@ -18,10 +18,11 @@ from suite.certificates import Authority
 from suite.child import run_to_end
 from suite.database import SERVICES, Roles, owner_role, prepare_database, runtime_role
 from suite.errors import SuiteError
+from suite.forces import Forces, active_forces
 from suite.layout import Layout
 from suite.lock import FolderLock
 from suite.logfile import last_lines, rotate
-from suite.plan import Plan, migration, port_names
+from suite.plan import LASTING_PORTS, Plan, migration, port_names
 from suite.ports import HeldPorts, assign
 from suite.postgres import LocalPostgres
 from suite.processes import Command, Process
@@ -54,6 +55,7 @@ class Suite:
         self._postgres: LocalPostgres | None = None
         self._authority: Authority | None = None
         self._plan: Plan | None = None
+        self._forces = settings.forces
 
     async def __aenter__(self) -> Self:
         self.layout.make()
@@ -107,7 +109,7 @@ class Suite:
     def person(self, name: str | None = None, forces: Sequence[str] | None = None) -> TlsSettings:
         """A person's certificate; by default the operator's, for all forces of the suite."""
         return self.authority.issue_person(
-            name or self.settings.operator, self.settings.forces if forces is None else forces
+            name or self.settings.operator, self._forces if forces is None else forces
         )
 
     def service(self, name: str) -> TlsSettings:
@@ -157,6 +159,15 @@ class Suite:
         await _together(
             self._start(self._service(name)) for name in SERVICES if name != "store" and self._wanted(name)
         )
+        await self._serve_forces()
+
+    async def _serve_forces(self) -> None:
+        """Create the forces of the settings. The operator works for those that were added by hand, too."""
+        self._say("creating forces and destinations")
+        await Forces(self.plan, self.person()).create()
+        known = await active_forces(self.plan, self.service("store"))
+        self._forces = tuple(dict.fromkeys((*self.settings.forces, *known)))
+        self.person()
 
     async def _prepare(self) -> None:
         await prepare_database(self.postgres.superuser, self._roles)
@@ -198,7 +209,9 @@ class Suite:
         before: dict[str, int] = {}
         with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
             before = json.loads(self.layout.state.read_text())["ports"]
-        ports = assign(port_names(), self._ports, base=self.settings.base_port, before=before)
+        ports = assign(
+            port_names(), self._ports, base=self.settings.base_port, before=before, lasting=LASTING_PORTS
+        )
         _replace(self.layout.state, json.dumps({"ports": ports}, indent=2) + "\n")
         return ports
 

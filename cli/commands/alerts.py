@@ -1,14 +1,16 @@
-"""`gantry alerts`: watch them come, take them in hand."""
+"""`gantry alerts`: watch them come, list them, take them in hand."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 import typer
 from gantry.common.v1.purpose_pb2 import Purpose
-from gantry.match.v1.alert_pb2 import Acknowledgement
+from gantry.match.v1.alert_pb2 import Acknowledgement, Alert
 
 from cli.alert_text import alert_text, taken_already_text, taken_text
 from cli.exits import CliError, Exit
-from cli.forms import acknowledgement_form
+from cli.forms import acknowledgement_form, alert_form
 from cli.jsonlines import write_json
 from cli.links import connect
 from cli.options import (
@@ -16,7 +18,9 @@ from cli.options import (
     ForcesOption,
     PurposeOption,
     ReferenceOption,
+    first,
     one_force,
+    period_of,
     purpose_of,
     run,
 )
@@ -24,6 +28,22 @@ from cli.output import console, note, plain, warn
 from cli.patience import quiet_note, run_patiently
 from cli.verbs import Session, verb
 from cli.watching import Event, Watch, watched
+
+AlertIdArgument = Annotated[
+    str, typer.Argument(metavar="ALERT_ID", help="The alert, as `watch` and `list` show it.")
+]
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which alerts are listed."""
+
+    purpose: Purpose
+    open_only: bool
+    since: datetime | None
+    until: datetime | None
+    limit: int
 
 
 @verb
@@ -37,25 +57,65 @@ def watch(
         bool, typer.Option("--earliest", help="Begin with the first alert that is kept.")
     ] = False,
     once: Annotated[bool, typer.Option("--once", help="Stop when all past alerts have been shown.")] = False,
-    resume: Annotated[
-        str | None,
+    after: Annotated[
+        int | None,
         typer.Option(
-            metavar="TOKEN", help="Go on after an earlier watch; for one force.", show_default=False
+            metavar="NUMBER",
+            min=0,
+            help="Go on after the event with this number, where an earlier watch ended; for one force.",
+            show_default=False,
         ),
     ] = None,
 ) -> None:
     """Watch alerts as they are raised. It reconnects by itself and misses none."""
-    if resume is not None and earliest:
-        raise CliError("--resume and --earliest exclude each other", Exit.USAGE)
+    if after is not None and earliest:
+        raise CliError("--after and --earliest exclude each other", Exit.USAGE)
 
     say = quiet_note(as_json=session.as_json)
-    run(_watch(session, force or [], Watch(purpose_of(purpose, reference), earliest, once, resume, say)))
+    run(_watch(session, force or [], Watch(purpose_of(purpose, reference), earliest, once, after, say)))
+
+
+@verb
+def list_alerts(
+    session: Session,
+    *,
+    purpose: PurposeOption,
+    force: ForcesOption = None,
+    reference: ReferenceOption = "",
+    open_only: Annotated[
+        bool, typer.Option("--open", help="Only alerts that nobody has taken in hand.")
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Raised at or after.", show_default=False)
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Raised before.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most alerts of each force, newest first.")] = 50,
+) -> None:
+    """List alerts, newest first."""
+    wanted = Wanted(purpose_of(purpose, reference), open_only, *period_of(since, until), limit)
+    run_patiently(session, "match", lambda: _list(session, force or [], wanted))
+
+
+@verb
+def show(
+    session: Session,
+    alert_id: AlertIdArgument,
+    *,
+    purpose: PurposeOption,
+    force: ForceOption = None,
+    reference: ReferenceOption = "",
+) -> None:
+    """Show one alert as it now is."""
+    why = purpose_of(purpose, reference)
+    run_patiently(session, "match", lambda: _show_one(session, force, alert_id, why))
 
 
 @verb
 def ack(
     session: Session,
-    alert_id: Annotated[str, typer.Argument(metavar="ALERT_ID", help="The alert, as `watch` shows it.")],
+    alert_id: AlertIdArgument,
     *,
     purpose: PurposeOption,
     force: ForceOption = None,
@@ -68,38 +128,69 @@ def ack(
 
 
 async def _watch(session: Session, forces: list[str], watch: Watch) -> None:
-
     async with connect(session.home, session.person) as links:
         chosen = links.person.chosen(forces)
-        if watch.resume_token is not None and len(chosen) > 1:
-            raise CliError("a resume token is of one force: say which with --force", Exit.USAGE)
-        tokens: dict[str, str] = {}
+        if watch.after is not None and len(chosen) > 1:
+            raise CliError("numbers count the events of one force: say which with --force", Exit.USAGE)
+        numbers: dict[str, int] = {}
         shown = False
         try:
             async for event in watched(links, chosen, watch):
-                tokens[event.force] = event.resume_token
+                numbers[event.force] = event.number
                 shown |= event.alert is not None or event.acknowledgement is not None
                 _show(event, as_json=session.as_json)
         finally:
             if not session.as_json:
                 if watch.once and not shown:
                     note("no alerts" if watch.earliest else "no new alerts; --earliest shows those before")
-                for force, token in tokens.items():
-                    note(f"go on from here: --force {force} --resume {token}")
+                for force, number in numbers.items():
+                    note(f"go on from here: --force {force} --after {number}")
+
+
+async def _list(session: Session, forces: list[str], wanted: Wanted) -> None:
+    found: list[Alert] = []
+    async with connect(session.home, session.person) as links:
+        chosen, alerts = links.person.chosen(forces), await links.alerts()
+        for force in chosen:
+            newest = alerts.alerts(
+                force,
+                wanted.purpose,
+                open_only=wanted.open_only,
+                raised_from=wanted.since,
+                raised_to=wanted.until,
+                page_size=min(_PAGE, wanted.limit),
+            )
+            found += [alert async for alert in first(newest, wanted.limit)]
+    if session.as_json:
+        write_json({"alerts": [alert_form(alert) | {"force": alert.read.force} for alert in found]})
+        return
+    if not found:
+        note("no alerts")
+    for alert in found:
+        console().print(alert_text(alert))
+
+
+async def _show_one(session: Session, force: str | None, alert_id: str, purpose: Purpose) -> None:
+    async with connect(session.home, session.person) as links:
+        chosen = one_force(links.person, force)
+        alert = await (await links.alerts()).alert(chosen, alert_id, purpose)
+    if session.as_json:
+        write_json(alert_form(alert) | {"force": chosen})
+    else:
+        console().print(alert_text(alert))
 
 
 async def _ack(session: Session, force: str | None, alert_id: str, purpose: Purpose, message: str) -> None:
-
     async with connect(session.home, session.person) as links:
         chosen, me = one_force(links.person, force), links.person.name
         stands = await (await links.alerts()).acknowledge(chosen, alert_id, purpose, note=message)
     already = not _is_ours(stands, me, message.strip())
     if session.as_json:
-        write_json(acknowledgement_form(stands) | {"force": chosen, "already": already})
+        write_json(acknowledgement_form(alert_id, stands) | {"force": chosen, "already": already})
     elif already:
-        warn(taken_already_text(stands, me, dropped=bool(message.strip())))
+        warn(taken_already_text(alert_id, stands, me, dropped=bool(message.strip())))
     else:
-        note(taken_text(stands, me))
+        note(taken_text(alert_id, stands, me))
     if already:
         raise typer.Exit(Exit.ALREADY)
 
@@ -110,11 +201,12 @@ def _is_ours(stands: Acknowledgement, person: str, message: str) -> bool:
 
 
 def _show(event: Event, *, as_json: bool) -> None:
-
     if as_json:
         if (form := event.as_json()) is not None:
             write_json(form)
     elif event.alert is not None:
         console().print(alert_text(event.alert))
     elif event.acknowledgement is not None:
-        console().print(f"[dim]{event.force}: {plain(taken_text(event.acknowledgement))}[/dim]")
+        console().print(
+            f"[dim]{event.force}: {plain(taken_text(event.alert_id, event.acknowledgement))}[/dim]"
+        )

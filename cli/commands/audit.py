@@ -36,7 +36,6 @@ def verify(session: Session, *, force: ForcesOption = None) -> None:
 
 
 async def _list(session: Session, forces: list[str], limit: int) -> None:
-
     found: list[tuple[str, AuditRecord]] = []
     async with connect(session.home, session.person) as links:
         chosen, audit = links.person.chosen(forces), await links.audit()
@@ -51,7 +50,6 @@ async def _list(session: Session, forces: list[str], limit: int) -> None:
 
 
 async def _verify(session: Session, forces: list[str]) -> None:
-
     found: list[dict[str, Any]] = []
     async with connect(session.home, session.person) as links:
         chosen, audit = links.person.chosen(forces), await links.audit()
@@ -70,7 +68,6 @@ async def _verify(session: Session, forces: list[str]) -> None:
 
 
 def _row(force: str, record: AuditRecord) -> list[str]:
-
     action = word(AuditAction, record.action, "AUDIT_ACTION_").replace("_", " ")
     texts = (record.subject, record.purpose.justification, record.purpose.reference)
     when = local_time(moment(record, "recorded_at"))

@@ -76,7 +76,6 @@ async def enrol_in_parts(
     links: Links, force: str, feed: str, cameras: Sequence[Camera], *, new_token: bool
 ) -> EnrolCamerasResponse:
     """Enrol any number of cameras; the counts of all parts are summed, the token is the first part's."""
-
     registry, total = await links.cameras(), EnrolCamerasResponse()
     for start in range(0, len(cameras), _PAGE):
         part, fresh = cameras[start : start + _PAGE], new_token and start == 0
@@ -91,7 +90,6 @@ async def enrol_in_parts(
 @contextmanager
 def _naming(cameras: Sequence[Camera]) -> Iterator[None]:
     """Where a camera of many cannot be enrolled, say which one, and which of its columns is wrong."""
-
     try:
         yield
     except InvalidInput as fault:
@@ -117,7 +115,6 @@ async def _enrol(
     new_token: bool,
     keep_token: bool,
 ) -> None:
-
     async with connect(session.home, session.person) as links:
         chosen = one_force(links.person, force)
         answer = await enrol_in_parts(links, chosen, feed, cameras, new_token=new_token)
@@ -134,7 +131,6 @@ async def _enrol(
 
 
 async def _list(session: Session, forces: list[str]) -> None:
-
     found: list[tuple[str, Camera, CameraHealth | None]] = []
     async with connect(session.home, session.person) as links:
         for force in links.person.chosen(forces):
@@ -168,12 +164,10 @@ async def _health(links: Links, force: str) -> dict[str, CameraHealth]:
 
 
 def _form(force: str, camera: Camera, health: CameraHealth | None) -> dict[str, Any]:
-
     return camera_form(force, camera) | ({} if health is None else health_form(health))
 
 
 def _row(force: str, camera: Camera, health: CameraHealth | None) -> list[str]:
-
     state = "" if camera.enabled else " [red](off)[/red]"
     counts = ["-", "-", "-", "-"]
     if health is not None:
@@ -200,7 +194,6 @@ def _rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def _camera(row: dict[str, Any]) -> Camera:
-
     camera_id, kind = str(row["camera_id"]), (row.get("kind") or "").lower()
     camera = Camera(camera_id=camera_id, name=row.get("name") or "")
     if kind:

@@ -66,7 +66,6 @@ def import_hotlist(
     ] = False,
 ) -> None:
     """Import a CSV as a hotlist of a force; it replaces the list of that name."""
-
     if not file.is_file():
         raise CliError(f"{file} is not a file", Exit.USAGE)
     header = ImportHeader(
@@ -92,7 +91,6 @@ async def send_hotlist(links: Links, path: Path, header: ImportHeader) -> Import
 
 
 async def _import(session: Session, path: Path, force: str | None, header: ImportHeader) -> None:
-
     async with connect(session.home, session.person) as links:
         header.force = one_force(links.person, force)
         try:
@@ -113,7 +111,6 @@ async def _chunks(path: Path) -> AsyncIterator[bytes]:
 
 def _refused(fault: InvalidInput) -> CliError:
     """A refused file with its first bad lines, and what else could be done."""
-
     error = from_fault(fault)
     notes = [f"  {line}" for line in fault.metadata.get("errors", "").splitlines()]
     if fault.reason in _ADVICE:
@@ -135,7 +132,6 @@ def _tell(header: ImportHeader, answer: ImportHotlistResponse) -> None:
 
 
 async def _list(session: Session, forces: list[str]) -> None:
-
     found: list[tuple[str, Hotlist]] = []
     async with connect(session.home, session.person) as links:
         chosen, hotlists = links.person.chosen(forces), await links.hotlists()
@@ -152,7 +148,6 @@ async def _list(session: Session, forces: list[str]) -> None:
 
 
 def _row(force: str, hotlist: Hotlist) -> list[str]:
-
     near = "yes" if hotlist.near_matches else "no"
     since = local_time(moment(hotlist, "activated_at"))
     name, person = plain(hotlist.name), plain(hotlist.imported_by)

@@ -104,7 +104,6 @@ def replay(
 
 
 async def _replay(session: Session, order: Order) -> None:
-
     with LineFile(order.file) as file:
         layout = find_layout(file, order.columns, order.force)
         async with connect(session.home, session.person) as links:
@@ -119,7 +118,6 @@ async def _replay(session: Session, order: Order) -> None:
 async def _send(
     session: Session, order: Order, links: Links, file: LineFile, layout: Layout
 ) -> tuple[Tally, Clock]:
-
     with scanning_progress(file, quiet=session.as_json) as progress:
         found = scan(file, layout, progress)
     if not found.lines:
@@ -147,7 +145,6 @@ async def _send(
 
 
 def _clock(session: Session, order: Order, layout: Layout, found: Scan) -> Clock:
-
     column = layout.columns.theirs["captured_at"]
     clock, remarks = choose_clock(
         found, column=column, unit=order.unit, start=order.start, speed=order.speed, now=datetime.now(UTC)
@@ -164,7 +161,6 @@ def _clock(session: Session, order: Order, layout: Layout, found: Scan) -> Clock
 
 
 async def _tokens(session: Session, order: Order, links: Links, found: Scan) -> dict[tuple[str, str], str]:
-
     ours = [force for force in found.forces if force in links.person.forces]
     if not ours:
         named, theirs = ", ".join(found.forces[:5]) or "none", ", ".join(links.person.forces)
@@ -188,7 +184,6 @@ async def _tokens(session: Session, order: Order, links: Links, found: Scan) -> 
 
 
 def _summarise(tally: Tally) -> None:
-
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right")
     for what, count, style in tally.rows():

@@ -11,11 +11,11 @@ from gantry.store.v1.search_pb2 import StoredRead
 from cli.forms import moment, stored_form
 from cli.jsonlines import write_json
 from cli.links import connect
-from cli.options import ForcesOption, PurposeOption, ReferenceOption, first, period_of, purpose_of
+from cli.options import ForcesOption, PurposeOption, ReferenceOption, period_of, purpose_of
 from cli.output import note, plain, table
 from cli.patience import run_patiently
 from cli.verbs import Session, verb
-from clients.store import StoreClient
+from clients.search import SearchClient
 
 _PAGE = 1000
 
@@ -55,10 +55,9 @@ def search(
 
 
 async def _search(session: Session, forces: list[str], query: Query) -> None:
-
     async with connect(session.home, session.person) as links:
         chosen = links.person.chosen(forces)
-        found = await _found(await links.store(), chosen, query)
+        found = await _found(await links.search(), chosen, query)
     more = len(found) > query.limit
     found = found[: query.limit]
     if session.as_json:
@@ -67,13 +66,19 @@ async def _search(session: Session, forces: list[str], query: Query) -> None:
     _show(found, more, query.limit)
 
 
-async def _found(store: StoreClient, forces: tuple[str, ...], query: Query) -> list[StoredRead]:
-    """One read more than asked for tells whether there are more."""
+async def _found(search: SearchClient, forces: tuple[str, ...], query: Query) -> list[StoredRead]:
+    """The reads, and one more than asked for, which tells that there are more."""
     wanted = query.limit + 1
-    reads = store.search(
-        list(forces), query.vrm, query.purpose, query.since, query.until, page_size=min(_PAGE, wanted)
+    reads = search.search(
+        forces,
+        query.vrm,
+        query.purpose,
+        query.since,
+        query.until,
+        page_size=min(_PAGE, wanted),
+        max_reads=wanted,
     )
-    return [read async for read in first(reads, wanted)]
+    return [read async for read in reads]
 
 
 def _show(found: list[StoredRead], more: bool, limit: int) -> None:
@@ -98,7 +103,6 @@ def _show(found: list[StoredRead], more: bool, limit: int) -> None:
 
 
 def _row(stored: StoredRead) -> list[str]:
-
     read = stored.read
     captured = moment(read, "captured_at")
     place = (

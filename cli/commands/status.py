@@ -9,10 +9,11 @@ from cli.options import run
 from cli.output import counted, note, show, warn
 from cli.panel.draw import forces_table, processes_line
 from cli.panel.observe import PATIENCE_SECONDS, Observer
-from cli.panel.state import SuiteState
+from cli.panel.state import DestinationState, SuiteState
 from cli.verbs import Session, verb
 
 _BETWEEN_LOOKS_SECONDS = 1.0
+_RESUME = "`gantry bridge destination resume` lets it deliver again"
 
 
 @verb
@@ -22,7 +23,6 @@ def status(session: Session) -> None:
 
 
 async def _status(session: Session) -> None:
-
     async with connect(session.home, session.person, seconds=PATIENCE_SECONDS) as links:
         if not links.home.processes():
             raise CliError(
@@ -47,17 +47,28 @@ async def _status(session: Session) -> None:
 def _remarks(state: SuiteState) -> None:
     for force in state.forces:
         for one in force.destinations:
-            if one.last_error:
-                since = f" (since {one.failing_since})" if one.failing_since else ""
-                warn(f"{force.force}, {one.name}: {one.last_error}{since}")
-            if one.dead_letters:
-                warn(f"{force.force}, {one.name}: {_refused(one.dead_letters)} for good")
+            _remark(force.force, one)
         if force.overdue_days:
             days = counted(len(force.overdue_days), "day")
             warn(f"{force.force}: {days} over age, waiting for a consumer: {', '.join(force.overdue_days)}")
         if force.oldest_day:
             entries = counted(force.entries, "hotlist entry", "hotlist entries")
             note(f"{force.force}: reads since {force.oldest_day}, {entries}")
+
+
+def _remark(force: str, one: DestinationState) -> None:
+    """What a person should know of a destination."""
+    if one.desired != "live":
+        note(f"{force}, {one.name}: {one.desired}")
+    if one.paused:
+        warn(f"{force}, {one.name}: paused by a person; {_RESUME}")
+    if one.stopped_reason:
+        warn(f"{force}, {one.name}: stopped, {one.stopped_reason}; {_RESUME}")
+    if one.last_error and not one.retired:
+        since = f" (since {one.failing_since})" if one.failing_since else ""
+        warn(f"{force}, {one.name}: {one.last_error}{since}")
+    if one.dead_letters:
+        warn(f"{force}, {one.name}: {_refused(one.dead_letters)} for good")
 
 
 def _refused(count: int) -> str:

@@ -50,7 +50,6 @@ def trace(
 async def _trace(
     session: Session, read_id: str | None, position: int | None, forces: list[str], purpose: Purpose
 ) -> None:
-
     async with connect(session.home, session.person) as links:
         if read_id is not None:
             story = await tell(links, links.person.chosen(forces), read_id, purpose)
@@ -65,7 +64,6 @@ async def _trace(
 
 
 def _show(story: Story) -> None:
-
     stored, read = story.stored, story.stored.read
     captured, received = moment(read, "captured_at"), moment(stored, "received_at")
     console().print(
@@ -85,7 +83,6 @@ def _show(story: Story) -> None:
 
 
 def _receipt(receipt: GetReceiptResponse | None) -> str:
-
     if receipt is None:
         return "[yellow]not delivered yet[/yellow]"
     when = local_time(moment(receipt, "received_at"))

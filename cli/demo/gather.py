@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import aiohttp
 from gantry.common.v1.purpose_pb2 import Purpose
+from gantry.common.v1.read_columns_pb2 import ReadColumns
 from gantry.match.v1.alert_pb2 import MATCH_KIND_NEAR, Alert
-from gantry.store.v1.store_pb2 import ReadBatch
 
 from chassis.client import open_channel
 from cli.demo.compare import KEPT, SentRead
@@ -20,7 +20,8 @@ from cli.links import Links
 from cli.panel.observe import Observer
 from cli.panel.state import ForceState
 from cli.watching import Watch, watched
-from clients.store import StoreClient
+from clients.store import ReadLogClient
+from reads.appended import appends_of
 from simulators.national.ledger import identities_in
 from suite.suite import Suite
 
@@ -92,11 +93,11 @@ async def stored(suite: Suite, forces: Sequence[str]) -> list[Identity]:
     found: list[Identity] = []
     async with open_channel(suite.address("store"), suite.service("match")) as channel:
         for force in forces:
-            log = StoreClient(channel).follow(force, "demo", after=None, max_reads=_MOST_READS)
+            log = ReadLogClient(channel).follow(force, "demo", after=None, max_reads=_MOST_READS)
             async with aclosing(log) as responses:
                 async for response in responses:
-                    for batch in response.batches:
-                        found += _identities(force, batch)
+                    for appended in appends_of(response):
+                        found += _identities(force, appended.columns)
                     if response.position >= response.head:
                         break
     return found
@@ -128,8 +129,7 @@ def _behind(force: ForceState) -> list[str]:
     return [f"{force.force}: {name} is {lag:,} behind" for name, lag in lags if lag]
 
 
-def _identities(force: str, batch: ReadBatch) -> list[Identity]:
-    reads = batch.reads
+def _identities(force: str, reads: ReadColumns) -> list[Identity]:
     cameras = [reads.camera_ids[index] for index in reads.camera_indexes]
     return [
         (force, camera, captured, read_id)

@@ -63,7 +63,6 @@ def write_report(outcome: Outcome, path: Path) -> None:
 
 def show_outcome(outcome: Outcome, path: Path) -> None:
     """Print one screen."""
-
     told = outcome.as_json()
     numbers = Table.grid(padding=(0, 2))
     numbers.add_column(justify="right")

@@ -48,7 +48,6 @@ _SAY_EVERY_SECONDS: Final = 10.0
 
 def run_demo(session: Session, *, seconds: float, rate: float, seed: int) -> None:
     """Run, check, report. CliError when anything differs or does not work."""
-
     os.environ.pop("GRPC_VERBOSITY", None)  # ours only: services log what they have to say
     folder = session.home / "demo"
     order = FleetOrder(seed, rate, seconds, folder.absolute() / "cameras.json")
@@ -93,7 +92,7 @@ class _Demo:
         run = run_without_images(self._order, started)
         reads = await asyncio.to_thread(drawn_reads, self._world, run)
         plates = {(read.camera_id, read.read_id): read.vrm_seen for read in reads}
-        reason = PURPOSE.reason
+        reason = PURPOSE.justification
         files = await import_hotlists(
             links, suite.layout, reads, seed=self._order.seed, today=started.date(), reason=reason
         )

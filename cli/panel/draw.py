@@ -13,7 +13,13 @@ from rich.text import Text
 from cli.output import counted
 from cli.panel.state import AlertLine, DestinationState, ForceState, ProcessState, SuiteState
 
-_STYLES: Final = {"serving": "green", "running": "green", "starting": "yellow", "retrying": "yellow"}
+_STYLES: Final = {
+    "serving": "green",
+    "running": "green",
+    "starting": "yellow",
+    "retrying": "yellow",
+    "paused": "yellow",
+}
 _DOT: Final = "●"
 _CLOSE: Final = (0, 1, 0, 0)
 
@@ -37,7 +43,9 @@ def processes_line(processes: Sequence[ProcessState]) -> RenderableType:
 
 def forces_table(forces: Sequence[ForceState]) -> Table:
     """One row a force."""
-    destinations = list(dict.fromkeys(one.name for force in forces for one in force.destinations))
+    destinations = list(
+        dict.fromkeys(one.name for force in forces for one in force.destinations if not one.retired)
+    )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
     table.add_column("force", style="bold")
     for name in ("reads/s", "stored", "unmatched", "alerts", "open"):
@@ -75,7 +83,9 @@ def status_line(state: SuiteState) -> str:
     """The state in one line, for a terminal that is none. No personal data."""
     parts = [f"{state.seconds:.0f} s"]
     for force in state.forces:
-        delivered = " ".join(f"{one.name} {one.delivered:,} (lag {one.lag:,})" for one in force.destinations)
+        delivered = " ".join(
+            f"{one.name} {one.delivered:,} (lag {one.lag:,})" for one in force.destinations if not one.retired
+        )
         counts = f"{force.stored:,} stored, {counted(force.alerts, 'alert')}"
         reads = f"{force.reads_per_s:,.0f} reads/s, {counts}, {delivered}"
         parts.append(f"{force.force}: {force.problem or reads}")
@@ -109,7 +119,7 @@ def _force_cells(force: ForceState, destinations: Sequence[str]) -> list[Rendera
 
 
 def _destination_cells(destination: DestinationState | None) -> list[RenderableType]:
-    if destination is None:
+    if destination is None or destination.retired:
         return [Text("-", style="dim"), Text()]
     if destination.state != "running":
         state = Text(destination.state, style=_STYLES.get(destination.state, "red"))

@@ -1,26 +1,26 @@
 """Ask a suite how it is: processes by their health port, forces by their services."""
 
 import asyncio
-import os
 import time
 from collections.abc import Sequence
 from typing import Final
 
 import grpc
-from gantry.bridge.v1.bridge_pb2 import Destination, ForwarderState
+import psutil
+from gantry.bridge.v1 import bridge_pb2
+from gantry.bridge.v1.bridge_pb2 import DESTINATION_STATE_RETIRED, Destination, ForwarderState
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.errors import Fault
 from cli.exits import CliError, Exit
 from cli.faults import fault_of
-from cli.forms import iso
+from cli.forms import iso, word
 from cli.home import SuiteHome
 from cli.links import Links
 from cli.panel.state import DestinationState, ForceState, ProcessState, SuiteState
 
 PATIENCE_SECONDS: Final = 2.0
 """A panel should not wait longer for an answer: it shows who is away instead."""
-_STATE_PREFIX: Final = "FORWARDER_STATE_"
 _AWAY: Final = "a service is away"
 
 
@@ -50,7 +50,7 @@ class Observer:
 
     async def _ask(self, force: str) -> ForceState:
         store, alerts, bridge = (
-            await self._links.store(),
+            await self._links.buffer(),
             await self._links.alerts(),
             await self._links.bridge(),
         )
@@ -91,7 +91,7 @@ async def _process(home: SuiteHome, name: str) -> ProcessState:
         ports = home.ports(name)
     except CliError:
         return ProcessState(name, "starting", pid)
-    if pid is not None and not _alive(pid):
+    if pid is not None and not psutil.pid_exists(pid):
         return ProcessState(name, "stopped", pid)
     if "health" not in ports:
         return ProcessState(name, "serving", pid)
@@ -109,27 +109,19 @@ async def _health(address: str) -> str:
     return "serving" if answer.status == health_pb2.HealthCheckResponse.SERVING else "failing"
 
 
-def _alive(pid: int) -> bool:
-
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _destination(destination: Destination, head: int) -> DestinationState:
-    name = ForwarderState.Name(destination.state).removeprefix(_STATE_PREFIX).lower()
+    retired = destination.desired_state == DESTINATION_STATE_RETIRED
     return DestinationState(
         name=destination.name,
-        state=name,
+        state=word(ForwarderState, destination.state, "FORWARDER_STATE_"),
         delivered=destination.delivered,
-        lag=max(0, head - destination.position),
+        lag=0 if retired else max(0, head - destination.position),
         dead_letters=destination.dead_letters,
         last_error=destination.last_error,
         failing_since=iso(destination, "failing_since"),
+        desired=word(bridge_pb2.DestinationState, destination.desired_state, "DESTINATION_STATE_"),
+        paused=destination.paused,
+        stopped_reason=destination.stopped_reason,
     )
 
 

@@ -16,7 +16,7 @@ class ProcessState:
 
 @dataclass(frozen=True)
 class DestinationState:
-    """How far delivery to one destination is. `lag` counts log positions not yet delivered."""
+    """How far delivery to one destination is. `lag` counts log positions that are still to be delivered."""
 
     name: str
     state: str
@@ -25,6 +25,19 @@ class DestinationState:
     dead_letters: int
     last_error: str = ""
     failing_since: str | None = None
+    desired: str = "live"
+    paused: bool = False
+    stopped_reason: str = ""
+
+    @property
+    def retired(self) -> bool:
+        """Whether nothing more is delivered to it, as a person wished."""
+        return self.desired == "retired"
+
+    @property
+    def ok(self) -> bool:
+        """Whether it delivers, or has nothing to deliver."""
+        return self.retired or self.state in {"running", "idle"}
 
 
 @dataclass(frozen=True)
@@ -76,9 +89,9 @@ class SuiteState:
 
     @property
     def ok(self) -> bool:
-        """Whether everything serves, nothing is overdue and nothing is stopped."""
+        """Whether everything serves, nothing is overdue, and no delivery fails, is stopped or paused."""
         return (
             all(process.state == "serving" for process in self.processes)
             and not any(force.problem or force.overdue_days for force in self.forces)
-            and all(one.state == "running" for force in self.forces for one in force.destinations)
+            and all(one.ok for force in self.forces for one in force.destinations)
         )

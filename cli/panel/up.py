@@ -97,7 +97,6 @@ class Scene:
 
 def run_up(session: Session, wish: Wish) -> None:
     """Run until stopped, or for `wish.seconds`. SuiteError when something does not start."""
-
     os.environ.pop("GRPC_VERBOSITY", None)  # ours only: services log what they have to say
     with interruptible():
         uvloop.run(_up(session, wish))
@@ -257,7 +256,6 @@ async def _collect_alerts(scene: Scene) -> None:
 
 
 async def _show_panel(scene: Scene) -> None:
-
     observer = Observer(scene.quick, scene.quick.person.forces)
     with Live(console=console(), auto_refresh=False, screen=False, transient=False) as live:
         while True:
@@ -267,7 +265,6 @@ async def _show_panel(scene: Scene) -> None:
 
 
 async def _show_lines(scene: Scene, session: Session) -> None:
-
     observer = Observer(scene.quick, scene.quick.person.forces)
     if not session.as_json:
         note(_hint(scene))

@@ -43,7 +43,6 @@ def scanning_progress(file: LineFile, *, quiet: bool) -> Iterator[Callable[[int]
 
 @contextmanager
 def _bar(console: Console, file: LineFile, what: str) -> Iterator[Callable[[int, str], None]]:
-
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

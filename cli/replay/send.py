@@ -32,7 +32,7 @@ class Lane:
 
     stream: ReadStream
     reads: list[SubmittedRead] = field(default_factory=list)
-    lines: array[int] = field(default_factory=lambda: array("Q"))
+    lines: "array[int]" = field(default_factory=lambda: array("Q"))
 
     async def flush(self) -> None:
         """Send what has gathered."""

@@ -36,7 +36,6 @@ class Story:
 
     def as_json(self) -> dict[str, Any]:
         """The story for `--json`."""
-
         start = min((hop.span.start_ns for hop in self.hops), default=0)
         return {
             "read": stored_form(self.stored),
@@ -60,8 +59,8 @@ async def tell(links: Links, forces: tuple[str, ...], read_id: str, purpose: Pur
 
 async def tell_of_position(links: Links, force: str, position: int, purpose: Purpose) -> Story:
     """Look a read up by its place in its force's log and follow it. NotFound when there is none."""
-    store = await links.store()
-    return await _followed(links, await store.read(force, purpose, position=position))
+    search = await links.search()
+    return await _followed(links, await search.read(force, purpose, position=position))
 
 
 async def _followed(links: Links, stored: StoredRead) -> Story:
@@ -79,10 +78,10 @@ async def _followed(links: Links, stored: StoredRead) -> Story:
 
 async def _find(links: Links, forces: tuple[str, ...], read_id: str, purpose: Purpose) -> list[StoredRead]:
     """The newest read with this id of each force that has one: ids are unique for a camera and time only."""
-    store, found = await links.store(), []
+    search, found = await links.search(), []
     for force in forces:
         with suppress(NotFound):
-            found.append(await store.read(force, purpose, read_id=read_id))
+            found.append(await search.read(force, purpose, read_id=read_id))
     if found:
         return found
     where = ", ".join(forces)

@@ -16,7 +16,6 @@ from gantry.ingest.v1.cameras_pb2_grpc import (
 from gantry.ingest.v1.ingest_pb2_grpc import IngestServiceServicer, add_IngestServiceServicer_to_server
 from gantry.store.v1.log_pb2 import AppendReadsResponse
 from opentelemetry.metrics import CallbackOptions, Observation
-from policy.access import rules
 
 from chassis.errors import Unavailable
 from chassis.loops import repeat
@@ -25,6 +24,7 @@ from chassis.server import GrpcServer, grpc_server
 from chassis.telemetry import meter
 from clients.audit import AuditClient
 from clients.directory import DirectoryWatch
+from policy.access import rules
 from services.ingest.appending.appender import Appender, Post
 from services.ingest.appending.lanes import AppendLimits, Appends
 from services.ingest.appending.memory import Memory
@@ -55,6 +55,7 @@ class Ingest:
     appends: Appends
     memory: Memory
     counts: UnwrittenCounts
+    directory: DirectoryWatch
 
 
 @asynccontextmanager
@@ -62,8 +63,7 @@ async def open_ingest(
     settings: IngestSettings, pool: asyncpg.Pool, store: grpc.aio.Channel
 ) -> AsyncIterator[Ingest]:
     """A replica that waits for `server.start`. On leaving, the server stops and its calls drain."""
-    feeds, directory = FeedDirectory(), DirectoryWatch(store)
-    registry = PostgresRegistry(pool)
+    feeds, directory, registry = FeedDirectory(), DirectoryWatch(store), PostgresRegistry(pool)
     refresh = FeedRefresh(feeds, registry, settings.ingest.refresh_seconds)
     await refresh.refresh()
     pages = await PageTokens.open(pool)
@@ -74,7 +74,7 @@ async def open_ingest(
         feeds=feeds,
         known_force=directory.is_known,
     ) as server:
-        ingest = _ingest(settings, store, server, feeds)
+        ingest = _ingest(settings, store, server, feeds, directory)
         _add_door(server, ingest, settings.ingest.public_listen)
         watch = CameraWatch(registry, feeds, server.stopping)
         cameras = CameraRegistryService(
@@ -86,13 +86,17 @@ async def open_ingest(
         )
         _add_cameras(server, cameras, CameraHealthService(registry, pages), registry.ping)
         server.on_stop(feeds.wake)
-        _own_loops(ingest, settings.ingest, directory, registry, refresh)
+        _own_loops(ingest, settings.ingest, registry, refresh)
         _observe(ingest)
         yield ingest
 
 
 def _ingest(
-    settings: IngestSettings, store: grpc.aio.Channel, server: GrpcServer, feeds: FeedDirectory
+    settings: IngestSettings,
+    store: grpc.aio.Channel,
+    server: GrpcServer,
+    feeds: FeedDirectory,
+    directory: DirectoryWatch,
 ) -> Ingest:
     section = settings.ingest
     counts, memory = UnwrittenCounts(), Memory(section.total_bytes)
@@ -108,7 +112,7 @@ def _ingest(
         StreamLimits(section.stream_reads, section.stream_bytes, flow),
         section.streams_per_feed,
     )
-    return Ingest(server, door, feeds, appends, memory, counts)
+    return Ingest(server, door, feeds, appends, memory, counts, directory)
 
 
 def _add_door(server: GrpcServer, ingest: Ingest, listen: str) -> None:
@@ -139,7 +143,6 @@ def _add_cameras(
 def _own_loops(
     ingest: Ingest,
     section: IngestSection,
-    directory: DirectoryWatch,
     registry: PostgresRegistry,
     refresh: FeedRefresh,
 ) -> None:
@@ -149,8 +152,8 @@ def _own_loops(
         await registry.listen(refresh.wake.set)
 
     own, every = ingest.server.own, section.refresh_seconds
-    own(directory.run(), "directory")
-    own(retire_feeds(ingest.feeds, directory), "retired forces")
+    own(ingest.directory.run(), "directory")
+    own(retire_feeds(ingest.feeds, ingest.directory), "retired forces")
     own(refresh.run(), "camera registry")
     own(repeat(listen, name="camera registry notifications", every=every), "camera registry notifications")
     own(write_counts(ingest.counts, registry, section.health_seconds), "camera counts")

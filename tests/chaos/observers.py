@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager, suppress
 
 import grpc
 from gantry.match.v1 import alert_pb2, alert_pb2_grpc
-from gantry.store.v1 import store_pb2, store_pb2_grpc
+from gantry.store.v1 import log_pb2, log_pb2_grpc
 
 from chassis.client import open_channel
+from reads.appended import Appended, appends_of
 from suite.suite import Suite
 from tests.e2e.outcome import LARGEST, PURPOSE, Identity, entries_of
 
@@ -30,27 +31,25 @@ class Tail:
         """Follow until cancelled."""
         tls = self._suite.service("nas_bridge")
         async with open_channel(self._suite.address("store"), tls, max_message_bytes=LARGEST) as channel:
-            store = store_pb2_grpc.StoreServiceStub(channel)
+            log = log_pb2_grpc.ReadLogServiceStub(channel)
             while True:
                 try:
-                    await self._once(store)
+                    await self._once(log)
                 except grpc.aio.AioRpcError:
                     self.interruptions += 1
                 await asyncio.sleep(_AGAIN_SECONDS)
 
-    async def _once(self, store: "store_pb2_grpc.StoreServiceAsyncStub") -> None:
-        request = store_pb2.TailReadsRequest(
-            force=self._force, consumer="chaos", after_position=self.position
-        )
-        async for response in store.TailReads(request):
-            for batch in response.batches:
-                self._take(batch)
+    async def _once(self, log: "log_pb2_grpc.ReadLogServiceAsyncStub") -> None:
+        request = log_pb2.TailReadsRequest(force=self._force, consumer="chaos", after_position=self.position)
+        async for response in log.TailReads(request):
+            for appended in appends_of(response):
+                self._take(appended)
             if response.position < self.position:
                 self.wrong.append(f"the tail went back from {self.position} to {response.position}")
             self.position = response.position
 
-    def _take(self, batch: store_pb2.ReadBatch) -> None:
-        for entry in entries_of(self._force, batch):
+    def _take(self, appended: Appended) -> None:
+        for entry in entries_of(self._force, appended):
             last = self.reads[-1][0] if self.reads else 0
             if entry.position <= max(last, self.position):
                 self.wrong.append(f"position {entry.position} came after {max(last, self.position)}")
@@ -58,12 +57,12 @@ class Tail:
 
 
 class ControlRoom:
-    """Watches a force's alerts from the first, and resumes with the last token that it got."""
+    """Watches a force's alerts from the first, and resumes after the last number that it got."""
 
     def __init__(self, suite: Suite, force: str) -> None:
         self._suite = suite
         self._force = force
-        self._token = ""
+        self._number = 0
         self.alerts: list[alert_pb2.Alert] = []
 
     async def follow(self) -> None:
@@ -76,15 +75,11 @@ class ControlRoom:
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _once(self, stub: "alert_pb2_grpc.AlertServiceAsyncStub") -> None:
-        request = alert_pb2.SubscribeRequest(force=self._force, purpose=PURPOSE)
-        if self._token:
-            request.resume_token = self._token
-        else:
-            request.earliest = True
+        request = alert_pb2.SubscribeRequest(force=self._force, purpose=PURPOSE, after_number=self._number)
         async for response in stub.Subscribe(request):
-            if response.HasField("alert"):
-                self.alerts.append(response.alert)
-            self._token = response.resume_token or self._token
+            if response.event.HasField("raised"):
+                self.alerts.append(response.event.raised)
+            self._number = response.number
 
 
 @asynccontextmanager

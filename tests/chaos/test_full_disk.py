@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 from gantry.ingest.v1.ingest_pb2 import SubmittedRead
-from gantry.store.v1 import store_pb2
+from gantry.store.v1 import search_pb2
 from gantry_sdk import Receipt
 
 from chassis.errors import Fault
@@ -17,7 +17,7 @@ from suite.suite import Suite, erase
 from tests.chaos.flow import signed
 from tests.e2e.door import PatientFeed, ReadMaker, connected, enrol, public_channel, submit_reads
 from tests.e2e.machine import settings_in
-from tests.e2e.outcome import PURPOSE, log_of, settled, store_for
+from tests.e2e.outcome import PURPOSE, log_of, search_for, settled
 from tests.postgres_server import throwaway_folder
 
 pytestmark = pytest.mark.timeout(240)
@@ -120,14 +120,14 @@ def _pictured(maker: ReadMaker, label: str = "picture") -> SubmittedRead:
 
 async def _are_kept_whole(suite: Suite, reads: Sequence[SubmittedRead]) -> None:
     log = {entry.identity[3]: entry.position for entry in await log_of(suite, FORCE)}
-    async with store_for(suite) as store:
+    async with search_for(suite) as search:
         for read in reads:
-            request = store_pb2.GetImageRequest(
+            request = search_pb2.GetImageRequest(
                 force=FORCE,
                 purpose=PURPOSE,
                 position=log[read.read_id],
-                kind=store_pb2.IMAGE_KIND_OVERVIEW,
+                kind=search_pb2.IMAGE_KIND_OVERVIEW,
             )
-            assert (await store.GetImage(request)).jpeg == read.overview, (
+            assert (await search.GetImage(request)).jpeg == read.overview, (
                 "a picture that is not as it was sent"
             )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import grpc
 from gantry.match.v1 import alert_pb2
-from gantry.store.v1 import store_pb2
+from gantry.store.v1 import search_pb2
 
 from suite.suite import Suite
 from tests.chaos.flow import PLATES, Flow
@@ -21,8 +21,8 @@ from tests.e2e.outcome import (
     log_of,
     national_counts,
     nationally_accepted,
+    search_for,
     settled,
-    store_for,
 )
 from tests.e2e.scan import leaks, passwords, plates
 from tests.e2e.waiting import eventually
@@ -102,19 +102,19 @@ async def _pictures_are_whole(suite: Suite, flow: Flow, force: str, log: Sequenc
     few, wrong = asyncio.Semaphore(_VIEWS_AT_ONCE), []
 
     async def view(entry: LogEntry, wanted: bytes) -> None:
-        request = store_pb2.GetImageRequest(
-            force=force, purpose=PURPOSE, position=entry.position, kind=store_pb2.IMAGE_KIND_PLATE_PATCH
+        request = search_pb2.GetImageRequest(
+            force=force, purpose=PURPOSE, position=entry.position, kind=search_pb2.IMAGE_KIND_PLATE_PATCH
         )
         async with few:
             try:
-                right = (await store.GetImage(request, timeout=20)).jpeg == wanted
+                right = (await search.GetImage(request, timeout=20)).jpeg == wanted
             except grpc.aio.AioRpcError:
                 right = False
         if not right:
             wrong.append(entry.position)
 
     pictured = {read.identity: read.patch for read in flow.of(force) if read.patch}
-    async with store_for(suite) as store, asyncio.TaskGroup() as views:
+    async with search_for(suite) as search, asyncio.TaskGroup() as views:
         for entry in log:
             if entry.identity in pictured:
                 views.create_task(view(entry, pictured[entry.identity]))

@@ -74,7 +74,7 @@ def name_force(message: Message, force: str) -> int:
             _put(message, field, force)
             named += 1
         elif field.name == "purpose":
-            getattr(message, field.name).reason = "a test of who may see what"
+            getattr(message, field.name).justification = "a test of who may see what"
         elif field.type == field.TYPE_MESSAGE and not field.is_repeated and _is_ours(field.message_type):
             inner = GetMessageClass(field.message_type)()
             if count := name_force(inner, force):

@@ -12,10 +12,12 @@ import grpc
 from gantry.bridge.v1 import bridge_pb2
 from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.match.v1 import alert_pb2, alert_pb2_grpc
-from gantry.store.v1 import store_pb2, store_pb2_grpc
+from gantry.store.v1 import buffer_pb2, buffer_pb2_grpc, log_pb2, log_pb2_grpc, search_pb2, search_pb2_grpc
 
 from chassis.client import open_channel
 from clients.bridge import BridgeClient
+from reads.appended import Appended, appends_of
+from reads.columns import HEADING_UNKNOWN
 from simulators.national.ledger import identities_in
 from suite.suite import Suite
 from tests.e2e.waiting import eventually
@@ -44,68 +46,76 @@ class LogEntry:
 
 
 @asynccontextmanager
-async def store_as(suite: Suite, service: str) -> AsyncIterator[store_pb2_grpc.StoreServiceAsyncStub]:
-    """The store, called as another service."""
+async def log_as(suite: Suite, service: str) -> AsyncIterator[log_pb2_grpc.ReadLogServiceAsyncStub]:
+    """The store's log, called as another service."""
     async with open_channel(
         suite.address("store"), suite.service(service), max_message_bytes=LARGEST
     ) as channel:
-        yield store_pb2_grpc.StoreServiceStub(channel)
+        yield log_pb2_grpc.ReadLogServiceStub(channel)
 
 
 @asynccontextmanager
-async def store_for(
+async def search_for(
     suite: Suite, person: str | None = None, forces: Sequence[str] | None = None
-) -> AsyncIterator[store_pb2_grpc.StoreServiceAsyncStub]:
-    """The store, called as a person."""
+) -> AsyncIterator[search_pb2_grpc.SearchServiceAsyncStub]:
+    """The store's search, called as a person."""
     async with open_channel(suite.address("store"), suite.person(person, forces)) as channel:
-        yield store_pb2_grpc.StoreServiceStub(channel)
+        yield search_pb2_grpc.SearchServiceStub(channel)
+
+
+async def found_by(
+    search: search_pb2_grpc.SearchServiceAsyncStub, request: search_pb2.SearchReadsRequest
+) -> list[search_pb2.StoredRead]:
+    """Every read of the answer's pages. Raises AioRpcError."""
+    return [read async for page in search.SearchReads(request) for read in page.reads]
 
 
 async def log_of(suite: Suite, force: str, *, after: int | None = None) -> list[LogEntry]:
     """The log of a force from its beginning (or after a position) to its head, as a follower gets it."""
-    request = store_pb2.TailReadsRequest(force=force, consumer="e2e")
+    request = log_pb2.TailReadsRequest(force=force, consumer="e2e")
     if after is None:
         request.earliest = True
     else:
         request.after_position = after
     entries: list[LogEntry] = []
-    async with store_as(suite, "match") as store:
-        call = store.TailReads(request, timeout=SETTLE_SECONDS)
+    async with log_as(suite, "match") as log:
+        call = log.TailReads(request, timeout=SETTLE_SECONDS)
         async for response in call:
-            for batch in response.batches:
-                entries += entries_of(force, batch)
+            for appended in appends_of(response):
+                entries += entries_of(force, appended)
             if response.position >= response.head:
                 break
         call.cancel()
     return entries
 
 
-def entries_of(force: str, batch: store_pb2.ReadBatch) -> list[LogEntry]:
-    """The reads of a batch, one by one."""
-    reads = batch.reads
+def entries_of(force: str, appended: Appended) -> list[LogEntry]:
+    """The reads of an append, one by one."""
+    reads = appended.columns
     cameras = [reads.camera_ids[index] for index in reads.camera_indexes]
-    headings = reads.headings or [360] * len(cameras)
+    headings = reads.headings or [HEADING_UNKNOWN] * len(cameras)
     details = reads.details or [b""] * len(cameras)
     return [
         LogEntry(
             (force, cameras[at], reads.captured_at_us[at], reads.read_ids[at]),
-            batch.positions[at],
+            appended.positions[at],
             reads.vrms[at],
             reads.confidences[at],
             reads.latitudes_e7[at],
             reads.longitudes_e7[at],
             headings[at],
             details[at],
-            batch.traceparent,
+            appended.traceparent,
         )
         for at in range(len(cameras))
     ]
 
 
-async def buffer_status(suite: Suite, force: str) -> store_pb2.GetBufferStatusResponse:
+async def buffer_status(suite: Suite, force: str) -> buffer_pb2.GetBufferStatusResponse:
     """The state of a force's buffer."""
-    async with store_for(suite) as store:
-        return await store.GetBufferStatus(store_pb2.GetBufferStatusRequest(force=force))
+    async with open_channel(suite.address("store"), suite.person()) as channel:
+        stub = buffer_pb2_grpc.BufferServiceStub(channel)
+        return await stub.GetBufferStatus(buffer_pb2.GetBufferStatusRequest(force=force))
 
 
 async def match_status(suite: Suite, force: str) -> alert_pb2.GetMatchStatusResponse:
@@ -122,8 +132,8 @@ async def alerts_of(suite: Suite, force: str) -> list[alert_pb2.Alert]:
     async with open_channel(suite.address("match"), suite.person()) as channel:
         call = alert_pb2_grpc.AlertServiceStub(channel).Subscribe(request, timeout=SETTLE_SECONDS)
         async for response in call:
-            if response.HasField("alert"):
-                found.append(response.alert)
+            if response.event.HasField("raised"):
+                found.append(response.event.raised)
             if response.HasField("progress"):
                 break
         call.cancel()

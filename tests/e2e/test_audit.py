@@ -2,8 +2,9 @@
 
 import grpc
 import pytest
+from gantry.common.v1.audit_action_pb2 import AuditAction
 from gantry.common.v1.purpose_pb2 import Purpose
-from gantry.store.v1 import audit_pb2, audit_pb2_grpc, store_pb2
+from gantry.store.v1 import audit_pb2, audit_pb2_grpc, search_pb2
 from google.protobuf.message import Message
 
 from chassis.client import open_channel
@@ -12,7 +13,7 @@ from tests.e2e.contract import Rpc, fault_of, name_force, rpcs
 from tests.e2e.door import ReadMaker, enrol, public_channel, submit_reads
 from tests.e2e.hotlists import import_csv
 from tests.e2e.marks import SHARED_SUITE
-from tests.e2e.outcome import PURPOSE, store_for
+from tests.e2e.outcome import PURPOSE, found_by, search_for
 
 pytestmark = SHARED_SUITE
 
@@ -45,7 +46,8 @@ def _with_force(rpc: Rpc) -> Message:
     name_force(request, FORCE)
     for message in (*_purposes(request), request):
         for name, value in FITTING.items():
-            if name in message.DESCRIPTOR.fields_by_name:
+            field = message.DESCRIPTOR.fields_by_name.get(name)
+            if field is not None and field.type != field.TYPE_MESSAGE:
                 setattr(message, name, value)
     return request
 
@@ -72,19 +74,19 @@ async def test_every_look_and_change_is_on_record(suite: Suite) -> None:
         await submit_reads(channel, maker.feed.token, [maker.one(PLATE)])
     before = await _trail(suite)
     await import_csv(suite, FORCE, f"vrm,reason\n{PLATE},x\n".encode(), person=LOOKER, forces=[FORCE])
-    async with store_for(suite, LOOKER, [FORCE]) as store:
-        search = store_pb2.SearchReadsRequest(forces=[FORCE], purpose=PURPOSE, vrm=PLATE)
-        found = (await store.SearchReads(search)).reads
-        look = store_pb2.GetReadRequest(force=FORCE, purpose=PURPOSE, position=found[0].position)
-        await store.GetRead(look)
-        view = store_pb2.GetImageRequest(
-            force=FORCE, purpose=PURPOSE, position=found[0].position, kind=store_pb2.IMAGE_KIND_OVERVIEW
+    async with search_for(suite, LOOKER, [FORCE]) as search:
+        request = search_pb2.SearchReadsRequest(forces=[FORCE], purpose=PURPOSE, vrm=PLATE)
+        found = await found_by(search, request)
+        look = search_pb2.GetReadRequest(force=FORCE, purpose=PURPOSE, position=found[0].position)
+        await search.GetRead(look)
+        view = search_pb2.GetImageRequest(
+            force=FORCE, purpose=PURPOSE, position=found[0].position, kind=search_pb2.IMAGE_KIND_OVERVIEW
         )
         # There is none to see; the wish to see it is on record all the same.
         with pytest.raises(grpc.aio.AioRpcError):
-            await store.GetImage(view)
+            await search.GetImage(view)
     records = (await _trail(suite))[: -len(before) or None]
-    actions = [audit_pb2.AuditAction.Name(record.action).removeprefix("AUDIT_ACTION_") for record in records]
+    actions = [AuditAction.Name(record.action).removeprefix("AUDIT_ACTION_") for record in records]
     assert actions == ["VIEW_IMAGE", "VIEW_READ", "SEARCH_READS", "IMPORT_HOTLIST"]
     assert {record.person for record in records} == {LOOKER}
     assert {record.purpose.justification for record in records} == {PURPOSE.reason}

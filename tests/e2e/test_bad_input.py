@@ -16,7 +16,7 @@ from gantry.ingest.v1.ingest_pb2 import (
     SubmittedRead,
     WarningReason,
 )
-from gantry.store.v1 import store_pb2
+from gantry.store.v1 import search_pb2
 
 from chassis.client import open_channel
 from chassis.errors import Fault, fault_from
@@ -34,7 +34,7 @@ from tests.e2e.door import (
     submit_reads,
 )
 from tests.e2e.marks import SHARED_SUITE
-from tests.e2e.outcome import PURPOSE, log_of, store_for
+from tests.e2e.outcome import PURPOSE, log_of, search_for
 from tests.e2e.pages import counter
 from tests.e2e.spoiled import SPOILED, Spoil
 from tests.e2e.waiting import eventually
@@ -143,7 +143,7 @@ async def test_bytes_that_are_no_batch(
     ("process", "method"),
     [
         ("ingest", "ingest.v1.CameraRegistryService/ListCameras"),
-        ("store", "store.v1.StoreService/SearchReads"),
+        ("store", "store.v1.SearchService/SearchReads"),
         ("match", "match.v1.AlertService/Subscribe"),
     ],
 )
@@ -300,10 +300,10 @@ async def test_a_bad_picture_costs_the_picture_and_not_the_read(
 
 async def _sizes(suite: Suite, reads: Sequence[SubmittedRead]) -> list[tuple[int, int]]:
     found = []
-    async with store_for(suite) as store:
+    async with search_for(suite) as search:
         for read in reads:
-            request = store_pb2.GetReadRequest(force=FORCE, purpose=PURPOSE, read_id=read.read_id)
-            stored = (await store.GetRead(request)).read
+            request = search_pb2.GetReadRequest(force=FORCE, purpose=PURPOSE, read_id=read.read_id)
+            stored = (await search.GetRead(request)).read
             found.append((stored.plate_patch_bytes, stored.overview_bytes))
     return found
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
-from gantry.store.v1 import store_pb2
+from gantry.store.v1 import log_pb2
 
 from chassis.client import open_channel
 from chassis.settings import TlsSettings
@@ -103,7 +103,7 @@ async def test_only_ingest_appends_and_only_followers_follow(suite: Suite) -> No
             continue
         request = rpc.request()
         name_force(request, "orwell")
-        if isinstance(request, store_pb2.TailReadsRequest):
+        if isinstance(request, log_pb2.TailReadsRequest):
             request.earliest = True
         for caller in (*SERVICES, "nas"):
             async with open_channel(suite.address("store"), suite.service(caller)) as channel:

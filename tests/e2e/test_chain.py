@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 import pytest
 import pytest_asyncio
-from gantry.store.v1 import store_pb2, store_pb2_grpc
+from gantry.store.v1 import search_pb2, search_pb2_grpc
 
 from chassis.errors import fault_from
 from simulators.cameras.hotlist import Entry, ExpectedAlert, choose_entries, expected_alerts, write_csv
@@ -31,8 +31,8 @@ from tests.e2e.outcome import (
     log_of,
     national_counts,
     nationally_accepted,
+    search_for,
     settled,
-    store_for,
 )
 
 pytestmark = SHARED_SUITE
@@ -165,10 +165,10 @@ async def test_every_picture_is_kept_byte_for_byte(suite: Suite, traffic: Traffi
 
     async def compare(entry: LogEntry, kind: str, wanted: bytes | None) -> None:
         async with few:
-            if await _image(store, force, entry.position, kind) != wanted:
+            if await _image(search, force, entry.position, kind) != wanted:
                 wrong.append(f"{kind} of {entry.identity[1]}/{entry.identity[3]}")
 
-    async with store_for(suite) as store, asyncio.TaskGroup() as views:
+    async with search_for(suite) as search, asyncio.TaskGroup() as views:
         for entry in await log_of(suite, force):
             read = sent[entry.identity]
             views.create_task(compare(entry, "PLATE_PATCH", read.patch))
@@ -177,16 +177,16 @@ async def test_every_picture_is_kept_byte_for_byte(suite: Suite, traffic: Traffi
 
 
 async def _image(
-    store: store_pb2_grpc.StoreServiceAsyncStub, force: str, position: int, kind: str
+    search: search_pb2_grpc.SearchServiceAsyncStub, force: str, position: int, kind: str
 ) -> bytes | None:
-    request = store_pb2.GetImageRequest(
+    request = search_pb2.GetImageRequest(
         force=force,
         purpose=PURPOSE,
         position=position,
-        kind=store_pb2.ImageKind.Value(f"IMAGE_KIND_{kind}"),
+        kind=search_pb2.ImageKind.Value(f"IMAGE_KIND_{kind}"),
     )
     try:
-        return (await store.GetImage(request, timeout=20)).jpeg
+        return (await search.GetImage(request, timeout=20)).jpeg
     except grpc.aio.AioRpcError as error:
         if fault_from(error).reason == "IMAGE_ABSENT":
             return None

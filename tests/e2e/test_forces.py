@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from gantry.ingest.v1.ingest_pb2 import SubmittedRead
 from gantry.match.v1 import alert_pb2, alert_pb2_grpc
-from gantry.store.v1 import store_pb2
+from gantry.store.v1 import search_pb2
 
 from chassis.client import open_channel
 from chassis.database import connect
@@ -24,11 +24,12 @@ from tests.e2e.outcome import (
     PURPOSE,
     alerts_of,
     dead_letters,
+    found_by,
     identity_of,
     log_of,
     nationally_accepted,
+    search_for,
     settled,
-    store_for,
 )
 
 pytestmark = SHARED_SUITE
@@ -93,31 +94,31 @@ async def test_a_list_alerts_its_own_force_only(suite: Suite, twins: Twins) -> N
 
 
 async def test_a_search_finds_only_what_is_one_s_own(suite: Suite, twins: Twins) -> None:
-    request = store_pb2.SearchReadsRequest(purpose=PURPOSE, vrm=PLATES[0], forces=[OURS])
-    async with store_for(suite, SPY, [OURS]) as store:
-        found = (await store.SearchReads(request)).reads
+    request = search_pb2.SearchReadsRequest(purpose=PURPOSE, vrm=PLATES[0], forces=[OURS])
+    async with search_for(suite, SPY, [OURS]) as search:
+        found = await found_by(search, request)
         assert [(each.read.force, each.read.read_id) for each in found] == [(OURS, twins.reads[0].read_id)]
         request.forces.append(THEIRS)
-        await _is_forbidden(store.SearchReads(request))
-    async with store_for(suite, "both", [OURS, THEIRS]) as store:
-        assert len((await store.SearchReads(request)).reads) == 3
+        await _is_forbidden(found_by(search, request))
+    async with search_for(suite, "both", [OURS, THEIRS]) as search:
+        assert len(await found_by(search, request)) == 3
 
 
 async def test_positions_and_names_of_the_other_force_lead_nowhere(suite: Suite, twins: Twins) -> None:
     hidden = (await log_of(suite, THEIRS))[-1]
     assert hidden.identity[3] == twins.extra.read_id
-    async with store_for(suite, SPY, [OURS]) as store:
-        by_id = store_pb2.GetReadRequest(force=OURS, purpose=PURPOSE, read_id=twins.extra.read_id)
-        await _ends(store.GetRead(by_id), "READ_UNKNOWN")
-        by_position = store_pb2.GetReadRequest(force=OURS, purpose=PURPOSE, position=hidden.position)
-        await _ends(store.GetRead(by_position), "READ_UNKNOWN")
-        image = store_pb2.GetImageRequest(
-            force=OURS, purpose=PURPOSE, position=hidden.position, kind=store_pb2.IMAGE_KIND_OVERVIEW
+    async with search_for(suite, SPY, [OURS]) as search:
+        by_id = search_pb2.GetReadRequest(force=OURS, purpose=PURPOSE, read_id=twins.extra.read_id)
+        await _ends(search.GetRead(by_id), "READ_UNKNOWN")
+        by_position = search_pb2.GetReadRequest(force=OURS, purpose=PURPOSE, position=hidden.position)
+        await _ends(search.GetRead(by_position), "READ_UNKNOWN")
+        image = search_pb2.GetImageRequest(
+            force=OURS, purpose=PURPOSE, position=hidden.position, kind=search_pb2.IMAGE_KIND_OVERVIEW
         )
-        await _ends(store.GetImage(image), "READ_UNKNOWN")
+        await _ends(search.GetImage(image), "READ_UNKNOWN")
 
 
-async def test_tokens_of_the_other_force_are_worth_nothing(suite: Suite, twins: Twins) -> None:
+async def test_numbers_and_tokens_of_the_other_force_are_worth_nothing(suite: Suite, twins: Twins) -> None:
     async with open_channel(suite.address("match"), suite.person("both", [OURS, THEIRS])) as channel:
         stub = alert_pb2_grpc.AlertServiceStub(channel)
         start = alert_pb2.SubscribeRequest(force=THEIRS, purpose=PURPOSE, earliest=True)
@@ -127,20 +128,22 @@ async def test_tokens_of_the_other_force_are_worth_nothing(suite: Suite, twins: 
         call.cancel()
     async with open_channel(suite.address("match"), suite.person(SPY, [OURS])) as channel:
         stub = alert_pb2_grpc.AlertServiceStub(channel)
-        token = alert_pb2.SubscribeRequest(force=OURS, purpose=PURPOSE, resume_token=first.resume_token)
-        await _ends(stub.Subscribe(token, timeout=10).read(), "RESUME_TOKEN_INVALID")
-        acknowledgement = alert_pb2.AcknowledgeRequest(
-            force=OURS, alert_id=first.alert.alert_id, purpose=PURPOSE
-        )
+        ahead = alert_pb2.SubscribeRequest(force=OURS, purpose=PURPOSE, after_number=first.number)
+        await _ends(stub.Subscribe(ahead, timeout=10).read(), "NUMBER_AHEAD")
+        alert_id = first.event.alert_id
+        acknowledgement = alert_pb2.AcknowledgeRequest(force=OURS, alert_id=alert_id, purpose=PURPOSE)
         await _ends(stub.Acknowledge(acknowledgement), "ALERT_UNKNOWN")
-    async with store_for(suite, "both", [OURS, THEIRS]) as store:
-        request = store_pb2.SearchReadsRequest(purpose=PURPOSE, vrm=PLATES[0], forces=[THEIRS], page_size=1)
-        page = await store.SearchReads(request)
+        look = alert_pb2.GetAlertRequest(force=OURS, alert_id=alert_id, purpose=PURPOSE)
+        await _ends(stub.GetAlert(look), "ALERT_UNKNOWN")
+    async with search_for(suite, "both", [OURS, THEIRS]) as search:
+        request = search_pb2.SearchReadsRequest(purpose=PURPOSE, vrm=PLATES[0], forces=[THEIRS], page_size=1)
+        page = await search.SearchReads(request).read()
+        assert isinstance(page, search_pb2.SearchReadsResponse)
         assert page.next_page_token
-        other = store_pb2.SearchReadsRequest(
+        other = search_pb2.SearchReadsRequest(
             purpose=PURPOSE, vrm=PLATES[0], forces=[OURS], page_size=1, page_token=page.next_page_token
         )
-        await _ends(store.SearchReads(other), "PAGE_TOKEN_INVALID")
+        await _ends(found_by(search, other), "PAGE_TOKEN_INVALID")
 
 
 async def test_a_feed_cannot_speak_for_the_other_force(suite: Suite, twins: Twins) -> None:

@@ -1,14 +1,12 @@
 """Something is away, silent or unwilling: cameras get a clear answer soon, and nothing is lost or doubled."""
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 
 import grpc
+import psutil
 import pytest
 import pytest_asyncio
 from gantry.bridge.v1 import bridge_pb2
@@ -47,21 +45,17 @@ def _frozen(suite: Suite, what: str) -> Iterator[None]:
     """Stop the store, or PostgreSQL with all its sessions, in mid-step."""
     root = suite.process("store").pid if what == "store" else suite.postgres.pid
     assert root is not None
-    pids = [root, *(_children(root) if what == "postgres" else ())]
+    parent = psutil.Process(root)
+    processes = [parent, *(parent.children() if what == "postgres" else ())]
     try:
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        for process in processes:
+            process.suspend()
         yield
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        for process in processes:
+            process.resume()
 
 
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux's /proc")
 @pytest.mark.parametrize("what", ["store", "postgres"])
 async def test_while_reads_cannot_be_stored(suite: Suite, maker: ReadMaker, what: str) -> None:
     kept = [maker.one(PLATE) for _ in range(200)]

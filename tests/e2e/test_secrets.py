@@ -1,12 +1,14 @@
 """No plate, person, token or password in logs, spans, metrics, arguments or environments."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
+import psutil
 import pytest
 import pytest_asyncio
 from gantry.match.v1 import alert_pb2, alert_pb2_grpc
-from gantry.store.v1 import store_pb2
+from gantry.store.v1 import search_pb2
 
 from chassis.client import open_channel
 from chassis.errors import Fault
@@ -23,7 +25,7 @@ from tests.e2e.door import (
 )
 from tests.e2e.hotlists import import_csv
 from tests.e2e.marks import SHARED_SUITE
-from tests.e2e.outcome import PURPOSE, alerts_of, arrived, dead_letters, log_of, store_for
+from tests.e2e.outcome import PURPOSE, alerts_of, arrived, dead_letters, found_by, log_of, search_for
 from tests.e2e.pages import page_of
 from tests.e2e.scan import found_in, leaks, passwords, plates, written
 from tests.e2e.spans import all_spans, followers, new_traceparent
@@ -59,7 +61,7 @@ async def feed(suite: Suite) -> EnrolledFeed:
 
     async def traced() -> bool:
         names = {way[-1].name for way in followers(all_spans(suite), root).values()}
-        return {"match.alert", "nadc.accept"} <= names
+        return {"match.alert", "bridge.receipt", "nas.accept", "nadc.accept"} <= names
 
     await eventually(traced, within=15, what="the spans of this traffic")
     return enrolled
@@ -73,22 +75,22 @@ async def _send(suite: Suite, maker: ReadMaker, traceparent: str) -> None:
 
 
 async def _look(suite: Suite) -> None:
-    async with store_for(suite, PERSON, [FORCE]) as store:
+    async with search_for(suite, PERSON, [FORCE]) as search:
         for plate in PLATES:
-            request = store_pb2.SearchReadsRequest(forces=[FORCE], purpose=PURPOSE, vrm=plate)
+            request = search_pb2.SearchReadsRequest(forces=[FORCE], purpose=PURPOSE, vrm=plate)
             try:
-                found = (await store.SearchReads(request)).reads
+                found = await found_by(search, request)
             except grpc.aio.AioRpcError:
                 continue
             for each in found:
-                image = store_pb2.GetImageRequest(
+                image = search_pb2.GetImageRequest(
                     force=FORCE,
                     purpose=PURPOSE,
                     position=each.position,
-                    kind=store_pb2.IMAGE_KIND_PLATE_PATCH,
+                    kind=search_pb2.IMAGE_KIND_PLATE_PATCH,
                 )
                 if each.plate_patch_bytes:
-                    assert (await store.GetImage(image)).jpeg == JPEG
+                    assert (await search.GetImage(image)).jpeg == JPEG
     alerts = await eventually(lambda: alerts_of(suite, FORCE), within=10, what="an alert")
     async with open_channel(suite.address("match"), suite.person(PERSON, [FORCE])) as channel:
         acknowledgement = alert_pb2.AcknowledgeRequest(
@@ -107,10 +109,10 @@ async def _provoke(suite: Suite, maker: ReadMaker) -> None:
         with pytest.raises(Fault):
             await submit_reads(channel, f"{maker.feed.token}x", [maker.one(SEEN)])
         await submit_reads(channel, maker.feed.token, [maker.one(SEEN, camera_id=SEEN, read_id="\n")])
-    async with store_for(suite, PERSON, []) as store:
-        request = store_pb2.SearchReadsRequest(forces=[FORCE], purpose=PURPOSE, vrm=SEEN)
+    async with search_for(suite, PERSON, []) as search:
+        request = search_pb2.SearchReadsRequest(forces=[FORCE], purpose=PURPOSE, vrm=SEEN)
         with pytest.raises(grpc.aio.AioRpcError):
-            await store.SearchReads(request)
+            await found_by(search, request)
     with pytest.raises(Fault):
         await import_csv(suite, FORCE, f"{SEEN},{LISTED}\n1,2\n".encode(), person=PERSON, forces=[FORCE])
 
@@ -143,40 +145,24 @@ async def test_the_words_would_be_found_where_they_are(suite: Suite, feed: Enrol
     assert found_in(log, _words(suite, feed), "the log")
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="there is no /proc to look into")
 async def test_arguments_and_environments_hold_no_secret(suite: Suite, feed: EnrolledFeed) -> None:
     words = _words(suite, feed)
     words |= {line: "a private key" for path in suite.layout.pki.rglob("*.key") for line in _key_lines(path)}
-    pids = _ours(suite)
-    assert len(pids) > len(suite.processes) + 1
-    for pid in pids:
-        for name in ("cmdline", "environ"):
-            text = _of_process(pid, name).replace("\0", "\n")
-            assert found_in(text, words, f"{name} of {text.splitlines()[:3]}") == []
+    ours = _ours(suite)
+    assert len(ours) > len(suite.processes) + 1
+    for process in ours:
+        with suppress(psutil.NoSuchProcess):
+            arguments = process.cmdline()
+            told = [*arguments, *(f"{name}={value}" for name, value in process.environ().items())]
+            assert found_in("\n".join(told), words, " ".join(arguments[:3])) == []
 
 
 def _key_lines(path: Path) -> list[str]:
     return [line for line in path.read_text().splitlines() if line and not line.startswith("---")]
 
 
-def _ours(suite: Suite) -> list[int]:
+def _ours(suite: Suite) -> list[psutil.Process]:
     """The suite's processes and whatever they started, PostgreSQL's sessions above all."""
-    ours = {process.pid for process in suite.processes.values()} | {suite.postgres.pid}
-    parents = {
-        pid: _parent(pid)
-        for pid in (int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit())
-    }
-    ours |= {pid for pid, parent in parents.items() if parent in ours}
-    return [pid for pid in ours if pid is not None]
-
-
-def _parent(pid: int) -> int | None:
-    text = _of_process(pid, "stat")
-    return int(text.rpartition(")")[2].split()[1]) if text else None
-
-
-def _of_process(pid: int, name: str) -> str:
-    try:
-        return Path(f"/proc/{pid}/{name}").read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return ""
+    pids = [*(process.pid for process in suite.processes.values()), suite.postgres.pid]
+    parents = [psutil.Process(pid) for pid in pids]
+    return [*parents, *(child for parent in parents for child in parent.children())]

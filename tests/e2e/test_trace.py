@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import grpc
 import pytest_asyncio
 from gantry.ingest.v1.ingest_pb2 import StreamReadsRequest
-from gantry.store.v1 import store_pb2
+from gantry.store.v1 import search_pb2
 
 from chassis.client import open_channel
 from chassis.names import SpanName
@@ -15,7 +15,7 @@ from suite.suite import Suite
 from tests.e2e.door import ReadMaker, connected, converse, enrol, public_channel
 from tests.e2e.hotlists import import_plates
 from tests.e2e.marks import SHARED_SUITE
-from tests.e2e.outcome import PURPOSE, arrived, log_of, store_for
+from tests.e2e.outcome import PURPOSE, arrived, log_of, search_for
 from tests.e2e.spans import Span, all_spans, followers, key_of, new_traceparent
 from tests.e2e.waiting import eventually
 
@@ -23,7 +23,7 @@ pytestmark = SHARED_SUITE
 
 FORCE = "orwell"
 LISTED, NEAR = "KV17WXT", "KVI7WXT"
-APPEND = "gantry.store.v1.StoreService/AppendReads"
+APPEND = "gantry.store.v1.ReadLogService/AppendReads"
 TO_NAS = "gantry.nas.v1.NationalAnprService/SubmitReads"
 # The ways that a read goes, as services and spans in their order; others may lie between them.
 TO_THE_ALERT = (
@@ -139,6 +139,6 @@ async def _position(suite: Suite, maker: ReadMaker) -> int:
 
 
 async def _stored_traceparent(suite: Suite, position: int) -> str:
-    request = store_pb2.GetReadRequest(force=FORCE, purpose=PURPOSE, position=position)
-    async with store_for(suite) as store:
-        return (await store.GetRead(request)).read.traceparent
+    request = search_pb2.GetReadRequest(force=FORCE, purpose=PURPOSE, position=position)
+    async with search_for(suite) as search:
+        return (await search.GetRead(request)).read.traceparent

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
+from chassis.backoff import Backoff
+from chassis.database_faults import database_unavailable
 from chassis.errors import Unavailable
 from chassis.loops import repeat
 from services.store.forces.force import Directory, Forces
@@ -14,32 +17,41 @@ PROGRESS_SECONDS: Final = 4.0
 """The contract promises a message at least every 5 seconds."""
 
 ASK_SECONDS: Final = 0.5
+STALE_SECONDS: Final = 5.0
+"""A directory that was not compared with the database for longer than this is not confirmed to watchers."""
 
 
 class DirectoryFeed:
     """Asks the database for a new revision twice a second, and serves any number of watchers from memory."""
 
-    def __init__(self, forces: Forces, stopping: asyncio.Event) -> None:
+    def __init__(
+        self, forces: Forces, stopping: asyncio.Event, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._forces = forces
         self._stopping = stopping
+        self._clock = clock
+        self._compared_at = clock()
         self._newest: Directory | None = None
         self._reading = asyncio.Lock()
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
         """Look for changes for ever."""
-        await repeat(self.look, name="directory", every=ASK_SECONDS)
+        await repeat(self.look, name="directory", every=ASK_SECONDS, backoff=Backoff(0.1, ASK_SECONDS))
 
     async def look(self) -> None:
         """Read the directory if its revision has changed."""
+        asked_at = self._clock()
         if self._newest is None or await self._forces.revision() != self._newest.revision:
             await self._read()
+        self._compared_at = asked_at
 
     async def watch(self) -> AsyncGenerator[Directory | int, None]:
         """The directory, then again after each change; its revision alone when nothing has changed for 4 s.
 
         Begins with what the database holds, so that a watcher never gets an older directory than it had from
-        another replica. Raises Unavailable STOPPING when the server stops.
+        another replica. Raises Unavailable STOPPING when the server stops, and DATABASE_UNAVAILABLE when the
+        database has not answered for 5 s: another replica may know of a change.
         """
         sent = newest = await self._read()
         changed = self._changed
@@ -47,11 +59,13 @@ class DirectoryFeed:
         while not self._stopping.is_set():
             await _set_within(changed, PROGRESS_SECONDS)
             changed, newest = self._changed, self._newest or newest
-            if newest.revision == sent.revision:
-                yield sent.revision
-            else:
+            if newest.revision != sent.revision:
                 sent = newest
                 yield sent
+            elif self._clock() - self._compared_at > STALE_SECONDS:
+                raise database_unavailable()
+            else:
+                yield sent.revision
         raise Unavailable("STOPPING", "the store is stopping; watch the directory again")
 
     def wake(self) -> None:

@@ -298,7 +298,7 @@ revoke execute on function count_directory_change, forget_summary, make_force, r
     from public;
 grant execute on function make_force, register_consumer, make_day, summarise_day, append_reads to gantry_store;
 grant execute on function declared_force_nos to gantry_store;
-grant select, update (name, state, retired_at, head, reads_stored) on forces to gantry_store;
+grant select, update (head, reads_stored) on forces to gantry_store;
 grant select on directory, days to gantry_store;
 grant select, insert on cameras, reads, appends to gantry_store;
 grant select, insert, update on consumers to gantry_store;

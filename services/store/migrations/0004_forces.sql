@@ -14,5 +14,3 @@ end $$;
 
 revoke execute on function retire_force from public;
 grant execute on function retire_force to gantry_store;
--- The service has no other way to change these.
-revoke update (name, state, retired_at) on forces from gantry_store;

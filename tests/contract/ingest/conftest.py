@@ -1,4 +1,4 @@
-"""A real store process, an ingest in this process, a real PostgreSQL; each test has a force of its own."""
+"""A real store process, an ingest in this process, a real PostgreSQL. Each test has a force of its own."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from uuid import uuid4
 import asyncpg
 import grpc
 import pytest
+from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.ingest.v1 import cameras_pb2
-from gantry.store.v1 import store_pb2
 from gantry_sdk import Backoff, Connection
 
 from chassis.client import open_channel
 from chassis.database import open_pool
-from chassis.server import GrpcServer, grpc_server
 from chassis.settings import DatabaseSettings, TelemetrySettings
+from clients.forces import ForceClient
 from clients.ingest import CameraClient
-from clients.store import StoreClient
-from services.ingest.__main__ import serve
-from services.ingest.assembly import Assembly, assemble
+from clients.store import ReadLogClient
+from reads.appended import Appended, appends_of
+from services.ingest.assembly import Ingest, open_ingest
 from services.ingest.settings import IngestSection, IngestSettings
 from suite.certificates import Authority
 from suite.ports import HeldPorts
@@ -56,15 +56,34 @@ class StoreProcess:
     target: str
     pki: Authority
 
-    async def reads(self, force: str) -> list[store_pb2.TailReadsResponse]:
-        """The whole log of a force, as a follower sees it."""
-        found = []
+    async def appends(self, force: str) -> list[Appended]:
+        """The whole log of a force, as a consumer gets it."""
+        found: list[Appended] = []
         async with open_channel(self.target, self.pki.issue_service("match")) as channel:
-            async for response in StoreClient(channel).follow(force, "match", after=0, include_images=True):
-                found.append(response)
+            async for response in ReadLogClient(channel).follow(force, "match", after=0, include_images=True):
+                found += appends_of(response)
                 if response.position >= response.head:
                     return found
         raise AssertionError("the log ended")
+
+    async def read_ids(self, force: str) -> list[str]:
+        """The read_id of every read in the log of a force."""
+        return [read_id for append in await self.appends(force) for read_id in append.columns.read_ids]
+
+    async def create(self, force: str) -> None:
+        """Create a force."""
+        async with self._forces(force) as forces:
+            await forces.create(force)
+
+    async def retire(self, force: str) -> None:
+        """Retire a force."""
+        async with self._forces(force) as forces:
+            await forces.retire(force, Purpose(justification="the test retires it"))
+
+    @asynccontextmanager
+    async def _forces(self, force: str) -> AsyncIterator[ForceClient]:
+        async with open_channel(self.target, self.pki.issue_person("administrator", [force])) as channel:
+            yield ForceClient(channel)
 
 
 def database_environment(database: DatabaseSettings) -> dict[str, str]:
@@ -103,30 +122,34 @@ def store_process(
 
 
 @pytest.fixture
-def force() -> str:
+async def force(store_process: StoreProcess) -> str:
     """A force of this test alone."""
-    return f"force-{next(_forces)}"
+    code = f"force-{next(_forces)}"
+    await store_process.create(code)
+    return code
 
 
 @dataclass
 class RunningIngest:
-    """An ingest and the ways to it."""
+    """An ingest and its clients."""
 
-    server: GrpcServer
-    parts: Assembly
+    parts: Ingest
     pool: asyncpg.Pool
     pki: Authority
     opened: AsyncExitStack = field(repr=False)
 
     @property
+    def target(self) -> str:
+        return f"127.0.0.1:{self.parts.server.ports['grpc']}"
+
+    @property
     def public(self) -> str:
-        return f"127.0.0.1:{self.server.ports['public']}"
+        return f"127.0.0.1:{self.parts.server.ports['public']}"
 
     async def cameras(self, *forces: str) -> CameraClient:
         """The registry, for a person of these forces."""
         tls = self.pki.issue_person("engineer-" + "-".join(forces), forces)
-        target = f"127.0.0.1:{self.server.ports['grpc']}"
-        return CameraClient(await self.opened.enter_async_context(open_channel(target, tls)))
+        return CameraClient(await self.opened.enter_async_context(open_channel(self.target, tls)))
 
     async def enrol(self, force: str, feed: str, *cameras: str | cameras_pb2.Camera) -> str:
         """Enrol cameras on a new feed; returns its token."""
@@ -163,8 +186,9 @@ async def start_ingest(
     service_database: Callable[[str], Awaitable[DatabaseSettings]],
     pki: Authority,
     store_process: StoreProcess,
+    force: str,
 ) -> AsyncIterator[StartIngest]:
-    """Start ingests; those of one test share the database, like replicas."""
+    """Start ingests that know `force`. Those of one test share the database, like replicas."""
     databases: list[DatabaseSettings] = []
     async with AsyncExitStack() as opened:
 
@@ -194,14 +218,12 @@ async def _running(settings: IngestSettings, pki: Authority) -> AsyncIterator[Ru
     async with (
         open_pool(settings.database) as pool,
         open_channel(section.store, settings.tls, retries=False) as store,
-        grpc_server(settings) as server,
+        open_ingest(settings, pool, store) as parts,
         AsyncExitStack() as opened,
     ):
-        parts = assemble(section, settings.grpc.max_message_bytes, pool, store, server.own)
-        await parts.upkeep.refresh()
-        serve(server, parts)
-        await server.start()
-        yield RunningIngest(server, parts, pool, pki, opened)
+        await parts.server.start()
+        await parts.directory.ready()
+        yield RunningIngest(parts, pool, pki, opened)
 
 
 def unique_ids(count: int) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import uuid4
 
 import asyncpg
 import grpc
 import pytest
+from gantry.common.v1.audit_action_pb2 import AUDIT_ACTION_CHANGE_CAMERAS
 from gantry.common.v1.read_pb2 import Position
 from gantry.ingest.v1 import cameras_pb2 as cameras
 from gantry.ingest.v1 import ingest_pb2 as pb
@@ -14,9 +16,9 @@ from gantry.ingest.v1.cameras_pb2_grpc import CameraRegistryServiceStub
 from gantry_sdk import FeedRefused
 
 from chassis.client import open_channel
-from chassis.errors import AlreadyExists, Forbidden, InvalidInput, NotFound, Unauthenticated
+from chassis.errors import AlreadyExists, Forbidden, InvalidInput, NotFound, Unauthenticated, Unavailable
+from clients.audit import AuditClient
 from clients.ingest import CameraClient
-from clients.store import AuditClient
 from tests.contract.ingest.conftest import (
     QUICK,
     RunningIngest,
@@ -140,7 +142,7 @@ async def test_requests_that_are_wrong(ingest: RunningIngest, force: str) -> Non
         await client.switch(force, "nobody", enabled=False)
     assert unknown.value.reason == "CAMERA_UNKNOWN"
     tls = ingest.pki.issue_person("engineer", [force])
-    async with open_channel(f"127.0.0.1:{ingest.server.ports['grpc']}", tls) as channel:
+    async with open_channel(ingest.target, tls) as channel:
         stub = CameraRegistryServiceStub(channel)
         for request in (
             cameras.ListCamerasRequest(force=force, page_size=1_001),
@@ -167,7 +169,7 @@ async def test_a_force_is_closed_to_others(ingest: RunningIngest, force: str) ->
 
 
 async def test_services_and_vendors_may_not_enrol(ingest: RunningIngest, force: str) -> None:
-    target = f"127.0.0.1:{ingest.server.ports['grpc']}"
+    target = ingest.target
     async with open_channel(target, ingest.pki.issue_service("match")) as channel:
         with pytest.raises(Forbidden) as caught:
             await CameraClient(channel).enrol(force, "gateway", [fixed("a")])
@@ -189,8 +191,16 @@ async def test_the_database_keeps_forces_apart(ingest: RunningIngest, force: str
             await connection.execute(
                 "insert into feeds (force, feed, token_sha256) values ($1, 'x', sha256('x'))", force
             )
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.execute("delete from cameras")
+        for forbidden in (
+            "delete from cameras",
+            "delete from feeds",
+            "update feeds set feed = 'x'",
+            "select token_sha256 from feeds",
+            "update cameras set camera_id = 'x'",
+            "delete from registry",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(forbidden)
 
 
 async def test_a_switched_off_camera_is_refused_at_once(ingest: RunningIngest, force: str) -> None:
@@ -215,7 +225,7 @@ async def test_a_replaced_token_ends_open_streams(
     """On every replica, and on streams that are silent."""
     first, second = await start_ingest(), await start_ingest()
     token = await first.enrol(force, "gateway", "a")
-    await eventually(lambda: second.parts.registry.version == first.parts.registry.version)
+    await eventually(lambda: second.parts.feeds.version == first.parts.feeds.version)
     feed, replaced = (await second.connect()).feed(token, backoff=QUICK), []
 
     async def deliver_while_the_token_is_replaced() -> None:
@@ -271,8 +281,95 @@ async def test_changes_are_audited_first(
     await (await ingest.cameras(force)).switch(force, "a", enabled=False)
     async with open_channel(store_process.target, ingest.pki.issue_person("auditor", [force])) as channel:
         records = [record async for record in AuditClient(channel).records(force)]
-    assert [(record.person, record.subject) for record in records] == [
-        (f"engineer-{force}", "camera a"),
-        (f"engineer-{force}", "feed gateway"),
+    assert [(record.person, record.action, record.subject) for record in records[:2]] == [
+        (f"engineer-{force}", AUDIT_ACTION_CHANGE_CAMERAS, "camera_id a, enabled false"),
+        (f"engineer-{force}", AUDIT_ACTION_CHANGE_CAMERAS, "feed gateway, camera_id a"),
     ]
-    assert all(record.purpose.reason for record in records)
+
+
+async def test_a_force_that_nobody_created_gets_no_cameras(ingest: RunningIngest) -> None:
+    unknown = "force-that-nobody-created"
+    client = await ingest.cameras(unknown)
+    for attempt in (
+        client.enrol(unknown, "gateway", [fixed("a")]),
+        client.switch(unknown, "a", enabled=False),
+        anext(client.cameras(unknown)),
+    ):
+        with pytest.raises(NotFound) as caught:
+            await attempt
+        assert caught.value.reason == "FORCE_UNKNOWN"
+
+
+async def test_a_new_force_is_served_within_five_seconds(
+    ingest: RunningIngest, store_process: StoreProcess, force: str
+) -> None:
+    created = f"{force}-new"
+    client = await ingest.cameras(created)
+    await store_process.create(created)
+
+    async def enrolled() -> bool:
+        try:
+            return bool((await client.enrol(created, "gateway", [fixed("a")])).token)
+        except NotFound:
+            return False
+
+    await eventually(enrolled, seconds=5)
+
+
+async def test_feeds_of_a_retired_force_no_longer_deliver(
+    ingest: RunningIngest, store_process: StoreProcess, force: str
+) -> None:
+    token, client = await ingest.enrol(force, "gateway", "a"), await ingest.cameras(force)
+    feed = (await ingest.connect()).feed(token, backoff=QUICK)
+
+    async def deliver_while_the_force_is_retired() -> None:
+        async with feed.stream() as stream:
+            await stream.send(reads_of("a", unique_ids(1)))
+            await stream.drain()
+            await store_process.retire(force)
+            await eventually(lambda: ingest.parts.door.streams == 0, seconds=5)
+
+    for attempt in (deliver_while_the_force_is_retired(), feed.submit(reads_of("a", unique_ids(1)))):
+        with pytest.raises(FeedRefused) as refused:
+            await attempt
+        assert refused.value.reason == "TOKEN_UNKNOWN"
+    with pytest.raises(NotFound) as caught:
+        await client.enrol(force, "another", [fixed("b")])
+    assert caught.value.reason == "FORCE_UNKNOWN"
+    assert [camera.camera_id async for camera in client.cameras(force)] == ["a"]
+
+
+async def test_services_watch_the_cameras_of_a_force(start_ingest: StartIngest, force: str) -> None:
+    """Also those that change at another replica."""
+    first, second = await start_ingest(), await start_ingest()
+    await first.enrol(force, "gateway", "b")
+    async with open_channel(second.target, second.pki.issue_service("match")) as channel:
+        responses = CameraClient(channel).watch(force)
+        seen = await anext(responses)
+        while not seen.cameras.cameras:
+            seen = await anext(responses)
+        assert [camera.camera_id for camera in seen.cameras.cameras] == ["b"]
+        await first.enrol(force, "another", fixed("a", position=Position(latitude=51.5, longitude=0.25)))
+        async with asyncio.timeout(3):
+            changed = await anext(responses)
+        assert changed.revision > seen.revision
+        assert changed.cameras.cameras[0] == fixed(
+            "a",
+            name="a",
+            feed="another",
+            enabled=True,
+            position=Position(latitude=51.5, longitude=0.25),
+        )
+        async with asyncio.timeout(5):
+            assert (await anext(responses)).HasField("progress")
+        stopping = asyncio.create_task(second.parts.server.stop())
+        with pytest.raises(Unavailable) as caught:
+            await anext(responses)
+        assert caught.value.reason == "STOPPING"
+        await stopping
+
+
+async def test_people_may_not_watch_cameras(ingest: RunningIngest, force: str) -> None:
+    with pytest.raises(Forbidden) as caught:
+        await anext((await ingest.cameras(force)).watch(force))
+    assert caught.value.reason == "CALLER_NOT_ALLOWED"

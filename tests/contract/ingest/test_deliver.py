@@ -9,9 +9,10 @@ from gantry.common.v1.read_pb2 import Position, ReadDetails
 from gantry.ingest.v1 import cameras_pb2
 from gantry.ingest.v1 import ingest_pb2 as pb
 from gantry_sdk import FeedRefused, Receipt, StreamLimits, read
-from tests.unit.ingest.test_columns import JPEG
 
+from reads.read import read_at
 from tests.contract.ingest.conftest import QUICK, RunningIngest, StoreProcess, unique_ids
+from tests.unit.ingest.test_checking import JPEG
 
 
 def now_us() -> int:
@@ -38,20 +39,19 @@ async def test_a_stream_end_to_end(ingest: RunningIngest, store_process: StorePr
         await stream.send(reads_of("b", second, details=ReadDetails(lane=2), heading=7), tag="second")
     assert [receipt.tag for receipt in receipts] == ["first", "heartbeat", "second"]
     assert [receipt.accepted for receipt in receipts] == [3, 0, 2]
-    batches = [batch for response in await store_process.reads(force) for batch in response.batches]
+    appends = await store_process.appends(force)
     stored = {
-        (batch.reads.camera_ids[batch.reads.camera_indexes[index]], read_id)
-        for batch in batches
-        for index, read_id in enumerate(batch.reads.read_ids)
+        read.read_id: read
+        for append in appends
+        for read in (read_at(force, append.columns, index) for index in range(append.count))
     }
-    assert stored == {("a", read_id) for read_id in first} | {("b", read_id) for read_id in second}
-    places = {
-        batch.reads.read_ids[index]: batch.reads.latitudes_e7[index]
-        for batch in batches
-        for index in range(len(batch.reads.read_ids))
+    assert {read_id: read.camera_id for read_id, read in stored.items()} == {
+        **dict.fromkeys(first, "a"),
+        **dict.fromkeys(second, "b"),
     }
-    assert places[first[0]] == 515_000_000
-    assert places[second[0]] == 2_147_483_647
+    assert stored[first[0]].position == Position(latitude=51.5, longitude=-0.25)
+    assert not stored[second[0]].HasField("position")
+    assert (stored[second[0]].heading, stored[second[0]].details.lane) == (7, 2)
 
 
 async def test_resending_stores_once(ingest: RunningIngest, store_process: StoreProcess, force: str) -> None:
@@ -66,8 +66,7 @@ async def test_resending_stores_once(ingest: RunningIngest, store_process: Store
     assert [(receipt.accepted, receipt.duplicate) for receipt in receipts] == [(20, 0), (0, 20), (1, 2)]
     again = await feed.submit(reads)
     assert (again.accepted, again.duplicate) == (0, 20)
-    responses = await store_process.reads(force)
-    assert sum(len(batch.positions) for response in responses for batch in response.batches) == 21
+    assert len(await store_process.read_ids(force)) == 21
 
 
 async def test_one_bad_read_never_sinks_its_batch(
@@ -86,11 +85,11 @@ async def test_one_bad_read_never_sinks_its_batch(
     refused = {each.index: pb.RejectionReason.Name(each.reason)[17:] for each in receipt.rejections}
     assert refused == {4: "VRM_INVALID", 7: "CAMERA_UNKNOWN", 11: "WRONG_FORCE", 13: "TIME_IN_FUTURE"}
     assert [(each.index, each.field) for each in receipt.warnings] == [(17, "plate_patch")]
-    batches = [batch for response in await store_process.reads(force) for batch in response.batches]
+    appends = await store_process.appends(force)
     pictures = {
-        read_id: (batch.reads.plate_patches[index], batch.reads.overviews[index])
-        for batch in batches
-        for index, read_id in enumerate(batch.reads.read_ids)
+        read_id: (append.columns.plate_patches[index], append.columns.overviews[index])
+        for append in appends
+        for index, read_id in enumerate(append.columns.read_ids)
     }
     assert pictures[reads[18].read_id] == (JPEG, JPEG)
     assert pictures[reads[17].read_id] == (b"", b"")
@@ -129,9 +128,9 @@ async def test_many_streams_share_commits(
     for stream in streams:
         await stream.__aexit__(None, None, None)
     assert sum(receipt.accepted for receipt in receipts) == 200
-    batches = [batch for response in await store_process.reads(force) for batch in response.batches]
-    assert sum(len(batch.positions) for batch in batches) == 200
-    assert len(batches) < 100
+    appends = await store_process.appends(force)
+    assert sum(append.count for append in appends) == 200
+    assert len(appends) < 100
 
 
 async def test_a_feed_keeps_its_order(ingest: RunningIngest, store_process: StoreProcess, force: str) -> None:
@@ -141,11 +140,7 @@ async def test_a_feed_keeps_its_order(ingest: RunningIngest, store_process: Stor
     async with feed.stream() as stream:
         for start in range(0, 600, 3):
             await stream.send(reads_of("a", ids[start : start + 3]))
-    responses = await store_process.reads(force)
-    stored = [
-        read_id for response in responses for batch in response.batches for read_id in batch.reads.read_ids
-    ]
-    assert stored == ids
+    assert await store_process.read_ids(force) == ids
 
 
 async def test_receipts_of_an_iterator(ingest: RunningIngest, force: str) -> None:

@@ -145,7 +145,7 @@ async def test_an_abrupt_end_leaves_nothing(ingest: RunningIngest, token: str) -
     await stream.flow_control()
     await stream.send(1, reads_of("a", unique_ids(50)))
     stream.call.cancel()
-    await eventually(lambda: ingest.parts.door.streams == 0 and ingest.parts.budget.used == 0)
+    await eventually(lambda: ingest.parts.door.streams == 0 and ingest.parts.memory.used == 0)
 
 
 @pytest.mark.parametrize("limits", [{"stream_reads": 50}, {"total_bytes": 1024 * 1024}])
@@ -161,13 +161,13 @@ async def test_a_slow_store_holds_vendors_back(
     try:
         # As many as gRPC will hold on both sides, and more than that.
         sending = asyncio.create_task(send_many(stream, 400, 50))
-        await eventually(lambda: ingest.parts.lanes.queued_reads + ingest.parts.budget.used > 0)
+        await eventually(lambda: ingest.parts.appends.queued_reads + ingest.parts.memory.used > 0)
         most = limits.get("total_bytes", 50 * 2 * 2048) + 200 * 1024
         for _ in range(20):
-            assert ingest.parts.budget.used <= most
+            assert ingest.parts.memory.used <= most
             await asyncio.sleep(0.01)
         if "total_bytes" in limits:
-            await eventually(lambda: ingest.parts.budget.full)
+            await eventually(lambda: ingest.parts.memory.of(force).full)
             submit = (await ingest.channel()).unary_unary(SUBMIT, None, None)
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await submit(b"", metadata=[("authorization", f"Bearer {token}")])
@@ -180,7 +180,7 @@ async def test_a_slow_store_holds_vendors_back(
     while accepted < 400 * 50:
         accepted += (await stream.call.read()).ack.accepted
     await sending
-    assert ingest.parts.budget.used == 0
+    assert ingest.parts.memory.used == 0
 
 
 async def send_many(stream: RawStream, batches: int, reads: int) -> None:

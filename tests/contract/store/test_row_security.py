@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
-from gantry.common.v1.read_pb2 import Purpose
-from gantry.store.v1 import audit_pb2
+from gantry.common.v1.audit_action_pb2 import AUDIT_ACTION_IMPORT_HOTLIST
+from gantry.common.v1.purpose_pb2 import Purpose
 
 from chassis.database import connect
 from chassis.settings import DatabaseSettings
-from clients.store import AuditClient
+from clients.audit import AuditClient
 from suite.database import owner_role
 from tests.contract.store.conftest import RunningStore
 from tests.contract.store.reads import columns
 from tests.postgres_server import SharedServer
 
-TABLES = ("reads", "appends", "cameras", "audit_records")
-NAME_FORCES = "select set_config('gantry.forces', $1, true)"
+TABLES = ("reads", "appends", "cameras", "audit_chains", "audit_records")
+PURPOSE = Purpose(justification="a test")
+DECLARE_FORCES = "select set_config('gantry.forces', $1, true)"
 COPY_TO_ANOTHER_FORCE = """
 insert into reads select (jsonb_populate_record(r, '{"read_id": "x", "force_no": 2}')).* from reads r
 """
+RECORD_FOR_ANOTHER_FORCE = """
+insert into audit_records
+select (jsonb_populate_record(r, '{"number": 99, "force": "kent"}')).* from audit_records r
+"""
+CHAIN_OF_ANOTHER_FORCE = "insert into audit_chains (force) values ('surrey')"
 FORBIDDEN = (
     "select count(*) from reads_f1",
     "select count(*) from reads_f1_older",
@@ -29,9 +35,17 @@ FORBIDDEN = (
     "drop table reads_f1",
     "delete from appends",
     "update forces set purged_to = 0",
+    "update forces set state = 1, retired_at = null",
+    "update forces set name = 'x'",
+    "insert into forces (force_no, force, name, request_id) values (9, 'x', 'x', gen_random_uuid())",
+    "delete from forces",
+    "delete from consumers",
+    "update directory set revision = 0",
     "update audit_records set subject = 'x'",
     "delete from audit_records",
     "truncate audit_records",
+    "update audit_chains set force = 'x'",
+    "delete from audit_chains",
     "alter table reads disable row level security",
     "create table mine (n int)",
     "insert into purges (force_no) values (1)",
@@ -49,21 +63,18 @@ CHANGES_OF_THE_TRAIL = (
 @pytest.fixture
 async def filled(store: RunningStore) -> RunningStore:
     """A store with reads and audit records of two forces."""
-    ingest, match = await store.service("ingest"), await store.channel_of_service("match")
+    await store.create("essex", "kent")
+    ingest = await store.log("ingest")
+    match = AuditClient(await store.channel_of_service("match"))
     for force, size in (("essex", 3), ("kent", 5)):
         await ingest.append(force, columns(size, at_us=store.clock()))
-        await record(match, force)
+        await match.record(force, "pat", AUDIT_ACTION_IMPORT_HOTLIST, PURPOSE, "a list")
     return store
-
-
-async def record(channel, force: str) -> None:
-    action = audit_pb2.AUDIT_ACTION_IMPORT_HOTLIST
-    await AuditClient(channel).record(force, "pat", action, Purpose(reason="a test"), "a list")
 
 
 async def refused(store: RunningStore, forces: str, statement: str) -> None:
     async with store.pool.acquire() as connection, connection.transaction():
-        await connection.execute(NAME_FORCES, forces)
+        await connection.execute(DECLARE_FORCES, forces)
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)
 
@@ -71,11 +82,11 @@ async def refused(store: RunningStore, forces: str, statement: str) -> None:
 async def count(connection: asyncpg.Connection, table: str, forces: str | None) -> int:
     async with connection.transaction():
         if forces is not None:
-            await connection.execute(NAME_FORCES, forces)
+            await connection.execute(DECLARE_FORCES, forces)
         return await connection.fetchval(f"select count(*) from {table}")
 
 
-async def test_rows_show_only_for_forces_that_are_named(filled: RunningStore) -> None:
+async def test_rows_show_only_for_forces_that_are_declared(filled: RunningStore) -> None:
     async with filled.pool.acquire() as connection:
         for table in TABLES:
             assert await count(connection, table, None) == 0
@@ -83,13 +94,14 @@ async def test_rows_show_only_for_forces_that_are_named(filled: RunningStore) ->
             assert essex
             assert kent
             assert await count(connection, table, "essex,kent") == essex + kent
-            # A name ends with its transaction.
+            # A declaration ends with its transaction.
             assert await count(connection, table, None) == 0
             assert await count(connection, table, "sussex") == 0
 
 
-async def test_a_row_of_a_force_that_is_not_named_cannot_be_written(filled: RunningStore) -> None:
-    await refused(filled, "essex", COPY_TO_ANOTHER_FORCE)
+async def test_a_row_of_a_force_that_is_not_declared_cannot_be_written(filled: RunningStore) -> None:
+    for statement in (COPY_TO_ANOTHER_FORCE, RECORD_FOR_ANOTHER_FORCE, CHAIN_OF_ANOTHER_FORCE):
+        await refused(filled, "essex", statement)
 
 
 async def test_the_service_cannot_do_what_it_need_not(filled: RunningStore) -> None:
@@ -102,9 +114,9 @@ async def test_even_the_owner_does_not_change_the_trail(
 ) -> None:
     owner = postgres_server.settings(owner_role("store"), database_settings.name)
     async with connect(owner) as connection, connection.transaction():
-        await connection.execute(NAME_FORCES, "essex,kent")
+        await connection.execute(DECLARE_FORCES, "essex,kent")
         for statement in CHANGES_OF_THE_TRAIL:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 async with connection.transaction():
                     await connection.execute(statement)
-        assert await connection.fetchval("select count(*) from audit_records") == 2
+        assert await connection.fetchval("select count(*) from audit_records") == 4

@@ -25,6 +25,18 @@ STUB = "tests.contract.suite.stub_service"
 DEADLINE = 30.0
 
 
+class _NoForces:
+    """Stubs know no forces, so that there is nothing to create."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    async def create(self) -> None: ...
+
+
+async def _no_forces(*_: object) -> tuple[str, ...]:
+    return ("added-by-hand",)
+
+
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[SuiteSettings]:
     def service(plan: Plan, name: str, *_: object) -> Command:
@@ -41,6 +53,8 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[SuiteSettings]:
     monkeypatch.setattr(Plan, "service", service)
     monkeypatch.setattr(Plan, "simulator", simulator)
     monkeypatch.setattr(suite_module, "migration", migration)
+    monkeypatch.setattr(suite_module, "Forces", _NoForces)
+    monkeypatch.setattr(suite_module, "active_forces", _no_forces)
     with throwaway_folder() as folder:
         yield SuiteSettings(folder / "state", postgres=SMALL)
 

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +14,16 @@ from gantry.bridge.v1 import bridge_pb2, bridge_pb2_grpc
 from gantry.common.v1.read_pb2 import Position, Read
 from gantry.ingest.v1 import cameras_pb2, cameras_pb2_grpc, ingest_pb2, ingest_pb2_grpc
 from gantry.match.v1 import alert_pb2, alert_pb2_grpc, hotlist_pb2, hotlist_pb2_grpc
-from gantry.store.v1 import audit_pb2, audit_pb2_grpc, store_pb2, store_pb2_grpc
+from gantry.store.v1 import (
+    audit_pb2,
+    audit_pb2_grpc,
+    buffer_pb2,
+    buffer_pb2_grpc,
+    forces_pb2,
+    forces_pb2_grpc,
+    search_pb2,
+    search_pb2_grpc,
+)
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.errors import DETAILS_KEY, InvalidInput, encode_fault
@@ -33,7 +42,7 @@ def _answering() -> threading.Event:
 class World:
     """What the servers know, and what they were asked."""
 
-    reads: list[store_pb2.StoredRead] = field(default_factory=list)
+    reads: list[search_pb2.StoredRead] = field(default_factory=list)
     alerts: list[alert_pb2.Alert] = field(default_factory=list)
     acknowledgements: dict[str, alert_pb2.Acknowledgement] = field(default_factory=dict)
     cameras: dict[str, cameras_pb2.Camera] = field(default_factory=dict)
@@ -47,6 +56,11 @@ class World:
     subscriptions: list[alert_pb2.SubscribeRequest] = field(default_factory=list)
     drop_first_subscription: bool = False
     refused_since: Timestamp | None = None
+    forces: dict[str, forces_pb2.Force] = field(default_factory=dict)
+    created: list[forces_pb2.CreateForceRequest] = field(default_factory=list)
+    bridge_requests: list[Any] = field(default_factory=list)
+    destination_changes: list[Callable[[bridge_pb2.Destination], object]] = field(default_factory=list)
+    """What makes destination nas another than one that runs."""
     slow: threading.Event = field(default_factory=_answering)
     """Searches are answered while it is set."""
     refuse_camera: tuple[str, str, str] | None = None
@@ -55,10 +69,10 @@ class World:
 
 def stored(
     vrm: str, read_id: str, position: int, *, force: str = "essex", **more: Any
-) -> store_pb2.StoredRead:
+) -> search_pb2.StoredRead:
     read = Read(force=force, camera_id="C1", read_id=read_id, captured_at=NOON, vrm=vrm, confidence=0.9)
     read.position.CopyFrom(Position(latitude=51.5, longitude=0.5))
-    return store_pb2.StoredRead(read=read, position=position, received_at=NOON, **more)
+    return search_pb2.StoredRead(read=read, position=position, received_at=NOON, **more)
 
 
 def alert(number: int, vrm: str) -> alert_pb2.Alert:
@@ -75,28 +89,60 @@ def alert(number: int, vrm: str) -> alert_pb2.Alert:
     )
 
 
-class Store(store_pb2_grpc.StoreServiceServicer):
+class Search(search_pb2_grpc.SearchServiceServicer):
     def __init__(self, world: World) -> None:
         self._world = world
 
     def SearchReads(self, request: Any, context: Any) -> Any:
         self._world.slow.wait()
         self._world.purposes.append(request.purpose.justification)
-        start = int(request.page_token or 0)
         found = [one for one in self._world.reads if one.read.vrm == request.vrm.upper().replace(" ", "")]
-        page = found[start : start + request.page_size]
-        more = str(start + len(page)) if start + len(page) < len(found) else ""
-        return store_pb2.SearchReadsResponse(reads=page, next_page_token=more)
+        for start in range(0, min(len(found), request.max_reads) or 1, request.page_size):
+            page = found[start : min(start + request.page_size, request.max_reads)]
+            more = str(start + len(page)) if start + len(page) < len(found) else ""
+            yield search_pb2.SearchReadsResponse(reads=page, next_page_token=more)
 
     def GetRead(self, request: Any, context: Any) -> Any:
         for one in self._world.reads:
             names = (one.read.read_id, one.position)
             if one.read.force == request.force and getattr(request, request.WhichOneof("name")) in names:
-                return store_pb2.GetReadResponse(read=one)
+                return search_pb2.GetReadResponse(read=one)
         return context.abort(grpc.StatusCode.NOT_FOUND, "no such read")
 
+
+class Buffer(buffer_pb2_grpc.BufferServiceServicer):
+    def __init__(self, world: World) -> None:
+        self._world = world
+
     def GetBufferStatus(self, request: Any, context: Any) -> Any:
-        return store_pb2.GetBufferStatusResponse(reads_stored=len(self._world.reads), head=7)
+        return buffer_pb2.GetBufferStatusResponse(reads_stored=len(self._world.reads), head=7)
+
+
+class Forces(forces_pb2_grpc.ForceServiceServicer):
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def CreateForce(self, request: Any, context: Any) -> Any:
+        self._world.created.append(request)
+        force = forces_pb2.Force(
+            code=request.force, name=request.name, state=forces_pb2.FORCE_STATE_ACTIVE, created_at=NOON
+        )
+        self._world.forces[request.force] = force
+        return forces_pb2.CreateForceResponse(force=force)
+
+    def ListForces(self, request: Any, context: Any) -> Any:
+        active = forces_pb2.FORCE_STATE_ACTIVE
+        found = [one for one in self._world.forces.values() if request.include_retired or one.state == active]
+        return forces_pb2.ListForcesResponse(forces=found)
+
+    def RetireForce(self, request: Any, context: Any) -> Any:
+        if request.force not in self._world.forces:
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such force")
+        self._world.purposes.append(request.purpose.justification)
+        force = self._world.forces[request.force]
+        force.state = forces_pb2.FORCE_STATE_RETIRED
+        force.retired_at.CopyFrom(NOON)
+        return forces_pb2.RetireForceResponse(force=force)
 
 
 class Audit(audit_pb2_grpc.AuditServiceServicer):
@@ -117,26 +163,42 @@ class Alerts(alert_pb2_grpc.AlertServiceServicer):
     def Subscribe(self, request: Any, context: Any) -> Any:
         self._world.subscriptions.append(request)
         if request.force != "essex":
-            yield alert_pb2.SubscribeResponse(progress=alert_pb2.Progress(at=NOON), resume_token="none")
+            yield alert_pb2.SubscribeResponse(progress=alert_pb2.AlertProgress(at=NOON))
             return
-        begin = int(request.resume_token or 0)
+        begin = request.after_number
         for number, one in enumerate(self._world.alerts[begin:], begin + 1):
             if self._world.drop_first_subscription and number == 2:
                 self._world.drop_first_subscription = False
                 context.abort(grpc.StatusCode.UNAVAILABLE, "stopping")
-            yield alert_pb2.SubscribeResponse(alert=one, resume_token=str(number))
+            event = alert_pb2.AlertEvent(number=number, at=NOON, alert_id=one.alert_id, raised=one)
+            yield alert_pb2.SubscribeResponse(event=event, number=number)
         yield alert_pb2.SubscribeResponse(
-            progress=alert_pb2.Progress(at=NOON), resume_token=str(len(self._world.alerts))
+            progress=alert_pb2.AlertProgress(at=NOON), number=len(self._world.alerts)
         )
         context.abort(grpc.StatusCode.UNAVAILABLE, "stopping")
 
     def Acknowledge(self, request: Any, context: Any) -> Any:
         if request.alert_id == "unknown":
             context.abort(grpc.StatusCode.NOT_FOUND, "no such alert")
-        taken = alert_pb2.Acknowledgement(alert_id=request.alert_id, person="operator", note=request.note)
+        taken = alert_pb2.Acknowledgement(person="operator", note=request.note)
         taken.at.GetCurrentTime()
         stands = self._world.acknowledgements.setdefault(request.alert_id, taken)
         return alert_pb2.AcknowledgeResponse(acknowledgement=stands)
+
+    def ListAlerts(self, request: Any, context: Any) -> Any:
+        start = int(request.page_token or 0)
+        found = self._world.alerts[::-1] if request.force == "essex" else []
+        if request.open_only:
+            found = [one for one in found if one.alert_id not in self._world.acknowledgements]
+        page = found[start : start + request.page_size]
+        more = str(start + len(page)) if start + len(page) < len(found) else ""
+        return alert_pb2.ListAlertsResponse(alerts=page, next_page_token=more)
+
+    def GetAlert(self, request: Any, context: Any) -> Any:
+        for one in self._world.alerts:
+            if one.alert_id == request.alert_id:
+                return alert_pb2.GetAlertResponse(alert=one)
+        return context.abort(grpc.StatusCode.NOT_FOUND, "no such alert")
 
     def GetMatchStatus(self, request: Any, context: Any) -> Any:
         return alert_pb2.GetMatchStatusResponse(
@@ -174,13 +236,40 @@ class Bridge(bridge_pb2_grpc.BridgeServiceServicer):
         self._world = world
 
     def ListDestinations(self, request: Any, context: Any) -> Any:
-        running = bridge_pb2.FORWARDER_STATE_RUNNING
-        nas = bridge_pb2.Destination(name="nas", state=running, position=7, head=7, delivered=7)
-        nadc = bridge_pb2.Destination(name="nadc", state=running, position=6, head=7, delivered=6)
+        live = {
+            "state": bridge_pb2.FORWARDER_STATE_RUNNING,
+            "desired_state": bridge_pb2.DESTINATION_STATE_LIVE,
+        }
+        nas = bridge_pb2.Destination(name="nas", position=7, head=7, delivered=7, **live)
+        nadc = bridge_pb2.Destination(name="nadc", position=6, head=7, delivered=6, **live)
+        for change in self._world.destination_changes:
+            change(nas)
         if self._world.refused_since is not None:
             nas.state, nas.last_error = bridge_pb2.FORWARDER_STATE_RETRYING, "NAS answered PERMISSION_DENIED"
             nas.failing_since.CopyFrom(self._world.refused_since)
         return bridge_pb2.ListDestinationsResponse(destinations=[nadc, nas])
+
+    def AddDestination(self, request: Any, context: Any) -> Any:
+        self._world.bridge_requests.append(request)
+        added = bridge_pb2.Destination(name=request.destination.name, settings=request.destination)
+        return bridge_pb2.AddDestinationResponse(destination=added)
+
+    def PauseDestination(self, request: Any, context: Any) -> Any:
+        self._world.bridge_requests.append(request)
+        paused = bridge_pb2.Destination(name=request.destination, paused=True)
+        return bridge_pb2.PauseDestinationResponse(destination=paused)
+
+    def ResumeDestination(self, request: Any, context: Any) -> Any:
+        self._world.bridge_requests.append(request)
+        return bridge_pb2.ResumeDestinationResponse(
+            destination=bridge_pb2.Destination(name=request.destination)
+        )
+
+    def RetireDestination(self, request: Any, context: Any) -> Any:
+        self._world.bridge_requests.append(request)
+        return bridge_pb2.RetireDestinationResponse(
+            destination=bridge_pb2.Destination(name=request.destination)
+        )
 
     def GetReceipt(self, request: Any, context: Any) -> Any:
         if request.destination not in self._world.receipts:
@@ -246,7 +335,9 @@ def fake_suite(home: Path) -> Iterator[World]:
     authority.issue_person("operator", ["essex", "kent"])
     servers: dict[str, list[tuple[Any, Any]]] = {
         "store": [
-            (store_pb2_grpc.add_StoreServiceServicer_to_server, Store(world)),
+            (search_pb2_grpc.add_SearchServiceServicer_to_server, Search(world)),
+            (buffer_pb2_grpc.add_BufferServiceServicer_to_server, Buffer(world)),
+            (forces_pb2_grpc.add_ForceServiceServicer_to_server, Forces(world)),
             (audit_pb2_grpc.add_AuditServiceServicer_to_server, Audit(world)),
         ],
         "match": [

@@ -1,14 +1,19 @@
 """The command as people type it, without a suite."""
 
+import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from cli.exits import Exit
+from cli.lazy import LazyVerb, loaded
 from cli.main import app
 from suite.certificates import Authority
 
@@ -36,6 +41,16 @@ VERBS = [
     ["alerts", "ack", "1", "--force", "kent", *LOOK],
     ["audit", "list"],
     ["audit", "verify"],
+    ["alerts", "list", *LOOK],
+    ["alerts", "show", "1", "--force", "kent", *LOOK],
+    ["force", "list"],
+    ["force", "add", "kent"],
+    ["force", "retire", "kent", *LOOK],
+    ["bridge", "destination", "list"],
+    ["bridge", "destination", "add", "nas", "--adapter", "nas", "--force", "kent", *LOOK],
+    ["bridge", "destination", "pause", "nas", "--force", "kent", *LOOK],
+    ["bridge", "destination", "resume", "nas", "--force", "kent", *LOOK],
+    ["bridge", "destination", "retire", "nas", "--force", "kent", *LOOK],
 ]
 
 
@@ -107,18 +122,28 @@ def test_a_wrong_command_line_is_an_error_in_json_too(words: list[str], said: st
 
 
 def test_help_of_every_verb_names_its_options() -> None:
-    for words in VERBS:
-        verb = [word for word in words if word.isalpha() and word.islower()][
-            : 2 if words[0] in _GROUPS else 1
-        ]
-        shown = runner.invoke(app, [*verb, "--help"], terminal_width=200)
+    for path, _ in _verbs(get_command(app)):
+        shown = runner.invoke(app, [*path, "--help"], terminal_width=200)
         assert shown.exit_code == 0
         for option in ("--home", "--as", "--json", "--debug"):
             assert option in shown.stdout
     assert "Exit codes" in runner.invoke(app, ["--help"]).stdout
 
 
-_GROUPS = {"camera", "hotlist", "alerts", "audit"}
+def _verbs(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], LazyVerb]]:
+    """All verbs of the command with the words that lead to them."""
+    for name, command in group.commands.items():
+        if isinstance(command, LazyVerb):
+            yield (*path, name), command
+        else:
+            yield from _verbs(command, *path, name)
+
+
+def test_a_list_of_verbs_says_of_each_what_the_verb_says_of_itself() -> None:
+    for path, verb in _verbs(get_command(app)):
+        told = inspect.getdoc(loaded(verb.place))
+        assert told is not None
+        assert " ".join(told.split()).startswith(str(verb.help)), path
 
 
 def test_the_command_starts_without_what_it_may_not_need() -> None:

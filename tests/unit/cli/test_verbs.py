@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gantry.bridge.v1 import bridge_pb2
 from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
+from gantry.common.v1.audit_action_pb2 import AUDIT_ACTION_SEARCH_READS
 from gantry.ingest.v1.cameras_pb2 import Camera
 from gantry.match.v1.alert_pb2 import Acknowledgement
-from gantry.store.v1.audit_pb2 import AUDIT_ACTION_SEARCH_READS, AuditRecord
+from gantry.store.v1.audit_pb2 import AuditRecord
 from typer.testing import CliRunner, Result
 
 from cli import patience
@@ -74,20 +76,18 @@ def test_a_search_that_finds_nothing_is_an_answer(gantry: Command) -> None:
     assert lines_of(gantry("search", "XX99XXX", *LOOK, "--json")) == [{"reads": [], "more": False}]
 
 
-def test_watching_once_ends_when_caught_up_and_gives_tokens(gantry: Command, world: World) -> None:
+def test_watching_once_ends_when_caught_up_and_gives_numbers(gantry: Command, world: World) -> None:
     world.alerts = [alert(1, "AB12CDE"), alert(2, "XY34FGH")]
     events = lines_of(gantry("alerts", "watch", "--earliest", "--once", *LOOK, "--json"))
-    assert [(one["event"], one["alert_id"], one["resume_token"]) for one in events] == [
-        ("alert", "1", "1"),
-        ("alert", "2", "2"),
+    assert [(one["event"], one["alert_id"], one["number"]) for one in events] == [
+        ("alert", "1", 1),
+        ("alert", "2", 2),
     ]
     shown = gantry("alerts", "watch", "--earliest", "--once", *LOOK)
     assert "AB12CDE" in shown.stdout
     assert "ARMED" in shown.stdout
-    assert "--force essex --resume 2" in shown.stderr
-    later = lines_of(
-        gantry("alerts", "watch", "--once", "--force", "essex", "--resume", "1", *LOOK, "--json")
-    )
+    assert "--force essex --after 2" in shown.stderr
+    later = lines_of(gantry("alerts", "watch", "--once", "--force", "essex", "--after", "1", *LOOK, "--json"))
     assert [one["alert_id"] for one in later] == ["2"]
 
 
@@ -95,12 +95,12 @@ def test_a_watch_goes_on_where_a_restart_cut_it(gantry: Command, world: World) -
     world.alerts, world.drop_first_subscription = [alert(1, "AB12CDE"), alert(2, "XY34FGH")], True
     words = ("alerts", "watch", "--earliest", "--once", "--force", "essex", *LOOK, "--json")
     assert [one["alert_id"] for one in lines_of(gantry(*words))] == ["1", "2"]
-    assert [one.resume_token for one in world.subscriptions] == ["", "1"]
+    assert [one.after_number for one in world.subscriptions] == [0, 1]
 
 
-def test_a_resume_token_is_of_one_force(gantry: Command) -> None:
+def test_a_number_counts_the_events_of_one_force(gantry: Command) -> None:
     assert (
-        "say which with --force" in gantry("alerts", "watch", "--resume", "1", *LOOK, code=Exit.USAGE).stderr
+        "say which with --force" in gantry("alerts", "watch", "--after", "1", *LOOK, code=Exit.USAGE).stderr
     )
 
 
@@ -119,7 +119,7 @@ def test_acknowledging(gantry: Command) -> None:
 
 
 def test_an_alert_in_hand_already_says_whose_it_is(gantry: Command, world: World) -> None:
-    world.acknowledgements["17"] = Acknowledgement(alert_id="17", person="ana", at=NOON, note="unit sent")
+    world.acknowledgements["17"] = Acknowledgement(person="ana", at=NOON, note="unit sent")
     words = ("alerts", "ack", "17", "--force", "essex", "--note", "mine", *LOOK)
     said = gantry(*words, code=Exit.ALREADY).stderr
     assert "in hand already: taken by ana at 2025-03-01 12:00:00, who said: unit sent" in said
@@ -364,3 +364,90 @@ def test_replay_with_wrong_headers_says_what_to_type(gantry: Command, tmp_path: 
     said = gantry("replay", str(path), code=Exit.USAGE).stderr
     assert "columns found: org, cam, time, plate" in said
     assert "--map camera_id=cam --map captured_at=time --map vrm=plate" in said
+
+
+def test_alerts_are_listed_page_by_page_and_shown_one_by_one(gantry: Command, world: World) -> None:
+    world.alerts = [alert(number, "AB12CDE") for number in range(1, 1_203)]
+    world.acknowledgements["1202"] = Acknowledgement(person="ana", at=NOON)
+    words = ("alerts", "list", "--force", "essex", *LOOK, "--json")
+    listed = lines_of(gantry(*words, "--limit", "1100"))[0]["alerts"]
+    assert [one["alert_id"] for one in listed] == [str(number) for number in range(1202, 102, -1)]
+    assert lines_of(gantry(*words, "--open", "--limit", "1"))[0]["alerts"][0]["alert_id"] == "1201"
+    assert "no alerts" in gantry("alerts", "list", "--force", "kent", *LOOK).stderr
+    assert "alert 7:" in gantry("alerts", "show", "7", "--force", "essex", *LOOK).stdout
+    gantry("alerts", "show", "9999", "--force", "essex", *LOOK, code=Exit.NOT_FOUND)
+
+
+def test_a_force_is_created_by_whoever_has_the_authority(
+    gantry: Command, world: World, tmp_path: Path
+) -> None:
+    assert "force avon is created" in gantry("force", "add", "avon", "--consumer", "nas").stderr
+    assert (world.created[0].force, list(world.created[0].consumers)) == ("avon", ["nas"])
+    gantry("camera", "list", "--force", "avon")
+    listed = lines_of(gantry("force", "list", "--json"))[0]["forces"]
+    assert [(one["force"], one["state"]) for one in listed] == [("avon", "active")]
+    assert "force avon is retired" in gantry("force", "retire", "avon", *LOOK).stderr
+    assert world.purposes == ["Burglary at Mill Lane"]
+    assert lines_of(gantry("force", "list", "--json"))[0]["forces"] == []
+    assert "retired" in gantry("force", "list", "--retired").stdout
+    (tmp_path / "pki" / "ca.key").unlink()
+    said = gantry("force", "add", "tamar", code=Exit.REFUSED).stderr
+    assert "does not name 'tamar'" in said
+
+
+def test_destinations_are_added_paused_resumed_and_retired(gantry: Command, world: World) -> None:
+    words = ("bridge", "destination", "add", "nas2", "--adapter", "nas", "--force", "essex", *LOOK)
+    gantry(*words, "--option", "target=127.0.0.1:7", "--images", "patch", "--most-reads", "9")
+    added = world.bridge_requests.pop()
+    assert added.purpose.justification == "Burglary at Mill Lane"
+    assert added.destination == bridge_pb2.DestinationSettings(
+        name="nas2",
+        adapter="nas",
+        options={"target": "127.0.0.1:7"},
+        images=bridge_pb2.DESTINATION_IMAGES_PLATE_PATCH,
+        most_reads=9,
+    )
+    for wrong in (("--option", "target"), ("--images", "some")):
+        gantry(*words, *wrong, code=Exit.USAGE)
+    for verb in ("pause", "resume", "retire"):
+        gantry("bridge", "destination", verb, "nas2", "--force", "kent", *LOOK)
+    asked = [(type(one).__name__, one.force, one.destination) for one in world.bridge_requests]
+    assert asked == [(f"{verb}DestinationRequest", "kent", "nas2") for verb in ("Pause", "Resume", "Retire")]
+    listed = lines_of(gantry("bridge", "destination", "list", "--force", "essex", "--json"))[0]
+    assert [one["name"] for one in listed["destinations"]] == ["nadc", "nas"]
+    assert "live" in gantry("bridge", "destination", "list").stdout
+
+
+def _paused(destination: bridge_pb2.Destination) -> None:
+    destination.state, destination.paused = bridge_pb2.FORWARDER_STATE_PAUSED, True
+
+
+def _stopped(destination: bridge_pb2.Destination) -> None:
+    destination.state, destination.stopped_reason = bridge_pb2.FORWARDER_STATE_STOPPED, "20 refusals in a row"
+
+
+def _retired(destination: bridge_pb2.Destination) -> None:
+    destination.state = bridge_pb2.FORWARDER_STATE_IDLE
+    destination.desired_state = bridge_pb2.DESTINATION_STATE_RETIRED
+    destination.position = 0
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "said"),
+    [
+        (_paused, Exit.FAILED, "essex, nas: paused by a person"),
+        (_stopped, Exit.FAILED, "essex, nas: stopped, 20 refusals in a row"),
+        (_retired, Exit.OK, "essex, nas: retired"),
+    ],
+)
+def test_status_tells_what_a_person_wished_of_a_destination(
+    gantry: Command, world: World, change: Callable[[bridge_pb2.Destination], None], code: Exit, said: str
+) -> None:
+    world.destination_changes.append(change)
+    assert said in gantry("status", code=code).stderr
+    told = lines_of(gantry("status", "--json", code=code))[0]["forces"][0]["destinations"][1]
+    nas = bridge_pb2.Destination(desired_state=bridge_pb2.DESTINATION_STATE_LIVE)
+    change(nas)
+    assert (told["paused"], told["stopped_reason"]) == (nas.paused, nas.stopped_reason)
+    assert told["desired"] == ("retired" if change is _retired else "live")
+    assert told["lag"] == 0

@@ -30,6 +30,7 @@ CONTRACTS = {
     "services/match": "match",
     "services/nas_bridge": "bridge",
     "chassis": "common",
+    "clients": "common",
     "policy": "common",
 }
 

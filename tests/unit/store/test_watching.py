@@ -96,6 +96,25 @@ async def test_progress_comes_while_nothing_changes(
     assert [await following(messages) for _ in range(3)] == [1, 1, 1]
 
 
+async def test_a_directory_that_was_not_compared_with_the_database_is_not_confirmed(
+    forces: FakeForces, stopping: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "PROGRESS_SECONDS", 0.01)
+    now = 100.0
+    feed = DirectoryFeed(forces, stopping, lambda: now)
+    messages = feed.watch()
+    await following(messages)
+    now += 5.0
+    assert await following(messages) == 1
+    now += 0.1
+    await feed.look()
+    now += 5.0
+    assert await following(messages) == 1
+    now += 0.1
+    with pytest.raises(Unavailable, match="DATABASE_UNAVAILABLE"):
+        await following(messages)
+
+
 async def test_the_whole_directory_is_read_only_when_its_revision_has_changed(
     feed: DirectoryFeed, forces: FakeForces
 ) -> None:

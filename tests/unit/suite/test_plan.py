@@ -1,6 +1,5 @@
 """What processes are told follows from settings, ports and files alone."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,16 +39,13 @@ def test_everybody_is_told_where_the_store_is(
         assert command.environment[f"GANTRY_{section}__STORE"] == store
 
 
-def test_the_bridge_and_the_store_agree_on_destinations(
-    plan: Plan, tls: TlsSettings, database: DatabaseSettings
-) -> None:
-    without = replace(plan, settings=replace(plan.settings, nadc=False))
-    for each, consumers in ((plan, "match,nas,nadc"), (without, "match,nas")):
-        store = each.service("store", tls, database).environment
-        bridge = each.service("nas_bridge", tls, database).environment
-        names = [told["name"] for told in json.loads(bridge["GANTRY_BRIDGE__DESTINATIONS"])]
-        assert store["GANTRY_STORE__REQUIRED_CONSUMERS"] == consumers
-        assert ",".join(("match", *names)) == consumers
+def test_destinations_are_where_their_simulators_listen(plan: Plan, tls: TlsSettings) -> None:
+    for name, option in (("nas", "target"), ("nadc", "url")):
+        told = plan.destination(name)
+        listens = plan.address(name, "https" if name == "nadc" else "grpc")
+        assert (told.name, told.adapter) == (name, name)
+        assert listens in told.options[option]
+        assert listens in plan.simulator(name, tls).line
 
 
 def test_secrets_are_told_as_files_only(plan: Plan, tls: TlsSettings, database: DatabaseSettings) -> None:
