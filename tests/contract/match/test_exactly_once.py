@@ -132,6 +132,14 @@ async def test_another_replica_takes_over_a_force_when_one_leaves(match_database
     assert len(await alerts_of(match_database)) == 1
 
 
+async def test_a_replica_that_leaves_right_after_an_import_hands_over_at_once(match_database):
+    log = MemoryLog()
+    async with replica(match_database, MemoryLog()) as first:
+        await load(first, "0B1,why")
+    async with replica(match_database, log), asyncio.timeout(3):
+        await eventually(lambda: _followed(log))
+
+
 async def _followed(log: MemoryLog) -> bool:
     return bool(log.follows)
 
