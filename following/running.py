@@ -16,7 +16,7 @@ from following.cursor import Cursor, Mover
 from following.follow import Follow
 from following.gaps import GapError
 from following.lease import FencedError, Lease
-from following.line import Line
+from following.line import Line, MakeLine
 from following.step import LineStoppedError, Step
 from following.tasks import decisive, together, wait_unless
 
@@ -51,7 +51,7 @@ class Running:
     def __init__(
         self,
         lease: Lease,
-        make: Callable[[Lease], Line[Any] | Awaitable[Line[Any]]],
+        make: MakeLine,
         records: Records,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,7 +93,8 @@ class Running:
 
     async def _until_stopped(self) -> None:
         try:
-            await self._follow(await self._made())
+            made = self._make(self.lease)
+            await self._follow(await made if isinstance(made, Awaitable) else made)
             if not self.finishing.is_set():
                 raise TransientError("the line ended by itself")
         except LineStoppedError as stop:
@@ -101,10 +102,6 @@ class Running:
             await self._records.stopped(self.lease, str(stop))
             _log.error("the line stopped", extra={**self._labels, "reason": str(stop)})
             self.finishing.set()
-
-    async def _made(self) -> Line[Any]:
-        made = self._make(self.lease)
-        return await made if isinstance(made, Awaitable) else made
 
     async def _follow(self, line: Line[Any]) -> None:
         try:

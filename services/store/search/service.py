@@ -52,7 +52,7 @@ class SearchService(SearchServiceServicer):
     async def SearchReads(
         self,
         request: search_pb2.SearchReadsRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> AsyncIterator[search_pb2.SearchReadsResponse]:
         """The reads of a plate, newest first, page by page."""
         query, rows = _plate_query(request), page_size(request.page_size)
@@ -74,7 +74,7 @@ class SearchService(SearchServiceServicer):
     async def GetRead(
         self,
         request: search_pb2.GetReadRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> search_pb2.GetReadResponse:
         """One read."""
         name = request.WhichOneof("name")
@@ -89,7 +89,7 @@ class SearchService(SearchServiceServicer):
     async def GetImage(
         self,
         request: search_pb2.GetImageRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> search_pb2.GetImageResponse:
         """An image of a read."""
         if request.kind not in _KINDS:

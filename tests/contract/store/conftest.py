@@ -129,7 +129,7 @@ async def start_store(
             settings = StoreSettings(
                 tls=pki.issue_service("store"),
                 database=database_settings,
-                store=BufferSettings(images=f"file://{tmp_path}/images", **buffer),
+                store=BufferSettings(**({"images": f"file://{tmp_path}/images"} | buffer)),
             )
             return await opened.enter_async_context(
                 _running(settings, pki, clock, before_commit, tmp_path / "images")
