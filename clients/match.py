@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import random
 from asyncio import sleep
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from contextlib import aclosing
+from datetime import datetime
 from typing import Final
 
 import grpc
-from gantry.common.v1.read_pb2 import Purpose
+from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.match.v1 import alert_pb2, hotlist_pb2
 from gantry.match.v1.alert_pb2_grpc import AlertServiceStub
 from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceStub
 
-from chassis.errors import Fault, fault_from
-from clients.answer import answer_of
+from chassis.backoff import Backoff
+from chassis.errors import Fault
+from chassis.transient import is_transient
+from clients.answer import answer_of, answers_of
 
 DEADLINE_SECONDS: Final = 10.0
 IMPORT_SECONDS: Final = 3600.0
 """A list of tens of millions takes minutes."""
 
 WATCH_PATIENCE_SECONDS: Final = 60.0
-_FIRST_WAIT: Final = 0.1
+_FIRST_WAIT: Final = 0.2
 _MOST_WAIT: Final = 5.0
+# After a stream that brought something the next one is opened at once, but never in a tight loop.
+_PAUSE_SECONDS: Final = 0.05
 
 
 class HotlistClient:
@@ -39,17 +44,17 @@ class HotlistClient:
         *,
         deadline: float = IMPORT_SECONDS,
     ) -> hotlist_pb2.ImportHotlistResponse:
-        """Import a CSV, in chunks of at most 1 MiB; new reads are matched against it on return.
+        """Import a CSV, in chunks of at most 1 MiB. Reads stored after the return are matched against it.
 
-        After a fault, call again with the same ``request_id``: what was imported is not imported twice.
+        After a fault, call again with the same ``request_id``: the import is done once.
         """
 
-        async def parts() -> AsyncIterator[hotlist_pb2.ImportHotlistRequest]:
+        async def messages() -> AsyncIterator[hotlist_pb2.ImportHotlistRequest]:
             yield hotlist_pb2.ImportHotlistRequest(header=header)
             async for chunk in chunks:
                 yield hotlist_pb2.ImportHotlistRequest(chunk=chunk)
 
-        return await answer_of(self._stub.ImportHotlist(parts(), timeout=deadline))
+        return await answer_of(self._stub.ImportHotlist(messages(), timeout=deadline))
 
     async def hotlists(self, force: str) -> list[hotlist_pb2.Hotlist]:
         """The hotlists of a force, by name."""
@@ -71,40 +76,69 @@ class AlertClient:
         patience_seconds: float = WATCH_PATIENCE_SECONDS,
         away: Callable[[], None] | None = None,
     ) -> AsyncIterator[alert_pb2.SubscribeResponse]:
-        """Alerts, acknowledgements and signs of life from where `request` says, through restarts of match.
+        """Events and signs of life from where `request` says, through restarts of match.
 
-        Each time it comes back with the last token, so nothing is missed or repeated. Raises the fault when
-        match stays away for longer than about `patience_seconds`; `away` is called when it was not there.
+        It subscribes again with the last number, so that no event is missed or repeated. `away` is called
+        whenever match is unavailable. Raises the fault when it stays so for about `patience_seconds`.
         """
-        following, waited, wait = alert_pb2.SubscribeRequest(), 0.0, _FIRST_WAIT
+        following, waited, backoff = alert_pb2.SubscribeRequest(), 0.0, Backoff(_FIRST_WAIT, _MOST_WAIT)
         following.CopyFrom(request)
         while True:
+            pause = _PAUSE_SECONDS
             try:
-                async for response in self.subscribe(following):
-                    following.resume_token = response.resume_token
-                    waited, wait = 0.0, _FIRST_WAIT
-                    yield response
+                async with aclosing(self.subscribe(following)) as responses:
+                    async for response in responses:
+                        following.after_number = response.number
+                        waited = 0.0
+                        backoff.succeeded()
+                        yield response
             except Fault as fault:
-                if fault.status is not grpc.StatusCode.UNAVAILABLE or waited > patience_seconds:
+                if not is_transient(fault) or waited > patience_seconds:
                     raise
                 if away is not None:
                     away()
-            pause = random.uniform(wait / 2, wait)  # noqa: S311
+                pause += backoff.next_wait(fault.retry_after)
+            waited += pause
             await sleep(pause)
-            waited, wait = waited + pause, min(_MOST_WAIT, wait * 2)
 
     async def subscribe(
         self, request: alert_pb2.SubscribeRequest
-    ) -> AsyncIterator[alert_pb2.SubscribeResponse]:
+    ) -> AsyncGenerator[alert_pb2.SubscribeResponse, None]:
         """One stream, until match or the caller stops."""
-        call = self._stub.Subscribe(request)
-        try:
-            async for response in call:
+        async with aclosing(answers_of(self._stub.Subscribe(request))) as responses:
+            async for response in responses:
                 yield response
-        except grpc.aio.AioRpcError as error:
-            raise fault_from(error) from None
-        finally:
-            call.cancel()
+
+    async def alerts(
+        self,
+        force: str,
+        purpose: Purpose,
+        *,
+        open_only: bool = False,
+        raised_from: datetime | None = None,
+        raised_to: datetime | None = None,
+        page_size: int = 0,
+    ) -> AsyncIterator[alert_pb2.Alert]:
+        """Alerts as they now are, newest first, page after page; each page is audited."""
+        request = alert_pb2.ListAlertsRequest(
+            force=force, purpose=purpose, open_only=open_only, page_size=page_size
+        )
+        if raised_from is not None:
+            request.raised_from.FromDatetime(raised_from)
+        if raised_to is not None:
+            request.raised_to.FromDatetime(raised_to)
+        while True:
+            page = await answer_of(self._stub.ListAlerts(request, timeout=self._deadline))
+            for alert in page.alerts:
+                yield alert
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def alert(self, force: str, alert_id: str, purpose: Purpose) -> alert_pb2.Alert:
+        """One alert as it now is. Raises NotFound ALERT_UNKNOWN."""
+        request = alert_pb2.GetAlertRequest(force=force, alert_id=alert_id, purpose=purpose)
+        return (await answer_of(self._stub.GetAlert(request, timeout=self._deadline))).alert
 
     async def acknowledge(
         self, force: str, alert_id: str, purpose: Purpose, *, note: str = ""

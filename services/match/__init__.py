@@ -2,5 +2,5 @@
 
 from typing import Final
 
-MIGRATIONS: Final = ("services.match",)
+MIGRATIONS: Final = ("chassis", "following", "services.match")
 """The packages whose migrations make the schema, in order."""

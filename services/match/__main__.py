@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gantry.match.v1.alert_pb2_grpc import add_AlertServiceServicer_to_server
 from gantry.match.v1.hotlist_pb2_grpc import add_HotlistServiceServicer_to_server
 
 from chassis.client import open_channel
 from chassis.database import open_pool
 from chassis.migrations import check_migrated
+from chassis.pages import PageTokens
 from chassis.run import run
 from chassis.server import GrpcServer, grpc_server
 from chassis.telemetry import telemetry
-from clients.store import AuditClient, StoreClient
+from clients.directory import DirectoryWatch
+from clients.store import AuditClient, ReadLogClient
+from policy.access import rules
 from services.match import MIGRATIONS
 from services.match.assembly import Assembly, assemble
 from services.match.settings import MatchSettings
-from services.match.store import StoreLog
+
+HOTLISTS: Final = "gantry.match.v1.HotlistService"
+ALERTS: Final = "gantry.match.v1.AlertService"
 
 
 async def main(settings: MatchSettings) -> None:
     """Run match until SIGTERM or SIGINT."""
+    section = settings.match
     async with (
         telemetry("match", settings.telemetry),
         open_pool(settings.database) as pool,
-        open_channel(
-            settings.match.store, settings.tls, server_name=settings.match.store_name, retries=False
-        ) as store,
-        grpc_server(settings) as server,
+        open_channel(section.store, settings.tls, server_name=section.store_name, retries=False) as store,
     ):
         await check_migrated(pool, MIGRATIONS)
-        match = assemble(settings.match, pool, StoreLog(StoreClient(store)), AuditClient(store))
-        await match.prepare()
-        serve(server, match)
-        await server.serve_until_signalled()
+        directory = DirectoryWatch(store)
+        match = assemble(
+            section,
+            pool,
+            ReadLogClient(store),
+            forces=lambda: directory.forces,
+            pages=await PageTokens.open(pool),
+        )
+        async with grpc_server(
+            settings, rules(HOTLISTS, ALERTS), auditor=AuditClient(store), known_force=directory.is_known
+        ) as server:
+            server.own(directory.run(), "directory")
+            serve(server, match)
+            await server.serve_until_signalled()
 
 
 def serve(server: GrpcServer, match: Assembly) -> None:
@@ -40,18 +55,13 @@ def serve(server: GrpcServer, match: Assembly) -> None:
     server.add(
         add_HotlistServiceServicer_to_server,
         match.hotlist_service,
-        service="gantry.match.v1.HotlistService",
-        callers=["person"],
-        ready=match.matching.ping,
+        service=HOTLISTS,
+        ready=match.notices.ping,
     )
     server.add(
-        add_AlertServiceServicer_to_server,
-        match.alert_service,
-        service="gantry.match.v1.AlertService",
-        callers={"Subscribe": ["person"], "Acknowledge": ["person"], "GetMatchStatus": ["*"]},
-        ready=match.matching.ping,
+        add_AlertServiceServicer_to_server, match.alert_service, service=ALERTS, ready=match.notices.ping
     )
-    server.on_stop(match.close)
+    server.on_stop(match.stop)
     for work, name in match.tasks():
         server.own(work, name)
 

@@ -1,115 +1,142 @@
-"""The parts of match put together, over a pool and the store."""
+"""The parts of match put together: the only module that knows both logic and adapters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import asyncpg
 
-from services.match.feed import Feed
-from services.match.follower import Follower
-from services.match.importing import HotlistImports
-from services.match.leases import Leases
-from services.match.live_index import LiveIndex
-from services.match.ports import AuditTrail, Clock, ReadLog, utc_now
-from services.match.postgres import ALERTS_CHANNEL, LISTS_CHANNEL, PostgresMatching
-from services.match.postgres_alerts import PostgresAlerts
-from services.match.postgres_hotlists import PostgresHotlists
-from services.match.retention import AlertRetention
-from services.match.service import AlertService, HotlistService
+from chassis.pages import PageTokens
+from chassis.telemetry import meter
+from following.gaps import SkipGaps
+from following.lease import Lease
+from following.line import Line
+from following.lines import Lines
+from following.read_log import ReadLog, ReadLogSource
+from reads.appended import Appended
+from services.match.alerts.postgres import PostgresAlerts
+from services.match.alerts.retention import AlertRetention
+from services.match.alerts.service import AlertService
+from services.match.alerts.subscriptions import Subscriptions
+from services.match.clock import Clock, utc_now
+from services.match.hotlists.importing import HotlistImports
+from services.match.hotlists.postgres import PostgresHotlists
+from services.match.hotlists.service import HotlistService
+from services.match.index.live_index import LiveIndex
+from services.match.index.postgres import PostgresKeys
+from services.match.matching.postgres import PostgresMatching
+from services.match.matching.step import MatchingSteps
+from services.match.names import MetricName
+from services.match.notices.postgres import PostgresNotices
 from services.match.settings import MatchSection
 
-# For the leases, the feeds, and what people ask.
+LINE: Final = "match"
+"""Name of the line that matches a force's reads, and of the consumer of its log."""
+
+# For the lines' rows, for notices, and for calls.
 _SHARED_CONNECTIONS: Final = 3
+
+_lag = meter().create_gauge(MetricName.MATCH_LAG_READS, "1", "Positions stored but not matched, by force")
+
+Forces = Callable[[], Iterable[str]]
+
+
+class Indexes:
+    """The index of each force, made when it is first asked for."""
+
+    def __init__(self, keys: PostgresKeys) -> None:
+        self._keys = keys
+        self._indexes: dict[str, LiveIndex] = {}
+
+    def of(self, force: str) -> LiveIndex:
+        """The index of a force."""
+        if force not in self._indexes:
+            self._indexes[force] = LiveIndex(force, self._keys)
+        return self._indexes[force]
 
 
 @dataclass(frozen=True)
 class Assembly:
     """Everything of one replica."""
 
-    matching: PostgresMatching
+    alerts: PostgresAlerts
+    notices: PostgresNotices
+    indexes: Indexes
     imports: HotlistImports
-    indexes: dict[str, LiveIndex]
-    feeds: dict[str, Feed]
-    followers: dict[str, Follower]
-    leases: Leases
+    subscriptions: Subscriptions
     retention: AlertRetention
+    lines: Lines
     hotlist_service: HotlistService
     alert_service: AlertService
 
-    async def prepare(self) -> None:
-        """Give every force its row."""
-        for force in self.followers:
-            await self.matching.cursor(force)
-
     def tasks(self) -> Iterator[tuple[Coroutine[Any, Any, None], str]]:
-        """What has to run all the time, with names."""
-        yield self.leases.run(), "leases"
-        yield self.imports.clear_replaced(), "clear replaced loads"
+        """What runs until the process stops, with names."""
+        yield self.lines.run(), "lines"
+        yield self.subscriptions.run(), "alert events"
+        yield self.notices.send(), "notices"
+        yield self.notices.listen(), "listening for notices"
+        yield self.imports.clear_replaced(), "clearing of replaced loads"
         yield self.retention.run(), "retention of alerts"
-        for force in self.followers:
-            yield self.feeds[force].run(), f"feed of {force}"
-            yield self.followers[force].run(), f"follower of {force}"
 
-    def close(self) -> None:
-        """End the subscriptions."""
-        for feed in self.feeds.values():
-            feed.close()
+    async def stop(self) -> None:
+        """End the subscriptions and give back the leases."""
+        self.subscriptions.close()
+        await self.lines.stop()
 
 
 def assemble(
-    section: MatchSection, pool: asyncpg.Pool, log: ReadLog, audit: AuditTrail, clock: Clock = utc_now
+    section: MatchSection,
+    pool: asyncpg.Pool,
+    log: ReadLog,
+    *,
+    forces: Forces,
+    pages: PageTokens,
+    clock: Clock = utc_now,
 ) -> Assembly:
-    """Put a replica together; nothing runs yet."""
-    forces = section.forces
+    """Put a replica together; nothing runs yet. `forces` are the forces known at the moment."""
+    alerts, hotlists = PostgresAlerts(pool), PostgresHotlists(pool, LINE)
+    indexes = Indexes(PostgresKeys(pool))
+    notices = PostgresNotices(pool)
+    subscriptions = Subscriptions(alerts, notices)
     may_hold = pool.get_max_size() - section.imports_at_once - _SHARED_CONNECTIONS
-    matching = PostgresMatching(pool, may_hold=may_hold)
-    hotlists, alerts = PostgresHotlists(pool), PostgresAlerts(pool)
-    indexes = {force: LiveIndex(force, hotlists) for force in forces}
-    feeds = {force: Feed(force, alerts) for force in forces}
-    followers: dict[str, Follower] = {}
-    leases = _leases(pool, forces, feeds, followers)
-    for force in forces:
-        followers[force] = Follower(
-            force,
-            log=log,
-            matching=matching,
-            index=indexes[force],
-            leases=leases,
-            feed=feeds[force],
-            clock=clock,
-        )
+    matching = PostgresMatching(pool, LINE, may_hold=may_hold)
+    steps = MatchingSteps(matching, indexes.of, subscriptions, clock)
+    lines = Lines(pool, _maker(log, steps), forces=forces, in_every_force=[LINE])
+    notices.on_events = subscriptions.heard
+    notices.on_hotlists = lines.wake
     imports = HotlistImports(
-        hotlists, indexes, at_once=section.imports_at_once, most_entries=section.most_entries, clock=clock
+        hotlists,
+        indexes.of,
+        notices,
+        forces,
+        at_once=section.imports_at_once,
+        most_entries=section.most_entries,
+        clock=clock,
     )
     return Assembly(
-        matching,
-        imports,
+        alerts,
+        notices,
         indexes,
-        feeds,
-        followers,
-        leases,
-        AlertRetention(alerts, feeds, section.alert_days, clock),
-        HotlistService(imports, hotlists, feeds, audit),
-        AlertService(alerts, matching, feeds, audit, clock),
+        imports,
+        subscriptions,
+        AlertRetention(alerts, subscriptions, forces, section.alert_days, clock),
+        lines,
+        HotlistService(imports, hotlists),
+        AlertService(alerts, alerts, subscriptions, pages, clock),
     )
 
 
-def _leases(
-    pool: asyncpg.Pool, forces: Sequence[str], feeds: dict[str, Feed], followers: dict[str, Follower]
-) -> Leases:
-    def on(act: Callable[[str], None]) -> Callable[[str], None]:
-        # A replica hears of forces that only others serve.
-        return lambda payload: act(payload) if payload.split(" ")[0] in feeds else None
+def _maker(log: ReadLog, steps: MatchingSteps) -> Callable[[Lease], Line[Appended]]:
+    def line(lease: Lease) -> Line[Appended]:
+        return Line(
+            ReadLogSource(log, lease.force, LINE),
+            steps.open,
+            # Reads that were purged before they were matched do not come back: the others are matched.
+            gaps=SkipGaps(),
+            lagging=partial(_lag.set, attributes={"force": lease.force}),
+        )
 
-    def alerts(payload: str) -> None:
-        force, _, number = payload.partition(" ")
-        feeds[force].heard(int(number))
-
-    listeners = {
-        ALERTS_CHANNEL: on(alerts),
-        LISTS_CHANNEL: on(lambda force: followers[force].lists_changed()),
-    }
-    return Leases(pool, forces, listeners)
+    return line

@@ -6,7 +6,6 @@ from enum import StrEnum
 class SpanName(StrEnum):
     """Spans that match opens itself; those of RPCs are named after their method."""
 
-    MATCH_BATCH = "match.batch"
     MATCH_ALERT = "match.alert"
     MATCH_INDEX = "match.index"
 

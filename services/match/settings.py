@@ -1,39 +1,23 @@
-"""What match can be told, from ``GANTRY_*`` environment variables."""
+"""The settings of match, from ``GANTRY_*`` environment variables."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import BaseModel, ConfigDict, Field
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_settings import NoDecode
-
-from anpr.force import is_force
-from chassis.settings import DatabaseSettings, HostPort, ServiceSettings, words
+from chassis.settings import DatabaseSettings, HostPort, ServiceSettings
 from services.sections import SECTIONS
 
 
-def _force(value: str) -> str:
-    if not is_force(value):
-        raise ValueError("should be force codes of a-z, 0-9 and dash, separated by commas")
-    return value
-
-
-Forces = Annotated[
-    tuple[Annotated[str, AfterValidator(_force)], ...], NoDecode, BeforeValidator(words), Field(min_length=1)
-]
-
-
 class MatchSection(BaseModel):
-    """``GANTRY_MATCH__*``: where the log is, whose reads are matched, how much is imported at once."""
+    """``GANTRY_MATCH__*``: where the store is, how much is imported at once, how long alerts are kept."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     store: HostPort
     store_name: str | None = None
-    forces: Forces
     imports_at_once: int = Field(2, ge=1, le=8)
     most_entries: int = Field(60_000_000, ge=1)
-    # Alerts are copies of reads: they go so many days after they were raised.
+    # Alerts hold copies of reads: they are deleted so many days after they were raised.
     alert_days: int = Field(31, ge=7, le=3650)
 
 

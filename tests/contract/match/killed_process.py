@@ -11,9 +11,10 @@ import os
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from typing import Any
 
-from gantry.store.v1.store_pb2 import TailReadsResponse
+from gantry.store.v1.log_pb2 import TailReadsResponse
 
 from chassis.settings import DatabaseSettings
 from tests.contract.match.memory_log import MemoryLog
@@ -24,13 +25,16 @@ READS = 400
 
 
 class ToldLog(MemoryLog):
-    """Tells when it is followed."""
+    """Tells when it is followed for the first time."""
 
-    def follow(self, force: str, after: int | None) -> AsyncIterator[TailReadsResponse]:
-        """See `services.match.ports.ReadLog`."""
-        sys.stdout.write(f"{os.getpid()}\n")
-        sys.stdout.flush()
-        return super().follow(force, after)
+    def follow(
+        self, force: str, consumer: str, *, after: int | None, **options: Any
+    ) -> AsyncGenerator[TailReadsResponse, None]:
+        """See `following.read_log.ReadLog`."""
+        if not self.follows:
+            sys.stdout.write(f"{os.getpid()}\n")
+            sys.stdout.flush()
+        return super().follow(force, consumer, after=after, **options)
 
 
 async def whole_log(seed: int) -> ToldLog:

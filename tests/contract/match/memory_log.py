@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from gantry.common.v1.read_columns_pb2 import ReadColumns
-from gantry.store.v1.store_pb2 import ReadBatch, TailReadsResponse
+from gantry.store.v1.log_pb2 import TailReadsResponse
 
 from chassis.errors import OutOfRange
+from reads.appended import Appended, encoded_appended
 
-MOST_BATCHES = 3
+MOST_APPENDS = 3
 """In one response, so that there is more than one commit."""
 
 NOON_US = 1_750_000_000_000_000
@@ -19,7 +20,7 @@ NOON_US = 1_750_000_000_000_000
 
 @dataclass(frozen=True)
 class Seen:
-    """A read: who saw which plate when."""
+    """A read: which camera saw which plate when."""
 
     vrm: str
     camera_id: str = "a12-east"
@@ -31,7 +32,8 @@ class MemoryLog:
     """The log of one force."""
 
     def __init__(self) -> None:
-        self.batches: list[ReadBatch] = []
+        self.appends: list[tuple[int, bytes]] = []
+        """First position and serialised AppendedReads of each append."""
         self.appended: list[Seen] = []
         self.head = 0
         self.reported = 0
@@ -40,37 +42,40 @@ class MemoryLog:
         self._grown = asyncio.Event()
 
     def append(self, *reads: Seen, received_at_us: int = NOON_US, traceparent: str = "") -> int:
-        """Append reads in one batch; returns the position of the last."""
+        """Append reads in one append; returns the position of the last."""
         positions = range(self.head + 1, self.head + 1 + len(reads))
-        self.batches.append(
-            ReadBatch(
-                reads=columns_of(reads),
-                positions=positions,
-                received_at_us=received_at_us,
-                traceparent=traceparent,
-            )
-        )
+        columns = columns_of(reads).SerializeToString()
+        encoded = encoded_appended(columns, positions, traceparent, received_at_us)
+        self.appends.append((positions[0], encoded))
         self.appended += reads
         self.head += len(reads)
         self._grown.set()
         self._grown = asyncio.Event()
         return self.head
 
-    async def follow(self, force: str, after: int | None) -> AsyncIterator[TailReadsResponse]:
-        """See `services.match.ports.ReadLog`."""
+    async def follow(
+        self,
+        force: str,
+        consumer: str,
+        *,
+        after: int | None,
+        include_images: bool = False,
+        max_reads: int = 0,
+    ) -> AsyncGenerator[TailReadsResponse, None]:
+        """See `following.read_log.ReadLog`."""
         self.follows.append(after)
         if after is not None and after + 1 < self.first_kept:
             raise OutOfRange("POSITION_PURGED", "gone", metadata={"first_position": str(self.first_kept)})
         position = self.first_kept - 1 if after is None else after
         while True:
-            batches = [batch for batch in self.batches if batch.positions[0] > position][:MOST_BATCHES]
-            position = batches[-1].positions[-1] if batches else self.head
-            yield TailReadsResponse(batches=batches, position=position, head=self.head)
+            appends = [encoded for first, encoded in self.appends if first > position][:MOST_APPENDS]
+            position = Appended(appends[-1]).last if appends else self.head
+            yield TailReadsResponse(appends=appends, position=position, head=self.head)
             if position == self.head:
                 await self._grown.wait()
 
-    async def report(self, force: str, position: int) -> None:
-        """See `services.match.ports.ReadLog`."""
+    async def report_cursor(self, force: str, consumer: str, position: int) -> None:
+        """See `following.read_log.ReadLog`."""
         self.reported = position
 
 

@@ -8,35 +8,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
-from gantry.common.v1.read_pb2 import Purpose
 from gantry.match.v1.alert_pb2 import Alert
 from gantry.match.v1.hotlist_pb2 import ImportHotlistResponse
 
 from chassis.database import open_pool
+from chassis.pages import PageTokens
 from chassis.settings import DatabaseSettings
+from following.read_log import ReadLog
+from services.match.alerts.postgres import PostgresAlerts
 from services.match.assembly import Assembly, assemble
-from services.match.importing import ImportOrder
-from services.match.places import Place
-from services.match.ports import Clock, ReadLog, utc_now
-from services.match.postgres_alerts import PostgresAlerts
+from services.match.clock import Clock, utc_now
+from services.match.hotlists.importing import ImportOrder
 from services.match.settings import MatchSection
 
 FORCE = "essex"
 PATIENCE_SECONDS = 60.0
-
-
-class MemoryAudit:
-    """Keeps audit records, or refuses them all."""
-
-    def __init__(self) -> None:
-        self.records: list[tuple[str, str, int, str, str]] = []
-        self.fault: Exception | None = None
-
-    async def record(self, force: str, person: str, action: int, purpose: Purpose, subject: str) -> None:
-        """See `services.match.ports.AuditTrail`."""
-        if self.fault is not None:
-            raise self.fault
-        self.records.append((force, person, action, purpose.reason, subject))
+SECTION = MatchSection(store="127.0.0.1:1")
 
 
 @asynccontextmanager
@@ -45,22 +32,23 @@ async def replica(
     log: ReadLog,
     *,
     forces: tuple[str, ...] = (FORCE,),
-    audit: MemoryAudit | None = None,
     clock: Clock = utc_now,
+    polite: bool = True,
 ) -> AsyncIterator[Assembly]:
-    """A running replica. What dies in the background fails the test."""
-    section = MatchSection(store="127.0.0.1:1", forces=forces)
+    """A running replica. What dies in the background fails the test. Not `polite`: it keeps its leases."""
     async with open_pool(database) as pool:
-        match = assemble(section, pool, log, audit or MemoryAudit(), clock)
-        await match.prepare()
+        pages = await PageTokens.open(pool)
+        match = assemble(SECTION, pool, log, forces=lambda: forces, pages=pages, clock=clock)
         tasks = [asyncio.create_task(work, name=name) for work, name in match.tasks()]
         try:
             yield match
         finally:
+            if polite:
+                await match.stop()
             for task in tasks:
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
-            died = [error for error in ended if not isinstance(error, asyncio.CancelledError)]
+            died = [error for error in ended if error and not isinstance(error, asyncio.CancelledError)]
             assert not died, died
 
 
@@ -100,24 +88,29 @@ async def eventually(check: Callable[[], Awaitable[object]]) -> None:
         await asyncio.sleep(0.01)
 
 
+async def position_of(alerts: PostgresAlerts, force: str = FORCE) -> int:
+    """The durable cursor."""
+    return (await alerts.status(force)).position
+
+
 async def until_matched(match: Assembly, position: int, force: str = FORCE) -> None:
     """Wait until the durable cursor has reached `position`."""
 
     async def reached() -> bool:
-        return (await match.matching.cursor(force)).position >= position
+        return await position_of(match.alerts, force) >= position
 
     await eventually(reached)
 
 
 async def alerts_of(database: DatabaseSettings, force: str = FORCE) -> Sequence[Alert]:
-    """All alerts of a force, in order, checked for gaps."""
+    """All alerts of a force as their events tell them, in order."""
     async with open_pool(database) as pool:
         source = PostgresAlerts(pool)
         last = await source.last_number(force)
         found: list[Alert] = []
-        place = Place(0, 0, 0)
-        while place.number < last:
-            page = await source.page(force, place)
-            found += [event.what for event in page.events if isinstance(event.what, Alert)]
-            place = place.at(page.upto)
+        number = 0
+        while number < last:
+            page = await source.page(force, number)
+            found += [event.raised for event in page.events if event.HasField("raised")]
+            number = page.number
     return found

@@ -8,22 +8,38 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 import grpc
-from gantry.common.v1.read_pb2 import Purpose
+from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.match.v1.hotlist_pb2 import ImportHeader
 
 from chassis.client import open_channel
 from chassis.database import open_pool
+from chassis.pages import PageTokens
 from chassis.server import GrpcServer, grpc_server
 from chassis.settings import DatabaseSettings, TlsSettings
 from clients.match import AlertClient, HotlistClient
-from services.match.__main__ import serve
+from policy.access import rules
+from services.match.__main__ import ALERTS, HOTLISTS, serve
 from services.match.assembly import Assembly, assemble
-from services.match.settings import MatchSection, MatchSettings
+from services.match.settings import MatchSettings
 from suite.certificates import Authority
 from tests.contract.match.memory_log import MemoryLog
-from tests.contract.match.replica import MemoryAudit
+from tests.contract.match.replica import SECTION
 
-WHY = Purpose(reason="looking for a stolen car", reference="crime 1")
+WHY = Purpose(justification="looking for a stolen car", reference="crime 1")
+
+
+class MemoryAudit:
+    """Keeps audit records, or refuses them all."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[str, str, int, str, str]] = []
+        self.fault: Exception | None = None
+
+    async def record(self, force: str, person: str, action: int, purpose: Purpose, subject: str) -> None:
+        """See `chassis.access.Auditor`."""
+        if self.fault is not None:
+            raise self.fault
+        self.records.append((force, person, action, purpose.justification, subject))
 
 
 @dataclass
@@ -62,19 +78,18 @@ async def running(
     database: DatabaseSettings, log: MemoryLog, pki: Authority, *, forces: tuple[str, ...] = ("essex", "kent")
 ) -> AsyncIterator[Served]:
     """A replica behind gRPC. A background task that dies fails the test."""
-    settings = MatchSettings(
-        tls=pki.issue_service("match"),
-        database=database,
-        match=MatchSection(store="127.0.0.1:1", forces=forces),
-    )
+    settings = MatchSettings(tls=pki.issue_service("match"), database=database, match=SECTION)
     audit = MemoryAudit()
-    async with open_pool(database) as pool, AsyncExitStack() as stack, grpc_server(settings) as server:
-        match = assemble(settings.match, pool, log, audit)
-        await match.prepare()
-        serve(server, match)
-        await server.start()
-        yield Served(match, server, audit, pki, stack)
-        await stack.aclose()
+    async with open_pool(database) as pool, AsyncExitStack() as stack:
+        pages = await PageTokens.open(pool)
+        match = assemble(SECTION, pool, log, forces=lambda: forces, pages=pages)
+        async with grpc_server(
+            settings, rules(HOTLISTS, ALERTS), auditor=audit, known_force=forces.__contains__
+        ) as server:
+            serve(server, match)
+            await server.start()
+            yield Served(match, server, audit, pki, stack)
+            await stack.aclose()
 
 
 def header(**values: object) -> ImportHeader:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
+from gantry.common.v1.purpose_pb2 import Purpose
 
 from chassis.database import connect
 from chassis.errors import Fault, Forbidden, NotFound
-from services.match.postgres import SQL
+from services.match.hotlists.postgres import SQL
 from tests.contract.match.memory_log import Seen
 from tests.contract.match.replica import FORCE, load, load_csv, replica, until_matched
 from tests.contract.match.served import WHY, chunks_of, header
 from tests.contract.match.test_subscribing import ask, until_caught_up
 
-NO_PURPOSE = [type(WHY)(), type(WHY)(reason="x"), type(WHY)(reason="x" * 501), type(WHY)(reason="  \t ")]
+NO_PURPOSE = [Purpose(), Purpose(justification="x"), Purpose(justification="  \t ")]
 
 
 async def reason_of(call) -> str:
@@ -31,6 +32,7 @@ async def test_services_may_only_ask_how_far_matching_is(served):
     for call in (
         until_caught_up(alerts, ask()),
         alerts.acknowledge("essex", "1", WHY),
+        alerts.alert("essex", "1", WHY),
         hotlists.hotlists("essex"),
         hotlists.import_csv(header(), chunks_of(b"vrm,reason\nA1,x\n")),
     ):
@@ -54,11 +56,13 @@ async def test_a_person_of_another_force_gets_nothing(served):
     assert match.audit.records == []
 
 
-async def test_a_force_that_is_not_served_is_unknown(served):
+async def test_a_force_that_is_not_in_the_directory_is_unknown(served):
     match = await served(forces=("kent",))
     with pytest.raises(NotFound) as caught:
         await (await match.alerts()).status("essex")
     assert caught.value.reason == "FORCE_UNKNOWN"
+    alerts, status = match.match.alerts, await match.match.alerts.status("essex")
+    assert (status.position, status.entries, await alerts.last_number("essex")) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("purpose", NO_PURPOSE)
@@ -70,6 +74,7 @@ async def test_nobody_looks_or_acts_without_a_purpose(served, purpose):
     for call in (
         until_caught_up(alerts, request),
         alerts.acknowledge("essex", "1", purpose),
+        alerts.alert("essex", "1", purpose),
         hotlists.import_csv(header(purpose=purpose), chunks_of(b"vrm,reason\nA1,x\n")),
     ):
         assert await reason_of(call) == "PURPOSE_REQUIRED"
@@ -82,7 +87,7 @@ async def test_every_look_and_act_is_recorded_first(served, log):
     await until_matched(match.match, log.append(Seen("AB12CDE")))
     client = await match.alerts()
     await client.acknowledge("essex", "1", WHY)
-    assert match.audit.records == [("essex", "ana", 5, WHY.reason, "alert 1")]
+    assert match.audit.records == [("essex", "ana", 5, WHY.justification, "alert_id 1")]
     match.audit.fault = NotFound("TRAIL_GONE", "no")
     assert await reason_of(until_caught_up(client, ask(earliest=True))) == "TRAIL_GONE"
     assert await reason_of(client.acknowledge("essex", "1", WHY)) == "TRAIL_GONE"
@@ -95,12 +100,12 @@ async def test_the_database_shows_a_transaction_only_the_forces_it_declared(matc
         await until_matched(match, log.append(Seen("AB12CDE")))
         await until_matched(match, log.head, "kent")
     counted = "select (select count(*) from {}) as n"
-    tables = ("hotlists", "imports", "loads", "entries", "alerts")
+    tables = ("hotlists", "imports", "loads", "entries", "alerts", "alert_events", "alert_sequences")
     async with connect(match_database) as connection:
         for declared, seen in ((None, 0), ("", 0), ("essex", 1), ("essex,kent", 2), ("surrey", 0)):
             async with connection.transaction():
                 if declared is not None:
-                    await connection.execute(SQL["declare_force"], declared)
+                    await connection.execute("select set_config('gantry.forces', $1, true)", declared)
                 for table in tables:
                     found = await connection.fetchval(counted.format(table))
                     assert found >= seen if seen else found == 0, (table, declared)
@@ -120,13 +125,16 @@ async def test_the_database_refuses_rows_of_a_force_that_was_not_declared(match_
     [
         "delete from alerts",
         "update alerts set reason = ''",
-        "delete from acknowledgements",
-        "update acknowledgements set person = ''",
+        "update alerts set acknowledged_number = null",
+        "delete from alert_events",
+        "update alert_events set person = ''",
+        "delete from alert_sequences",
         "insert into entries select",
         "delete from loads",
         "drop table entries",
         "create table mine ()",
         "truncate alerts",
+        "truncate alert_events",
     ],
 )
 async def test_the_running_service_cannot_rewrite_history(match_database, statement):

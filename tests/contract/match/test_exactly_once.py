@@ -13,97 +13,68 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from chassis.database import open_pool
+from chassis.database import in_forces, open_pool
 from chassis.settings import DatabaseSettings
-from services.match.feed import Feed
-from services.match.follower import Follower
-from services.match.leases import Lease
-from services.match.live_index import LiveIndex
-from services.match.postgres import PostgresMatching
-from services.match.postgres_alerts import PostgresAlerts
-from services.match.postgres_hotlists import PostgresHotlists
+from following.rows import restart_line
+from services.match.alerts.postgres import PostgresAlerts
+from services.match.matching.postgres import PostgresRaising
 from tests.contract.match.killed_process import whole_log
 from tests.contract.match.memory_log import MemoryLog, Seen
-from tests.contract.match.replica import FORCE, alerts_of, eventually, load, replica
+from tests.contract.match.replica import FORCE, alerts_of, eventually, load, position_of, replica
 from tests.contract.match.sightings import append_all, expected, load_lists, raised, sightings
 
 
-class Grants:
-    """Gives everybody the lease, so that only the cursor keeps followers apart."""
-
-    async def lease(self, force: str) -> Lease:
-        return Lease()
-
-
 class Accidents:
-    """A database connection that breaks the first time and then now and then, before or after it was done."""
+    """Breaks the connection on the first alert and then now and then, before or after its commit."""
 
-    def __init__(self, real: PostgresMatching, chance: random.Random) -> None:
-        self._real = real
+    def __init__(self, chance: random.Random) -> None:
         self._chance = chance
-        self.cursor = real.cursor
-        self.tripped = 0
+        self._real = PostgresRaising.raise_alerts
+        self.count = 0
 
-    @asynccontextmanager
-    async def raising(self, force):
-        async with self._real.raising(force) as raising:
-            real = raising.raise_alerts
-            raising.raise_alerts = lambda *arguments: self._perhaps(real, arguments)
-            move = raising.move
-            raising.move = lambda *arguments: self._perhaps(move, arguments)
-            yield raising
-
-    async def _perhaps(self, act, arguments):
-        breaks = not self.tripped or self._chance.random() < 0.4
-        self.tripped += breaks
-        before = self._chance.random() < 0.5
-        if breaks and before:
+    async def raise_alerts(self, raising: PostgresRaising, *arguments, **options):
+        breaks = not self.count or self._chance.random() < 0.4
+        self.count += breaks
+        if breaks and self._chance.random() < 0.5:
             raise ConnectionResetError
-        outcome = await act(*arguments)
+        outcome = await self._real(raising, *arguments, **options)
         if breaks:
             raise asyncpg.ConnectionDoesNotExistError
         return outcome
 
 
+async def restart_often(database: DatabaseSettings, chance: random.Random) -> None:
+    """Give the line a new epoch again and again, as the activation of a hotlist does."""
+    async with open_pool(database) as pool:
+        while True:
+            async with in_forces(pool, FORCE) as connection:
+                await restart_line(connection, FORCE, "match")
+            await asyncio.sleep(chance.uniform(0, 0.2))
+
+
 @pytest.mark.parametrize("seed", range(2))
-async def test_two_followers_without_a_lease_on_a_bad_network_raise_each_alert_once(
-    match_database, log, seed
+async def test_broken_connections_and_new_epochs_leave_nothing_out_and_nothing_twice(
+    match_database, log, seed, monkeypatch
 ):
     chance = random.Random(seed)
     await load_lists(match_database, log)
+    accidents = Accidents(chance)
+    monkeypatch.setattr(
+        PostgresRaising, "raise_alerts", lambda *given, **options: accidents.raise_alerts(*given, **options)
+    )
     reads = sightings(chance, 300)
-    async with open_pool(match_database) as pool:
-        matchings = [Accidents(PostgresMatching(pool), chance) for _ in range(2)]
-        followers = [
-            Follower(
-                FORCE,
-                log=log,
-                matching=matching,
-                index=LiveIndex(FORCE, PostgresHotlists(pool)),
-                leases=Grants(),
-                feed=Feed(FORCE, PostgresAlerts(pool)),
-            )
-            for matching in matchings
-        ]
-        tasks = [asyncio.create_task(follower.run()) for follower in followers]
+    async with replica(match_database, log) as match:
+        restarting = asyncio.create_task(restart_often(match_database, chance))
         await append_all(log, reads, chance)
-
-        async def done() -> bool:
-            assert not any(task.done() for task in tasks)
-            return (await matchings[0].cursor(FORCE)).position == log.head
-
-        await eventually(done)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    assert any(matching.tripped for matching in matchings)
+        restarting.cancel()
+        await asyncio.wait([restarting])
+        await eventually(lambda: _passed(match.alerts, log.head))
+    assert accidents.count
     assert await raised(match_database) == expected(reads)
 
 
 @pytest.mark.parametrize("seed", range(2))
-async def test_replicas_that_are_cut_off_anywhere_leave_nothing_out_and_nothing_twice(
-    match_database, log, seed
-):
+async def test_replicas_that_come_and_go_leave_nothing_out_and_nothing_twice(match_database, log, seed):
     chance = random.Random(100 + seed)
     await load_lists(match_database, log)
     reads = sightings(chance, 300)
@@ -112,11 +83,7 @@ async def test_replicas_that_are_cut_off_anywhere_leave_nothing_out_and_nothing_
         async with replica(match_database, log):
             await asyncio.sleep(chance.uniform(0, 0.3))
     async with replica(match_database, log) as match:
-
-        async def done() -> bool:
-            return (await match.matching.cursor(FORCE)).position == log.head
-
-        await eventually(done)
+        await eventually(lambda: _passed(match.alerts, log.head))
     assert await raised(match_database) == expected(reads)
 
 
@@ -129,14 +96,7 @@ async def test_the_database_going_away_costs_no_alert(match_database, log, postg
         await cut_all_sessions(postgres_server, match_database.name)
         await append_all(log, reads[100:], chance)
         await cut_all_sessions(postgres_server, match_database.name)
-
-        async def done() -> bool:
-            try:
-                return (await match.matching.cursor(FORCE)).position == log.head
-            except (asyncpg.PostgresError, asyncpg.InterfaceError):
-                return False
-
-        await eventually(done)
+        await eventually(lambda: _passed(match.alerts, log.head))
     assert await raised(match_database) == expected(reads)
 
 
@@ -153,18 +113,19 @@ async def cut_all_sessions(postgres_server, name: str) -> None:
 async def test_another_replica_takes_over_a_force_when_one_leaves(match_database):
     first_log, second_log = MemoryLog(), MemoryLog()
     read = Seen("0B1")
-    async with replica(match_database, second_log) as second:
+    async with replica(match_database, first_log) as first:
         # Whichever of the two came first holds the lease until it leaves.
-        await eventually(lambda: _followed(second_log))
-        async with replica(match_database, first_log):
-            await load(second, "0B1,why")
+        await eventually(lambda: _followed(first_log))
+        async with replica(match_database, second_log):
+            await load(first, "0B1,why")
             position = first_log.append(read)
             assert second_log.append(read) == position
             await eventually(lambda: _raised_any(match_database))
-            assert first_log.follows == []
-    async with replica(match_database, first_log):
-        await eventually(lambda: _followed(first_log))
-    assert first_log.follows == [position]
+            assert second_log.follows == []
+            await first.stop()
+            async with asyncio.timeout(3):
+                await eventually(lambda: _followed(second_log))
+            assert second_log.follows == [position]
     assert len(await alerts_of(match_database)) == 1
 
 
@@ -172,29 +133,15 @@ async def _followed(log: MemoryLog) -> bool:
     return bool(log.follows)
 
 
-async def _passed(matching: PostgresMatching, position: int) -> bool:
-    return (await matching.cursor(FORCE)).position >= position
+async def _passed(alerts: PostgresAlerts, position: int) -> bool:
+    try:
+        return await position_of(alerts) >= position
+    except (asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
 
 
 async def _raised_any(match_database) -> bool:
     return bool(await alerts_of(match_database))
-
-
-async def test_a_lease_that_is_lost_stops_its_follower(match_database, log, postgres_server):
-    async with replica(match_database, log) as match:
-        await eventually(lambda: _followed(log))
-        await cut_all_sessions(postgres_server, match_database.name)
-        await eventually(lambda: _followed_twice(log))
-        position = log.append(Seen("0B1"))
-
-        async def done() -> bool:
-            return (await match.matching.cursor(FORCE)).position == position
-
-        await eventually(done)
-
-
-async def _followed_twice(log: MemoryLog) -> bool:
-    return len(log.follows) > 1
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -204,12 +151,30 @@ async def test_kill_9_costs_no_alert_and_repeats_none(match_database, log, seed)
     whole = await whole_log(seed)
     targets = [*sorted(chance.sample(range(whole.head), 4)), whole.head]
     async with forks(seed, match_database) as begin, open_pool(match_database) as pool:
-        matching = PostgresMatching(pool)
+        alerts = PostgresAlerts(pool)
         for target in targets:
             process = await begin()
-            await eventually(lambda target=target: _passed(matching, target))
+            await eventually(lambda target=target: _passed(alerts, target))
             os.kill(process, signal.SIGKILL)
-        assert (await matching.cursor(FORCE)).position == whole.head
+        assert await position_of(alerts) == whole.head
+    assert await raised(match_database) == expected(whole.appended)
+
+
+async def test_a_process_that_was_frozen_raises_nothing_that_another_has_raised(match_database, log):
+    await load_lists(match_database, log)
+    whole = await whole_log(0)
+    async with forks(0, match_database) as begin, open_pool(match_database) as pool:
+        alerts = PostgresAlerts(pool)
+        frozen = await begin()
+        await eventually(lambda: _passed(alerts, 1))
+        os.kill(frozen, signal.SIGSTOP)
+        if await position_of(alerts) < whole.head:
+            other = await begin()
+            await eventually(lambda: _passed(alerts, whole.head))
+            os.kill(other, signal.SIGKILL)
+        os.kill(frozen, signal.SIGCONT)
+        await asyncio.sleep(0.5)
+        os.kill(frozen, signal.SIGKILL)
     assert await raised(match_database) == expected(whole.appended)
 
 

@@ -10,9 +10,10 @@ import pytest
 from gantry.match.v1.hotlist_pb2 import ImportHotlistRequest
 from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceStub
 
-from chassis.database import open_pool
+from chassis.database import in_forces, open_pool
 from chassis.errors import Fault, InvalidInput, Unavailable, fault_from
-from services.match.postgres import SQL, in_force
+from services.match.hotlists.importing import ImportOrder
+from services.match.hotlists.postgres import SQL
 from tests.contract.match.memory_log import Seen
 from tests.contract.match.replica import alerts_of, eventually, load, load_csv, replica, until_matched
 from tests.contract.match.served import WHY, chunks_of, header
@@ -28,7 +29,7 @@ async def test_the_answer_says_what_came_of_each_line(served):
     (error,) = answer.errors
     assert (error.line, error.column) == (4, "vrm")
     assert list(answer.ignored_columns) == ["colour"]
-    assert match.audit.records == [("essex", "ana", 6, WHY.reason, "stolen")]
+    assert match.audit.records == [("essex", "ana", 6, WHY.justification, "name stolen")]
 
 
 async def test_lists_are_told_by_name_with_their_versions(served):
@@ -80,7 +81,7 @@ async def test_a_retry_with_the_same_id_imports_once_and_gets_the_same_answer(ma
         await load(match, "C1,z")
         assert await load(match, "A1,x", "B1,y", request_id=REQUEST) == first
         (hotlist,) = await match.hotlist_service._hotlists.list("essex")
-    assert (hotlist["version"], hotlist["entries"]) == (2, 1)
+    assert (hotlist.version, hotlist.entries) == (2, 1)
 
 
 async def test_two_calls_at_once_with_the_same_id_import_once(match_database, log):
@@ -194,21 +195,29 @@ async def test_allowing_an_empty_list_does_not_let_a_broken_file_pass(served):
         ({"request_id": ""}, "HOTLIST_INVALID"),
         ({"purpose": None}, "PURPOSE_REQUIRED"),
         ({"force": "kent"}, "FORCE_NOT_PERMITTED"),
+        ({"force": "NOT A FORCE"}, "FORCE_INVALID"),
     ],
 )
-async def test_a_wrong_header_is_refused_before_anything_is_written(served, wrong, reason):
+async def test_a_wrong_header_is_refused_before_a_load_is_begun(served, wrong, reason):
     match = await served()
     with pytest.raises(Fault) as caught:
         await (await match.hotlists()).import_csv(header(**wrong), chunks_of(CSV))
     assert caught.value.reason == reason
-    assert match.audit.records == []
+    pool = match.match.alerts._pool
+    async with in_forces(pool, "essex,kent") as connection:
+        assert await connection.fetchval("select count(*) from loads") == 0
+
+
+async def test_the_first_message_names_the_force(served):
+    stub = HotlistServiceStub(await (await served()).person())
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.ImportHotlist(iter([ImportHotlistRequest(chunk=b"vrm,reason\n")]), timeout=60)
+    assert fault_from(caught.value).reason == "FORCE_INVALID"
 
 
 @pytest.mark.parametrize(
     "parts",
     [
-        [],
-        [ImportHotlistRequest(chunk=b"vrm,reason\n")],
         [ImportHotlistRequest(header=header()), ImportHotlistRequest(header=header())],
         [ImportHotlistRequest(header=header()), ImportHotlistRequest(chunk=b"x" * ((1 << 20) + 1))],
     ],
@@ -232,7 +241,7 @@ async def test_without_an_audit_record_nothing_is_imported(served):
 
 async def test_what_was_replaced_or_abandoned_is_dropped(match_database, log):
     async def loads_left() -> int:
-        async with open_pool(match_database) as pool, in_force(pool, "essex") as connection:
+        async with open_pool(match_database) as pool, in_forces(pool, "essex") as connection:
             return await connection.fetchval("select count(*) from loads")
 
     async def only_one() -> bool:
@@ -258,8 +267,6 @@ async def test_what_was_replaced_or_abandoned_is_dropped(match_database, log):
 
 
 def _order():
-    from services.match.importing import ImportOrder
-
     return ImportOrder("essex", "stolen", True, UUID(int=99), "ana")
 
 
@@ -275,7 +282,7 @@ async def test_a_load_that_is_being_filled_is_not_taken_for_an_abandoned_one(mat
     async with replica(match_database, log) as match, open_pool(match_database) as pool:
         importing = asyncio.create_task(match.imports.run(_order(), slow()))
         await begun.wait()
-        async with in_force(pool, "essex") as connection:
+        async with in_forces(pool, "essex") as connection:
             (row,) = await connection.fetch(SQL["list_unused_loads"], "essex")
             assert await connection.fetchval(SQL["drop_load"], row["load_no"]) is False
         go_on.set()

@@ -8,7 +8,8 @@ import pytest
 
 from anpr.confusable import folded_keys
 from chassis.database import connect
-from services.match.postgres import SQL
+from services.match.alerts.postgres import SQL as ALERTS
+from services.match.matching.postgres import SQL as MATCHING
 from tests.contract.match.memory_log import Seen
 from tests.contract.match.replica import FORCE, load, load_csv, replica, until_matched
 
@@ -37,7 +38,7 @@ async def loaded(match_database, log):
             log.append(*(Seen(vrm, read_id=f"{vrm} {number}") for vrm in vrms()[:500]))
         await until_matched(match, log.head)
     async with connect(match_database) as connection, connection.transaction():
-        await connection.execute(SQL["declare_force"], FORCE)
+        await connection.execute("select set_config('gantry.forces', $1, true)", FORCE)
         yield connection
 
 
@@ -46,26 +47,41 @@ async def test_entries_are_found_by_key(loaded):
     keys = [int(key) for key in folded_keys(vrms()[:40])]
     # Often enough for PostgreSQL to settle on a plan that does not know the parameters.
     for _ in range(12):
-        assert len(await loaded.fetch(SQL["find_entries"], FORCE, [load_no], keys, NOW)) == 40
+        assert len(await loaded.fetch(MATCHING["find_entries"], FORCE, [load_no], keys, NOW)) == 40
     assert await scans(loaded, f"entries_{load_no}") == (0, 12)
 
 
 async def test_what_was_raised_before_is_found_by_its_identity(loaded, log):
     hotlist_no = await loaded.fetchval("select hotlist_no from hotlists where name = 'stolen'")
-    for number in range(12):
-        row = await loaded.fetchrow(SQL["lock_matching"], FORCE)
-        position, generation = row["position"], row["generation"]
-        texts = (["a12-east"], [f"new {number}"], ["A000001"], ["stolen"], ["x"], [""], [""], [b""])
+    line = await loaded.fetchrow("select epoch, position from lines join line_cursors using (force, line)")
+    last = await loaded.fetchval(ALERTS["last_number"], FORCE)
+    for position in range(line["position"], line["position"] + 12):
+        move = (FORCE, "match", line["epoch"], "main", position, position + 1, position + 1)
+        texts = (["a12-east"], [f"new {position}"], ["A000001"], ["stolen"], ["x"], [""], [""], [b""])
         raised = await loaded.fetchval(
-            *(SQL["raise_alerts"], FORCE, position, generation, position + 1, position + 1, NOW),
+            *(MATCHING["raise_alerts"], *move, NOW),
             *([position + 1], [NOW], [hotlist_no], [5], [False], *texts),
         )
-        assert raised == [row["last_number"] + 1]
-    assert (await scans(loaded, "alerts"))[0] == 0
+        last += 1
+        assert raised == [last]
+    for table in ("alerts", "alert_events", "alert_sequences"):
+        assert (await scans(loaded, table))[0] == 0
 
 
 async def test_events_are_read_in_the_order_of_their_index(loaded):
     for number in range(12):
-        assert len(await loaded.fetch(SQL["list_alerts"], FORCE, 100 + number, 50, 0)) == 50
-        assert await loaded.fetch(SQL["list_acknowledgements"], FORCE, number, 50, 0, 0) == []
+        assert len(await loaded.fetch(ALERTS["list_events"], FORCE, 100 + number, 50)) == 50
+    assert (await scans(loaded, "alert_events"))[0] == 0
     assert (await scans(loaded, "alerts"))[0] == 0
+
+
+@pytest.mark.parametrize("statement", ["list_alerts", "list_open_alerts"])
+async def test_a_page_of_alerts_reads_no_more_than_the_page(loaded, statement):
+    middle = await loaded.fetchrow("select raised_at, number from alerts where number = 1000")
+    arguments = (FORCE, None, middle["raised_at"], middle["number"], 50)
+    for _ in range(12):
+        assert len(await loaded.fetch(ALERTS[statement], *arguments)) == 50
+    read = await loaded.fetchval(
+        "select idx_tup_fetch from pg_stat_xact_user_tables where relname = 'alerts'"
+    )
+    assert read <= 12 * 120

@@ -10,10 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from gantry.match.v1.alert_pb2 import SubscribeRequest
 
-from chassis.database import open_pool
-from services.match import retention as retention_module
-from services.match.places import Place
-from services.match.postgres import in_force
+from chassis.database import in_forces, open_pool
+from services.match.alerts import retention as retention_module
 from tests.contract.match.memory_log import Seen
 from tests.contract.match.replica import FORCE, alerts_of, eventually, load, replica, until_matched
 from tests.contract.match.served import WHY
@@ -54,7 +52,7 @@ async def kept(database) -> list[str]:
 
 
 async def acknowledged(match, number: int, at: datetime) -> None:
-    await match.alert_service._alerts.acknowledge(FORCE, number, "ana", "on my way", at)
+    await match.alerts.acknowledge(FORCE, number, "ana", "on my way", at)
 
 
 async def test_an_alert_goes_when_its_days_are_over_and_not_before(match, match_database, log, clock):
@@ -69,7 +67,7 @@ async def test_an_alert_goes_when_its_days_are_over_and_not_before(match, match_
     assert await kept(match_database) == ["c"]
 
 
-async def test_its_acknowledgement_goes_with_it_and_what_is_open_stays_true(
+async def test_its_events_go_with_it_and_what_is_open_stays_true(
     match, match_database, log, clock, monkeypatch, caplog
 ):
     monkeypatch.setattr(retention_module, "PORTION", 2)
@@ -78,13 +76,14 @@ async def test_its_acknowledgement_goes_with_it_and_what_is_open_stays_true(
     await acknowledged(match, 4, clock.now + DAYS)
     clock.now += DAYS + timedelta(hours=1)
     await raised(match, log, "f")
-    with caplog.at_level(logging.INFO, "services.match.retention"):
+    with caplog.at_level(logging.INFO, "services.match.alerts.retention"):
         await match.retention.delete_due()
-    status = await match.matching.status(FORCE)
+    status = await match.alerts.status(FORCE)
     assert (status.alerts_raised, status.alerts_open) == (6, 1)
     assert await kept(match_database) == ["f"]
-    async with open_pool(match_database) as pool, in_force(pool, FORCE) as connection:
-        assert await connection.fetchval("select count(*) from acknowledgements") == 0
+    async with open_pool(match_database) as pool, in_forces(pool, FORCE) as connection:
+        events = await connection.fetch("select number from alert_events order by number")
+    assert [event["number"] for event in events] == [8]
     (told,) = [record for record in caplog.records if record.message == "alerts deleted"]
     assert (told.alerts, told.unacknowledged) == (5, 3)
 
@@ -103,46 +102,47 @@ async def test_nobody_can_have_alerts_deleted_that_are_younger_than_a_week(serve
     match = await served()
     await load(match.match, "AB12CDE,Stolen")
     await raised(match.match, log, "a")
-    found = await match.match.alert_service._alerts.delete_old(FORCE, datetime.now(UTC) + DAYS, 100)
+    found = await match.match.alerts.delete_old(FORCE, datetime.now(UTC) + DAYS, 100)
     assert found == (0, 0)
     assert await kept(match_database) == ["a"]
 
 
-async def test_a_subscription_goes_on_from_a_place_that_is_deleted(served, match_database, log, clock):
+async def test_a_subscription_goes_on_from_a_number_that_is_deleted(served, match_database, log, clock):
     async with replica(match_database, log, clock=clock) as long_ago:
         await load(long_ago, "AB12CDE,Stolen")
         await raised(long_ago, log, *"abc")
     match = await served()
     client = await match.alerts()
-    old = Place.after(1, 3).token(FORCE)
     await eventually(lambda: _has_none(match_database))
     await raised(match.match, log, "d")
-    for start in ({"resume_token": old}, {"earliest": True}):
+    for start in ({"after_number": 1}, {"earliest": True}):
         request = SubscribeRequest(force=FORCE, purpose=WHY, **start)
         async with asyncio.timeout(60), aclosing(client.subscribe(request)) as responses:
             response = await anext(responses)
-            assert (response.alert.read.read_id, response.alert.alert_id) == ("d", "4")
+            raised_alert = response.event.raised
+            assert (raised_alert.read.read_id, raised_alert.alert_id) == ("d", "4")
             assert (await anext(responses)).HasField("progress")
 
 
 async def test_memory_does_not_outlast_the_database(match, match_database, log, clock):
     await raised(match, log, "before anybody watches")
-    feed = match.feeds[FORCE]
     seen: list[int] = []
 
-    async def watch(place: Place) -> None:
-        async with aclosing(feed.follow(place)) as steps:
-            async for step in steps:
-                seen.extend(event.number for event in step.events)
+    async def watch() -> None:
+        async with aclosing(match.subscriptions.follow(FORCE, 1)) as updates:
+            async for update in updates:
+                seen.extend(event.number for event in update.events)
 
-    watching = asyncio.create_task(watch(Place.after(1, 1)))
-    await eventually(lambda: _is(feed._tip == 1))
+    watching = asyncio.create_task(watch())
+    await eventually(lambda: _is(FORCE in match.subscriptions._recent))
+    recent = match.subscriptions._recent[FORCE]
+    await eventually(lambda: _is(recent.tip == 1))
     await raised(match, log, "b", "c")
     await eventually(lambda: _is(seen == [2, 3]))
-    assert len(feed._recent) == 2
+    assert len(recent.events) == 2
     clock.now += 2 * DAYS
     await match.retention.delete_due()
-    await eventually(lambda: _is(not feed._recent and feed._tip == 3))
+    await eventually(lambda: _is(not recent.events and recent.tip == 3))
     await raised(match, log, "d")
     await eventually(lambda: _is(seen == [2, 3, 4]))
     watching.cancel()

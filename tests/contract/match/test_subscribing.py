@@ -1,23 +1,15 @@
-"""Alerts reach whoever watches, in order, without gaps or repeats, wherever they go on from."""
+"""Events of alerts reach every subscriber, in order, without gaps or repeats, from whatever number they resume."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 from contextlib import aclosing, suppress
 
 import pytest
 from gantry.match.v1.alert_pb2 import SubscribeRequest, SubscribeResponse
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from chassis.errors import InvalidInput, NotFound, Unavailable
-from services.match import feed as feed_module
-from services.match.events import Event, Page, taken
-from services.match.feed import Feed
-from services.match.places import Place
-from services.match.ports import utc_now
-from services.match.postgres_alerts import PAGE
+from chassis.errors import InvalidInput, NotFound, OutOfRange, Unavailable
+from services.match.alerts import subscriptions
 from tests.contract.match.memory_log import Seen
 from tests.contract.match.replica import eventually, load, until_matched
 from tests.contract.match.served import WHY, Served
@@ -51,14 +43,14 @@ async def until_caught_up(client, request: SubscribeRequest) -> list[SubscribeRe
 
 
 def told(responses: list[SubscribeResponse]) -> list[str]:
-    """What they say, in short: +1 is alert 1, ~1 its acknowledgement, +1! an alert with it inside."""
+    """The events in short: +1 is alert 1 raised, ~1 an acknowledgement with this note."""
     words = []
-    for response in responses:
-        if response.HasField("alert"):
-            inside = "!" if response.alert.HasField("acknowledgement") else ""
-            words.append(f"+{response.alert.read.read_id}{inside}")
-        elif response.HasField("acknowledgement"):
-            words.append(f"~{response.acknowledgement.note}")
+    for event in (response.event for response in responses if response.HasField("event")):
+        if event.HasField("raised"):
+            assert not event.raised.HasField("acknowledgement")
+            words.append(f"+{event.raised.read.read_id}")
+        else:
+            words.append(f"~{event.acknowledged.note}")
     return words
 
 
@@ -76,7 +68,7 @@ async def match(served, log) -> Served:
 
 async def alert_id(client, read_id: str) -> str:
     found = await until_caught_up(client, ask(earliest=True))
-    return next(each.alert.alert_id for each in found if each.alert.read.read_id == read_id)
+    return next(each.event.alert_id for each in found if each.event.raised.read.read_id == read_id)
 
 
 async def test_an_alert_arrives_while_one_watches(match, log):
@@ -86,7 +78,7 @@ async def test_an_alert_arrives_while_one_watches(match, log):
         log.append(Seen("AB12CDE", read_id="live"))
         response = await anext(responses)
     assert told([response]) == ["+live"]
-    assert match.audit.records[-1] == ("essex", "ana", 4, WHY.reason, "alerts")
+    assert match.audit.records[-1] == ("essex", "ana", 4, WHY.justification, "")
 
 
 async def test_an_alert_looks_the_same_live_and_later(match, log):
@@ -95,48 +87,44 @@ async def test_an_alert_looks_the_same_live_and_later(match, log):
         assert (await anext(responses)).HasField("progress")
         log.append(Seen("AB12CDE", read_id="exact"), Seen("A812CDE"), Seen("AB1ZCDE", read_id="near"))
         live = [await anext(responses), await anext(responses)]
-    later = await take(client, ask(earliest=True), 2)
-    assert [each.alert for each in live] == [each.alert for each in later]
+        await client.acknowledge("essex", live[0].event.alert_id, WHY, note="seen")
+        live.append(await anext(responses))
+    later = await take(client, ask(earliest=True), 3)
+    assert [each.event for each in live] == [each.event for each in later]
 
 
-async def test_new_alerts_only_unless_asked(match, log):
+async def test_new_events_only_unless_asked(match, log):
     await raised(match, log, "past")
     client = await match.alerts()
     assert told(await until_caught_up(client, ask())) == []
     assert told(await until_caught_up(client, ask(earliest=True))) == ["+past"]
+    assert told(await until_caught_up(client, ask(after_number=0))) == ["+past"]
 
 
-async def test_a_token_goes_on_right_after_its_message(match, log):
-    await raised(match, log, *"abcdef")
+async def test_a_subscription_goes_on_right_after_a_number(match, log):
+    await raised(match, log, *"abc")
     client = await match.alerts()
-    first = await take(client, ask(earliest=True), 6)
-    assert told(first) == ["+a", "+b", "+c", "+d", "+e", "+f"]
-    for place, response in enumerate(first, 1):
-        rest = await until_caught_up(client, ask(resume_token=response.resume_token))
-        assert told(rest) == told(first[place:])
-    end = (await until_caught_up(client, ask(earliest=True)))[-1].resume_token
-    await raised(match, log, "g")
-    assert told(await until_caught_up(client, ask(resume_token=end))) == ["+g"]
-
-
-async def test_an_acknowledgement_is_told_once_inside_the_alert_or_after_it(match, log):
-    await raised(match, log, "a", "b")
-    client = await match.alerts()
-    seen_before = await until_caught_up(client, ask(earliest=True))
     await client.acknowledge("essex", await alert_id(client, "a"), WHY, note="a")
-    await raised(match, log, "c")
-    assert told(await until_caught_up(client, ask(earliest=True))) == ["+a!", "+b", "+c"]
-    assert told(await until_caught_up(client, ask(resume_token=seen_before[-1].resume_token))) == ["~a", "+c"]
-    # Stopped between the two alerts: the first was sent without, so the acknowledgement is still owed.
-    assert told(await until_caught_up(client, ask(resume_token=seen_before[0].resume_token))) == [
-        "+b",
-        "~a",
-        "+c",
-    ]
-    # Stopped after an alert that had it inside: nothing is owed.
-    inside = (await take(client, ask(earliest=True), 1))[0].resume_token
-    await client.acknowledge("essex", await alert_id(client, "b"), WHY, note="b")
-    assert told(await until_caught_up(client, ask(resume_token=inside))) == ["+b", "+c", "~b"]
+    await raised(match, log, *"de")
+    whole = await take(client, ask(earliest=True), 6)
+    assert told(whole) == ["+a", "+b", "+c", "~a", "+d", "+e"]
+    assert [each.number for each in whole] == [1, 2, 3, 4, 5, 6]
+    assert [each.event.number for each in whole] == [1, 2, 3, 4, 5, 6]
+    for sent, response in enumerate(whole, 1):
+        rest = await until_caught_up(client, ask(after_number=response.number))
+        assert told(rest) == told(whole[sent:])
+        assert rest[-1].number == 6
+    await raised(match, log, "f")
+    assert told(await until_caught_up(client, ask(after_number=6))) == ["+f"]
+
+
+async def test_a_number_that_the_sequence_never_reached_is_refused(match, log):
+    await raised(match, log, "a")
+    client = await match.alerts()
+    assert told(await until_caught_up(client, ask(after_number=1))) == []
+    with pytest.raises(OutOfRange) as caught:
+        await until_caught_up(client, ask(after_number=2))
+    assert caught.value.reason == "NUMBER_AHEAD"
 
 
 async def test_acknowledgements_are_seen_by_all_who_watch(match, log):
@@ -145,8 +133,9 @@ async def test_acknowledgements_are_seen_by_all_who_watch(match, log):
     async with asyncio.timeout(60), aclosing(ben.subscribe(ask())) as responses:
         assert (await anext(responses)).HasField("progress")
         await ana.acknowledge("essex", await alert_id(ana, "a"), WHY, note="on my way")
-        response = await anext(responses)
-    assert (response.acknowledgement.person, response.acknowledgement.note) == ("ana", "on my way")
+        event = (await anext(responses)).event
+    assert (event.number, event.alert_id) == (2, "1")
+    assert (event.acknowledged.person, event.acknowledged.note) == ("ana", "on my way")
 
 
 async def test_the_first_acknowledgement_stands(match, log):
@@ -159,7 +148,7 @@ async def test_the_first_acknowledgement_stands(match, log):
     assert all(other == first for other in others)
     status = await ana.status("essex")
     assert (status.alerts_raised, status.alerts_open) == (1, 0)
-    assert told(await until_caught_up(ben, ask(earliest=True))) == ["+a!"]
+    assert told(await until_caught_up(ben, ask(earliest=True))) == ["+a", f"~{first.note}"]
 
 
 @pytest.mark.parametrize("number", ["99", "", "x", "-1", "9" * 30])
@@ -169,22 +158,15 @@ async def test_an_unknown_alert_cannot_be_taken(match, number):
     assert caught.value.reason == "ALERT_UNKNOWN"
 
 
-async def test_a_note_has_a_limit(match, log):
+@pytest.mark.parametrize("note", ["n" * 501, "a\0b"])
+async def test_a_note_has_limits(match, log, note):
     await raised(match, log, "a")
-    with pytest.raises(InvalidInput):
-        await (await match.alerts()).acknowledge("essex", "1", WHY, note="n" * 501)
-
-
-@pytest.mark.parametrize(
-    "token", ["nonsense", "", Place(5, 0, 5).token("kent"), Place(5, 0, 5).token("essex")]
-)
-async def test_a_foreign_token_is_refused(match, token):
     with pytest.raises(InvalidInput) as caught:
-        await until_caught_up(await match.alerts(), ask(resume_token=token))
-    assert caught.value.reason == "RESUME_TOKEN_INVALID"
+        await (await match.alerts()).acknowledge("essex", "1", WHY, note=note)
+    assert caught.value.reason == "TEXT_INVALID"
 
 
-async def test_alerts_of_another_replica_arrive_too(match, served, log):
+async def test_events_of_another_replica_arrive_too(match, served, log):
     other = await served()
     client = await other.alerts()
     async with asyncio.timeout(60), aclosing(client.subscribe(ask())) as responses:
@@ -200,7 +182,7 @@ async def test_a_stopping_server_ends_subscriptions_at_once(match):
         stopping = asyncio.create_task(match.server.stop())
         with pytest.raises(Unavailable) as caught:
             await anext(responses)
-        assert caught.value.reason == "SERVER_STOPPING"
+        assert caught.value.reason == "STOPPING"
     async with asyncio.timeout(60):
         await stopping
 
@@ -217,7 +199,7 @@ async def test_a_watch_goes_on_through_a_restart(match, served, log):
         for client in clients:
             with suppress(Unavailable):
                 async for response in client.subscribe(request):
-                    request.resume_token = response.resume_token
+                    request.after_number = response.number
                     if not response.HasField("progress"):
                         found.append(response)
 
@@ -235,73 +217,12 @@ async def test_a_watch_goes_on_through_a_restart(match, served, log):
     assert told(found) == [f"+{number}" for number in range(30)]
 
 
-async def test_signs_of_life_come_and_carry_a_token(match, monkeypatch):
-    monkeypatch.setattr(feed_module, "SIGN_OF_LIFE_SECONDS", 0.05)
+async def test_signs_of_life_carry_the_number(match, log, monkeypatch):
+    monkeypatch.setattr(subscriptions, "PROGRESS_SECONDS", 0.05)
+    await raised(match, log, "a")
     client = await match.alerts()
     async with asyncio.timeout(60), aclosing(client.subscribe(ask())) as responses:
         for _ in range(3):
             response = await anext(responses)
             assert response.HasField("progress")
-            assert response.resume_token
-
-
-class MemoryEvents:
-    """Events that appear in the order of their numbers, as the database gives them."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def add(self) -> None:
-        number = len(self.events) + 1
-        self.events.append(Event(number, taken(number, "ana", utc_now(), "")))
-
-    async def last_number(self, force: str) -> int:
-        await asyncio.sleep(0)
-        return len(self.events)
-
-    async def page(self, force: str, place: Place) -> Page:
-        await asyncio.sleep(0)
-        found = self.events[place.number : place.number + PAGE]
-        last = len(self.events)
-        await asyncio.sleep(0)
-        return Page(found, found[-1].number if len(found) == PAGE else last)
-
-
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 2**32))
-async def test_no_pace_and_no_start_makes_a_gap_or_a_repeat(monkeypatch, seed):
-    monkeypatch.setattr(feed_module, "KEPT_EVENTS", 7)
-    chance, source = random.Random(seed), MemoryEvents()
-    feed = Feed("essex", source)
-    running = asyncio.create_task(feed.run())
-    total, readers = 60, []
-
-    async def read(start: int, pace: float) -> list[int]:
-        numbers: list[int] = []
-        place = Place.after(start, len(source.events))
-        async with aclosing(feed.follow(place)) as steps:
-            async for step in steps:
-                numbers += [event.number for event in step.events]
-                if step.place.number == total:
-                    return numbers
-                for _ in range(chance.randrange(1 + int(pace * 10))):
-                    await asyncio.sleep(0)
-        raise AssertionError("the feed ended")
-
-    for _ in range(total):
-        source.add()
-        told = chance.random()
-        if told < 0.4:
-            feed.heard(len(source.events))
-        elif told < 0.8:
-            feed.offer(source.events[-chance.randint(1, 2) :])
-        if chance.random() < 0.2:
-            start = chance.randint(0, len(source.events))
-            readers.append((start, asyncio.create_task(read(start, chance.random()))))
-        for _ in range(chance.randrange(6)):
-            await asyncio.sleep(0)
-    feed.heard(total)
-    async with asyncio.timeout(60):
-        for start, reader in readers:
-            assert await reader == list(range(start + 1, total + 1))
-    running.cancel()
+            assert response.number == 1

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anpr.confusable import folded_keys
-from services.match.copy_format import KeyColumn, copy_text
-from services.match.hotlist_file import HotlistFile
+from services.match.hotlists.copy_format import copy_text
+from services.match.hotlists.hotlist_file import HotlistFile
+from services.match.index.key_column import KeyColumn
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack(">II", 0, 0)
 END = struct.pack(">h", -1)

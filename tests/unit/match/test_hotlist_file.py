@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chassis.errors import InvalidInput
-from services.match.hotlist_file import MOST_ERRORS, MOST_LINE_BYTES, Entries, HotlistFile
+from services.match.hotlists.hotlist_file import MOST_ERRORS, MOST_LINE_BYTES, Entries, HotlistFile
 
 
 def read(content: bytes, size: int = 1 << 20) -> tuple[HotlistFile, Entries]:

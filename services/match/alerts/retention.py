@@ -1,0 +1,73 @@
+"""Deletes alerts when their time is over: they hold copies of reads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Final, Protocol
+
+from chassis.loops import repeat
+from chassis.telemetry import meter
+from services.match.alerts.ports import OldAlerts
+from services.match.clock import Clock
+from services.match.names import MetricName
+
+EVERY_SECONDS: Final = 600.0
+# Each portion locks the force's sequence for some milliseconds, which a new alert may have to wait.
+PORTION: Final = 200
+_PAUSE_SECONDS: Final = 0.05
+
+_deleted = meter().create_counter(
+    MetricName.MATCH_DELETED_ALERTS, "1", "Alerts whose time was over, by force and whether acknowledged"
+)
+_log = logging.getLogger(__name__)
+
+
+class EventMemory(Protocol):
+    """Events in memory; see `services.match.alerts.subscriptions.Subscriptions`."""
+
+    def forget(self, force: str) -> None:
+        """Drop a force's events, because the database has deleted some."""
+
+
+class AlertRetention:
+    """Deletes alerts `days` after they were raised. Every replica may: the portions exclude each other."""
+
+    def __init__(
+        self,
+        alerts: OldAlerts,
+        memory: EventMemory,
+        forces: Callable[[], Iterable[str]],
+        days: int,
+        clock: Clock,
+    ) -> None:
+        self._alerts = alerts
+        self._memory = memory
+        self._forces = forces
+        self._age = timedelta(days=days)
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Delete every ten minutes what is due."""
+        await repeat(self.delete_due, name="retention of alerts", every=EVERY_SECONDS)
+
+    async def delete_due(self) -> None:
+        """Delete what is due now."""
+        before = self._clock() - self._age
+        for force in self._forces():
+            deleted = lapsed = 0
+            portion = PORTION
+            while portion == PORTION:
+                portion, unacknowledged = await self._alerts.delete_old(force, before, PORTION)
+                deleted, lapsed = deleted + portion, lapsed + unacknowledged
+                _deleted.add(portion - unacknowledged, {"force": force, "acknowledged": "yes"})
+                _deleted.add(unacknowledged, {"force": force, "acknowledged": "no"})
+                await asyncio.sleep(_PAUSE_SECONDS)
+            # Also when another replica deleted them: the memory must not outlast the rows.
+            self._memory.forget(force)
+            if deleted:
+                _log.info(
+                    "alerts deleted", extra={"force": force, "alerts": deleted, "unacknowledged": lapsed}
+                )

@@ -1,0 +1,8 @@
+-- How far matching is for a force: zeros before its line has begun.
+--   $1 force
+select coalesce(position, 0) as position, coalesce(head, 0) as head, coalesce(alerts_raised, 0) as alerts_raised,
+    coalesce(alerts_open, 0) as alerts_open,
+    (select coalesce(sum(entries), 0) from hotlists where hotlists.force = asked.force)::bigint as entries
+from (values ($1::text)) as asked (force)
+left join line_cursors on line_cursors.force = asked.force and line = 'match' and cursor = 'match'
+left join alert_sequences on alert_sequences.force = asked.force

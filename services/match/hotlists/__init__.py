@@ -1,0 +1,1 @@
+"""Hotlists: imported from files, kept in PostgreSQL, listed for people."""

@@ -1,0 +1,184 @@
+"""Imports of hotlists: parse and copy as the file arrives, build the index, activate, then answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from gantry.match.v1.hotlist_pb2 import ImportHotlistResponse, LineError
+
+from anpr.confusable import folded_keys
+from chassis.errors import InvalidInput
+from chassis.loops import repeat
+from chassis.telemetry import meter
+from services.match.clock import Clock, utc_now
+from services.match.hotlists.copy_format import copy_text
+from services.match.hotlists.hotlist_file import Entries, HotlistFile
+from services.match.hotlists.ports import (
+    Activation,
+    AlreadyImported,
+    Announcer,
+    Hotlists,
+    Loading,
+    Sealed,
+)
+from services.match.hotlists.tolerance import OF_A_NEW_LIST, OF_A_REPLACEMENT, Tolerance, require_tolerable
+from services.match.index.live_index import LiveIndex, Load
+from services.match.names import MetricName
+
+CLEAR_SECONDS: Final = 20.0
+# Small enough that parsing one leaves the other threads their turn at alerts.
+_SLICE_BYTES: Final = 64 * 1024
+
+_log = logging.getLogger(__name__)
+_rejected = meter().create_counter(MetricName.MATCH_REJECTED_LINES, "1", "Hotlists' lines refused, by force")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOrder:
+    """What is imported, on whose behalf."""
+
+    force: str
+    name: str
+    near_matches: bool
+    request_id: UUID
+    person: str
+    tolerance: Tolerance | None = None
+    allow_empty: bool = False
+
+
+class HotlistImports:
+    """Imports hotlists."""
+
+    def __init__(
+        self,
+        hotlists: Hotlists,
+        index_of: Callable[[str], LiveIndex],
+        announcer: Announcer,
+        forces: Callable[[], Iterable[str]],
+        *,
+        at_once: int,
+        most_entries: int,
+        clock: Clock = utc_now,
+    ) -> None:
+        """`at_once` imports run, others wait. `most_entries` is the limit of one file."""
+        self._hotlists = hotlists
+        self._index_of = index_of
+        self._announcer = announcer
+        self._forces = forces
+        self._turns = asyncio.Semaphore(at_once)
+        self._most_entries = most_entries
+        self._clock = clock
+        self._replaced = asyncio.Event()
+
+    async def run(self, order: ImportOrder, chunks: AsyncIterator[bytes]) -> ImportHotlistResponse:
+        """Import the file whose bytes are `chunks`; reads stored later are matched against it on return.
+
+        Raises InvalidInput CSV_HEADER_INVALID, HOTLIST_BROKEN, HOTLIST_EMPTY or HOTLIST_INVALID; then nothing
+        has changed.
+        """
+        answer = await self._answered(order)
+        if answer is None:
+            async with self._turns:
+                answer = await self._import(order, chunks)
+        self._replaced.set()
+        return ImportHotlistResponse.FromString(answer)
+
+    async def clear_replaced(self) -> None:
+        """Drop, for ever, loads that imports replaced or dead processes left."""
+        await repeat(self._clear, name="clearing of replaced loads", every=CLEAR_SECONDS, wake=self._replaced)
+
+    async def _clear(self) -> None:
+        # A load that is in use is dropped by a later run.
+        for force in self._forces():
+            await self._hotlists.drop_unused(force)
+
+    async def _import(self, order: ImportOrder, chunks: AsyncIterator[bytes]) -> bytes:
+        async with self._hotlists.begin(order.force) as load:
+            file = HotlistFile()
+            await load.fill(self._rows(load.load_no, file, chunks))
+            if file.rejected:
+                _rejected.add(file.rejected, {"force": order.force})
+            tolerance = order.tolerance or await self._usual_tolerance(order)
+            require_tolerable(file, tolerance, allow_empty=order.allow_empty)
+            sealed = await load.seal()
+            try:
+                return await self._activate(order, load, sealed, file)
+            except AlreadyImported:
+                answer = await self._answered(order)
+                assert answer is not None, "an import that was already made has its answer"
+                return answer
+
+    async def _usual_tolerance(self, order: ImportOrder) -> Tolerance:
+        lists = await self._hotlists.list(order.force)
+        replaces = any(hotlist.name == order.name and hotlist.entries for hotlist in lists)
+        return OF_A_REPLACEMENT if replaces else OF_A_NEW_LIST
+
+    async def _activate(self, order: ImportOrder, load: Loading, sealed: Sealed, file: HotlistFile) -> bytes:
+        activation = Activation(
+            order.force, order.name, order.near_matches, order.request_id, order.person, self._clock()
+        )
+        async with self._index_of(order.force).prepared(Load(load.load_no, sealed.entries)):
+            answer = await load.activate(
+                activation, sealed.entries, lambda version: _answer(version, sealed, file)
+            )
+        self._announcer.tell_hotlists(order.force)
+        _log.info("hotlist imported", extra={"force": order.force, "entries": sealed.entries})
+        return answer
+
+    async def _answered(self, order: ImportOrder) -> bytes | None:
+        """The answer to the same request when it was made before."""
+        earlier = await self._hotlists.answered(order.force, order.request_id)
+        if earlier is None:
+            return None
+        if earlier.name != order.name:
+            raise InvalidInput(
+                "HOTLIST_INVALID", "the request_id was used for another hotlist", field="header.request_id"
+            )
+        return earlier.answer
+
+    async def _rows(
+        self, load_no: int, file: HotlistFile, chunks: AsyncIterator[bytes]
+    ) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            for start in range(0, len(chunk), _SLICE_BYTES):
+                part = chunk[start : start + _SLICE_BYTES]
+                yield await asyncio.to_thread(_copied, load_no, file, part)
+                self._check_size(file)
+        yield _copy_rows(load_no, file.finish())
+        self._check_size(file)
+
+    def _check_size(self, file: HotlistFile) -> None:
+        if file.accepted > self._most_entries:
+            raise InvalidInput(
+                "HOTLIST_INVALID",
+                f"the file has more than {self._most_entries} entries; split it into several lists",
+                field="chunk",
+            )
+
+
+def _copied(load_no: int, file: HotlistFile, chunk: bytes) -> bytes:
+    return _copy_rows(load_no, file.feed(chunk))
+
+
+def _copy_rows(load_no: int, entries: Entries) -> bytes:
+    return copy_text(load_no, entries, folded_keys(entries.vrms)) if entries.vrms else b""
+
+
+def _answer(version: int, sealed: Sealed, file: HotlistFile) -> bytes:
+    problems = (
+        LineError(line=problem.line, column=problem.column, message=problem.message)
+        for problem in file.problems
+    )
+    return ImportHotlistResponse(
+        version=version,
+        entries=sealed.entries,
+        repeated_lines=sealed.repeated,
+        rejected_lines=file.rejected,
+        errors=problems,
+        ignored_columns=file.ignored_columns,
+    ).SerializeToString()

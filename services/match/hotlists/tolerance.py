@@ -1,0 +1,61 @@
+"""How many bad lines a file may have to replace a hotlist: a broken export must not replace a good list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from chassis.errors import InvalidInput
+from services.match.hotlists.hotlist_file import HotlistFile
+
+_NAMED_LINES: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """Most bad lines in per cent of all lines. Fewer than `least` bad lines are always allowed."""
+
+    percent: int
+    least: int = 0
+
+    def exceeded(self, rejected: int, lines: int) -> bool:
+        """Whether so many bad lines of so many are too many."""
+        return rejected >= max(1, self.least) and rejected * 100 > self.percent * lines
+
+
+# A new list replaces nothing, so its good lines are taken however few they are.
+OF_A_NEW_LIST: Final = Tolerance(100)
+# A slip or two in a briefing's short list must not keep its other lines from the crews.
+OF_A_REPLACEMENT: Final = Tolerance(50, least=3)
+
+
+def require_tolerable(file: HotlistFile, tolerance: Tolerance, *, allow_empty: bool) -> None:
+    """Raise InvalidInput HOTLIST_BROKEN or HOTLIST_EMPTY for a file that must not become a list."""
+    if not file.accepted and not allow_empty:
+        raise InvalidInput(
+            "HOTLIST_EMPTY",
+            f"the file has no usable line ({file.rejected} were refused); the list is as it was",
+            field="chunk",
+            metadata=_told(file),
+        )
+    lines = file.accepted + file.rejected
+    if tolerance.exceeded(file.rejected, lines):
+        raise InvalidInput(
+            "HOTLIST_BROKEN",
+            f"{file.rejected} of {lines} lines cannot be used, more than the {tolerance.percent} % allowed; "
+            "nothing was imported and the list is as it was",
+            field="chunk",
+            metadata=_told(file),
+        )
+
+
+def _told(file: HotlistFile) -> dict[str, str]:
+    errors = [
+        f"line {each.line}{f', {each.column}' if each.column else ''}: {each.message}"
+        for each in file.problems[:_NAMED_LINES]
+    ]
+    return {
+        "lines": str(file.accepted + file.rejected),
+        "rejected_lines": str(file.rejected),
+        "errors": "\n".join(errors),
+    }

@@ -1,0 +1,46 @@
+"""What matching needs: its database and a place for new events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from gantry.match.v1.alert_pb2 import AlertEvent
+
+from following.lease import Move
+from services.match.matching.candidates import Entry, NewAlert
+
+
+class Raising(Protocol):
+    """From candidates to alerts of one force; see `services.match.matching.postgres`."""
+
+    async def warm_up(self, loads: Sequence[int], now: datetime) -> None:
+        """Plan the statements, so that the first alert takes no longer than others."""
+
+    async def entries(self, loads: Sequence[int], keys: Sequence[int], now: datetime) -> Sequence[Entry]:
+        """The entries with these folded keys that have not reached their weed date."""
+
+    async def raise_alerts(
+        self, move: Move, alerts: Sequence[NewAlert], raised_at: datetime
+    ) -> list[int | None] | None:
+        """Raise alerts and move the cursor in one transaction and one round trip.
+
+        Returns the number of each alert, None where it was raised before; None instead of a list when
+        `advance_line` refused the move, and then nothing was done.
+        """
+
+
+class Matching(Protocol):
+    """The database of matching."""
+
+    def raising(self, force: str) -> AbstractAsyncContextManager[Raising]:
+        """What raises a force's alerts, for as long as its line runs here."""
+
+
+class Publisher(Protocol):
+    """Gives events to subscribers; see `services.match.alerts.subscriptions.Subscriptions`."""
+
+    def publish(self, force: str, events: Sequence[AlertEvent]) -> None:
+        """Give durable events, with numbers that follow each other, to the subscribers of all replicas."""

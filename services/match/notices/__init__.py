@@ -1,0 +1,1 @@
+"""Notices between the replicas of match: events were appended, hotlists were exchanged."""

@@ -1,6 +1,0 @@
--- Raise the alerts that were not raised before and move the cursor. Returns the number of each, null where it was
--- raised before; null instead when the cursor was moved by another or the hotlists changed.
---   $1 force, $2 position as it was, $3 generation matched against, $4 new position, $5 head of the log, $6 raised at
---   $7.. parallel arrays, one element an alert: position, captured at, hotlist number, priority, near, camera, read id,
---   plate of the entry, name of the hotlist, reason, markers, instruction, read
-select raise_alerts($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
