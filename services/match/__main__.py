@@ -15,7 +15,8 @@ from chassis.run import run
 from chassis.server import GrpcServer, grpc_server
 from chassis.telemetry import telemetry
 from clients.directory import DirectoryWatch
-from clients.store import AuditClient, ReadLogClient
+from clients.audit import AuditClient
+from clients.store import ReadLogClient
 from policy.access import rules
 from services.match import MIGRATIONS
 from services.match.assembly import Assembly, assemble
