@@ -3,7 +3,7 @@
 from following.gaps import Gap, GapError, GapPolicy, SkipGaps, StopAtGaps
 from following.gather import GatherLimits
 from following.lease import DEFAULT_CURSOR, DesiredState, FencedError, Key, Lease, Move
-from following.line import Line
+from following.line import Line, MakeLine
 from following.lines import Lines
 from following.log import Item, Part, Source
 from following.read_log import ReadLogSource
@@ -37,6 +37,7 @@ __all__ = [
     "LineStatus",
     "LineStoppedError",
     "Lines",
+    "MakeLine",
     "Move",
     "OpenStep",
     "Part",

@@ -82,8 +82,7 @@ class Follow(Generic[I]):
         if part.items and not await self._process(part):
             return False
         self.cursor.passed(part.position)
-        if self._line.lagging is not None:
-            self._line.lagging(max(0, part.head - part.position))
+        self._tell_lag(part.position)
         return True
 
     async def _process(self, part: Part[I]) -> bool:
@@ -108,7 +107,12 @@ class Follow(Generic[I]):
             about = {**self._labels, "said": str(failure), "wait_seconds": round(wait, 3)}
             _log.warning("a step failed; it is tried again", extra=about)
         self._failing = True
+        self._tell_lag(self.cursor.position)
         await self._note_failure(str(failure), self.cursor.cursor, self._gather.head)
+
+    def _tell_lag(self, position: int) -> None:
+        if self._line.lagging is not None:
+            self._line.lagging(max(0, self._gather.head - position))
 
     async def _go_on_after(self, gap: Gap) -> None:
         position = self._line.gaps.resume_at(gap)

@@ -63,6 +63,8 @@ class Gather(Generic[I]):
 
     async def put(self, part: Part[I]) -> None:
         """Add a part of the log; waits while more than a full part is waiting."""
+        # Known at once: how far the line lags shows also while it is full.
+        self.head = max(self.head, part.head)
         while self._reads > self._limits.most_reads or self._bytes > self._limits.most_bytes:
             self._room.clear()
             await self._room.wait()
@@ -71,7 +73,6 @@ class Gather(Generic[I]):
             self._reads += item.count
             self._bytes += len(item.encoded)
         self.position = max(self.position, part.position)
-        self.head = max(self.head, part.head)
         self.heard = True
         self._came.set()
         if self._is_full():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic
+from typing import Any, Generic
 
 from chassis.backoff import Backoff
 from following.gaps import GapPolicy, StopAtGaps
 from following.gather import GatherLimits
-from following.lease import DEFAULT_CURSOR
+from following.lease import DEFAULT_CURSOR, Lease
 from following.log import I, Source
 from following.step import OpenStep
 
@@ -20,8 +20,8 @@ class Line(Generic[I]):
 
     With several `cursors` each follows the log on its own, with the one step that `open_step` opens; the
     store is told the least of them about once a second, unless `reports` is false (a shadow, for which
-    retention does not wait). `lagging` is called with the reads between cursor and head after each part.
-    `first_wait` and `most_wait` bound the back-off in seconds after a failure.
+    retention does not wait). `lagging` is called with the reads between cursor and head after each part and
+    after each failure of the step. `first_wait` and `most_wait` (seconds) bound the back-off after a failure.
     """
 
     source: Source[I]
@@ -38,3 +38,7 @@ class Line(Generic[I]):
     def backoff(self) -> Backoff:
         """A back-off that starts from the first wait."""
         return Backoff(self.first_wait, self.most_wait)
+
+
+MakeLine = Callable[[Lease], Line[Any] | Awaitable[Line[Any]]]
+"""Gives what a line does, each time it starts: it may read its settings first. Raises like a step."""

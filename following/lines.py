@@ -17,7 +17,7 @@ from chassis.backoff import Backoff
 from chassis.loops import repeat
 from chassis.transient import cause_of, is_transient
 from following.lease import DEFAULT_CURSOR, FencedError, Key, Lease
-from following.line import Line
+from following.line import MakeLine
 from following.postgres import SURE_SECONDS, PostgresLines, Tended
 from following.running import Running
 from following.tasks import EndlessTaskError, ended, together
@@ -40,17 +40,17 @@ class Lines:
     def __init__(
         self,
         pool: asyncpg.Pool,
-        make: Callable[[Lease], Line[Any]],
+        make: MakeLine,
         *,
         forces: Callable[[], Iterable[str]],
         in_every_force: Sequence[str] = (),
         stop_seconds: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`make` gives what a line does, each time it starts. `forces` are the forces known at the moment.
+        """`make` gives what a line does, each time it starts; it may be a coroutine, to read settings first.
 
-        Lines named in `in_every_force` get a row, live, in each of them. Steps under way at a stop have
-        `stop_seconds` to end.
+        `forces` are the forces known at the moment. Lines named in `in_every_force` get a row, live, in each
+        of them. Steps under way at a stop have `stop_seconds` to end.
         """
         self.replica = secrets.token_hex(8)
         self._rows = PostgresLines(pool, self.replica)

@@ -16,7 +16,7 @@ from following.cursor import Cursor, Mover
 from following.follow import Follow
 from following.gaps import GapError
 from following.lease import FencedError, Lease
-from following.line import Line
+from following.line import Line, MakeLine
 from following.step import LineStoppedError, Step
 from following.tasks import decisive, together, wait_unless
 
@@ -51,7 +51,7 @@ class Running:
     def __init__(
         self,
         lease: Lease,
-        make: Callable[[Lease], Line[Any]],
+        make: MakeLine,
         records: Records,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,7 +93,8 @@ class Running:
 
     async def _until_stopped(self) -> None:
         try:
-            await self._follow(self._make(self.lease))
+            made = self._make(self.lease)
+            await self._follow(await made if isinstance(made, Awaitable) else made)
             if not self.finishing.is_set():
                 raise TransientError("the line ended by itself")
         except LineStoppedError as stop:

@@ -1,4 +1,4 @@
-"""What ingest can be told, beyond what every service can: ``GANTRY_INGEST__*``."""
+"""The settings of ingest beyond those of every service: ``GANTRY_INGEST__*``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MEBIBYTE = 1024 * 1024
 
 
 class IngestGrpcSettings(GrpcSettings):
-    """The chassis' limits, with a smaller message: it bounds what one vendor can make us hold at once."""
+    """As every service's, with a smaller message: it limits the memory that one vendor's message takes."""
 
     max_message_bytes: int = Field(4 * MEBIBYTE, ge=64 * 1024, le=64 * MEBIBYTE)
 
 
 class IngestSection(BaseModel):
-    """Where ingest answers vendors, where the store is, and how much may be under way."""
+    """Where ingest listens for vendors, where the store is, and how much may be unacknowledged."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,7 +45,7 @@ class IngestSection(BaseModel):
 
 
 class IngestSettings(ServiceSettings):
-    """Everything ingest is told."""
+    """All settings of ingest."""
 
     known_sections = SECTIONS
 

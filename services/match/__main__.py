@@ -14,8 +14,8 @@ from chassis.pages import PageTokens
 from chassis.run import run
 from chassis.server import GrpcServer, grpc_server
 from chassis.telemetry import telemetry
-from clients.directory import DirectoryWatch
 from clients.audit import AuditClient
+from clients.directory import DirectoryWatch
 from clients.store import ReadLogClient
 from policy.access import rules
 from services.match import MIGRATIONS

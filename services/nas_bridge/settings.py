@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, DirectoryPath, Field
 
 from chassis.settings import DatabaseSettings, HostPort, ServiceSettings
+from services.sections import SECTIONS
 
 
 class BridgeSection(BaseModel):
@@ -31,5 +32,6 @@ class BridgeSection(BaseModel):
 class BridgeSettings(ServiceSettings):
     """The settings of the bridge's process."""
 
+    known_sections = SECTIONS
     database: DatabaseSettings
     bridge: BridgeSection

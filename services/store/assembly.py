@@ -179,7 +179,7 @@ def _add_buffer(  # noqa: PLR0917
 def _add_search(server: GrpcServer, database: Database, images: ImageStore, tokens: PageTokens) -> None:
     server.add(
         add_SearchServiceServicer_to_server,
-        SearchService(PostgresReads(database.rows), images, tokens),
+        SearchService(PostgresReads(database.rows), images, tokens, server.stopping),
         service=search_service.SERVICE,
         ready=database.rows.ping,
     )

@@ -20,7 +20,13 @@ _ACK: Final = _RESPONSE.ack
 
 
 class Submitter(Protocol):
-    """The stream or the call that a batch came with."""
+    """The stream or the call that a batch came with.
+
+    `broken`: one of its batches has failed. The batches after it are not stored, since the vendor sends the
+    failed one again before them.
+    """
+
+    broken: bool
 
     def settled(self, batch: PendingBatch) -> None:
         """The kept reads of the batch are durable. `batch.duplicate` says how many were durable before."""

@@ -180,6 +180,10 @@ class Lane:
         return batches
 
     async def _append(self, batches: Sequence[PendingBatch]) -> None:
+        if any(batch.submitter.broken for batch in batches):
+            batches = self._without_broken(batches)
+            if not batches:
+                return
         try:
             append = append_of(self._force, batches)
             traceparents = [batch.traceparent for batch in batches]
@@ -210,6 +214,14 @@ class Lane:
             # One vendor's batch must not fail those of others. Appending each alone finds it.
             for batch in batches:
                 await self._append([batch])
+
+    def _without_broken(self, batches: Sequence[PendingBatch]) -> Sequence[PendingBatch]:
+        """Drop batches that follow a failed one of their stream, since the failed one will be sent again."""
+        dropped = [batch for batch in batches if batch.submitter.broken]
+        self._memory.release(sum([batch.cost for batch in dropped]))
+        for batch in dropped:
+            batch.end_span()
+        return [batch for batch in batches if not batch.submitter.broken]
 
     def _take_all(self) -> list[PendingBatch]:
         queued, self.queued_reads = list(self._queue), 0

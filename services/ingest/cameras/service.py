@@ -65,7 +65,7 @@ class CameraRegistryService(CameraRegistryServiceServicer):
     async def EnrolCameras(
         self,
         request: pb.EnrolCamerasRequest,
-        context: Any,  # noqa: ARG002 - gRPC's signature
+        context: Any,
     ) -> pb.EnrolCamerasResponse:
         """Enrol cameras on a feed."""
         if not self._is_active(request.force):
@@ -78,7 +78,7 @@ class CameraRegistryService(CameraRegistryServiceServicer):
     async def ListCameras(
         self,
         request: pb.ListCamerasRequest,
-        context: Any,  # noqa: ARG002 - gRPC's signature
+        context: Any,
     ) -> pb.ListCamerasResponse:
         """List the cameras of a force."""
         after, size = self._pages.of(request)
@@ -89,7 +89,7 @@ class CameraRegistryService(CameraRegistryServiceServicer):
     async def SetCameraEnabled(
         self,
         request: pb.SetCameraEnabledRequest,
-        context: Any,  # noqa: ARG002 - gRPC's signature
+        context: Any,
     ) -> pb.SetCameraEnabledResponse:
         """Switch a camera on or off."""
         if not is_camera_id(request.camera_id):
@@ -103,7 +103,7 @@ class CameraRegistryService(CameraRegistryServiceServicer):
     async def WatchCameras(
         self,
         request: pb.WatchCamerasRequest,
-        context: Any,  # noqa: ARG002 - gRPC's signature
+        context: Any,
     ) -> AsyncIterator[pb.WatchCamerasResponse]:
         """Send the cameras of a force, and send them again after each change."""
         async for response in self._watch.watch(request.force):
@@ -120,7 +120,7 @@ class CameraHealthService(CameraHealthServiceServicer):
     async def ListCameraHealth(
         self,
         request: pb.ListCameraHealthRequest,
-        context: Any,  # noqa: ARG002 - gRPC's signature
+        context: Any,
     ) -> pb.ListCameraHealthResponse:
         """List what each camera of a force has delivered."""
         after, size = self._pages.of(request)

@@ -50,7 +50,7 @@ class IngestService:
             "SubmitReads": grpc.unary_unary_rpc_method_handler(self.SubmitReads),
         }
 
-    async def StreamReads(self, requests: Any, context: Any) -> None:  # noqa: ARG002 - the stream reads from the context
+    async def StreamReads(self, requests: Any, context: Any) -> None:
         """Serve one stream."""
         key = _key_of(context)
         appends = self._receiver.open(key)
@@ -94,13 +94,14 @@ class _SubmitCall:
     """The submitter of a single call's batch."""
 
     def __init__(self) -> None:
+        self.broken = False
         self.outcome: asyncio.Future[PendingBatch] = asyncio.get_running_loop().create_future()
 
     def settled(self, batch: PendingBatch) -> None:
         if not self.outcome.done():
             self.outcome.set_result(batch)
 
-    def failed(self, batch: PendingBatch, fault: Fault) -> None:  # noqa: ARG002 - the protocol names the batch
+    def failed(self, batch: PendingBatch, fault: Fault) -> None:
         if not self.outcome.done():
             self.outcome.set_exception(fault)
 

@@ -43,6 +43,7 @@ class FeedStream:
         self, context: Any, key: bytes, receiver: BatchReceiver, memory: MemoryShare, limits: StreamLimits
     ) -> None:
         self.key = key
+        self.broken = False
         self._loop = asyncio.get_running_loop()
         self._context = context
         self._receiver = receiver
@@ -92,6 +93,7 @@ class FeedStream:
 
     def failed(self, batch: PendingBatch, fault: Fault) -> None:  # noqa: ARG002 - the protocol names the batch
         """A batch failed. Nothing after it can be acknowledged, since acknowledgements keep the order."""
+        self.broken = True
         self._pending.clear()
         self.end(fault)
 

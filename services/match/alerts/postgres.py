@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 import asyncpg
@@ -15,6 +15,8 @@ from services.match.alerts import events
 from services.match.alerts.ports import PAGE, AlertQuery, EventPage
 
 SQL: Final = statements("services.match.alerts")
+_FIRST_TIME: Final = datetime(1, 1, 1, tzinfo=UTC)
+_LAST_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class PostgresAlerts:
@@ -40,9 +42,9 @@ class PostgresAlerts:
     async def list(self, force: str, query: AlertQuery, most: int) -> Sequence[Alert]:
         """Alerts, newest first."""
         statement = SQL["list_open_alerts" if query.open_only else "list_alerts"]
-        before = query.before or (None, None)
+        raised_from, before = query.raised_from or _FIRST_TIME, query.before or (_LAST_TIME, 0)
         async with in_forces(self._pool, force) as connection:
-            rows = await connection.fetch(statement, force, query.raised_from, *before, most)
+            rows = await connection.fetch(statement, force, raised_from, *before, most)
         return [_alert(row) for row in rows]
 
     async def find(self, force: str, number: int) -> Alert | None:
@@ -84,8 +86,10 @@ def _event(row: asyncpg.Record) -> AlertEvent:
 
 def _alert(row: asyncpg.Record) -> Alert:
     alert = _raised_alert(row)
-    if row["person"] is not None:
-        acknowledgement = events.acknowledgement(row["person"], row["acknowledged_at"], row["note"])
+    if row["acknowledged_by"] is not None:
+        acknowledgement = events.acknowledgement(
+            row["acknowledged_by"], row["acknowledged_at"], row["acknowledged_note"]
+        )
         alert.acknowledgement.CopyFrom(acknowledgement)
     return alert
 

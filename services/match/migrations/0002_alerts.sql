@@ -28,8 +28,11 @@ create table alerts (
     markers text not null,
     instruction text not null,
     read bytea not null,
-    -- Number of the event by which a person took it in hand.
+    -- Copied from the event by which a person took it in hand, so that a page of alerts is read from this table alone.
     acknowledged_number bigint,
+    acknowledged_at timestamptz,
+    acknowledged_by text,
+    acknowledged_note text,
     primary key (force, number),
     -- A read that the log holds twice alerts once for each entry.
     unique (force, camera_id, captured_at, read_id, hotlist_no, entry_vrm)
@@ -145,20 +148,17 @@ declare
     last bigint;
 begin
     select last_number into last from alert_sequences where force = the_force for update;
-    select alerts.acknowledged_number into number from alerts where force = the_force and alerts.number = the_alert;
-    if not found then
-        return;
-    end if;
-    is_new := number is null;
+    update alerts set acknowledged_number = last + 1, acknowledged_at = the_moment, acknowledged_by = the_person,
+        acknowledged_note = the_note
+    where force = the_force and alerts.number = the_alert and acknowledged_number is null;
+    is_new := found;
     if is_new then
-        number := last + 1;
         insert into alert_events (force, number, at, kind, alert_number, person, note)
         values (the_force, last + 1, the_moment, 2, the_alert, the_person, the_note);
-        update alerts set acknowledged_number = last + 1 where force = the_force and alerts.number = the_alert;
         update alert_sequences set last_number = last + 1, alerts_open = alerts_open - 1 where force = the_force;
     end if;
-    select event.at, event.person, event.note into at, person, note
-    from alert_events event where event.force = the_force and event.number = acknowledge_alert.number;
+    select acknowledged_number, acknowledged_at, acknowledged_by, acknowledged_note into number, at, person, note
+    from alerts where force = the_force and alerts.number = the_alert;
 end $$;
 
 -- Delete the oldest alerts raised before a moment, with their events. Returns how many, and how many of them were open. The

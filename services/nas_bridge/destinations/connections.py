@@ -15,6 +15,7 @@ from services.nas_bridge.destinations.identities import Identities, IdentityUnus
 from services.nas_bridge.destinations.plugins import AdapterUnusableError, find_adapter
 
 _OPEN_SECONDS: Final = 30.0
+_CLOSE_SECONDS: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +69,8 @@ class _Connection:
         self._close.set()
         if not self._opened.done():
             self._task.cancel()
-        await asyncio.wait([self._task])
+        # An adapter that does not close must not hold up its line.
+        await asyncio.wait([self._task], timeout=_CLOSE_SECONDS)
 
     async def _run(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""When refusals stop being single bad reads and become a fault that dead letters would hide."""
+"""Tells single bad reads from a fault that dead letters would hide: how many refusals stop a line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _WINDOW_READS: Final = 1_000
 
 @dataclass(frozen=True)
 class RefusalLimits:
-    """Most refused reads in a row, and most per cent of at least a thousand reads."""
+    """The most reads refused in a row, and the most per cent refused of at least a thousand reads."""
 
     in_a_row: int
     percent: float
@@ -25,15 +25,15 @@ class _Count:
 
 
 class RefusalWatch:
-    """Counts a destination's refusals over its deliveries, which are judged before they are written down."""
+    """Counts refusals over the deliveries of a line. Each delivery is judged before it is written down."""
 
     def __init__(self, limits: RefusalLimits) -> None:
         self._limits = limits
         self._count = _Count()
 
     def excess(self, reads: int, refused: Sequence[int]) -> str:
-        """What is wrong if a delivery of `reads` with `refused` indexes, ascending, counts; "" if nothing."""
-        longest, _ = self._rows(reads, refused)
+        """The limit that a delivery of `reads` exceeds, or "". `refused`: indexes of refused reads, ascending."""
+        longest, _ = self._in_a_row(reads, refused)
         after = self._after(reads, refused)
         if longest > self._limits.in_a_row:
             return f"more than {self._limits.in_a_row} reads in a row were refused"
@@ -46,16 +46,16 @@ class RefusalWatch:
         self._count = self._after(reads, refused)
 
     def _after(self, reads: int, refused: Sequence[int]) -> _Count:
-        _, last = self._rows(reads, refused)
+        _, last = self._in_a_row(reads, refused)
         before = self._count if self._count.reads < _WINDOW_READS else _Count()
         return _Count(last, before.reads + reads, before.refused + len(refused))
 
-    def _rows(self, reads: int, refused: Sequence[int]) -> tuple[int, int]:
-        """The longest row of refusals, and the one still open at the end."""
-        row = longest = self._count.in_a_row
+    def _in_a_row(self, reads: int, refused: Sequence[int]) -> tuple[int, int]:
+        """(the most refused in a row, how many are refused in a row at the end)."""
+        current = longest = self._count.in_a_row
         expected = 0
         for index in refused:
-            row = row + 1 if index == expected else 1
-            longest = max(longest, row)
+            current = current + 1 if index == expected else 1
+            longest = max(longest, current)
             expected = index + 1
-        return longest, row if expected == reads else 0
+        return longest, current if expected == reads else 0

@@ -54,7 +54,7 @@ class AuditService(AuditServiceServicer):
     async def ListAuditRecords(
         self,
         request: audit_pb2.ListAuditRecordsRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> audit_pb2.ListAuditRecordsResponse:
         """A page of a force's trail, newest first."""
         rows, place = page_size(request.page_size), self._tokens.place(_LIST, request)
@@ -69,7 +69,7 @@ class AuditService(AuditServiceServicer):
     async def VerifyAuditChain(
         self,
         request: audit_pb2.VerifyAuditChainRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> audit_pb2.VerifyAuditChainResponse:
         """Recompute a force's chain."""
         records, first_broken = await verify(self._records, request.force)

@@ -33,7 +33,7 @@ class ForceService(ForceServiceServicer):
     async def CreateForce(
         self,
         request: forces_pb2.CreateForceRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> forces_pb2.CreateForceResponse:
         """Create a force and register its consumers."""
         created = await self._forces.create(_new_force(request))
@@ -57,7 +57,7 @@ class ForceService(ForceServiceServicer):
     async def RetireForce(
         self,
         request: forces_pb2.RetireForceRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> forces_pb2.RetireForceResponse:
         """Retire a force."""
         return forces_pb2.RetireForceResponse(force=_message(await self._forces.retire(request.force)))
@@ -71,8 +71,8 @@ class DirectoryService(DirectoryServiceServicer):
 
     async def Watch(
         self,
-        request: forces_pb2.WatchRequest,  # noqa: ARG002
-        context: Call,  # noqa: ARG002
+        request: forces_pb2.WatchRequest,
+        context: Call,
     ) -> AsyncIterator[forces_pb2.WatchResponse]:
         """The directory, then again after each change, with progress in between."""
         async with aclosing(self._feed.watch()) as messages:

@@ -7,9 +7,9 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -18,7 +18,13 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from chassis.errors import Exhausted, Fault, StartupFailure, Unavailable
 
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
 _PUT_SECONDS: Final = 30.0
+# Within the deadline of a call: the library would retry for minutes.
+_REQUEST_TIME: Final = timedelta(seconds=5)
+_RETRIES: Final[RetryConfig] = {"max_retries": 2, "retry_timeout": timedelta(seconds=6)}
 _RANDOM_BITS: Final = 20
 _DISK_FULL: Final = 28
 _AT_ONCE: Final = 1_000
@@ -116,9 +122,15 @@ def open_images(url: str) -> ImageStore:
         if parts.scheme == "file":
             folder = made_durable(Path(unquote(parts.path)).resolve())
             return ImageStore(LocalStore(folder), folder)
-        return ImageStore(from_url(url), None)
+        return ImageStore(from_url(url, client_options=_client_options(), retry_config=_RETRIES), None)
     except (BaseError, OSError, ValueError) as error:
         raise StartupFailure(f"GANTRY_STORE__IMAGES cannot be used: {type(error).__name__}.") from error
+
+
+def _client_options() -> ClientConfig:
+    # The library reads this variable only where it is given no options.
+    plaintext = os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true"}
+    return {"timeout": _REQUEST_TIME, "allow_http": plaintext}
 
 
 class ObjectNumbers:

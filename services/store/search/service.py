@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -13,7 +14,7 @@ from gantry.store.v1.search_pb2_grpc import SearchServiceServicer
 
 from anpr.identifiers import is_read_id
 from anpr.vrm import VrmEmpty, VrmInvalid, normalise
-from chassis.errors import InvalidInput, NotFound
+from chassis.errors import InvalidInput, NotFound, Unavailable
 from chassis.pages import PageTokens, page_size
 from chassis.telemetry import meter
 from services.store.names import MetricName
@@ -40,15 +41,18 @@ Call = grpc.aio.ServicerContext[Any, Any]
 class SearchService(SearchServiceServicer):
     """Shows people what the buffer holds."""
 
-    def __init__(self, reads: BufferedReads, images: Images, tokens: PageTokens) -> None:
+    def __init__(
+        self, reads: BufferedReads, images: Images, tokens: PageTokens, stopping: asyncio.Event
+    ) -> None:
         self._reads = reads
         self._images = images
         self._tokens = tokens
+        self._stopping = stopping
 
     async def SearchReads(
         self,
         request: search_pb2.SearchReadsRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> AsyncIterator[search_pb2.SearchReadsResponse]:
         """The reads of a plate, newest first, page by page."""
         query, rows = _plate_query(request), page_size(request.page_size)
@@ -63,12 +67,14 @@ class SearchService(SearchServiceServicer):
                     reads=[each.read for each in page.found],
                     next_page_token=self._tokens.token(_SEARCH, request, last) if last else "",
                 )
+                if last and self._stopping.is_set():
+                    raise Unavailable("STOPPING", "the store is stopping; search again with the last token")
                 started = time.perf_counter()
 
     async def GetRead(
         self,
         request: search_pb2.GetReadRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> search_pb2.GetReadResponse:
         """One read."""
         name = request.WhichOneof("name")
@@ -83,7 +89,7 @@ class SearchService(SearchServiceServicer):
     async def GetImage(
         self,
         request: search_pb2.GetImageRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> search_pb2.GetImageResponse:
         """An image of a read."""
         if request.kind not in _KINDS:

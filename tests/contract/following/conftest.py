@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from chassis.database import connect, in_forces, open_pool
-from chassis.errors import OutOfRange
+from chassis.errors import OutOfRange, Unavailable
 from chassis.migrations import migrate
 from chassis.settings import DatabaseSettings
 from following import (
@@ -32,6 +32,7 @@ from following import (
     add_line,
     line_status,
 )
+from following.postgres import Tended
 from suite.database import open_database, owner_role, runtime_role
 from tests.postgres_server import SharedServer
 
@@ -152,22 +153,35 @@ class Replica:
         await self.task
 
     async def kill(self) -> None:
-        """End like kill -9: nothing is released. Its tasks only stop to exist."""
-        self.pool.terminate()
-        freeze(self)
+        """End like kill -9: nothing is released, and the row of the replica stays until it expires."""
+        self.lines._rows.tend = _unreachable  # type: ignore[method-assign]
+        self.lines._rows.release = _unreachable  # type: ignore[method-assign]
+        for held in self.lines._held.values():
+            held.task.cancel()
         self.task.cancel()
-        await asyncio.wait([self.task], timeout=PATIENCE_SECONDS)
+        await asyncio.wait([self.task])
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Neither renew nor learn anything, without knowing of it; the lines that run go on writing."""
+        rows, clock = self.lines._rows, self.lines._clock
+        tend, moment = rows.tend, clock()
+        last = [Tended(held.running.lease, True, 0) for held in self.lines._held.values()]
+
+        async def nothing_new(forces: Sequence[str], *, leaving: bool) -> list[Tended]:
+            return last
+
+        rows.tend = nothing_new  # type: ignore[method-assign]
+        self.lines._clock = lambda: moment
+        try:
+            yield
+        finally:
+            rows.tend = tend  # type: ignore[method-assign]
+            self.lines._clock = clock
 
 
-def freeze(replica: Replica) -> None:
-    """Stop renewing without a word, as after SIGSTOP; its lines go on writing."""
-
-    async def nothing() -> None:
-        await asyncio.Event().wait()
-
-    replica.lines._tick = nothing  # type: ignore[method-assign]
-    replica.lines._clock = lambda: 0.0
-    replica.lines._sure_at = 0.0
+async def _unreachable(*_: object, **__: object) -> Any:
+    raise Unavailable("DATABASE_UNAVAILABLE", "this process is dead")
 
 
 class World:

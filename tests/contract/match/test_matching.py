@@ -91,16 +91,21 @@ async def test_the_cursor_moves_without_alerts_and_the_store_hears_of_it(match_d
     assert log.follows[-1] == position
 
 
-async def test_purged_reads_are_passed_over_loudly(match_database, log, caplog):
-    log.append(Seen("AB12CDE", read_id="purged"))
-    log.append(Seen("AB12CDE", read_id="kept"))
-    log.appends.pop(0)
-    log.first_kept = 2
+async def test_purged_reads_are_passed_over_and_logged_as_an_error(match_database, log, caplog):
     async with replica(match_database, log) as match:
         await load(match, "AB12CDE,Stolen")
-        await until_matched(match, 2)
+        await until_matched(match, log.append(Seen("AB12CDE", read_id="before")))
+    log.append(Seen("AB12CDE", read_id="purged"))
+    log.append(Seen("AB12CDE", read_id="kept"))
+    log.first_kept = 3
+    async with replica(match_database, log) as match:
+        await until_matched(match, 3)
         await until_matched(match, log.append(Seen("AB12CDE", read_id="new")))
-    assert any(record.levelname == "ERROR" and "purged" in record.message for record in caplog.records)
+    assert [alert.read.read_id for alert in await alerts_of(match_database)] == ["before", "kept", "new"]
+    assert any(
+        record.levelname == "ERROR" and getattr(record, "reason", "") == "POSITION_PURGED"
+        for record in caplog.records
+    )
 
 
 async def test_a_plate_in_disorder_stops_nothing(match_database, log):

@@ -151,7 +151,7 @@ async def test_a_destination_that_refuses_all_stops_its_own_line_only_until_it_i
     assert "in a row" in nas.stopped_reason
     await stage.nas.behave()
     resumed = await client.resume("essex", "nas", WHY)
-    assert (resumed.stopped_reason, resumed.state) == ("", bridge_pb2.FORWARDER_STATE_RUNNING)
+    assert (resumed.stopped_reason, resumed.state) == ("", bridge_pb2.FORWARDER_STATE_RETRYING)
     await stage.until_delivered()
     await check_both_have(stage)
 

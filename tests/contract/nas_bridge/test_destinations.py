@@ -35,7 +35,7 @@ async def test_an_added_destination_gets_what_the_buffer_holds_and_what_comes(st
     await until(lambda: took(stage.nas, 25), TAKES_EFFECT_SECONDS)
     (record,) = stage.store.audited
     assert (record.force, record.person, record.action) == ("essex", "ana", AUDIT_ACTION_CHANGE_DESTINATIONS)
-    assert record.subject == "destination.name nas, destination.adapter nas"
+    assert record.subject == "name nas, adapter nas"
 
 
 async def test_adding_twice_changes_nothing_and_other_settings_are_refused(stage: Stage) -> None:

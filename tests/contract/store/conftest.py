@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import grpc
 import pytest
+from gantry.store.v1.buffer_pb2 import GetBufferStatusResponse
 
 from chassis.client import open_channel
 from chassis.database import open_pool
@@ -21,6 +23,8 @@ from clients.forces import ForceClient
 from clients.search import SearchClient
 from clients.store import BufferClient, ReadLogClient
 from services.store.assembly import Database, access_rules, assemble, open_database, own_auditor
+from services.store.forces.force import ALWAYS_REGISTERED, NewForce
+from services.store.forces.postgres import PostgresForces
 from services.store.settings import BufferSettings, StoreSettings
 from suite.certificates import Authority
 
@@ -73,6 +77,10 @@ class RunningStore:
         """The state of the buffer for a person."""
         return BufferClient(await self.channel_of_person(name, *forces))
 
+    async def status(self, force: str) -> GetBufferStatusResponse:
+        """The state of a force's buffer."""
+        return await BufferClient(await self.channel_of_service("match")).status(force)
+
     async def auditor(self, name: str, *forces: str) -> AuditClient:
         """The audit trail for a person."""
         return AuditClient(await self.channel_of_person(name, *forces))
@@ -101,6 +109,14 @@ async def database_settings(
 
 
 @pytest.fixture
+async def two_forces(database_settings: DatabaseSettings) -> None:
+    """Essex and Kent, with the one consumer that every force has."""
+    async with open_pool(database_settings) as pool:
+        for force in ("essex", "kent"):
+            await PostgresForces(pool).create(NewForce(force, force, ALWAYS_REGISTERED, uuid4()))
+
+
+@pytest.fixture
 async def start_store(
     database_settings: DatabaseSettings, pki: Authority, tmp_path: Path, clock: Clock
 ) -> AsyncIterator[StartStore]:
@@ -113,7 +129,7 @@ async def start_store(
             settings = StoreSettings(
                 tls=pki.issue_service("store"),
                 database=database_settings,
-                store=BufferSettings(images=f"file://{tmp_path}/images", **buffer),
+                store=BufferSettings(**({"images": f"file://{tmp_path}/images"} | buffer)),
             )
             return await opened.enter_async_context(
                 _running(settings, pki, clock, before_commit, tmp_path / "images")

@@ -8,21 +8,23 @@ import urllib.request
 
 import asyncpg
 import pytest
-from services.store.log.heads import watch_heads
 
 from chassis.database import open_pool
 from chassis.errors import Exhausted, Unavailable
 from chassis.settings import DatabaseSettings, TelemetrySettings
 from chassis.telemetry import metrics_port, telemetry
-from clients.store import StoreClient
+from clients.store import ReadLogClient
 from services.store.days import US_A_DAY
 from services.store.images.objects import open_images
-from services.store.retention.postgres import RetentionRecords
-from services.store.retention.purging import Retention, Rules
+from services.store.replicas.postgres import ReplicaNews
+from services.store.retention.postgres import PostgresRetention
+from services.store.retention.purging import Retention
 from tests.contract.store.conftest import RunningStore, StartStore
 from tests.contract.store.following import collect
 from tests.contract.store.reads import columns
 from tests.postgres_server import SharedServer
+
+pytestmark = pytest.mark.usefixtures("two_forces")
 
 CUT = """
 select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity
@@ -30,7 +32,7 @@ where datname = $1 and usename = 'gantry_store'
 """
 
 
-async def append_until_acknowledged(client: StoreClient, name: str, at_us: int) -> list[str]:
+async def append_until_acknowledged(client: ReadLogClient, name: str, at_us: int) -> list[str]:
     """Appends, each repeated until it is acknowledged; what was, in order."""
     acknowledged: list[str] = []
     for number in range(40):
@@ -59,7 +61,7 @@ async def test_connections_that_are_cut_lose_nothing(
             await superuser.fetchval(CUT, database)
 
     cutting = asyncio.create_task(cut())
-    clients = [await each.service("ingest") for each in (store, other) for _ in range(3)]
+    clients = [await each.log("ingest") for each in (store, other) for _ in range(3)]
     try:
         async with asyncio.timeout(90):
             sent = await asyncio.gather(
@@ -71,23 +73,23 @@ async def test_connections_that_are_cut_lose_nothing(
     finally:
         cutting.cancel()
         await superuser.close()
-    batches = await collect(await store.service("match"), "essex", after=0, reads=len(clients) * 200)
+    appends = await collect(await store.log("match"), "essex", after=0, reads=len(clients) * 200)
     seen = [
-        (batch.reads.camera_ids[camera], read_id)
-        for batch in batches
-        for camera, read_id in zip(batch.reads.camera_indexes, batch.reads.read_ids, strict=True)
+        (append.columns.camera_ids[camera], read_id)
+        for append in appends
+        for camera, read_id in zip(append.columns.camera_indexes, append.columns.read_ids, strict=True)
     ]
     assert len(seen) == len(set(seen)) == len(clients) * 200
     for number, read_ids in enumerate(sent):
         assert [read_id for camera, read_id in seen if camera == f"c{number}"] == read_ids
 
 
-async def test_the_watch_of_other_replicas_ends_when_told_also_on_a_connection_that_is_gone(
+async def test_news_of_other_replicas_end_when_told_also_on_a_connection_that_is_gone(
     database_settings: DatabaseSettings, postgres_server: SharedServer
 ) -> None:
     async with open_pool(database_settings) as pool:
         heard = asyncio.Event()
-        watching = asyncio.create_task(watch_heads(pool, "me", lambda _: heard.set()))
+        watching = asyncio.create_task(ReplicaNews(pool, lambda _: heard.set()).run())
         async with asyncio.timeout(10):
             await heard.wait()
         superuser = await asyncpg.connect(**postgres_server.postgres.superuser())
@@ -106,7 +108,7 @@ async def test_followers_of_a_store_that_stops_are_told_at_once(
     start_store: StartStore,
 ) -> None:
     store = await start_store()
-    match = await store.service("match")
+    match = await store.log("match")
     following = match.follow("essex", "match", after=0)
     await anext(following)
     async with asyncio.timeout(5):
@@ -121,7 +123,7 @@ async def test_more_than_the_queue_holds_is_refused_with_a_time_to_come_back(
 ) -> None:
     gate = asyncio.Event()
     store = await start_store(before_commit=gate.wait, queue_reads=10)
-    ingest = await store.service("ingest")
+    ingest = await store.log("ingest")
     tasks = [asyncio.create_task(ingest.append("essex", columns(4, at_us=store.clock()))) for _ in range(8)]
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=10)
     faults = [task.exception() for task in done]
@@ -137,7 +139,7 @@ async def test_retention_says_once_that_the_database_is_away_and_goes_on_when_it
     start_store: StartStore, postgres_server: SharedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = await start_store(retention_interval_seconds=0.02)
-    await (await store.service("ingest")).append("essex", columns(2, at_us=store.clock()))
+    await (await store.log("ingest")).append("essex", columns(2, at_us=store.clock()))
     superuser = await asyncpg.connect(**postgres_server.postgres.superuser())
     database = await store.pool.fetchval("select current_database()")
 
@@ -152,21 +154,19 @@ async def test_retention_says_once_that_the_database_is_away_and_goes_on_when_it
     try:
         await superuser.execute("alter role gantry_store connection limit 0")
         await superuser.fetchval(CUT, database)
-        # Each of them takes a second, in which retention tries many times.
-        await until_told("cannot hear of other replicas' commits", 1)
-        await until_told("retention waits and will be tried again", 1)
-        before = told("retention waits and will be tried again")
-        await until_told("cannot hear of other replicas' commits", 3)
+        await until_told("retention failed", 1)
+        await until_told("news of other replicas failed", 1)
+        before = told("retention failed")
+        # Retention tries several times in this time.
+        await asyncio.sleep(1)
     finally:
         await superuser.execute("alter role gantry_store connection limit -1")
         await superuser.close()
     # While connections are cut one after the other, it may work once more in between.
     assert before[:1] == ["WARNING"]
-    assert told("retention waits and will be tried again") == before
-    assert told("retention failed and will be tried again") == []
-    match = await store.service("match")
-    for consumer in ("match", "nas", "nadc"):
-        await match.report_cursor("essex", consumer, 2)
+    assert told("retention failed") == before
+    match = await store.log("match")
+    await match.report_cursor("essex", "match", 2)
     with caplog.at_level("INFO"):
         store.clock.ahead_us += 9 * US_A_DAY
         await until_told("purged", 1)
@@ -175,30 +175,30 @@ async def test_retention_says_once_that_the_database_is_away_and_goes_on_when_it
 async def test_a_bug_in_retention_is_an_error_each_time(
     store: RunningStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    records, failures = RetentionRecords(store.log, store.pool), asyncio.Semaphore(0)
+    records, failures = PostgresRetention(store.database.rows, store.pool), asyncio.Semaphore(0)
 
     async def fail() -> list[str]:
         failures.release()
         raise KeyError("a bug")
 
     records.forces = fail  # type: ignore[method-assign]
-    retention = Retention(records, open_images(f"file://{store.images}"), Rules(7, frozenset()), store.clock)
+    retention = Retention(records, open_images(f"file://{store.images}"), 7, store.clock)
     running = asyncio.create_task(retention.run(0.01))
     for _ in range(3):
         await asyncio.wait_for(failures.acquire(), 5)
     running.cancel()
-    levels = [each.levelname for each in caplog.records if "retention failed" in each.message]
+    levels = [each.levelname for each in caplog.records if "retention met a bug" in each.message]
     assert levels[:2] == ["ERROR", "ERROR"]
 
 
 async def test_each_replica_shows_how_far_the_log_reaches(start_store: StartStore) -> None:
     first = await start_store()
-    await (await first.service("ingest")).append("essex", columns(7, at_us=first.clock()))
+    await (await first.log("ingest")).append("essex", columns(7, at_us=first.clock()))
     other = await start_store()
     async with telemetry("test", TelemetrySettings(metrics_listen="127.0.0.1:0")):
         await _until_shown('gantry_store_position{force="essex"} 7.0')
         # The newest commit is shown by those who have not made it, too.
-        await (await other.service("ingest")).append("essex", columns(2, at_us=other.clock()))
+        await (await other.log("ingest")).append("essex", columns(2, at_us=other.clock()))
         await _until_shown('gantry_store_position{force="essex"} 9.0')
 
 

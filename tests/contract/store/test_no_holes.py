@@ -7,10 +7,11 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from services.store.log.columns import kept
 
 from chassis.errors import Fault
-from clients.store import StoreClient
+from clients.store import BufferClient, ReadLogClient
+from reads.appended import appends_of
+from reads.columns import picked
 from tests.contract.store.conftest import RunningStore, StartStore
 from tests.contract.store.reads import columns
 
@@ -34,7 +35,7 @@ def delayed(chance: random.Random) -> Callable[[], Awaitable[None]]:
     return before_commit
 
 
-async def append_all(client: StoreClient, name: str, at_us: int, chance: random.Random) -> list[str]:
+async def append_all(client: ReadLogClient, name: str, at_us: int, chance: random.Random) -> list[str]:
     """Append with one camera, resending what failed and some more; the read_ids in order."""
     read_ids: list[str] = []
     for number in range(APPENDS):
@@ -48,31 +49,34 @@ async def append_all(client: StoreClient, name: str, at_us: int, chance: random.
                 continue
         read_ids += reads.read_ids
         if chance.random() < 0.3:
-            with_old = kept(reads, range(0, size, 2))
+            with_old = picked(reads, range(0, size, 2))
             await asyncio.gather(client.append("essex", with_old), return_exceptions=True)
     return read_ids
 
 
-async def followed(client: StoreClient, done: asyncio.Event) -> list[tuple[int, str, str]]:
+async def followed(
+    client: ReadLogClient, buffer: BufferClient, done: asyncio.Event
+) -> list[tuple[int, str, str]]:
     """Position, camera and read_id of what a follower gets until everything is appended."""
     seen: list[tuple[int, str, str]] = []
-    async for response in _until_caught_up(client, done):
-        for batch in response.batches:
-            cameras = [batch.reads.camera_ids[index] for index in batch.reads.camera_indexes]
-            seen += zip(batch.positions, cameras, batch.reads.read_ids, strict=True)
+    async for response in _until_caught_up(client, buffer, done):
+        for append in appends_of(response):
+            cameras = [append.columns.camera_ids[index] for index in append.columns.camera_indexes]
+            seen += zip(append.positions, cameras, append.columns.read_ids, strict=True)
         assert not seen or seen[-1][0] <= response.position <= response.head
     return seen
 
 
-async def _until_caught_up(client: StoreClient, done: asyncio.Event) -> AsyncIterator:
+async def _until_caught_up(client: ReadLogClient, buffer: BufferClient, done: asyncio.Event) -> AsyncIterator:
     following = client.follow("essex", "match", after=0)
     async for response in following:
         yield response
-        if done.is_set() and response.position == (await client.status("essex")).head:
+        if done.is_set() and response.position == (await buffer.status("essex")).head:
             break
     await following.aclose()
 
 
+@pytest.mark.usefixtures("two_forces")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_followers_get_every_read_once_in_order(start_store: StartStore, seed: int) -> None:
     chance = random.Random(seed)
@@ -84,12 +88,13 @@ async def test_followers_get_every_read_once_in_order(start_store: StartStore, s
     ]
     done = asyncio.Event()
     async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as work:
-        clients = [await each.service("match") for each in stores for _ in "ab"]
-        followers = [work.create_task(followed(client, done)) for client in clients]
+        clients = [await each.log("match") for each in stores for _ in "ab"]
+        buffer = BufferClient(await stores[0].channel_of_service("match"))
+        followers = [work.create_task(followed(client, buffer, done)) for client in clients]
         appenders = [
             asyncio.create_task(
                 append_all(
-                    await stores[number % 3].service("ingest"),
+                    await stores[number % 3].log("ingest"),
                     f"camera-{number}",
                     stores[0].clock(),
                     random.Random(chance.random()),

@@ -14,6 +14,8 @@ from tests.contract.store.conftest import RunningStore
 from tests.contract.store.reads import columns
 
 SQL = {
+    **statements("chassis"),
+    **statements("services.store"),
     **statements("services.store.log"),
     **statements("services.store.retention"),
     **statements("services.store.search"),
@@ -34,7 +36,8 @@ class Filled:
         """The plan that the server makes without knowing the values, as it does for a statement run often."""
         async with self.connection.transaction():
             await self.connection.execute("set local plan_cache_mode = force_generic_plan")
-            await self.connection.execute(SQL["name_forces"], "essex")
+            await self.connection.execute(SQL["declare_forces"], "essex")
+            await self.connection.execute(SQL["plan_by_index"])
             await self.connection.execute(f"prepare planned ({types}) as {SQL[statement]}")
             arguments = ", ".join(str(value) for value in values)
             lines = await self.connection.fetch(f"explain (analyze, costs off) execute planned ({arguments})")
@@ -47,7 +50,8 @@ class Filled:
 
 @pytest.fixture
 async def filled(store: RunningStore) -> AsyncIterator[Filled]:
-    ingest = await store.service("ingest")
+    await store.create("essex")
+    ingest = await store.log("ingest")
     today = store.clock() // US_A_DAY
     for days_ago in reversed(range(1, DAYS + 1)):
         start = (today - days_ago) * US_A_DAY
@@ -55,7 +59,7 @@ async def filled(store: RunningStore) -> AsyncIterator[Filled]:
         reads.vrms[:] = [f"P{number % 2_000}" for number in range(READS_A_DAY)]
         await ingest.append("essex", reads)
     for days_ago in range(1, DAYS + 1):
-        await store.log.summarise(("essex", date_of(today - days_ago)))
+        await store.database.partitions.summarise(("essex", date_of(today - days_ago)))
     async with store.pool.acquire() as connection:
         yield Filled(connection, today)
 

@@ -7,22 +7,23 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.common.v1.read_columns_pb2 import ReadColumns
-from gantry.common.v1.read_pb2 import Purpose
-from gantry.store.v1 import store_pb2
+from gantry.store.v1 import buffer_pb2, search_pb2
 
 from chassis.errors import NotFound, OutOfRange, Unavailable
 from services.store.days import US_A_DAY, date_of, start_of
 from services.store.images.objects import ImageStore, ObjectNumbers, object_key, open_images
-from services.store.retention.postgres import RetentionRecords, Tally
-from services.store.retention.purging import Retention, Rules
+from services.store.retention.postgres import PostgresRetention
+from services.store.retention.purging import Retention
+from services.store.retention.records import PurgeTotals
 from tests.contract.store.conftest import RunningStore, StartStore
 from tests.contract.store.following import collect
 from tests.contract.store.reads import columns
 
 HOUR_US = 3_600 * 1_000_000
-REQUIRED = frozenset({"match", "nas"})
-PURPOSE = Purpose(reason="a test of retention")
+CONSUMERS = ("match", "nas")
+PURPOSE = Purpose(justification="a test of retention")
 
 
 class Buffer:
@@ -32,7 +33,7 @@ class Buffer:
         self.store = store
         self.clock = store.clock
         self.images = open_images(f"file://{store.images}")
-        self.records = RetentionRecords(store.log, store.pool)
+        self.records = PostgresRetention(store.database.rows, store.pool)
         # Noon, so that hours may be added and taken without changing the day.
         self.clock.ahead_us += US_A_DAY + US_A_DAY // 2 - self.clock() % US_A_DAY
         self.first_day = self.clock() // US_A_DAY
@@ -41,31 +42,30 @@ class Buffer:
     async def append(self, size: int, *, days_ago: int = 0, force: str = "essex") -> ReadColumns:
         """Append reads with images, captured today or some days ago."""
         reads = columns(size, at_us=self.clock() - days_ago * US_A_DAY, images=True)
-        await (await self.store.service("ingest")).append(force, reads)
+        await (await self.store.log("ingest")).append(force, reads)
         self.sent.append(reads)
         return reads
 
     async def delivered(self, *consumers: str, force: str = "essex", position: int | None = None) -> None:
         """Consumers have everything, or everything up to a position."""
-        match = await self.store.service("match")
-        head = (await match.status(force)).head
-        for consumer in consumers or REQUIRED:
+        match = await self.store.log("match")
+        head = (await self.status(force)).head
+        for consumer in consumers or CONSUMERS:
             await match.report_cursor(force, consumer, head if position is None else position)
 
-    async def purge(self, records: RetentionRecords | None = None, images: ImageStore | None = None) -> None:
+    async def purge(self, records: PostgresRetention | None = None, images: ImageStore | None = None) -> None:
         """One run, as a process would do it that has just started."""
-        rules = Rules(7, REQUIRED)
-        await Retention(records or self.records, images or self.images, rules, self.clock).run_once()
+        await Retention(records or self.records, images or self.images, 7, self.clock).run_once()
 
     def to(self, days: int, us: int = 0) -> None:
         """Move the clock to a time of a day, counted from the first."""
         self.clock.ahead_us += (self.first_day + days) * US_A_DAY + us - self.clock()
 
-    async def status(self, force: str = "essex") -> store_pb2.GetBufferStatusResponse:
-        return await (await self.store.service("match")).status(force)
+    async def status(self, force: str = "essex") -> buffer_pb2.GetBufferStatusResponse:
+        return await self.store.status(force)
 
-    async def certificates(self, force: str = "essex") -> list[store_pb2.PurgeCertificate]:
-        person = await self.store.person("ada", force)
+    async def certificates(self, force: str = "essex") -> list[buffer_pb2.PurgeCertificate]:
+        person = await self.store.buffer("ada", force)
         return [each async for each in person.purge_certificates(force, page_size=1)]
 
     def objects(self, force: str = "essex") -> list[Path]:
@@ -77,7 +77,9 @@ class Buffer:
 
 @pytest.fixture
 async def buffer(start_store: StartStore) -> Buffer:
-    return Buffer(await start_store(required_consumers="match,nas"))
+    store = await start_store()
+    await store.create("essex", "kent", consumers=["nas"])
+    return Buffer(store)
 
 
 def digest(*batches: ReadColumns) -> bytes:
@@ -111,7 +113,7 @@ async def test_a_day_goes_seven_days_after_its_end_and_not_before(buffer: Buffer
     assert [path.parent.name for path in buffer.objects()] == [buffer.day(1)]
     assert [path.parent.name for path in buffer.objects("kent")] == [buffer.day(1)]
     assert not (buffer.store.images / "essex" / buffer.day()).exists()
-    person = await buffer.store.person("ada", "essex")
+    person = await buffer.store.search("ada", "essex")
     with pytest.raises(NotFound):
         await person.read("essex", PURPOSE, position=1)
     assert (await person.read("essex", PURPOSE, position=36)).position == 36
@@ -128,13 +130,30 @@ async def test_a_day_waits_for_every_consumer_and_says_so(buffer: Buffer) -> Non
     await buffer.purge()
     assert await buffer.certificates() == []
     await buffer.delivered("nas")
+    bridge = await buffer.store.log("nas_bridge")
+    await bridge.register_consumer("essex", "nadc")
     await buffer.delivered("nadc", position=4)
     await buffer.purge()
     assert (await buffer.status()).overdue_days == [buffer.day()]
-    await buffer.delivered("nadc")
+    # A consumer that is gone for good no longer holds back anything once it is retired.
+    await bridge.retire_consumer("essex", "nadc")
     await buffer.purge()
     assert [each.reads for each in await buffer.certificates()] == [6]
     assert (await buffer.status()).overdue_days == []
+
+
+async def test_a_consumer_that_is_registered_late_gets_all_that_is_left(buffer: Buffer) -> None:
+    await buffer.append(2)
+    buffer.to(1, HOUR_US)
+    await buffer.append(3)
+    await buffer.delivered()
+    buffer.to(8)
+    await buffer.purge()
+    bridge = await buffer.store.log("nas_bridge")
+    position = await bridge.register_consumer("essex", "nadc")
+    assert position == 2
+    appends = await collect(bridge, "essex", after=position, reads=3)
+    assert sum(each.count for each in appends) == 3
 
 
 async def test_one_force_does_not_wait_for_another(buffer: Buffer) -> None:
@@ -194,7 +213,7 @@ async def test_following_says_what_was_deleted_instead_of_skipping_it(buffer: Bu
     kept = await buffer.append(3)
     await buffer.delivered()
     buffer.to(8)
-    match = await buffer.store.service("match")
+    match = await buffer.store.log("match")
     assert len(await collect(match, "essex", after=0, reads=8)) == 2
     await buffer.purge()
     for after in (0, 4):
@@ -203,8 +222,8 @@ async def test_following_says_what_was_deleted_instead_of_skipping_it(buffer: Bu
         assert purged.value.reason == "POSITION_PURGED"
         assert purged.value.metadata == {"first_position": "6"}
     for start in (5, None):
-        batches = await collect(match, "essex", after=start, reads=3)
-        assert [batch.reads.read_ids for batch in batches] == [kept.read_ids]
+        appends = await collect(match, "essex", after=start, reads=3)
+        assert [each.columns.read_ids for each in appends] == [kept.read_ids]
 
 
 async def test_a_follower_at_the_oldest_read_accepts_gaps_that_were_there(
@@ -217,9 +236,9 @@ async def test_a_follower_at_the_oldest_read_accepts_gaps_that_were_there(
     await buffer.delivered()
     buffer.to(2)
     await buffer.purge()
-    fresh = await (await start_store()).service("nas_bridge")
-    batches = await collect(fresh, "essex", after=None, reads=4)
-    assert [list(batch.reads.read_ids) for batch in batches] == [list(first.read_ids), list(last.read_ids)]
+    fresh = await (await start_store()).log("nas_bridge")
+    appends = await collect(fresh, "essex", after=None, reads=4)
+    assert [list(each.columns.read_ids) for each in appends] == [list(first.read_ids), list(last.read_ids)]
 
 
 async def test_nothing_is_remembered_of_appends_without_reads(buffer: Buffer) -> None:
@@ -230,8 +249,7 @@ async def test_nothing_is_remembered_of_appends_without_reads(buffer: Buffer) ->
     await buffer.delivered()
     buffer.to(8, HOUR_US)
     await buffer.purge()
-    async with buffer.store.log.transaction("essex") as connection:
-        assert await connection.fetchval("select array_agg(last_position) from appends") == [6]
+    assert await buffer.store.rows("select last_position from appends", "essex") == [6]
 
 
 async def test_a_read_that_comes_while_its_day_is_purged_is_kept(buffer: Buffer) -> None:
@@ -240,15 +258,15 @@ async def test_a_read_that_comes_while_its_day_is_purged_is_kept(buffer: Buffer)
     buffer.to(8, HOUR_US)
     late: list[ReadColumns] = []
 
-    class Overtaken(RetentionRecords):
-        async def drop_day(self, force: str, day: date, tally: Tally, now_us: int) -> bool:
+    class Overtaken(PostgresRetention):
+        async def drop_day(self, force: str, day: date, totals: PurgeTotals, now_us: int) -> bool:
             late.append(columns(2, at_us=start_of(day), images=True))
-            await (await buffer.store.service("ingest")).append("essex", late[0])
-            return await super().drop_day(force, day, tally, now_us)
+            await (await buffer.store.log("ingest")).append("essex", late[0])
+            return await super().drop_day(force, day, totals, now_us)
 
-    await buffer.purge(records=Overtaken(buffer.store.log, buffer.store.pool))
+    await buffer.purge(records=Overtaken(buffer.store.database.rows, buffer.store.pool))
     assert await buffer.certificates() == []
-    person = await buffer.store.person("ada", "essex")
+    person = await buffer.store.search("ada", "essex")
     assert (await person.read("essex", PURPOSE, position=4)).read.read_id == late[0].read_ids[0]
     await buffer.delivered()
     await buffer.purge()
@@ -268,9 +286,9 @@ async def test_a_late_read_of_a_purged_day_keeps_its_image(buffer: Buffer) -> No
     await buffer.purge()
     buffer.clock.ahead_us += 2 * HOUR_US
     await buffer.purge()
-    person = await buffer.store.person("ada", "essex")
+    person = await buffer.store.search("ada", "essex")
     position, patch = next((4 + n, patch) for n, patch in enumerate(late.plate_patches) if patch)
-    assert await person.image("essex", position, store_pb2.IMAGE_KIND_PLATE_PATCH, PURPOSE) == patch
+    assert await person.image("essex", position, search_pb2.IMAGE_KIND_PLATE_PATCH, PURPOSE) == patch
     assert len(buffer.objects()) == 1
 
 
@@ -326,7 +344,7 @@ async def test_what_a_crash_leaves_the_next_run_finishes(
     await buffer.append(2)
     await buffer.delivered()
     buffer.to(8)
-    records = RetentionRecords(buffer.store.log, buffer.store.pool)
+    records = PostgresRetention(buffer.store.database.rows, buffer.store.pool)
     images = open_images(f"file://{buffer.store.images}")
     crashing({"records": records, "images": images}[owner], method, after=after)
     with pytest.raises(Crash):
@@ -338,7 +356,7 @@ async def test_what_a_crash_leaves_the_next_run_finishes(
     assert (certificates["older"].reads, certificates["older"].digest) == (4, digest(late))
     assert all(each.image_objects == 1 for each in certificates.values())
     assert [path.parent.name for path in buffer.objects()] == [buffer.day(1)]
-    match = await buffer.store.service("match")
+    match = await buffer.store.log("match")
     assert len(await collect(match, "essex", after=None, reads=2)) == 1
 
 
@@ -372,8 +390,9 @@ async def test_of_two_replicas_one_purges(buffer: Buffer) -> None:
 
 
 async def test_a_day_without_reads_goes_without_a_certificate(buffer: Buffer) -> None:
-    await buffer.store.log.head("essex")
-    await buffer.store.log.make_ahead((date_of(buffer.first_day),))
+    partitions = buffer.store.database.partitions
+    await partitions.make_for("essex", {})
+    await partitions.make_ahead((date_of(buffer.first_day),))
     await buffer.delivered(position=0)
     assert (await buffer.status()).oldest_day == buffer.day()
     buffer.to(8)

@@ -39,6 +39,7 @@ FORBIDDEN = (
     "update forces set name = 'x'",
     "insert into forces (force_no, force, name, request_id) values (9, 'x', 'x', gen_random_uuid())",
     "delete from forces",
+    "delete from consumers",
     "update directory set revision = 0",
     "update audit_records set subject = 'x'",
     "delete from audit_records",

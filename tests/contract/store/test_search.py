@@ -26,7 +26,7 @@ from gantry.store.v1.search_pb2 import (
     StoredRead,
 )
 
-from chassis.errors import Forbidden, InvalidInput, NotFound
+from chassis.errors import Forbidden, InvalidInput, NotFound, Unavailable
 from clients.answer import answer_of, answers_of
 from clients.search import SearchClient
 from reads.columns import picked
@@ -316,6 +316,19 @@ async def test_a_search_ends_when_its_caller_goes_away(
         assert not ended.is_set()
     async with asyncio.timeout(10):
         await ended.wait()
+
+
+async def test_a_store_that_stops_ends_a_search_between_two_pages(store: RunningStore) -> None:
+    ingest, person = await store.log("ingest"), await store.search("pat", "essex")
+    await ingest.append("essex", columns(20_000, at_us=store.clock()))
+    request = SearchReadsRequest(forces=["essex"], vrm="AB12CDE", purpose=PURPOSE, page_size=100)
+    async with aclosing(answers_of(person._stub.SearchReads(request))) as pages:
+        seen = [len((await anext(pages)).reads)]
+        stopping = asyncio.create_task(store.stop())
+        with pytest.raises(Unavailable, match="STOPPING"):
+            seen += [len(page.reads) async for page in pages]
+    await stopping
+    assert sum(seen) < 20_000
 
 
 async def test_a_look_at_a_force_that_does_not_exist_creates_nothing(store: RunningStore) -> None:

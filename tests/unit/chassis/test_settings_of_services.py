@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from services.sections import SECTIONS
 from services.store.settings import StoreSettings
 
 ALL = [IngestSettings, MatchSettings, BridgeSettings, StoreSettings]
-DESTINATION = {"name": "nas", "adapter": "nas", "target": "nas:443", "forces": ["essex"]}
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +31,6 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
         "GANTRY_MATCH__STORE": "store:7000",
         "GANTRY_MATCH__FORCES": "essex,kent,essex",
         "GANTRY_BRIDGE__STORE": "store:7000",
-        "GANTRY_BRIDGE__FORCES": "essex",
-        "GANTRY_BRIDGE__DESTINATIONS": json.dumps([DESTINATION]),
         "GANTRY_STORE__IMAGES": "file:///images",
     }
     for variable in os.environ:

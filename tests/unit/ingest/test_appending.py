@@ -70,6 +70,7 @@ class Store:
 
 class Recorder:
     def __init__(self) -> None:
+        self.broken = False
         self.settled_batches: list[tuple[int, int]] = []
         self.faults: list[tuple[int, Fault]] = []
 
@@ -77,6 +78,7 @@ class Recorder:
         self.settled_batches.append((batch.sequence, batch.duplicate))
 
     def failed(self, batch: PendingBatch, fault: Fault) -> None:
+        self.broken = True
         self.faults.append((batch.sequence, fault))
 
 
@@ -181,6 +183,21 @@ async def test_one_vendors_poison_fails_nobody_else() -> None:
     assert [len(recorder.settled_batches) for recorder in recorders] == [1, 1, 0, 1, 1]
     ((_, fault),) = recorders[2].faults
     assert fault.status is grpc.StatusCode.INTERNAL
+
+
+async def test_nothing_is_stored_after_a_batch_of_its_stream_that_failed() -> None:
+    """The vendor sends the failed batch again, and what came after it."""
+    store, feed, other = Store(), Feed("essex", "f"), Recorder()
+    store.poison = "bad"
+    rig, recorder = Rig(store, reads=3, lanes=1), Recorder()
+    for sequence, read_id in enumerate(["first", "bad", "third", "fourth", "fifth"]):
+        rig.put(batch_of(recorder, feed, sequence, [read_id]))
+    rig.put(batch_of(other, feed, 0, ["other"]))
+    await rig.idle()
+    assert store.log == ["first", "other"]
+    assert [sequence for sequence, _ in recorder.settled_batches] == [0]
+    assert [sequence for sequence, _ in recorder.faults] == [1]
+    assert other.settled_batches == [(0, 0)]
 
 
 async def test_forces_are_never_mixed() -> None:

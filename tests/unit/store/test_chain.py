@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -74,3 +75,21 @@ def test_the_start_of_a_field_cannot_become_the_end_of_the_one_before(text: str,
     left = replace(ENTRY, code=text[:length], reference=text[length:])
     right = replace(ENTRY, code="", reference=text)
     assert (chained(START, left) == chained(START, right)) == (left == right)
+
+
+def test_an_auditor_computes_the_hash_as_the_manual_says() -> None:
+    texts = (
+        "essex",
+        "1",
+        "1000",
+        "match",
+        "pat",
+        "6",
+        "theft",
+        "a reference",
+        "a justification",
+        "A-1",
+        "a subject",
+    )
+    content = b"".join(len(text.encode()).to_bytes(4, "big") + text.encode() for text in texts)
+    assert chained(START, ENTRY) == hashlib.sha256(bytes(32) + content).digest()

@@ -319,7 +319,7 @@ class WatchCamerasResponse(_message.Message):
 
     @_builtins.property
     def progress(self) -> Global___CamerasProgress:
-        """Nothing has changed. Sent at least every 5 seconds."""
+        """The cameras of the force have not changed. Sent at least every 5 seconds."""
 
     def __init__(
         self,

@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class CameraRegistryServiceStub:
     """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
-    writes an audit record first, and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
+    writes an audit record first, and answers UNAVAILABLE AUDIT_UNAVAILABLE when the store cannot take it: call again, with the same request_id where there
+    is one.
     """
 
     def __init__(self, channel):
@@ -60,14 +61,15 @@ class CameraRegistryServiceStub:
 
 class CameraRegistryServiceServicer:
     """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
-    writes an audit record first, and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
+    writes an audit record first, and answers UNAVAILABLE AUDIT_UNAVAILABLE when the store cannot take it: call again, with the same request_id where there
+    is one.
     """
 
     def EnrolCameras(self, request, context):
         """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
         the request says of it; a name, kind or position that is left out stays as it was.
         Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
-        belongs to another enrolment, so make a new UUID for each; PERMISSION_DENIED FORCE_NOT_PERMITTED.
+        belongs to another enrolment, so make a new UUID for each; NOT_FOUND FORCE_UNKNOWN: also when the force was retired.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,8 +91,8 @@ class CameraRegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchCameras(self, request, context):
-        """Watch the cameras of a force: first all of them, then all of them after each change. The stream has no end. Errors: UNAVAILABLE STOPPING: watch
-        again.
+        """Watch the cameras of a force: first all of them, then all of them after each change, also of one made at another replica. The stream has no end.
+        Errors: UNAVAILABLE STOPPING: watch again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,7 +131,8 @@ def add_CameraRegistryServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class CameraRegistryService:
     """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
-    writes an audit record first, and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
+    writes an audit record first, and answers UNAVAILABLE AUDIT_UNAVAILABLE when the store cannot take it: call again, with the same request_id where there
+    is one.
     """
 
     @staticmethod

@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class CameraRegistryServiceStub:
     """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
-    writes an audit record first, and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
+    writes an audit record first, and answers UNAVAILABLE AUDIT_UNAVAILABLE when the store cannot take it: call again, with the same request_id where there
+    is one.
     """
 
     @_typing.overload
@@ -39,7 +40,7 @@ class CameraRegistryServiceStub:
     """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
     the request says of it; a name, kind or position that is left out stays as it was.
     Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
-    belongs to another enrolment, so make a new UUID for each; PERMISSION_DENIED FORCE_NOT_PERMITTED.
+    belongs to another enrolment, so make a new UUID for each; NOT_FOUND FORCE_UNKNOWN: also when the force was retired.
     """
     ListCameras: _grpc.UnaryUnaryMultiCallable[_cameras_pb2.ListCamerasRequest, _cameras_pb2.ListCamerasResponse]
     """List the cameras of a force, ordered by camera_id. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
@@ -48,14 +49,15 @@ class CameraRegistryServiceStub:
     SetCameraEnabled: _grpc.UnaryUnaryMultiCallable[_cameras_pb2.SetCameraEnabledRequest, _cameras_pb2.SetCameraEnabledResponse]
     """Switch a camera on or off. Reads of a camera that is off are rejected. Errors: NOT_FOUND CAMERA_UNKNOWN."""
     WatchCameras: _grpc.UnaryStreamMultiCallable[_cameras_pb2.WatchCamerasRequest, _cameras_pb2.WatchCamerasResponse]
-    """Watch the cameras of a force: first all of them, then all of them after each change. The stream has no end. Errors: UNAVAILABLE STOPPING: watch
-    again.
+    """Watch the cameras of a force: first all of them, then all of them after each change, also of one made at another replica. The stream has no end.
+    Errors: UNAVAILABLE STOPPING: watch again.
     """
 
 @_typing.type_check_only
 class CameraRegistryServiceAsyncStub(CameraRegistryServiceStub):
     """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
-    writes an audit record first, and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
+    writes an audit record first, and answers UNAVAILABLE AUDIT_UNAVAILABLE when the store cannot take it: call again, with the same request_id where there
+    is one.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -63,7 +65,7 @@ class CameraRegistryServiceAsyncStub(CameraRegistryServiceStub):
     """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
     the request says of it; a name, kind or position that is left out stays as it was.
     Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
-    belongs to another enrolment, so make a new UUID for each; PERMISSION_DENIED FORCE_NOT_PERMITTED.
+    belongs to another enrolment, so make a new UUID for each; NOT_FOUND FORCE_UNKNOWN: also when the force was retired.
     """
     ListCameras: _aio.UnaryUnaryMultiCallable[_cameras_pb2.ListCamerasRequest, _cameras_pb2.ListCamerasResponse]  # type: ignore[assignment]
     """List the cameras of a force, ordered by camera_id. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
@@ -72,13 +74,14 @@ class CameraRegistryServiceAsyncStub(CameraRegistryServiceStub):
     SetCameraEnabled: _aio.UnaryUnaryMultiCallable[_cameras_pb2.SetCameraEnabledRequest, _cameras_pb2.SetCameraEnabledResponse]  # type: ignore[assignment]
     """Switch a camera on or off. Reads of a camera that is off are rejected. Errors: NOT_FOUND CAMERA_UNKNOWN."""
     WatchCameras: _aio.UnaryStreamMultiCallable[_cameras_pb2.WatchCamerasRequest, _cameras_pb2.WatchCamerasResponse]  # type: ignore[assignment]
-    """Watch the cameras of a force: first all of them, then all of them after each change. The stream has no end. Errors: UNAVAILABLE STOPPING: watch
-    again.
+    """Watch the cameras of a force: first all of them, then all of them after each change, also of one made at another replica. The stream has no end.
+    Errors: UNAVAILABLE STOPPING: watch again.
     """
 
 class CameraRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
-    writes an audit record first, and answers UNAVAILABLE when the store cannot take it: call again, with the same request_id where there is one.
+    writes an audit record first, and answers UNAVAILABLE AUDIT_UNAVAILABLE when the store cannot take it: call again, with the same request_id where there
+    is one.
     """
 
     @_abc_1.abstractmethod
@@ -90,7 +93,7 @@ class CameraRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
         the request says of it; a name, kind or position that is left out stays as it was.
         Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
-        belongs to another enrolment, so make a new UUID for each; PERMISSION_DENIED FORCE_NOT_PERMITTED.
+        belongs to another enrolment, so make a new UUID for each; NOT_FOUND FORCE_UNKNOWN: also when the force was retired.
         """
 
     @_abc_1.abstractmethod
@@ -117,8 +120,8 @@ class CameraRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cameras_pb2.WatchCamerasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_cameras_pb2.WatchCamerasResponse], _abc.AsyncIterator[_cameras_pb2.WatchCamerasResponse]]:
-        """Watch the cameras of a force: first all of them, then all of them after each change. The stream has no end. Errors: UNAVAILABLE STOPPING: watch
-        again.
+        """Watch the cameras of a force: first all of them, then all of them after each change, also of one made at another replica. The stream has no end.
+        Errors: UNAVAILABLE STOPPING: watch again.
         """
 
 def add_CameraRegistryServiceServicer_to_server(servicer: CameraRegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -13,10 +13,16 @@ A read named as accepted or duplicate in an acknowledgement is on durable storag
 afterwards. A read that was not acknowledged may or may not have been stored: send it again. Resending is always harmless, since a
 read is identified by (force, camera_id, captured_at in microseconds, read_id) and stored once.
 
+# Order
+The reads of one stream are stored in the order of its batches. That holds too when the stream breaks and the client opens another, at whichever
+server, if it first resends what was not acknowledged, in order. Between streams that are open at the same time there is no order, so send all reads of
+a camera over one stream.
+
 # Errors
 Failures are canonical gRPC statuses with google.rpc details: ErrorInfo (domain "gantry", reason from the list here), BadRequest with
 the field, RetryInfo when waiting helps.
-  UNAUTHENTICATED    TOKEN_MISSING, TOKEN_UNKNOWN (also after revocation): do not retry; ask the force's ANPR engineer.
+  UNAUTHENTICATED    TOKEN_MISSING, TOKEN_UNKNOWN (also after the token was revoked or its force was retired): do not retry; ask the force's ANPR
+                     engineer.
   INVALID_ARGUMENT   MALFORMED_MESSAGE: the bytes are not this message. BATCH_TOO_LARGE: more reads than FlowControl allows.
                      SEQUENCE_NOT_INCREASING. Repair the client; resending the same bytes fails again.
   RESOURCE_EXHAUSTED without details, by the transport, when a message exceeds FlowControl.max_batch_bytes: split the batch.

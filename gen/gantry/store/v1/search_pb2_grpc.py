@@ -60,7 +60,8 @@ class SearchServiceServicer:
         """Search the buffer for a plate. The answer is a stream of pages, newest reads first. Each page carries the token from which a later search goes on after
         it. The stream ends with the last page, or when max_reads were sent.
         Errors: INVALID_ARGUMENT VRM_INVALID, TIME_RANGE_INVALID (captured_from is not before captured_to), FORCE_INVALID (too many forces, or none),
-        PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one).
+        PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one); UNAVAILABLE STOPPING: search again with
+        the token of the last page.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,8 @@ class SearchServiceStub:
     """Search the buffer for a plate. The answer is a stream of pages, newest reads first. Each page carries the token from which a later search goes on after
     it. The stream ends with the last page, or when max_reads were sent.
     Errors: INVALID_ARGUMENT VRM_INVALID, TIME_RANGE_INVALID (captured_from is not before captured_to), FORCE_INVALID (too many forces, or none),
-    PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one).
+    PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one); UNAVAILABLE STOPPING: search again with
+    the token of the last page.
     """
     GetRead: _grpc.UnaryUnaryMultiCallable[_search_pb2.GetReadRequest, _search_pb2.GetReadResponse]
     """One read with where and when it was stored.
@@ -58,7 +59,8 @@ class SearchServiceAsyncStub(SearchServiceStub):
     """Search the buffer for a plate. The answer is a stream of pages, newest reads first. Each page carries the token from which a later search goes on after
     it. The stream ends with the last page, or when max_reads were sent.
     Errors: INVALID_ARGUMENT VRM_INVALID, TIME_RANGE_INVALID (captured_from is not before captured_to), FORCE_INVALID (too many forces, or none),
-    PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one).
+    PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one); UNAVAILABLE STOPPING: search again with
+    the token of the last page.
     """
     GetRead: _aio.UnaryUnaryMultiCallable[_search_pb2.GetReadRequest, _search_pb2.GetReadResponse]  # type: ignore[assignment]
     """One read with where and when it was stored.
@@ -82,7 +84,8 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         """Search the buffer for a plate. The answer is a stream of pages, newest reads first. Each page carries the token from which a later search goes on after
         it. The stream ends with the last page, or when max_reads were sent.
         Errors: INVALID_ARGUMENT VRM_INVALID, TIME_RANGE_INVALID (captured_from is not before captured_to), FORCE_INVALID (too many forces, or none),
-        PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one).
+        PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of another query: begin without one); UNAVAILABLE STOPPING: search again with
+        the token of the last page.
         """
 
     @_abc_1.abstractmethod

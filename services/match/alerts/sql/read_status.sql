@@ -4,5 +4,5 @@ select coalesce(position, 0) as position, coalesce(head, 0) as head, coalesce(al
     coalesce(alerts_open, 0) as alerts_open,
     (select coalesce(sum(entries), 0) from hotlists where hotlists.force = asked.force)::bigint as entries
 from (values ($1::text)) as asked (force)
-left join line_cursors on line_cursors.force = asked.force and line = 'match' and cursor = 'match'
+left join line_cursors on line_cursors.force = asked.force and line = 'match' and cursor = 'main'
 left join alert_sequences on alert_sequences.force = asked.force
