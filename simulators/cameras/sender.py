@@ -8,10 +8,10 @@ from time import time_ns
 from gantry_sdk import Connection, FeedRefused, ReadStream, StreamLimits
 from opentelemetry.context import Context
 
-from chassis.names import SpanName
 from chassis.telemetry import tracer
 from chassis.traceparent import render
 from simulators.cameras.batches import Batch, FeedKey, Schedule
+from simulators.cameras.names import SpanName
 from simulators.cameras.report import Report
 
 SLOT_SECONDS = 0.025

@@ -12,7 +12,7 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from chassis.access import ANY_SERVICE, AuditRule, Rule
-from chassis.errors import Exhausted, InvalidInput, NotFound, Unavailable
+from chassis.errors import Exhausted, InvalidInput, NotFound, Unavailable, fault_from
 from chassis.identity import Caller, caller_of
 
 INGEST = Rule(services=frozenset({"ingest"}))
@@ -359,6 +359,37 @@ async def test_the_first_message_of_a_stream_reaches_the_handler_with_the_others
     caller = await lab.caller(server, lab.authority.person("j.doe", "essex"))
     assert await call(caller, "Join", b"essex/why") == b"essex/whyessex/why"
     assert await call(caller, "Both", b"essex/why") == b"ESSEX/WHY"
+
+
+@pytest.mark.parametrize("of_handler", [True, False])
+async def test_a_client_that_still_sends_when_it_is_refused_hears_why(
+    lab, echo, trail, service_name, of_handler
+):
+    server = await lab.echo(echo, LOOK, auditor=trail)
+    caller = await lab.caller(server, lab.authority.person("j.doe", "essex"))
+    echo.failure = lambda: InvalidInput("BROKEN", "the second message cannot be used")
+    first = b"essex/why" if of_handler else b"kent/why"
+    for _ in range(20):
+        call = caller.channel.stream_unary(f"/{service_name}/Join")(
+            iter([first] + [b"x" * 100_000] * 20), timeout=10
+        )
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await call
+        assert fault_from(raised.value).reason == ("BROKEN" if of_handler else "FORCE_NOT_PERMITTED")
+
+
+async def test_a_client_that_sends_without_end_is_cut_off(lab, echo, trail, service_name):
+    async def without_end():
+        while True:
+            yield b"kent/why"
+            await asyncio.sleep(0.01)
+
+    server = await lab.echo(echo, LOOK, auditor=trail)
+    caller = await lab.caller(server, lab.authority.person("j.doe", "essex"))
+    began = time.monotonic()
+    call = caller.channel.stream_unary(f"/{service_name}/Join")(without_end(), timeout=10)
+    assert await call.code() in {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.INTERNAL}
+    assert time.monotonic() - began < 5
 
 
 # Reflection, and how services are added.

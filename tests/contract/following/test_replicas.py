@@ -15,7 +15,7 @@ import pytest
 
 from chassis.database import connect, open_pool
 from chassis.settings import DatabaseSettings
-from following import Key, add_line, pause_line
+from following import Key, add_line, pause_line, restart_line
 from following.postgres import PostgresLines, Tended
 from suite.postgres import ConnectArguments
 from tests.chaos.proxy import proxy_to
@@ -114,6 +114,34 @@ async def test_a_paused_line_is_nobodys_share(world: World) -> None:
     await eventually(shared_out(world, 1))
     await asyncio.sleep(1)
     assert await shares(world) == [1]
+
+
+async def test_a_restart_keeps_the_lease(world: World) -> None:
+    """Another owner would have to read its index first."""
+    world.forces = SIX
+    replicas = [await world.replica() for _ in range(2)]
+    await eventually(shared_out(world, 3, 3))
+    before = await world.owners()
+    for force in SIX:
+        await world.verb(restart_line, force=force)
+    await eventually(lambda: sum(sum(each.starts.values()) for each in replicas) >= 12)
+    await asyncio.sleep(1)
+    assert await world.owners() == before
+
+
+async def test_a_stop_ends_all_lines_whatever_the_database_says(world: World) -> None:
+    replica = await world.replica()
+    await eventually(lambda: bool(replica.lines.running))
+
+    async def bug(*_: object, **__: object) -> None:
+        raise KeyError
+
+    replica.lines._rows.tend = bug  # type: ignore[method-assign, assignment]
+    await replica.lines.stop()
+    assert not replica.lines.running
+    with suppress(KeyError):
+        await replica.task
+    world.replicas.clear()
 
 
 async def test_a_new_force_and_a_new_line_are_taken_soon(world: World) -> None:
