@@ -157,33 +157,33 @@ async def _send(suite: Suite, feed: EnrolledFeed, **details: object) -> list[Ide
 
 
 async def test_a_retired_consumer_stops_holding_back_purging() -> None:
-    """With a day of retention: a day waits for the destination that is away, until that is retired."""
-    store = {"GANTRY_STORE__RETENTION_DAYS": "1", "GANTRY_STORE__RETENTION_INTERVAL_SECONDS": "0.5"}
+    """A day that is over age once retention is shortened waits for a destination that is away."""
+    old = datetime.now(UTC) - timedelta(days=3)
+    shorter = {"GANTRY_STORE__RETENTION_DAYS": "1", "GANTRY_STORE__RETENTION_INTERVAL_SECONDS": "0.5"}
     with throwaway_folder() as folder:
-        usual = settings_in(folder, (FORCE,))
-        impatient = replace(usual, environment={**usual.environment, "store": store})
-        async with Suite(impatient) as suite:
-            suite.person(OWNER, [FORCE])
-            await suite.behave("nas", {"away": True})
-            old = datetime.now(UTC) - timedelta(days=3)
+        away = replace(settings_in(folder, (FORCE,)), misbehaviour={"nas": {"away": True}})
+        async with Suite(away) as suite:
             feed = await enrol(suite, FORCE, "late")
             await _send(suite, feed, captured_at=int(old.timestamp() * 1e6))
-
-            async def overdue() -> list[str]:
-                return list((await buffer_status(suite, FORCE)).overdue_days)
-
-            assert await eventually(overdue, within=EFFECTIVE_WITHIN, what="a day over age") == [_day(old)]
-            words = ("bridge", "destination", "retire", "nas", "--force", FORCE, *WHY)
-            await gantry(suite, OWNER, *words)
-
-            async def purged() -> bool:
-                async with open_channel(suite.address("store"), suite.person()) as channel:
-                    certificates = [each async for each in BufferClient(channel).purge_certificates(FORCE)]
-                return [each.reads for each in certificates] == [1] and not await overdue()
-
-            await eventually(purged, within=EFFECTIVE_WITHIN, what="the purge of that day")
-        await erase(impatient.folder)
+        over_age = replace(away, environment={**away.environment, "store": shorter})
+        async with Suite(over_age) as suite:
+            await _purges_once_nas_is_retired(suite, old.date())
+        await erase(away.folder)
 
 
-def _day(moment: datetime) -> str:
-    return date(moment.year, moment.month, moment.day).isoformat()
+async def _purges_once_nas_is_retired(suite: Suite, day: date) -> None:
+    suite.person(OWNER, [FORCE])
+
+    async def overdue() -> list[str]:
+        return list((await buffer_status(suite, FORCE)).overdue_days)
+
+    assert await eventually(overdue, within=EFFECTIVE_WITHIN, what="a day over age") == [day.isoformat()]
+    await gantry(suite, OWNER, "bridge", "destination", "retire", "nas", "--force", FORCE, *WHY)
+
+    async def purged() -> list[tuple[str, int]]:
+        async with open_channel(suite.address("store"), suite.person()) as channel:
+            found = BufferClient(channel).purge_certificates(FORCE)
+            return [(each.day, each.reads) async for each in found]
+
+    assert await eventually(purged, within=EFFECTIVE_WITHIN, what="a purge") == [(day.isoformat(), 1)]
+    assert await overdue() == []
