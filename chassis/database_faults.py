@@ -1,4 +1,4 @@
-"""What PostgreSQL's errors mean to callers."""
+"""Which fault a caller gets for an error of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DATABASE_TROUBLE: Final = (
     asyncpg.InternalClientError,
     OSError,
 )
-"""All that the driver raises: for work that is done again anyway, whatever kept it from being done."""
+"""Everything that the driver raises: for cleaning up, where a failure changes nothing."""
 
 _RETRY_SECONDS: Final = 1.0
 _DISK_FULL: Final = "53100"

@@ -85,7 +85,7 @@ class GrpcServer:
         """Serve a gRPC service. `register` is the generated ``add_XServicer_to_server``.
 
         `service` is its full proto name. The server's rules say who may call which of its RPCs; nobody may
-        call one that has no rule. `public`: callers without a certificate may try, as feeds with their token.
+        call one that has no rule. `public`: feeds may call it with their token, on the public port too.
         `ready` raises while the service cannot do its work.
         """
         collected = _CollectedHandlers()
@@ -197,7 +197,7 @@ class GrpcServer:
 
     def _guarded(self, service: str, method: str, handler: Handler) -> Handler:
         name = f"{service}/{method}"
-        gate = Gate(name, self._rule(name), self._offices, certificates_only=service not in self._public)
+        gate = Gate(name, self._rule(name), self._offices, public=service in self._public)
         return guarded(name, handler, gate, self._settings.message_seconds)
 
     def _rule(self, name: str) -> Rule | None:

@@ -86,8 +86,8 @@ def batch_of(recorder: Recorder, feed: Feed, sequence: int, ids: list[str]) -> P
     rows = [("c", read_id, 1, "A1", 0.5, 1, 2, 360, b"", b"", b"") for read_id in ids]
     # Large batches come as columns, small ones as rows; an append may hold both.
     many = len(rows) > 3
-    verdict = Verdict(KeptReads(*zip(*rows, strict=True)) if many else None, [] if many else rows, len(rows))
-    return PendingBatch(recorder, feed, sequence, verdict, 1_000 * len(ids), UNSAMPLED)
+    verdict = Verdict(len(rows), KeptReads(*zip(*rows, strict=True)) if many else None, [] if many else rows)
+    return PendingBatch(recorder, feed, sequence, verdict, len(ids), 1_000 * len(ids), UNSAMPLED)
 
 
 class Rig:
