@@ -109,7 +109,16 @@ class Lines:
             self._end(held)
         while self._ending:
             await asyncio.wait(self._ending)
+        await self._release_rest()
         self._over.set()
+
+    async def _release_rest(self) -> None:
+        """Release leases that got a new epoch (`restart_line`) while their line ended."""
+        try:
+            for row in await self._rows.tend(sorted(self._forces()), leaving=True):
+                await self._rows.release(row.lease)
+        except Exception as error:  # noqa: BLE001 - the lines have ended whatever it is
+            _log.warning("the leases are left to expire", extra={"cause": cause_of(error)})
 
     async def _until_over(self) -> None:
         await self._over.wait()

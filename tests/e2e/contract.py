@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 from gantry.common.v1 import read_pb2
+from gantry.common.v1.access_pb2 import access
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -41,6 +42,11 @@ class Rpc:
 
     def __str__(self) -> str:
         return f"{self.service.rpartition('.')[2]}.{self.name}"
+
+    @property
+    def open_to_services(self) -> bool:
+        """Whether every service may call it, as its contract says: it tells no personal data."""
+        return "*" in self.descriptor.GetOptions().Extensions[access].services
 
     def request(self) -> Message:
         """An empty request."""

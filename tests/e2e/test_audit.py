@@ -89,7 +89,7 @@ async def test_every_look_and_change_is_on_record(suite: Suite) -> None:
     actions = [AuditAction.Name(record.action).removeprefix("AUDIT_ACTION_") for record in records]
     assert actions == ["VIEW_IMAGE", "VIEW_READ", "SEARCH_READS", "IMPORT_HOTLIST"]
     assert {record.person for record in records} == {LOOKER}
-    assert {record.purpose.justification for record in records} == {PURPOSE.reason}
+    assert {record.purpose.justification for record in records} == {PURPOSE.justification}
     assert PLATE in next(record.subject for record in records if "SEARCH" in actions[records.index(record)])
 
 

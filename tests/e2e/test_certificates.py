@@ -20,8 +20,6 @@ from tests.e2e.marks import SHARED_SUITE
 pytestmark = SHARED_SUITE
 
 HEALTH = "/grpc.health.v1.Health/Check"
-# Tells no personal data, and says in its contract that services may ask.
-OPEN_TO_SERVICES = {"GetMatchStatus"}
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 
@@ -75,7 +73,7 @@ async def test_no_tls_at_all(suite: Suite, process: str) -> None:
     assert fault.status is grpc.StatusCode.UNAVAILABLE
 
 
-@pytest.mark.parametrize("rpc", [rpc for rpc in rpcs() if rpc.name not in OPEN_TO_SERVICES], ids=str)
+@pytest.mark.parametrize("rpc", [rpc for rpc in rpcs() if not rpc.open_to_services], ids=str)
 async def test_a_service_that_nobody_admits(suite: Suite, rpc: Rpc) -> None:
     """Certified by our authority, and no business here: closed by default, for each RPC there is."""
     request = rpc.request()
