@@ -78,13 +78,13 @@ class InvalidInput(_FixedStatusFault):
 
 
 class NotFound(_FixedStatusFault):
-    """What was asked for does not exist, or not for this caller."""
+    """The thing asked for does not exist, or this caller may not know of it."""
 
     fixed_status = grpc.StatusCode.NOT_FOUND
 
 
 class AlreadyExists(_FixedStatusFault):
-    """What should be made is there already, with other content."""
+    """A thing of this name exists already, with other content."""
 
     fixed_status = grpc.StatusCode.ALREADY_EXISTS
 
@@ -102,7 +102,7 @@ class Unauthenticated(_FixedStatusFault):
 
 
 class Unavailable(_FixedStatusFault):
-    """Something needed is away for now; try again after `retry_after`."""
+    """Something that the call needs is unavailable; try again after `retry_after`."""
 
     fixed_status = grpc.StatusCode.UNAVAILABLE
 
@@ -126,7 +126,7 @@ class OutOfRange(_FixedStatusFault):
 
 
 class Aborted(_FixedStatusFault):
-    """The work lost a race; do the whole of it again."""
+    """Another change came first; repeat the whole of the work."""
 
     fixed_status = grpc.StatusCode.ABORTED
 
