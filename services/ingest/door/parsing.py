@@ -111,7 +111,7 @@ def _cause_of(encoded: bytes) -> Cause:
 
 
 def _bad_text(encoded: bytes, descriptor: Descriptor) -> str:
-    """The name of a text that is not UTF-8, such as "vrm" or "details.vehicle_make"; "" when there is none."""
+    """The name of a text that is not UTF-8, as "vrm" or "details.vehicle_make"; "" when there is none."""
     try:
         # To a message without fields all fields are unknown, and it keeps them unparsed.
         fields: Any = UnknownFieldSet(Empty.FromString(encoded))
