@@ -19,6 +19,16 @@ DETAILS_KEY: Final = "grpc-status-details-bin"
 INTERNAL_TEXT: Final = "internal error; see the service log"
 
 _STATUS_BY_NUMBER: Final = {status.value[0]: status for status in grpc.StatusCode}
+TRANSIENT_STATUSES: Final = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.ABORTED,
+        # A server that stops cancels the calls that its drain did not finish.
+        grpc.StatusCode.CANCELLED,
+    }
+)
 
 
 class StartupFailure(Exception):  # noqa: N818 - it is a failure to start, not an error of a caller
@@ -52,6 +62,11 @@ class Fault(Exception):  # noqa: N818 - the word for what crosses the wire
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same call may succeed later. `is_transient` judges other errors, too."""
+        return self.status in TRANSIENT_STATUSES
 
 
 class _FixedStatusFault(Fault):
