@@ -86,6 +86,14 @@ def test_a_column_without_any_value_is_left_out(name):
     assert not getattr(built, name)
 
 
+def test_columns_have_to_be_all_there_and_known():
+    values = {column: [] for column in EVERY_READ[1:]}
+    with pytest.raises(KeyError, match="vrms"):
+        columns_of([], **{name: column for name, column in values.items() if name != "vrms"})
+    with pytest.raises(ValueError, match="colour"):
+        columns_of([], **values, colour=[])
+
+
 @given(runs())
 def test_images_are_taken_out_and_added_to_the_bytes_again(run):
     whole = rows(run)
