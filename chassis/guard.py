@@ -16,7 +16,7 @@ import inspect
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
@@ -43,6 +43,7 @@ from chassis.tracing import UNSAMPLED
 
 _DEFAULT_SECONDS: Final = 30.0
 _LEAST_SECONDS: Final = 0.002
+_DRAIN_SECONDS: Final = 1.0
 _MAX_MESSAGE: Final = 1000
 _OUR_FAULT: Final = frozenset(
     {
@@ -77,7 +78,8 @@ def guarded(method: str, handler: Handler, gate: Gate, message_seconds: float) -
         raise TypeError(f"the handler of {method} should be async")
     opening = _Opening(gate, message_seconds, takes_stream=bool(handler.request_streaming))
     if handler.request_streaming or handler.response_streaming:
-        call = _streaming(method, behaviour, opening)
+        serve = behaviour if handler.response_streaming else _receiving(behaviour)
+        call = _streaming(method, serve, opening)
     else:
         call = _unary(method, behaviour, opening)
     make = (
@@ -112,9 +114,13 @@ class _Opening:
         if self._takes_stream and not self._gate.judges_message:
             return requests
         first = await self._first(context)
-        if self._gate.judges_message:
+        if not self._takes_stream:
+            if self._gate.judges_message:
+                await self._gate.judge(first, caller)
+            return first
+        async with _drained_on_fault(context):
             await self._gate.judge(first, caller)
-        return _resumed(first, requests) if self._takes_stream else first
+        return _resumed(first, requests)
 
     async def _first(self, context: Call) -> Any:
         try:
@@ -129,6 +135,22 @@ class _Opening:
         if message is grpc.aio.EOF:
             raise InvalidInput("MALFORMED_MESSAGE", "the call ended without its message; repair the client")
         return message
+
+
+@asynccontextmanager
+async def _drained_on_fault(context: Call) -> AsyncIterator[None]:
+    """Drop what the client is still sending, for a second at most, before a fault ends the call.
+
+    grpc.aio reports INTERNAL, and not the fault, to a client whose write meets the end of its call.
+    """
+    try:
+        yield
+    except Fault:
+        with suppress(TimeoutError, InvalidInput):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while await context.read() is not grpc.aio.EOF:
+                    pass
+        raise
 
 
 async def _resumed(first: Any, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
@@ -185,6 +207,14 @@ def _streaming(
             _streams.add(-1, labels)
 
     return call
+
+
+def _receiving(behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def serve(requests: Any, context: Call) -> Any:
+        async with _drained_on_fault(context):
+            return await behaviour(requests, context)
+
+    return serve
 
 
 def _writing(generator: Callable[..., Any]) -> Callable[..., Awaitable[None]]:

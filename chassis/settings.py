@@ -80,18 +80,6 @@ def load_settings(cls: type[T], *, known: frozenset[str] | None = None) -> T:
         raise SettingsError(_malformed(error)) from None
 
 
-def words(value: object) -> object:
-    """What a setting's words joined by commas, or their JSON list, mean: each word once. To validate with."""
-    if not isinstance(value, str):
-        return value
-    found = (
-        json.loads(value) if value.lstrip().startswith("[") else [part.strip() for part in value.split(",")]
-    )
-    if not all(isinstance(word, str) for word in found):
-        return found
-    return tuple(dict.fromkeys(word for word in found if word))
-
-
 def masked(settings: BaseModel, prefix: str = PREFIX) -> dict[str, str | None]:
     """The effective settings as variables with what to set them to; None for what is not set.
 

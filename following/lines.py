@@ -8,7 +8,7 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import asyncpg
@@ -101,17 +101,24 @@ class Lines:
     async def _stop(self) -> None:
         self._leaving = True
         try:
-            # Takes this replica from those that share, too.
+            # Takes this replica from those that share the lines.
             await self._tick()
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            _log.warning("the leases are left to expire", extra={"cause": cause_of(error)})
-            for held in self._held.values():
-                self._end(held)
+        except Exception as error:  # noqa: BLE001 - the lines end whatever it is
+            _log.warning("the replica is left to expire", extra={"cause": cause_of(error)})
+        for held in self._held.values():
+            self._end(held)
         while self._ending:
             await asyncio.wait(self._ending)
+        await self._release_rest()
         self._over.set()
+
+    async def _release_rest(self) -> None:
+        """Release leases that got a new epoch (`restart_line`) while their line ended."""
+        try:
+            for row in await self._rows.tend(sorted(self._forces()), leaving=True):
+                await self._rows.release(row.lease)
+        except Exception as error:  # noqa: BLE001 - the lines have ended whatever it is
+            _log.warning("the leases are left to expire", extra={"cause": cause_of(error)})
 
     async def _until_over(self) -> None:
         await self._over.wait()
@@ -157,31 +164,37 @@ class Lines:
             self._end(held)
 
     def _start(self, lease: Lease) -> None:
-        running = Running(lease, self._make, self._rows, self._clock)
-        task = asyncio.create_task(self._keep(running), name=f"line {lease.line} of {lease.force}")
-        self._held[lease.key] = _Held(running, task)
+        held = _Held(Running(lease, self._make, self._rows, self._clock))
+        held.task = asyncio.create_task(self._keep(held), name=f"line {lease.line} of {lease.force}")
+        self._held[lease.key] = held
         _log.info("the line runs here", extra=_labels(lease))
 
-    async def _keep(self, running: Running) -> None:
-        began = self._clock()
-        refusals = self._refusals[running.lease.key]
+    async def _keep(self, held: _Held) -> None:
+        lease, began = held.running.lease, self._clock()
         try:
-            await running.run()
+            await held.running.run()
         except FencedError:
-            if self._clock() - began > _WELL_AFTER_SECONDS:
-                refusals.succeeded()
-            _log.info("the line starts again: its write was refused", extra=_labels(running.lease))
-            await asyncio.sleep(refusals.next_wait())
+            # The next tick shows whether the lease is lost or only has a new epoch.
+            held.cut = held.ending = True
+            _log.info("the line starts again: its write was refused", extra=_labels(lease))
+            await asyncio.sleep(self._wait_after_refusal(lease.key, self._clock() - began))
         except Exception as error:  # noqa: BLE001 - `run` raises it
             self._fail(error)
         finally:
-            await self._drop(running.lease)
+            await self._drop(held)
 
-    async def _drop(self, lease: Lease) -> None:
+    def _wait_after_refusal(self, key: Key, lasted: float) -> float:
+        if lasted > _WELL_AFTER_SECONDS:
+            self._refusals[key].succeeded()
+        return self._refusals[key].next_wait()
+
+    async def _drop(self, held: _Held) -> None:
+        lease = held.running.lease
         try:
             # Not during a tick, whose answer would still show the line as held.
             async with self._ticking:
-                await self._rows.release(lease)
+                if not held.cut:
+                    await self._rows.release(lease)
         except Exception as error:
             if not is_transient(error):
                 raise
@@ -230,8 +243,10 @@ class Lines:
 
 @dataclass
 class _Held:
+    """A line that runs here. `ending`: it was told to. `cut`: its writes are refused, it releases nothing."""
+
     running: Running
-    task: asyncio.Task[None]
+    task: asyncio.Task[None] = field(init=False)
     ending: bool = False
     cut: bool = False
 

@@ -9,8 +9,11 @@ from gantry.ingest.v1.ingest_pb2 import StreamReadsRequest
 from gantry.store.v1 import search_pb2
 
 from chassis.client import open_channel
-from chassis.names import SpanName
 from clients.bridge import BridgeClient
+from services.ingest.names import SpanName as IngestSpan
+from services.match.names import SpanName as MatchSpan
+from services.nas_bridge.names import SpanName as BridgeSpan
+from simulators.national.names import SpanName as NationalSpan
 from suite.suite import Suite
 from tests.e2e.door import ReadMaker, connected, converse, enrol, public_channel
 from tests.e2e.hotlists import import_plates
@@ -27,27 +30,27 @@ APPEND = "gantry.store.v1.ReadLogService/AppendReads"
 TO_NAS = "gantry.nas.v1.NationalAnprService/SubmitReads"
 # The ways that a read goes, as services and spans in their order; others may lie between them.
 TO_THE_ALERT = (
-    ("ingest", SpanName.INGEST_BATCH),
-    ("ingest", SpanName.INGEST_APPEND),
+    ("ingest", IngestSpan.INGEST_BATCH),
+    ("ingest", IngestSpan.INGEST_APPEND),
     ("ingest", APPEND),
     ("store", APPEND),
-    ("match", SpanName.MATCH_ALERT),
+    ("match", MatchSpan.MATCH_ALERT),
 )
 TO_NAS_RECEIPT = (
     *TO_THE_ALERT[:-1],
-    ("nas_bridge", SpanName.BRIDGE_FORWARD),
+    ("nas_bridge", BridgeSpan.BRIDGE_FORWARD),
     ("nas_bridge", TO_NAS),
-    ("nas", SpanName.NAS_ACCEPT),
+    ("nas", NationalSpan.NAS_ACCEPT),
 )
 TO_NADC_RECEIPT = (
     *TO_THE_ALERT[:-1],
-    ("nas_bridge", SpanName.BRIDGE_FORWARD),
-    ("nadc", SpanName.NADC_ACCEPT),
+    ("nas_bridge", BridgeSpan.BRIDGE_FORWARD),
+    ("nadc", NationalSpan.NADC_ACCEPT),
 )
 TO_OUR_RECEIPT = (
     *TO_THE_ALERT[:-1],
-    ("nas_bridge", SpanName.BRIDGE_FORWARD),
-    ("nas_bridge", SpanName.BRIDGE_RECEIPT),
+    ("nas_bridge", BridgeSpan.BRIDGE_FORWARD),
+    ("nas_bridge", BridgeSpan.BRIDGE_RECEIPT),
 )
 
 
@@ -84,7 +87,7 @@ async def test_from_the_camera_s_batch_to_the_receipts(suite: Suite, maker: Read
         await stream.send([maker.one(LISTED), maker.one(NEAR)], traceparent=traceparent)
     ways = await _ways(suite, root, [TO_THE_ALERT, TO_NAS_RECEIPT, TO_NADC_RECEIPT, TO_OUR_RECEIPT])
     first = next(way[0] for way in ways if _goes(way, TO_NAS_RECEIPT))
-    assert (first.name, first.parent) == (SpanName.INGEST_BATCH, root)
+    assert (first.name, first.parent) == (IngestSpan.INGEST_BATCH, root)
     assert all(span.status != "ERROR" for way in ways for span in way)
     reached = {way[-1].key for way in ways}
     position = await _position(suite, maker)

@@ -32,7 +32,7 @@ class RefusalWatch:
         self._count = _Count()
 
     def excess(self, reads: int, refused: Sequence[int]) -> str:
-        """The limit that a delivery of `reads` exceeds, or "". `refused`: indexes of refused reads, ascending."""
+        """The limit that a delivery exceeds, or "". `refused`: ascending indexes of the refused reads."""
         longest, _ = self._in_a_row(reads, refused)
         after = self._after(reads, refused)
         if longest > self._limits.in_a_row:

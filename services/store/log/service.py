@@ -56,7 +56,7 @@ class ReadLogService(ReadLogServiceServicer):
     async def AppendReads(
         self,
         request: log_pb2.AppendReadsRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> log_pb2.AppendReadsResponse:
         """Check, queue, and answer when the reads are committed."""
         if len(request.reads) > self._most_bytes:
@@ -75,7 +75,7 @@ class ReadLogService(ReadLogServiceServicer):
     async def TailReads(
         self,
         request: log_pb2.TailReadsRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> AsyncIterator[log_pb2.TailReadsResponse]:
         """Follow the log until the caller or the store stops."""
         _check_consumer(request.consumer)
@@ -93,7 +93,7 @@ class ReadLogService(ReadLogServiceServicer):
     async def ReportCursor(
         self,
         request: log_pb2.ReportCursorRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> log_pb2.ReportCursorResponse:
         """Move a consumer's cursor."""
         _check_consumer(request.consumer)
@@ -103,7 +103,7 @@ class ReadLogService(ReadLogServiceServicer):
     async def RegisterConsumer(
         self,
         request: log_pb2.RegisterConsumerRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> log_pb2.RegisterConsumerResponse:
         """Let retention wait for a consumer."""
         _check_consumer(request.consumer)
@@ -113,7 +113,7 @@ class ReadLogService(ReadLogServiceServicer):
     async def RetireConsumer(
         self,
         request: log_pb2.RetireConsumerRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> log_pb2.RetireConsumerResponse:
         """Let retention wait for a consumer no longer."""
         _check_consumer(request.consumer)

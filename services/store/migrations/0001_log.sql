@@ -183,7 +183,8 @@ declare
     from_us bigint := (p_day - date '1970-01-01')::bigint * us_a_day;
 begin
     perform set_config('lock_timeout', '5s', true);
-    perform pg_advisory_xact_lock(hashtextextended('gantry store partitions', 0));
+    -- One lock a force: another force's partitions need not wait.
+    perform pg_advisory_xact_lock(hashtextextended('gantry store partitions of a force', p_force_no));
     if exists (select from days where force_no = p_force_no and day = p_day) then
         return true;
     end if;

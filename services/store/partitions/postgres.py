@@ -11,6 +11,7 @@ import asyncpg
 
 from chassis.database import statements
 from services.store.days import US_A_DAY, date_of, day_of
+from services.store.each_force import for_each_force
 from services.store.partitions.upkeep import Partition
 from services.store.postgres import ForceRows
 
@@ -44,9 +45,12 @@ class PostgresPartitions:
 
     async def make_ahead(self, days: tuple[date, ...]) -> None:
         """Make partitions of these days for all forces in use."""
-        for force in [*self._days]:
+
+        async def make(force: str) -> None:
             for day in days:
                 await self._make(force, day)
+
+        await for_each_force([*self._days], make)
 
     def appended(self) -> Mapping[Partition, int]:
         """About how many reads went where since they were last summarised."""

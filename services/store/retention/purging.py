@@ -10,12 +10,14 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from typing import Final
 
 from chassis.loops import raise_if_cancelled, repeat
 from chassis.telemetry import meter, tracer
 from chassis.transient import is_transient
 from services.store.days import US_A_DAY, first_open_day, start_of
+from services.store.each_force import for_each_force
 from services.store.images.objects import ImageStore, made_at_us
 from services.store.names import MetricName, SpanName
 from services.store.retention.records import PurgeTotals, RetentionRecords, Times
@@ -65,8 +67,7 @@ class Retention:
             if not leading:
                 return
             sweep = self._now_us() - self._swept_at_us >= _SWEEP_US
-            for force in await self._records.forces():
-                await self._force(force, sweep=sweep)
+            await for_each_force(await self._records.forces(), partial(self._force, sweep=sweep))
             if sweep:
                 self._swept_at_us = self._now_us()
 

@@ -43,7 +43,7 @@ class BufferService(BufferServiceServicer):
     async def GetBufferStatus(
         self,
         request: buffer_pb2.GetBufferStatusRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> buffer_pb2.GetBufferStatusResponse:
         """The state of a force's buffer."""
         state = await self._records.state(request.force)
@@ -59,7 +59,7 @@ class BufferService(BufferServiceServicer):
     async def ListPurgeCertificates(
         self,
         request: buffer_pb2.ListPurgeCertificatesRequest,
-        context: Call,  # noqa: ARG002
+        context: Call,
     ) -> buffer_pb2.ListPurgeCertificatesResponse:
         """A page of certificates, newest first."""
         rows, place = page_size(request.page_size), self._tokens.place(_LIST, request)

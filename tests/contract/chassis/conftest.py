@@ -139,7 +139,12 @@ class Echo:
         yield b"ended"
 
     async def Join(self, requests: AsyncIterator[bytes], context: Any) -> bytes:
-        return b"".join([part async for part in requests])
+        parts = []
+        async for part in requests:
+            parts.append(part)
+            if len(parts) == 2:
+                self._maybe_fail()
+        return b"".join(parts)
 
     async def Both(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         async for part in requests:

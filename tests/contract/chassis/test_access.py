@@ -12,7 +12,7 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from chassis.access import ANY_SERVICE, AuditRule, Rule
-from chassis.errors import Exhausted, InvalidInput, NotFound, Unavailable
+from chassis.errors import Exhausted, InvalidInput, NotFound, Unavailable, fault_from
 from chassis.identity import Caller, caller_of
 
 INGEST = Rule(services=frozenset({"ingest"}))
@@ -334,7 +334,17 @@ async def test_a_caller_that_is_not_allowed_is_answered_before_it_sends_a_body(
     assert time.monotonic() - began < 2
 
 
-@pytest.mark.parametrize("method", ["Say", "Count", "Join", "Both"])
+@pytest.mark.parametrize("method", ["Say", "Count"])
+async def test_a_large_body_that_is_refused_is_refused_with_the_reason(lab, echo, faults, call, method):
+    server = await lab.echo(echo, INGEST)
+    caller = await lab.caller(server, lab.authority.service("match"))
+    for _ in range(20):
+        async with faults() as found:
+            await call(caller, method, b"x" * 8_000_000)
+        assert found[0].reason == "CALLER_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize("method", ALL_KINDS)
 async def test_a_message_that_does_not_come_is_late(lab, echo, service_name, register, method, trail):
     server = await lab.server(lab.settings(message_seconds=0.2), LOOK, auditor=trail)
     server.add(register, echo, service=service_name)
@@ -359,6 +369,37 @@ async def test_the_first_message_of_a_stream_reaches_the_handler_with_the_others
     caller = await lab.caller(server, lab.authority.person("j.doe", "essex"))
     assert await call(caller, "Join", b"essex/why") == b"essex/whyessex/why"
     assert await call(caller, "Both", b"essex/why") == b"ESSEX/WHY"
+
+
+@pytest.mark.parametrize("of_handler", [True, False])
+async def test_a_client_that_still_sends_when_it_is_refused_hears_why(
+    lab, echo, trail, service_name, of_handler
+):
+    server = await lab.echo(echo, LOOK, auditor=trail)
+    caller = await lab.caller(server, lab.authority.person("j.doe", "essex"))
+    echo.failure = lambda: InvalidInput("BROKEN", "the second message cannot be used")
+    first = b"essex/why" if of_handler else b"kent/why"
+    for _ in range(20):
+        call = caller.channel.stream_unary(f"/{service_name}/Join")(
+            iter([first] + [b"x" * 100_000] * 20), timeout=10
+        )
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await call
+        assert fault_from(raised.value).reason == ("BROKEN" if of_handler else "FORCE_NOT_PERMITTED")
+
+
+async def test_a_client_that_sends_without_end_is_cut_off(lab, echo, trail, service_name):
+    async def without_end():
+        while True:
+            yield b"kent/why"
+            await asyncio.sleep(0.01)
+
+    server = await lab.echo(echo, LOOK, auditor=trail)
+    caller = await lab.caller(server, lab.authority.person("j.doe", "essex"))
+    began = time.monotonic()
+    call = caller.channel.stream_unary(f"/{service_name}/Join")(without_end(), timeout=10)
+    assert await call.code() in {grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.INTERNAL}
+    assert time.monotonic() - began < 5
 
 
 # Reflection, and how services are added.

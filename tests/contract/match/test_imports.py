@@ -204,7 +204,7 @@ async def test_a_wrong_header_is_refused_before_a_load_is_begun(served, wrong, r
         await (await match.hotlists()).import_csv(header(**wrong), chunks_of(CSV))
     assert caught.value.reason == reason
     pool = match.match.alerts._pool
-    async with in_forces(pool, "essex,kent") as connection:
+    async with in_forces(pool, ["essex", "kent"]) as connection:
         assert await connection.fetchval("select count(*) from loads") == 0
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -148,11 +149,32 @@ class Building:
 
 
 async def verdict(channel: grpc.aio.Channel, rpc: Rpc, *requests: Message, **options: Any) -> str:
-    """Call an RPC of any kind, and get "OK" or the reason of its refusal."""
-    call = channel.stream_stream(f"/{rpc.name}", serialised)(iter(requests), timeout=10, **options)
+    """Call an RPC, and get "OK" or the reason of its refusal."""
+    options = {"timeout": 10, **options}
+    name = f"/{rpc.name}"
     try:
-        async for _ in call:
-            pass
+        if rpc.method.client_streaming:
+            await _exhaust(await _sent(channel.stream_stream(name, serialised)(**options), requests))
+        elif rpc.method.server_streaming:
+            await _exhaust(channel.unary_stream(name, serialised)(*requests, **options))
+        else:
+            await channel.unary_unary(name, serialised)(*requests, **options)
     except grpc.aio.AioRpcError as error:
         return fault_from(error).reason
     return "OK"
+
+
+async def _sent(call: Any, requests: Sequence[Message]) -> Any:
+    # For a write that meets the end of its call, grpc.aio reports INTERNAL instead of the refusal. A refusal
+    # of the headers arrives at once, and an answer not before the requests.
+    await asyncio.wait([asyncio.create_task(call.initial_metadata())], timeout=0.3)
+    if not call.done():
+        for request in requests:
+            await call.write(request)
+        await call.done_writing()
+    return call
+
+
+async def _exhaust(call: Any) -> None:
+    async for _ in call:
+        pass

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
 import urllib.request
+from collections.abc import Sequence
 
 import asyncpg
 import pytest
 
 from chassis.database import open_pool
-from chassis.errors import Exhausted, Unavailable
+from chassis.errors import Exhausted, Fault, Unavailable
 from chassis.settings import DatabaseSettings, TelemetrySettings
 from chassis.telemetry import metrics_port, telemetry
+from chassis.transient import is_transient
 from clients.store import ReadLogClient
 from services.store.days import US_A_DAY
 from services.store.images.objects import open_images
@@ -41,7 +45,9 @@ async def append_until_acknowledged(client: ReadLogClient, name: str, at_us: int
             try:
                 await client.append("essex", reads)
                 break
-            except Unavailable:
+            except Fault as fault:
+                if not is_transient(fault):
+                    raise
                 await asyncio.sleep(0.01)
         acknowledged += reads.read_ids
     return acknowledged
@@ -73,15 +79,45 @@ async def test_connections_that_are_cut_lose_nothing(
     finally:
         cutting.cancel()
         await superuser.close()
-    appends = await collect(await store.log("match"), "essex", after=0, reads=len(clients) * 200)
+    await nothing_is_lost(store, sent)
+
+
+async def nothing_is_lost(store: RunningStore, sent: Sequence[Sequence[str]]) -> None:
+    """The log has what each client has sent once, and in its order. Client n sends as camera "cn"."""
+    total = sum(map(len, sent))
+    appends = await collect(await store.log("match"), "essex", after=0, reads=total)
     seen = [
         (append.columns.camera_ids[camera], read_id)
         for append in appends
         for camera, read_id in zip(append.columns.camera_indexes, append.columns.read_ids, strict=True)
     ]
-    assert len(seen) == len(set(seen)) == len(clients) * 200
+    assert len(seen) == len(set(seen)) == total
     for number, read_ids in enumerate(sent):
         assert [read_id for camera, read_id in seen if camera == f"c{number}"] == read_ids
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+async def test_a_restart_of_postgresql_loses_nothing(
+    start_store: StartStore, postgres_server: SharedServer, how: signal.Signals
+) -> None:
+    store, other = await start_store(), await start_store()
+    postgres = postgres_server.postgres
+    supervising = asyncio.create_task(postgres.supervise())
+    clients = [await each.log("ingest") for each in (store, other) for _ in range(2)]
+    appending = asyncio.gather(
+        *(append_until_acknowledged(client, f"c{n}", store.clock()) for n, client in enumerate(clients))
+    )
+    async with asyncio.timeout(60):
+        while not await store.rows("select head from forces where head > 100"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        before = postgres.pid
+        assert before is not None
+        os.kill(before, how)
+        sent = await appending
+    supervising.cancel()
+    await asyncio.gather(supervising, return_exceptions=True)
+    assert postgres.pid not in {None, before}
+    await nothing_is_lost(store, sent)
 
 
 async def test_news_of_other_replicas_end_when_told_also_on_a_connection_that_is_gone(

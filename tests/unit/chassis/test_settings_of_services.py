@@ -29,7 +29,6 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
         "GANTRY_DATABASE__USER": "gantry",
         "GANTRY_INGEST__STORE": "store:7000",
         "GANTRY_MATCH__STORE": "store:7000",
-        "GANTRY_MATCH__FORCES": "essex,kent,essex",
         "GANTRY_BRIDGE__STORE": "store:7000",
         "GANTRY_STORE__IMAGES": "file:///images",
     }
@@ -75,9 +74,3 @@ def test_each_caller_of_the_store_can_be_told_its_name(
     assert getattr(load_settings(kind), section).store_name is None
     environment.setenv(f"GANTRY_{section.upper()}__STORE_NAME", "store.gantry.svc")
     assert getattr(load_settings(kind), section).store_name == "store.gantry.svc"
-
-
-@pytest.mark.parametrize("forces", ["essex, kent,essex,", '["essex", "kent", "essex"]'])
-def test_forces_are_words_or_json(environment: pytest.MonkeyPatch, forces: str) -> None:
-    environment.setenv("GANTRY_MATCH__FORCES", forces)
-    assert load_settings(MatchSettings).match.forces == ("essex", "kent")

@@ -12,7 +12,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanContext, TraceFlags, get_current_span
 
 from chassis import traceparent as w3c
-from chassis.names import MetricName, SpanName
 from chassis.sampler import BudgetSampler, head_sampler
 from chassis.spanfile import SpanFile
 from chassis.telemetry import context_from, current_traceparent, link_from
@@ -145,8 +144,3 @@ def test_a_span_file_that_cannot_be_written_is_a_failure_not_a_crash(tmp_path):
     folder = tmp_path / "spans.jsonl"
     folder.mkdir()
     assert SpanFile("store", folder).export([_span("a")]).name == "FAILURE"
-
-
-def test_names_are_unique_and_well_formed():
-    assert all(name.startswith("gantry_") for name in MetricName)
-    assert len(set(SpanName)) == len(list(SpanName))
