@@ -1,4 +1,4 @@
-"""The forces of a suite and their destinations: made by RPC once the services are up, harmless to repeat."""
+"""Creates the forces of a suite and their destinations by RPC, once the services run. Idempotent."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Forces:
-    """Creates what the settings name, as the operator of the suite."""
+    """Creates the forces and destinations that the settings name, as the suite's operator."""
 
     def __init__(self, plan: Plan, operator: TlsSettings) -> None:
         self._plan = plan
@@ -76,7 +76,7 @@ async def active_forces(plan: Plan, service: TlsSettings) -> tuple[str, ...]:
 
 async def _create(forces: ForceClient, force: str, consumers: tuple[str, ...]) -> None:
     try:
-        # The same id at every start: what an earlier start created is answered again.
+        # The same id at every start: the store answers with the force that an earlier start created.
         await forces.create(
             force, consumers=consumers, request_id=uuid5(NAMESPACE_URL, f"gantry:suite:{force}")
         )
@@ -90,7 +90,7 @@ async def _first_camera(channel: grpc.aio.Channel, force: str) -> None:
 
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """Call until the service knows the force."""
+    """Repeat the call until the service knows the force."""
     return await retrying(call, attempts=_ATTEMPTS, first=_FIRST_WAIT, most=_MOST_WAIT, on=_may_pass)
 
 

@@ -15,7 +15,7 @@ FORCES = ("essex", "kent", "avon", "clyde", "dee", "humber", "medway", "orwell",
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def suite() -> AsyncIterator[Suite]:
-    """The running suite. Whoever disturbs it puts it right again."""
+    """The running suite. A test that disturbs it restores it."""
     async with fresh_suite(*FORCES) as running:
         yield running
 

@@ -54,7 +54,7 @@ class Rpc:
 
 
 def rpcs() -> list[Rpc]:
-    """All RPCs of our services that ask for a certificate."""
+    """All RPCs of our services whose callers need a certificate."""
     found = []
     for service in _services():
         package = service.file.package
@@ -65,7 +65,7 @@ def rpcs() -> list[Rpc]:
 
 
 def rpcs_with_a_force() -> list[Rpc]:
-    """Those whose request names a force."""
+    """The RPCs whose request names a force."""
     return [rpc for rpc in rpcs() if name_force(rpc.request(), "x")]
 
 
