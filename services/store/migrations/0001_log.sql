@@ -220,6 +220,32 @@ begin
     end if;
 end $$;
 
+-- The rows of `reads` that an append stands for, in the order in which they were sent. Parameters as in `append_reads`, which inlines this.
+create function sent_reads(
+    p_force_no smallint, p_head bigint, p_fixed bytea, p_confidences real[], p_read_ids text, p_vrms text, p_details text,
+    p_images bytea
+)
+returns setof reads
+language sql stable as $$
+    select p_head + ordinal + 1,
+        substr(p_fixed, ordinal * 22 + 1, 8)::bigint,
+        substr(p_fixed, ordinal * 22 + 9, 4)::integer,
+        substr(p_fixed, ordinal * 22 + 13, 4)::integer,
+        substr(p_fixed, ordinal * 22 + 17, 4)::integer,
+        confidence,
+        p_force_no,
+        substr(p_fixed, ordinal * 22 + 21, 2)::smallint,
+        read_id,
+        vrm,
+        coalesce(decode(details, 'hex'), ''),
+        coalesce(nullif(substr(p_images, ordinal * 12 + 1, 12), '\x000000000000000000000000'), '')
+    from (
+        select generate_series(0, length(p_fixed) / 22 - 1) as ordinal, unnest(p_confidences) as confidence,
+            unnest(string_to_array(p_read_ids, e'\n')) as read_id, unnest(string_to_array(p_vrms, e'\n')) as vrm,
+            unnest(string_to_array(p_details, e'\n')) as details
+    ) as sent
+$$;
+
 -- Append the reads of one force in one transaction. Elements of the arrays p_sizes to p_captured_to_us belong to one request each; the rest is one
 -- element a read, in the order of the requests, in the forms that are cheapest to send and to take apart:
 --   p_fixed        22 bytes a read, big-endian: captured_at_us (8), camera_no (4), latitude_e7 (4), longitude_e7 (4), heading (2)
@@ -245,38 +271,28 @@ begin
     if not found then
         return;
     end if;
-    with new_reads as (
+    begin
         insert into reads (position, captured_at_us, camera_no, latitude_e7, longitude_e7, confidence, force_no, heading,
             read_id, vrm, details, image)
-        select head_before + ordinal + 1,
-            substr(p_fixed, ordinal * 22 + 1, 8)::bigint,
-            substr(p_fixed, ordinal * 22 + 9, 4)::integer,
-            substr(p_fixed, ordinal * 22 + 13, 4)::integer,
-            substr(p_fixed, ordinal * 22 + 17, 4)::integer,
-            confidence,
-            p_force_no,
-            substr(p_fixed, ordinal * 22 + 21, 2)::smallint,
-            read_id,
-            vrm,
-            coalesce(decode(details, 'hex'), ''),
-            coalesce(nullif(substr(p_images, ordinal * 12 + 1, 12), '\x000000000000000000000000'), '')
-        from (
-            select generate_series(0, number_sent - 1) as ordinal, unnest(p_confidences) as confidence,
-                unnest(string_to_array(p_read_ids, e'\n')) as read_id, unnest(string_to_array(p_vrms, e'\n')) as vrm,
-                unnest(string_to_array(p_details, e'\n')) as details
-        ) as sent
-        on conflict do nothing
-        returning position
-    )
-    select count(*), max(position), array_agg(position) into number_stored, head_now, stored from new_reads;
-    if number_stored = 0 then
-        head_now := head_before;
-        stored := '{}';
-        return;
-    end if;
-    if number_stored = number_sent then
-        stored := null;
-    end if;
+        select * from sent_reads(p_force_no, head_before, p_fixed, p_confidences, p_read_ids, p_vrms, p_details, p_images);
+        number_stored := number_sent;
+        head_now := head_before + number_sent;
+    exception when unique_violation then
+        -- Some are duplicates. To look for duplicates before each row costs a quarter more, and few appends have any: a resent append mostly
+        -- begins with one, so that the first attempt ends at its first row.
+        with new_reads as (
+            insert into reads (position, captured_at_us, camera_no, latitude_e7, longitude_e7, confidence, force_no, heading,
+                read_id, vrm, details, image)
+            select * from sent_reads(p_force_no, head_before, p_fixed, p_confidences, p_read_ids, p_vrms, p_details, p_images)
+            on conflict do nothing
+            returning position
+        )
+        select count(*), coalesce(max(position), head_before), coalesce(array_agg(position), '{}')
+        into number_stored, head_now, stored from new_reads;
+        if number_stored = 0 then
+            return;
+        end if;
+    end;
     insert into appends (force_no, first_position, last_position, received_at_us, captured_from_us, captured_to_us,
         image_object, traceparent)
     select p_force_no, first_position, least(last_position, head_now), p_received_at_us, captured_from_us, captured_to_us,
@@ -295,9 +311,9 @@ begin
     update forces f set head = head_now, reads_stored = reads_stored + number_stored where f.force_no = p_force_no;
 end $$;
 
-revoke execute on function count_directory_change, forget_summary, make_force, register_consumer, make_day, summarise_day, append_reads
-    from public;
-grant execute on function make_force, register_consumer, make_day, summarise_day, append_reads to gantry_store;
+revoke execute on function count_directory_change, forget_summary, make_force, register_consumer, make_day, summarise_day, sent_reads,
+    append_reads from public;
+grant execute on function make_force, register_consumer, make_day, summarise_day, sent_reads, append_reads to gantry_store;
 grant execute on function declared_force_nos to gantry_store;
 grant select, update (head, reads_stored) on forces to gantry_store;
 grant select on directory, days to gantry_store;
