@@ -133,4 +133,5 @@ async def test_images_that_are_gone_are_empty(tmp_path: Path) -> None:
 
 def append(captured_at_us: list[int], patches: list[bytes], overviews: list[bytes]) -> CheckedReads:
     columns = ReadColumns(captured_at_us=captured_at_us)
-    return CheckedReads("essex", columns, len(captured_at_us), 0, patches, overviews, "")
+    captured_us = (min(captured_at_us), max(captured_at_us))
+    return CheckedReads("essex", columns, len(captured_at_us), 0, patches, overviews, "", captured_us)
