@@ -87,7 +87,7 @@ async def open_database(
     rows = ForceRows(pool)
     partitions = PostgresPartitions(rows, pool, now_us, settings.store.retention_days)
     async with AppendConnections(pool, most) as connections:
-        log = PostgresLog(rows, pool, connections, partitions, before_commit)
+        log = PostgresLog(rows, pool, connections, partitions, now_us, before_commit)
         yield Database(pool, rows, partitions, log, PostgresAuditRecords(pool, now_us))
 
 

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 from services.store.days import US_A_DAY, date_of
 from services.store.images.objects import ImageStore, object_key
-from services.store.log.checked import CheckedReads
-from services.store.log.ring import EntryImages
 
 _REF: Final = struct.Struct(">III")
+
+
+@dataclass(frozen=True, slots=True)
+class EntryImages:
+    """Where the images of an append are: one object for each day of capture.
+
+    `days` has one day number a read, `refs` one reference as in reads.image.
+    """
+
+    object_number: int
+    days: Sequence[int]
+    refs: Sequence[bytes]
 
 
 class ImagePacker:
@@ -22,18 +33,20 @@ class ImagePacker:
         self._parts: dict[int, list[bytes]] = {}
         self._sizes: dict[int, int] = {}
 
-    def add(self, append: CheckedReads) -> list[bytes]:
-        """The references to the append's images, one a read, empty where a read has none."""
-        if not append.has_images:
+    def add(
+        self, captured_at_us: Sequence[int], patches: Sequence[bytes], overviews: Sequence[bytes]
+    ) -> list[bytes]:
+        """The references to an append's images, one a read, empty where a read has none.
+
+        `patches` and `overviews` have one element a read, or none. Without images there are no references.
+        """
+        if not patches and not overviews:
             return []
-        nothing = [b""] * append.count
+        nothing = [b""] * len(captured_at_us)
         return [
-            self._add(captured_at_us // US_A_DAY, patch, overview) if patch or overview else b""
-            for captured_at_us, patch, overview in zip(
-                append.columns.captured_at_us,
-                append.patches or nothing,
-                append.overviews or nothing,
-                strict=True,
+            self._add(us // US_A_DAY, patch, overview) if patch or overview else b""
+            for us, patch, overview in zip(
+                captured_at_us, patches or nothing, overviews or nothing, strict=True
             )
         ]
 

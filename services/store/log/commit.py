@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from reads.appended import encoded_appended
 from reads.columns import picked
 from services.store.days import US_A_DAY
+from services.store.images.packing import EntryImages
 from services.store.log.checked import CheckedReads
-from services.store.log.ring import EntryImages, LogEntry
+from services.store.log.ring import LogEntry
 
 
 @dataclass(frozen=True, slots=True)

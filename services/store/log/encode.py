@@ -7,7 +7,7 @@ Here a column is one call.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain, repeat
+from itertools import accumulate, chain, repeat
 from typing import Any, Final
 
 import numpy as np
@@ -35,8 +35,10 @@ def append_arguments(
     image_refs: Sequence[Sequence[bytes]],
 ) -> tuple[Any, ...]:
     """Parameters p_sizes and following. Sequences have one element an append; `image_refs` has empty ones."""
+    sizes = [append.count for append in appends]
     return (
-        [append.count for append in appends],
+        sizes,
+        [0, *accumulate(sizes[:-1])],
         [append.traceparent for append in appends],
         image_objects,
         [min(append.columns.captured_at_us) for append in appends],

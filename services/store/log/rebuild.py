@@ -10,7 +10,8 @@ from typing import Any
 from reads.appended import encoded_appended
 from reads.columns import columns_of
 from services.store.days import US_A_DAY
-from services.store.log.ring import EntryImages, LogEntry
+from services.store.images.packing import EntryImages
+from services.store.log.ring import LogEntry
 
 
 @dataclass(frozen=True, slots=True)

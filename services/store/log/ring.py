@@ -10,21 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
+from services.store.images.packing import EntryImages
+
 _OVERHEAD: Final = 400
 _MOST_MISSING: Final = 50_000
 """A ring that misses more positions than this starts anew; followers read the rest from the database."""
-
-
-@dataclass(frozen=True, slots=True)
-class EntryImages:
-    """Where the images of an entry are: one object for each day of capture.
-
-    `days` has one day number a read, `refs` one reference as in reads.image.
-    """
-
-    object_number: int
-    days: Sequence[int]
-    refs: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -271,7 +271,9 @@ class _Work:
         self.pending.append(pending)
         self.commit.appends.append(reads)
         self.commit.image_objects.append(self.number if reads.has_images else 0)
-        self.commit.image_refs.append(self.packer.add(reads))
+        self.commit.image_refs.append(
+            self.packer.add(reads.columns.captured_at_us, reads.patches, reads.overviews)
+        )
 
     def traceparents(self) -> list[str]:
         return [each.reads.traceparent for each in self.pending]
