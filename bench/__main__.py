@@ -37,7 +37,7 @@ PRODUCT: Final = ("ingest", "store", "match", "nas_bridge", "postgres")
 
 @dataclass
 class Run:
-    """A run against one suite: the baseline that figures are divided by, and the figures so far."""
+    """A run against one suite: the baseline for ratios, and the figures so far."""
 
     suite: Suite
     console: Console
@@ -46,7 +46,7 @@ class Run:
     _listed: Sequence[str] = ()
 
     async def listed(self) -> Sequence[str]:
-        """The plates of the first force's hotlist, which is imported when it is needed first."""
+        """The plates of the first force's hotlist. The first call imports it."""
         self._listed = self._listed or await measurements.import_plates(self.suite, ALERT_ENTRIES)
         return self._listed
 
@@ -90,7 +90,7 @@ async def _alerts(run: Run) -> None:
     listed = await run.listed()
     async with sync_times(FOLDER) as disk:
         times = await measurements.alert_latency(run.suite, listed, ALERT_RATE, ALERT_SECONDS)
-    # An alert waits for two commits, one after the other.
+    # An alert needs two commits, one after the other.
     for name, taken in (("alert_latency", times), ("disk_sync", disk)):
         for percent in (50, 99):
             run.add(f"{name}_p{percent}_ms", measurements.percentile(taken, percent), "ms")

@@ -1,4 +1,4 @@
-"""What PostgreSQL itself can do on this machine now: COPY of the same rows into the same table."""
+"""The baseline: how fast PostgreSQL copies the same rows into the same table on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What measurements ask of the services' contracts: all that changes when a contract does."""
+"""The calls of services that measurements make. Only this file depends on internal contracts."""
 
 from __future__ import annotations
 

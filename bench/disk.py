@@ -1,4 +1,4 @@
-"""What the disk alone takes to make a page durable: the floor under every acknowledgement and alert."""
+"""How long the disk takes to make a page durable: no acknowledgement or alert can be faster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EVERY_SECONDS: Final = 0.05
 async def sync_times(folder: Path) -> AsyncIterator[list[float]]:
     """Milliseconds that writing 8 KiB took until they were durable, twenty times a second while in the block.
 
-    The file is there in full beforehand, as PostgreSQL's log is, so that nothing but the data is synced.
+    The file has its full size beforehand, as PostgreSQL's log has, so that only data is synced.
     """
     taken: list[float] = []
     stop = threading.Event()

@@ -98,7 +98,7 @@ async def _serve(credentials: grpc.ServerCredentials) -> None:
 
 def main() -> None:
     """Serve until SIGTERM."""
-    # As services do: what lives long is not looked through again and again.
+    # The same settings as in services: the collector passes over objects that stay.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     certificate, key = (Path(argument).read_bytes() for argument in sys.argv[1:])

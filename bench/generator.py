@@ -64,7 +64,7 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """What came of it. `sent` maps read ids of planned hits to when they were sent, in seconds since 1970."""
+    """The result. `sent` maps CAMERA/READ_ID of planned hits to the time of sending, seconds since 1970."""
 
     acked: int = 0
     rejected: int = 0
@@ -75,12 +75,12 @@ class Outcome:
     sent: dict[str, float] = field(default_factory=dict)
 
     def start(self) -> None:
-        """The clocks start now."""
+        """Start the clocks."""
         self.started = time.time()
         self.cpu_seconds = -time.process_time()
 
     def stop(self) -> None:
-        """The clocks stop."""
+        """Stop the clocks."""
         self.ended = time.time()
         self.cpu_seconds += time.process_time()
 
@@ -141,7 +141,7 @@ async def _single(plan: Plan, connection: Connection, outcome: Outcome) -> None:
 
 
 def _stock(maker: ReadMaker, count: int) -> Stock:
-    """Single reads made before the clock starts: cameras make theirs, and not on this machine."""
+    """Makes single reads before the clock starts: real cameras do not use this machine's processor."""
     made = deque(maker.batch(1) for _ in range(count))
     return lambda: PreparedBatch(made.popleft() if made else maker.batch(1), 1)
 
@@ -179,7 +179,7 @@ async def _pace(plan: Plan, client: FeedClient, maker: ReadMaker, outcome: Outco
 
 
 async def run(plan: Plan) -> Outcome:
-    """Carry out the plan and say what came of it."""
+    """Carry out the plan."""
     outcome = Outcome()
     modes = {"batches": _batches, "single": _single, "paced": _paced}
     channels = min(len(plan.feeds), _CHANNELS)
@@ -196,7 +196,7 @@ def main() -> None:
     """Read the plan, carry it out, print the outcome."""
     content = json.load(sys.stdin)
     plan = Plan(**{**content, "feeds": [FeedPlan(**feed) for feed in content["feeds"]]})
-    # A thousand streams are a million objects that stay: looking through them again and again finds nothing.
+    # A thousand streams are a million objects that stay, which the collector need not examine.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     outcome = uvloop.run(run(plan))

@@ -24,7 +24,7 @@ _LATE_SECONDS: Final = 15.0
 
 @dataclass(frozen=True)
 class Chain:
-    """What a run of the whole chain showed: reads a second to the last receipt, and acknowledgement times."""
+    """The result of a run of the whole chain: reads a second to the last receipt, acknowledgement times."""
 
     reads_per_second: float
     ack_p50_ms: float
@@ -50,7 +50,7 @@ async def store_append(suite: Suite, count: int) -> float:
         started = time.perf_counter()
         await asyncio.gather(*(append(channel, force, runs) for channel, force, runs in work))
         rate = appended / (time.perf_counter() - started)
-        # The next measurement must not pay for what follows from this one.
+        # The next measurement must not include what follows from this one.
         await settle(suite, before + appended)
         return rate
 
@@ -84,7 +84,7 @@ async def _run_chain(suite: Suite, work: Plan, before: int) -> Chain:
 
 
 async def import_plates(suite: Suite, entries: int) -> list[str]:
-    """Give the first force a hotlist of so many plates; the plates."""
+    """Import a hotlist of so many plates for the first force. Returns the plates."""
     listed = plates(77, entries)
     await import_list(suite, suite.settings.forces[0], listed)
     return listed

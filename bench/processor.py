@@ -1,4 +1,4 @@
-"""Processor time of each process of a suite, to see who costs what."""
+"""Processor time of each process of a suite."""
 
 from __future__ import annotations
 

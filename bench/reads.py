@@ -1,4 +1,4 @@
-"""Reads for measuring: made as cheaply as a camera's gateway could, from a seed."""
+"""Reads for measuring, made cheaply from a seed."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Figure:
-    """One measurement. `ratio` is to raw COPY in the same run; None where that says nothing."""
+    """One measurement. `ratio` is the ratio to raw COPY in the same run; None where it means nothing."""
 
     name: str
     value: float

@@ -1,4 +1,4 @@
-"""Enrol cameras, run generators, wait until the whole chain has everything."""
+"""Enrols cameras, runs generators, and waits until all reads have passed the whole chain."""
 
 from __future__ import annotations
 

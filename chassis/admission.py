@@ -32,16 +32,14 @@ class Offices:
 class Gate:
     """Applies the rule of one RPC. Without a rule, nobody may call.
 
-    With `certificates_only`, callers that show no certificate are refused whatever the rule says of feeds.
-    Raises ValueError for a rule that consults what the server does not have.
+    Only a `public` service takes the tokens of feeds. Raises ValueError for a rule that consults what the
+    server does not have.
     """
 
-    def __init__(
-        self, method: str, rule: Rule | None, offices: Offices, *, certificates_only: bool = False
-    ) -> None:
+    def __init__(self, method: str, rule: Rule | None, offices: Offices, *, public: bool) -> None:
         self._rule = rule or _NOBODY_MAY
         self._offices = offices
-        self._certificates_only = certificates_only
+        self._takes_tokens = public and self._rule.feeds
         self.judges_message = self._rule.reads_message
         _check(method, self._rule, offices)
 
@@ -69,15 +67,12 @@ class Gate:
                 await self._record(rule.audit, message, dict.fromkeys(forces), caller.name, purpose)
 
     def _caller(self, context: Call) -> Caller:
-        rule, caller = self._rule, certified_caller(context)
-        if rule.feeds and not (self._certificates_only and caller.kind == "none"):
-            token = _token_of(context)
-            if token is not None:
-                return self._feed(token)
-            if not _admits(rule, caller):
-                raise _token_missing()
-        if not _admits(rule, caller):
-            raise _not_allowed()
+        token = _token_of(context) if self._takes_tokens else None
+        if token is not None:
+            return self._feed(token)
+        caller = certified_caller(context)
+        if not _admits(self._rule, caller):
+            raise _token_missing() if self._takes_tokens else _not_allowed()
         return caller
 
     def _feed(self, token: str) -> Caller:

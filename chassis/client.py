@@ -22,11 +22,11 @@ from chassis.tracing import tracer
 DEFAULT_SECONDS: Final = 10.0
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _CLOSE_SECONDS: Final = 1.0
-# Retries have one owner, the outermost caller: if each hop tried four times, a store that is away would get
-# sixteen calls for one of a person. What services do on their own account (appending, following, forwarding,
-# reporting) runs in loops that wait with jitter and heed RetryInfo. What they do for a caller fails, and the
-# caller repeats the whole of it. A stream is begun again only before its first message: a loop above it, as
-# in the client of alerts, then makes a few calls more within a second, and no others.
+# Only the outermost caller retries: if each of two hops tried four times, an unavailable store would get
+# sixteen calls for one call of a person. The background work of services (appending, following, forwarding,
+# reporting) retries in loops with a back-off that heeds RetryInfo. A call that a service makes for a caller
+# fails at once, and the caller repeats the whole. gRPC repeats a stream only before its first message, so a
+# loop above it, as in the client of alerts, makes no more than a few extra calls within a second.
 _SERVICE_CONFIG: Final = json.dumps(
     {
         "methodConfig": [
@@ -62,8 +62,8 @@ async def open_channel(
 
     `server_name` is the name to be certified instead. A loopback address stands for "localhost".
     Unary calls without a timeout get 10 s, and never more than the call being served has left. With
-    `retries`, calls that meet UNAVAILABLE are tried up to four times by gRPC: for those who call on behalf of
-    nobody else. Services say no; see `_SERVICE_CONFIG`. Raises StartupFailure for unreadable files.
+    `retries`, gRPC tries calls that end with UNAVAILABLE up to four times. Services set it to False, since
+    their callers retry; see `_SERVICE_CONFIG`. Raises StartupFailure for unreadable files.
     """
     channel = grpc.aio.secure_channel(
         target,
@@ -181,11 +181,11 @@ def _options(target: str, server_name: str | None, max_message_bytes: int) -> li
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 10_000),
-        # While calls are made, gRPC asks by pings of its own, for whose answers it would wait a minute.
+        # While it sends data, gRPC sends other pings, whose answers it would await for a minute.
         ("grpc.http2.ping_timeout_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
-        # A service that restarts should be found again at once, not after gRPC's two minutes.
+        # Reconnect to a service that has restarted at once, not after gRPC's usual two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2_000),
     ]

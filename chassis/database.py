@@ -1,4 +1,4 @@
-"""PostgreSQL: a pool that says UNAVAILABLE when the database is away, and SQL kept in SQL files."""
+"""PostgreSQL: a pool that raises Unavailable when it cannot connect, and SQL kept in SQL files."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def open_pool(
     async def make() -> asyncpg.Pool:
         pool = await asyncpg.create_pool(
             **_arguments(settings),
-            # No floor: asyncpg would keep it by reconnecting, and logging, on its own while we are away.
+            # With a minimum, asyncpg would reconnect on its own, and log each failure, during an outage.
             min_size=0,
             max_size=settings.pool_size,
             command_timeout=_QUERY_SECONDS,
@@ -106,7 +106,7 @@ async def in_forces(
 async def finished(work: Coroutine[Any, Any, T]) -> T:
     """Await `work`, and let it finish even when the caller is cancelled, as when a deadline passes.
 
-    For a commit whose outcome must not be torn in half.
+    For a commit whose outcome has to be recorded whatever happens to the caller.
     """
     task = asyncio.create_task(work)
     _finishing.add(task)
@@ -206,5 +206,5 @@ async def _close(pool: asyncpg.Pool) -> None:
         async with asyncio.timeout(_CLOSE_SECONDS):
             await pool.close()
     except TimeoutError:
-        _log.warning("connections still busy at the end were cut")
+        _log.warning("closed connections that were still busy")
         pool.terminate()

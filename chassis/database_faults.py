@@ -1,4 +1,4 @@
-"""What PostgreSQL's errors mean to callers."""
+"""Which fault a caller gets for an error of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DATABASE_TROUBLE: Final = (
     asyncpg.InternalClientError,
     OSError,
 )
-"""All that the driver raises: for work that is done again anyway, whatever kept it from being done."""
+"""Everything that the driver raises: for cleaning up, where a failure changes nothing."""
 
 _RETRY_SECONDS: Final = 1.0
 _DISK_FULL: Final = "53100"
@@ -27,8 +27,8 @@ _AWAY: Final = (
     # A connection that breaks in the middle of an answer confuses the driver about itself.
     asyncpg.InternalClientError,
 )
-# An InterfaceError is mostly a bug of ours and has no code: only its words tell that a connection went away.
-# The pool takes one that the server ended back from under those who use it; at a stop it gives out none.
+# An InterfaceError is mostly a bug of ours and has no code. Only its text tells that a connection was lost,
+# that the pool took back a connection that the server had ended, or that the pool is closing.
 _LOST: Final = ("connection is closed", "released back to the pool", "pool is closing", "pool is closed")
 
 
@@ -42,8 +42,10 @@ def database_fault(error: BaseException) -> Fault | None:
 
 
 def database_unavailable() -> Unavailable:
-    """The fault for a database that cannot be reached at the moment."""
-    return Unavailable("DATABASE_UNAVAILABLE", "the database is away; try again", retry_after=_RETRY_SECONDS)
+    """The fault for a database that cannot be reached."""
+    return Unavailable(
+        "DATABASE_UNAVAILABLE", "the database is unavailable; try again", retry_after=_RETRY_SECONDS
+    )
 
 
 def _is_of_a_lost_connection(error: BaseException) -> bool:

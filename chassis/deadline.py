@@ -1,4 +1,4 @@
-"""A deadline is a budget: what is left of the incoming call's bounds every call made on its behalf."""
+"""A deadline is a budget: a call made on behalf of another gets no more time than the other has left."""
 
 from __future__ import annotations
 

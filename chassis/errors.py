@@ -19,6 +19,16 @@ DETAILS_KEY: Final = "grpc-status-details-bin"
 INTERNAL_TEXT: Final = "internal error; see the service log"
 
 _STATUS_BY_NUMBER: Final = {status.value[0]: status for status in grpc.StatusCode}
+TRANSIENT_STATUSES: Final = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.ABORTED,
+        # A server that stops cancels the calls that its drain did not finish.
+        grpc.StatusCode.CANCELLED,
+    }
+)
 
 
 class StartupFailure(Exception):  # noqa: N818 - it is a failure to start, not an error of a caller
@@ -53,6 +63,11 @@ class Fault(Exception):  # noqa: N818 - the word for what crosses the wire
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same call may succeed later. `is_transient` judges other errors, too."""
+        return self.status in TRANSIENT_STATUSES
+
 
 class _FixedStatusFault(Fault):
     fixed_status: grpc.StatusCode
@@ -78,13 +93,13 @@ class InvalidInput(_FixedStatusFault):
 
 
 class NotFound(_FixedStatusFault):
-    """What was asked for does not exist, or not for this caller."""
+    """The thing asked for does not exist, or this caller may not know of it."""
 
     fixed_status = grpc.StatusCode.NOT_FOUND
 
 
 class AlreadyExists(_FixedStatusFault):
-    """What should be made is there already, with other content."""
+    """A thing of this name exists already, with other content."""
 
     fixed_status = grpc.StatusCode.ALREADY_EXISTS
 
@@ -102,7 +117,7 @@ class Unauthenticated(_FixedStatusFault):
 
 
 class Unavailable(_FixedStatusFault):
-    """Something needed is away for now; try again after `retry_after`."""
+    """Something that the call needs is unavailable; try again after `retry_after`."""
 
     fixed_status = grpc.StatusCode.UNAVAILABLE
 
@@ -126,7 +141,7 @@ class OutOfRange(_FixedStatusFault):
 
 
 class Aborted(_FixedStatusFault):
-    """The work lost a race; do the whole of it again."""
+    """Another change came first; repeat the whole of the work."""
 
     fixed_status = grpc.StatusCode.ABORTED
 

@@ -1,7 +1,7 @@
-"""Health is asked of the service and told by the chassis (grpc.health.v1, plaintext, its own port).
+"""Health (grpc.health.v1, plaintext, on a port of its own), answered from checks that the services give.
 
-The names: each gRPC service added, "" for all of them together (readiness), and "liveness", which
-depends on nothing but this process.
+The names: each gRPC service, "" for all of them together (readiness), and "liveness", which depends on
+nothing but this process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class Health:
-    """Runs the services' checks once a second, for all askers together, and answers from the result."""
+    """Runs the services' checks once a second, however many clients ask, and answers from the result."""
 
     def __init__(self) -> None:
         self._answers = health_aio.HealthServicer()
@@ -45,22 +45,22 @@ class Health:
         self._ready[service] = False
 
     async def begin(self) -> None:
-        """Tell NOT_SERVING until the first look says otherwise."""
+        """Answer NOT_SERVING until the first checks have passed."""
         await self._answers.set(LIVENESS, _SERVING)
         for service in ("", *self._checks):
             await self._answers.set(service, _NOT_SERVING)
 
     async def watch(self) -> None:
-        """Look every second, for ever."""
+        """Run the checks every second, for ever."""
         while True:
-            await self._look()
+            await self._check_all()
             await asyncio.sleep(_EVERY_SECONDS)
 
     async def end(self) -> None:
-        """Tell NOT_SERVING for good: this process is going away."""
+        """Answer NOT_SERVING from now on: this process stops."""
         await self._answers.enter_graceful_shutdown()
 
-    async def _look(self) -> None:
+    async def _check_all(self) -> None:
         # Services often share a check (one pool): ask each only once.
         checks = {check for check in self._checks.values() if check is not None}
         passed = dict(zip(checks, await asyncio.gather(*map(self._passes, checks)), strict=True))

@@ -1,4 +1,4 @@
-"""The buckets of every histogram, by its unit: OpenTelemetry's own are meant for milliseconds."""
+"""The buckets of every histogram, by its unit. OpenTelemetry's usual ones are for milliseconds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final
 from opentelemetry.metrics import Histogram
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 
-# Close together where our own targets lie (alerts within 50 ms, acknowledgements within 100 ms). Past the
-# minute only what waited out an outage arrives.
+# Close together around our own targets (alerts within 50 ms, acknowledgements within 100 ms). Only reads that
+# waited for the end of an outage take longer than a minute.
 _SECONDS: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5),
     *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0),
@@ -22,7 +22,7 @@ BOUNDARIES: Final[Mapping[str, Sequence[float]]] = {"s": _SECONDS, "1": _COUNTS}
 
 
 def bucket_views() -> list[View]:
-    """What a meter provider needs to know to use them."""
+    """The views through which a meter provider uses them."""
     return [
         View(
             instrument_type=Histogram,

@@ -1,7 +1,7 @@
 """Logs: one JSON object a line on standard error, joined to traces by their ids.
 
-An exception is told by its type and its frames. Its text appears only where we know that it cannot quote
-a read: a driver's or a parser's message may carry the very plate it stumbled over.
+An exception is logged by its type and its frames. Its text appears only where we know that it cannot quote a
+read: the message of a driver or a parser may contain the plate that it could not use.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def configure_logs(service: str, level: str) -> None:
     handler.setFormatter(JsonLines(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
-    # gRPC calls every stream that a stop cuts short an unhandled exception.
+    # gRPC logs an unhandled exception for every stream that a stop ends early.
     logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_cancellation)
 
 

@@ -12,6 +12,7 @@ from chassis.transient import asked_wait, cause_of, is_transient
 
 _FIRST_WAIT: Final = 0.2
 _MOST_WAIT: Final = 10.0
+_END_SECONDS: Final = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -28,13 +29,13 @@ async def repeat(
     """Run `work` for ever, `every` so many seconds after its last end, or as soon as `wake` is set.
 
     A transient error is logged once per outage and retried after a back-off. Any other error is raised, and
-    ends the process through the owner of the task. A cancellation ends the loop whatever `work` raised in
-    its place, for example the error of a broken connection that it gave back to its pool.
+    ends the process through the owner of the task. A cancellation ends the loop within two seconds, whatever
+    `work` raises in its place, as for a broken connection that it gives back to its pool.
     """
     backoff = backoff or Backoff(_FIRST_WAIT, max(_MOST_WAIT, every))
     failing = False
     while True:
-        error = await _attempt(work)
+        error = await _attempt(work, name, log)
         if error is None:
             if failing:
                 log.info("%s works again", name)
@@ -55,17 +56,38 @@ def raise_if_cancelled() -> None:
         raise asyncio.CancelledError
 
 
-async def _attempt(work: Callable[[], Awaitable[None]]) -> Exception | BaseExceptionGroup | None:
+async def _attempt(
+    work: Callable[[], Awaitable[None]], name: str, log: logging.Logger
+) -> BaseException | None:
     """The transient error with which `work` ended, or None."""
+    # In a task of its own, so that a cancellation has to wait neither for a connection that is silent nor for
+    # what is raised in its place.
+    running = asyncio.create_task(_run(work), name=name)
     try:
-        await work()
-    except (Exception, BaseExceptionGroup) as error:
-        raise_if_cancelled()
-        if not is_transient(error):
-            raise
-        return error
-    raise_if_cancelled()
-    return None
+        await asyncio.wait([running])
+    except asyncio.CancelledError:
+        await _end(running, log)
+        raise
+    if running.cancelled():
+        raise RuntimeError(f"{name} was cancelled from within, and not by its owner")
+    error = running.exception()
+    if error is not None and not is_transient(error):
+        raise error
+    return error
+
+
+async def _run(work: Callable[[], Awaitable[None]]) -> None:
+    await work()
+
+
+async def _end(running: asyncio.Task[None], log: logging.Logger) -> None:
+    running.cancel()
+    await asyncio.wait([running], timeout=_END_SECONDS)
+    if not running.done():
+        log.warning("%s would not end", running.get_name())
+    elif not running.cancelled():
+        # Whatever it raised is of no interest any more; asking for it keeps asyncio from logging it.
+        running.exception()
 
 
 async def _pause(every: float, wake: asyncio.Event | None) -> None:

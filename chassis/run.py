@@ -41,8 +41,8 @@ EXIT_MISUSED: Final = 2
 
 _log = logging.getLogger(__name__)
 
-# What lives long in a service (modules, streams, registries) has no cycles worth looking for. With the usual
-# thresholds a thousand streams spent a quarter of all time on looking, in pauses that alerts had to wait for.
+# Objects that live long in a service (modules, streams, registries) have no cycles to collect. With the usual
+# thresholds, a thousand streams spent a quarter of all time in collections, in pauses that delayed alerts.
 _GC_THRESHOLDS: Final = (100_000, 50, 100)
 
 S = TypeVar("S", bound=ServiceSettings)

@@ -85,7 +85,7 @@ class GrpcServer:
         """Serve a gRPC service. `register` is the generated ``add_XServicer_to_server``.
 
         `service` is its full proto name. The server's rules say who may call which of its RPCs; nobody may
-        call one that has no rule. `public`: callers without a certificate may try, as feeds with their token.
+        call one that has no rule. `public`: feeds may call it with their token, on the public port too.
         `ready` raises while the service cannot do its work.
         """
         collected = _CollectedHandlers()
@@ -144,7 +144,7 @@ class GrpcServer:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
         await self.start()
-        # A full collection would walk everything that was imported, some 40 ms in which nobody is answered.
+        # A full collection would visit all imported objects, and answer no call for some 40 ms.
         gc.collect()
         gc.freeze()
         await self._ending.wait()
@@ -164,7 +164,7 @@ class GrpcServer:
             await self._server.stop(self._settings.drain_seconds)
         await self._end_owned()
         if self._started:
-            # Long enough for a watcher to be told, though its watch never ends by itself.
+            # Long enough to send the last answer; a watch never ends by itself.
             await self._health_server.stop(_HEALTH_STOP_SECONDS)
         if self._settings.port_file is not None:
             self._settings.port_file.unlink(missing_ok=True)
@@ -197,7 +197,7 @@ class GrpcServer:
 
     def _guarded(self, service: str, method: str, handler: Handler) -> Handler:
         name = f"{service}/{method}"
-        gate = Gate(name, self._rule(name), self._offices, certificates_only=service not in self._public)
+        gate = Gate(name, self._rule(name), self._offices, public=service in self._public)
         return guarded(name, handler, gate, self._settings.message_seconds)
 
     def _rule(self, name: str) -> Rule | None:
@@ -293,12 +293,12 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
         # A client that reconnects may reach a replica that joined later. gRPC varies the age by a tenth.
         ("grpc.max_connection_age_ms", round(settings.max_connection_age_seconds * 1000)),
         ("grpc.max_connection_age_grace_ms", round(settings.max_connection_grace_seconds * 1000)),
-        # Two processes on one port would share its calls at random; the second has to fail instead.
+        # Two processes on one port would share its calls at random; so the second one fails.
         ("grpc.so_reuseport", 0),
         # A mobile camera that lost signal is noticed within half a minute.
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 10_000),
-        # While it sends, gRPC asks by pings of its own, for whose answers it would wait a minute.
+        # While it sends data, gRPC sends other pings, whose answers it would await for a minute.
         ("grpc.http2.ping_timeout_ms", 20_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
@@ -330,7 +330,7 @@ def _write_ports(file: Path | None, ports: dict[str, int]) -> None:
     if file is None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    # Whoever waits for the file must never read half of it.
+    # A reader of the file never sees half of it.
     draft = file.with_name(file.name + ".new")
     draft.write_text(json.dumps(ports), encoding="utf-8")
     draft.replace(file)

@@ -9,18 +9,8 @@ import asyncpg
 import grpc
 
 from chassis.database_faults import database_fault
-from chassis.errors import Fault
+from chassis.errors import TRANSIENT_STATUSES, Fault
 
-_TRANSIENT_STATUSES: Final = frozenset(
-    {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.ABORTED,
-        # A server that stops cancels the calls that its drain did not finish.
-        grpc.StatusCode.CANCELLED,
-    }
-)
 # asyncpg has no common base for these: each is a transaction that lost to another, or ran out of time.
 _TRANSIENT_IN_POSTGRES: Final = (
     asyncpg.LockNotAvailableError,
@@ -62,9 +52,9 @@ def cause_of(error: BaseException) -> str:
 
 def _passes(error: BaseException) -> bool:
     if isinstance(error, Fault):
-        return error.status in _TRANSIENT_STATUSES
+        return error.may_pass
     if isinstance(error, grpc.aio.AioRpcError):
-        return error.code() in _TRANSIENT_STATUSES
+        return error.code() in TRANSIENT_STATUSES
     if isinstance(error, (TransientError, OSError, TimeoutError, *_TRANSIENT_IN_POSTGRES)):
         return True
     return database_fault(error) is not None

@@ -1,1 +1,1 @@
-"""The `gantry` command: how people start, watch, feed and question a suite."""
+"""The `gantry` command, with which people start a suite, watch it, send reads to it and query it."""

@@ -1,4 +1,4 @@
-"""An alert in words: what to look for, where it was, why it matters."""
+"""An alert as text: the plate, the place, and why the vehicle is of interest."""
 
 from gantry.match.v1.alert_pb2 import MATCH_KIND_NEAR, Acknowledgement, Alert
 
@@ -12,7 +12,7 @@ def alert_text(alert: Alert) -> str:
 
 
 def taken_text(alert_id: str, acknowledgement: Acknowledgement, person: str = "") -> str:
-    """Who took an alert in hand; `person` is read as "you"."""
+    """Who took an alert in hand. The text calls `person` "you"."""
     who = "you" if acknowledgement.person == person else acknowledgement.person
     when = local_time(moment(acknowledgement, "at"))
     said = f": {acknowledgement.note}" if acknowledgement.note else ""
@@ -20,7 +20,7 @@ def taken_text(alert_id: str, acknowledgement: Acknowledgement, person: str = ""
 
 
 def taken_already_text(alert_id: str, acknowledgement: Acknowledgement, person: str, *, dropped: bool) -> str:
-    """That somebody had an alert in hand before; `dropped` when a note was given that nobody will see."""
+    """That the alert was in hand already. `dropped`: a note was given and not kept."""
     who = "you" if acknowledgement.person == person else acknowledgement.person
     when = local_time(moment(acknowledgement, "at"))
     said = f", who said: {acknowledgement.note}" if acknowledgement.note else ""

@@ -1,11 +1,11 @@
-"""How the command ends: its exit codes, and the one error that people see."""
+"""The exit codes of the command, and its error."""
 
 from enum import IntEnum
 from typing import Final
 
 
 class Exit(IntEnum):
-    """What a script can tell from the exit code."""
+    """The exit codes."""
 
     OK = 0
     FAILED = 1
@@ -30,7 +30,7 @@ MEANINGS: Final = {
 
 
 class CliError(Exception):
-    """The command cannot do what was asked; the text says what was wrong, where, and what to do."""
+    """The command cannot do what was asked. The text says what is wrong, where, and what to do."""
 
     def __init__(self, message: str, code: Exit = Exit.FAILED, *, reason: str = "") -> None:
         """`reason` is a service's reason code, for `--json`; empty when the command itself refuses."""

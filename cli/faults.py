@@ -1,4 +1,4 @@
-"""Services' errors in words for people: what was wrong, where, what to do."""
+"""Turns services' errors into sentences for people: what is wrong, where, and what to do."""
 
 from typing import Final
 
@@ -45,7 +45,7 @@ _UNNAMED: Final = frozenset({"chunk", "vrm", "alert_id", "read_id", "camera_id"}
 
 
 def fault_of(error: grpc.aio.AioRpcError | Fault) -> Fault:
-    """The fault that a failed call means, however it was called."""
+    """The fault of a failed call, made through a client or a stub."""
     return error if isinstance(error, Fault) else fault_from(error)
 
 
@@ -63,7 +63,7 @@ def explained(error: Exception) -> CliError:
 
 
 def from_fault(fault: Fault) -> CliError:
-    """A service's fault, with advice where its own words do not say what to do."""
+    """A service's fault, with advice when its message does not say what to do."""
     code = _EXITS.get(fault.status, Exit.FAILED)
     advice = _ADVICE.get(fault.reason)
     return CliError(_in_our_words(fault) if advice is None else advice, code, reason=fault.reason)

@@ -1,4 +1,4 @@
-"""The simulated cameras of a suite on this machine: enrolled, given a hotlist to meet, and set going."""
+"""The simulated cameras of a suite on this machine: enrols them, imports hotlists, and starts them."""
 
 import itertools
 import os
@@ -32,7 +32,7 @@ _DRAWN_READS: Final = 30_000
 
 @dataclass(frozen=True)
 class FleetOrder:
-    """How the cameras send; `seconds` None is without end, `report` where they write down what they sent."""
+    """How the cameras send. `seconds` None: without end. `report`: the file for what they sent."""
 
     seed: int
     rate: float
@@ -75,7 +75,7 @@ def start_fleet(suite: Suite, tokens: TokenFile, order: FleetOrder) -> Child:
 async def import_hotlists(
     links: Links, layout: Layout, reads: Sequence[SimulatedRead], *, seed: int, today: date, reason: str
 ) -> Mapping[str, Path]:
-    """Give each force a hotlist of vehicles, some of which its cameras will meet; the files by force."""
+    """Import a hotlist for each force, with vehicles that its cameras will see. Returns the files."""
     files: dict[str, Path] = {}
     for force in links.person.forces:
         files[force] = layout.hotlists / f"{force}.csv"
@@ -97,6 +97,6 @@ def drawn_reads(world: World, run: Run) -> list[SimulatedRead]:
 
 
 def run_without_images(order: FleetOrder, start: datetime) -> Run:
-    """What settles the reads that the cameras will send; pictures are not needed to know them."""
+    """The run that determines the reads that the cameras will send, without pictures."""
     seconds = float("inf") if order.seconds is None else order.seconds
     return Run(order.seed, start, order.rate, seconds, images=False)

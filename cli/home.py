@@ -1,4 +1,4 @@
-"""The suite's folder: where its services answer, and whose certificates it holds."""
+"""The suite's folder: addresses of services and people's certificates."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _FORCE_URI = "gantry://force/"
 
 @dataclass(frozen=True)
 class Person:
-    """Who speaks to the services: a name, the forces it may work for, and the certificate that proves it."""
+    """A person: a name, the forces that they may work for, and the certificate that says so."""
 
     name: str
     forces: tuple[str, ...]
@@ -55,7 +55,7 @@ class SuiteHome:
 
     @property
     def secrets(self) -> Path:
-        """What nobody but the owner may read."""
+        """The folder that only its owner may read."""
         return self.folder / "secrets"
 
     def processes(self) -> list[str]:
@@ -64,14 +64,14 @@ class SuiteHome:
         return sorted(set(found))
 
     def pid(self, process: str) -> int | None:
-        """A process's id, or None when it is not written down."""
+        """A process's id, or None when there is no file with it."""
         try:
             return int((self.folder / "run" / f"{process}.pid").read_text())
         except (FileNotFoundError, ValueError):
             return None
 
     def ports(self, process: str) -> dict[str, Any]:
-        """What a process wrote about where it answers. CliError when it has not."""
+        """The ports that a process wrote down. CliError when it has not."""
         path = self.folder / "run" / f"{process}.json"
         try:
             found = json.loads(path.read_text())
@@ -91,7 +91,7 @@ class SuiteHome:
         raise CliError(f"{process} has no {port} port: start the suite again with `gantry up`")
 
     def certified_name(self, process: str) -> str | None:
-        """The name in a process's certificate, when it is written down that it differs from its address."""
+        """The name in a process's certificate, when the file says that it differs from its address."""
         value = self.ports(process).get("name")
         return value if isinstance(value, str) and value else None
 

@@ -1,4 +1,4 @@
-"""Ctrl-C in two steps: the first asks work to end well, the second ends it at once."""
+"""Ctrl-C in two steps: the first stops the work gracefully, the second at once."""
 
 import asyncio
 import signal
@@ -36,7 +36,7 @@ def on_interrupt(first: Callable[[], object], again: Callable[[], object] | None
 
 
 def cancel_current() -> Callable[[], object]:
-    """What cancels the task that asks for it."""
+    """A function that cancels the current task."""
     task = asyncio.current_task()
     assert task is not None, "only a task can be cancelled"
     return task.cancel
@@ -44,7 +44,7 @@ def cancel_current() -> Callable[[], object]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Around an event loop: work that an interrupt has cancelled ended by the keyboard, not by a fault."""
+    """Around an event loop: turns a cancellation by an interrupt into KeyboardInterrupt."""
     try:
         yield
     except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""What the command writes for scripts: JSON, one value a line. It loads nothing else."""
+"""Writes JSON for scripts, one value a line. It imports only the standard library."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Verbs whose modules are imported when they are called, so that the command starts at once."""
+"""Verbs whose modules are imported when the verb is called, so that the command starts at once."""
 
 from importlib import import_module
 from typing import Any
@@ -8,13 +8,13 @@ from typer.core import TyperCommand, TyperGroup
 
 
 def loaded(place: str) -> Any:
-    """What stands at ``module:name``; the module is imported now."""
+    """The object at ``module:name``. The module is imported now."""
     module, _, name = place.partition(":")
     return getattr(import_module(module), name)
 
 
 class LazyVerb(TyperCommand):
-    """A verb of which a list of verbs needs no more than its name and its help."""
+    """A verb that consists of a name and a line of help until it is called."""
 
     def __init__(self, name: str, place: str, summary: str) -> None:
         """`place` is ``module:function``; `summary` is the first sentence of the function's docstring."""
@@ -22,7 +22,7 @@ class LazyVerb(TyperCommand):
         self.place = place
 
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
-        """Parse the verb's words: the first moment at which its options have to be known."""
+        """Parse the verb's words, for which its options are needed: import its module."""
         return self._verb().make_context(info_name, args, parent, **extra)
 
     def _verb(self) -> Any:

@@ -46,15 +46,15 @@ class Links:
         return SearchClient(await self._channel("store"), deadline=self._seconds)
 
     async def buffer(self) -> BufferClient:
-        """How full the buffer is, and what was deleted from it."""
+        """The state of the buffer, and what was deleted from it."""
         return BufferClient(await self._channel("store"), deadline=self._seconds)
 
     async def audit(self) -> AuditClient:
-        """The audit trail. Recomputing a long chain takes its time, hence the long deadline."""
+        """The audit trail. Its deadline is long because recomputing a long chain takes minutes."""
         return AuditClient(await self._channel("store"), deadline=_AUDIT_SECONDS)
 
     async def cameras(self) -> CameraClient:
-        """Which cameras there are, and how they do."""
+        """Cameras and their health."""
         return CameraClient(await self._channel("ingest"), deadline=self._seconds)
 
     async def hotlists(self) -> HotlistClient:

@@ -11,7 +11,7 @@ from cli.exits import MEANINGS, Exit
 from cli.jsonlines import write_json
 from cli.lazy import LazyVerb, group, loaded
 
-# gRPC's own remarks would end up between ours; what went wrong is said by the error it raises.
+# gRPC's log lines would stand between ours. Its errors say what is wrong.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 _CODES = "; ".join(f"{code.value}: {meaning}" for code, meaning in MEANINGS.items())
@@ -100,7 +100,7 @@ COMMANDS: Final = (
 
 
 class CommandLine(TyperGroup):
-    """The whole command. After --json it says in JSON, too, what is wrong with the words that were typed."""
+    """The whole command. With --json, errors in the command line are in JSON, too."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -108,7 +108,7 @@ class CommandLine(TyperGroup):
             self.add_command(command)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Remember whether JSON was asked for: verbs that cannot be parsed are never told."""
+        """Remember whether JSON was asked for, also when the verb cannot be parsed."""
         ctx.meta[_JSON_ASKED] = "--json" in args
         return super().parse_args(ctx, args)
 
@@ -117,7 +117,7 @@ class CommandLine(TyperGroup):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            # The class of such errors has no public name; what they have in common is this method.
+            # The class of such errors has no public name. All of them have this method.
             sentence = getattr(error, "format_message", None)
             if sentence is None or not ctx.meta[_JSON_ASKED]:
                 raise
@@ -131,7 +131,7 @@ app = typer.Typer(
     help="Run a Gantry suite, feed it, and ask it. Start with `gantry up`.",
     epilog=f"Exit codes. {_CODES}.",
     no_args_is_help=True,
-    rich_markup_mode=None,  # drawn boxes would take longer to load than all else
+    rich_markup_mode=None,  # loading rich would take longer than everything else
     # A traceback of ours would show plates in local variables; --debug shows Python's plain one.
     pretty_exceptions_enable=False,
 )

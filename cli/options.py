@@ -38,7 +38,7 @@ ReferenceOption = Annotated[
 
 
 def purpose_of(reason: str, reference: str) -> Purpose:
-    """Why a person looks, for a request. CliError for what no service would take."""
+    """The purpose for a request. CliError for one that no service accepts."""
     if not len(reason.strip()) >= _SHORTEST_REASON or len(reason) > _LONGEST_REASON:
         length = f"{_SHORTEST_REASON} to {_LONGEST_REASON} characters"
         raise CliError(f"say why you look, in {length}, with --purpose", Exit.USAGE)
@@ -69,7 +69,7 @@ def time_of(text: str | None, option: str) -> datetime | None:
 
 
 def period_of(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
-    """What --from and --to say. CliError when nothing lies between them."""
+    """The times of --from and --to. CliError when nothing lies between them."""
     begin, end = time_of(since, "--from"), time_of(until, "--to")
     if begin is not None and end is not None and begin >= end:
         raise CliError(f"--from {since} is not before --to {until}: nothing lies between them", Exit.USAGE)
@@ -77,7 +77,7 @@ def period_of(since: str | None, until: str | None) -> tuple[datetime | None, da
 
 
 async def first(items: AsyncIterator[T], count: int) -> AsyncIterator[T]:
-    """At most so many of the items; no more of them are asked for."""
+    """At most `count` of the items. It requests no more than these."""
     async for item in items:
         yield item
         count -= 1

@@ -1,4 +1,4 @@
-"""What the command writes for people: results to standard output, remarks and errors to standard error."""
+"""Writes for people: results to standard output, remarks and errors to standard error."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Waiting for a service that is being restarted: for a bounded time, and never in silence."""
+"""Waits for a service that is being restarted, for a bounded time, and says so."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Patience:
-    """How long to go on asking a service of a suite that runs. What is going on is said once."""
+    """Decides how long a call is repeated while its service is unavailable. It says once that it waits."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Patience:
         say: Callable[[str], None],
         seconds: float = SECONDS,
     ) -> None:
-        """`running` says whether the suite is up at all: without one nothing is worth waiting for."""
+        """`running` says whether a suite runs at all. Without one, waiting is useless."""
         self._running = running
         self._service = service
         self._say = say
@@ -39,7 +39,7 @@ class Patience:
         self._said = False
 
     async def wait(self, error: Exception) -> None:
-        """Wait a little before the next try. Raises the error when it will not pass, or has not in time."""
+        """Wait before the next call. Raises the error when it cannot pass, or after the time is over."""
         now = time.monotonic()
         self._until = self._until or now + self._seconds
         if now > self._until or not self._may_pass(error):
@@ -48,17 +48,17 @@ class Patience:
         await asyncio.sleep(_BETWEEN_TRIES_SECONDS)
 
     def tell(self, seconds: float) -> None:
-        """Say that somebody waits, once until the service has answered."""
+        """Say that the command waits: once, until the service has answered."""
         if not self._said:
             self._said = True
             self._say(f"{self._service} is not answering, trying for {seconds:.0f} s")
 
     def tell_slow(self) -> None:
-        """Say that the service has been asked and takes its time."""
+        """Say that the service is slow to answer."""
         self._say(f"{self._service} is slow to answer, still waiting")
 
     def answered(self) -> None:
-        """The service is back: the next time it goes, the waiting begins anew."""
+        """The service has answered: the next outage has its full time again."""
         self._until, self._said = None, False
 
     def _may_pass(self, error: Exception) -> bool:
@@ -69,9 +69,9 @@ class Patience:
 
 
 def run_patiently(session: Session, service: str, work: Work, *, takes_its_time: bool = False) -> None:
-    """Run a verb's work, again while `service` is away. Only for work that may be done twice.
+    """Run a verb's work, and repeat it while `service` is unavailable. Only for idempotent work.
 
-    What takes longer than usual is said, unless that is to be expected (`takes_its_time`).
+    A slow answer is reported, unless it is expected (`takes_its_time`).
     """
 
     patience = Patience(SuiteHome(session.home).processes, service, quiet_note(as_json=session.as_json))

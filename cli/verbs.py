@@ -1,4 +1,4 @@
-"""What every verb has in common: its options, its session, and how its errors are shown."""
+"""What all verbs share: options, session, and how errors are shown."""
 
 import functools
 import inspect
@@ -84,7 +84,7 @@ def guarded(call: Callable[[], None], *, as_json: bool, debug: bool) -> None:
     except KeyboardInterrupt:
         raise typer.Exit(Exit.INTERRUPTED) from None
     except BrokenPipeError:
-        # The reader of our pipe has what it wanted (`| head`): end without a complaint.
+        # The reader of our pipe has ended (`| head`), which is no error.
         sys.stdout = None
         raise typer.Exit(Exit.OK) from None
     except Exception as error:

@@ -87,7 +87,7 @@ async def watched(links: Links, forces: Sequence[str], watch: Watch) -> AsyncIte
 
 
 async def _followed(links: Links, force: str, watch: Watch, patience: Patience) -> AsyncIterator[Event]:
-    """One force's events; the client comes back by itself when the service went away."""
+    """One force's events. The client subscribes again when the service was unavailable."""
     request = SubscribeRequest(force=force, purpose=watch.purpose)
     if watch.after is not None:
         request.after_number = watch.after

@@ -16,7 +16,6 @@ from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceStub
 
 from chassis.backoff import Backoff
 from chassis.errors import Fault
-from chassis.transient import is_transient
 from clients.answer import answer_of, answers_of
 
 DEADLINE_SECONDS: Final = 10.0
@@ -93,7 +92,7 @@ class AlertClient:
                         backoff.succeeded()
                         yield response
             except Fault as fault:
-                if not is_transient(fault) or waited > patience_seconds:
+                if not fault.may_pass or waited > patience_seconds:
                     raise
                 if away is not None:
                     away()

@@ -39,6 +39,7 @@ class Gather(Generic[I]):
         self._full = asyncio.Event()
         self._room = asyncio.Event()
         self._over = False
+        self._closed = False
         self.position = position
         """The log has come in up to here."""
         self.head = position
@@ -56,9 +57,8 @@ class Gather(Generic[I]):
             self._end()
 
     def close(self) -> None:
-        """Forget what is waiting: `take` ends."""
-        self._items.clear()
-        self.position = self._taken
+        """Take nothing more: `take` ends, whatever is waiting or still comes."""
+        self._closed = True
         self._end()
 
     async def put(self, part: Part[I]) -> None:
@@ -83,14 +83,12 @@ class Gather(Generic[I]):
 
         A part without items says that the log has moved on without any.
         """
-        while self.position == self._taken:
-            if self._over:
-                return None
+        while self.position == self._taken and not self._over:
             self._came.clear()
             await self._came.wait()
         if self._items and self._limits.seconds:
             await self._fill()
-        return self._cut()
+        return None if self._closed or self.position == self._taken else self._cut()
 
     def _end(self) -> None:
         self._over = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any, Final
 
@@ -14,27 +15,48 @@ PLACE_UNKNOWN: Final = 2_147_483_647
 HEADING_UNKNOWN: Final = 360
 """Heading of a read whose course is not known."""
 
-EVERY_READ: Final = (
-    "camera_indexes",
-    "read_ids",
-    "captured_at_us",
-    "vrms",
-    "confidences",
-    "latitudes_e7",
-    "longitudes_e7",
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A value of a read: its name, the column that holds it, and the value that means "this read has none".
+
+    Without `absent` every read has a value. With it the column may be empty: no read of the run has a value.
+    """
+
+    name: str
+    column: str
+    absent: int | bytes | None = None
+
+
+FIELDS: Final = (
+    Field("read_id", "read_ids"),
+    Field("captured_at_us", "captured_at_us"),
+    Field("vrm", "vrms"),
+    Field("confidence", "confidences"),
+    Field("latitude_e7", "latitudes_e7"),
+    Field("longitude_e7", "longitudes_e7"),
+    Field("heading", "headings", HEADING_UNKNOWN),
+    Field("details", "details", b""),
+    Field("plate_patch", "plate_patches", b""),
+    Field("overview", "overviews", b""),
 )
-"""Columns with one element a read. `camera_indexes` points into `camera_ids`: one element a camera."""
+"""Every value of a read but its camera, which `camera_indexes` points to in `camera_ids`."""
+
+IMAGES: Final = ("plate_patches", "overviews")
+"""The columns that hold images."""
+
+EVERY_READ: Final = ("camera_indexes", *(field.column for field in FIELDS if field.absent is None))
+"""Columns with one element a read."""
 
 ABSENT: Final[Mapping[str, int | bytes]] = {
-    "headings": HEADING_UNKNOWN,
-    "details": b"",
-    "plate_patches": b"",
-    "overviews": b"",
+    field.column: field.absent for field in FIELDS if field.absent is not None
 }
 """The value that means "this read has none", for each column that may be empty."""
 
 ALL_OR_NONE: Final = tuple(ABSENT)
 """Columns with one element a read, or empty when no read of the run has a value."""
+
+_REQUIRED: Final = frozenset(EVERY_READ[1:])
 
 
 class ColumnsUnequal(ValueError):  # noqa: N818 - named as its reason in the contract
@@ -62,44 +84,21 @@ def require_equal(columns: ReadColumns) -> int:
     return count
 
 
-def columns_of(
-    *,
-    camera_ids: Sequence[str],
-    read_ids: Iterable[str],
-    captured_at_us: Iterable[int],
-    vrms: Iterable[str],
-    confidences: Iterable[float],
-    latitudes_e7: Iterable[int],
-    longitudes_e7: Iterable[int],
-    headings: Sequence[int] = (),
-    details: Sequence[bytes] = (),
-    plate_patches: Sequence[bytes] = (),
-    overviews: Sequence[bytes] = (),
-) -> ReadColumns:
-    """Columns from arguments that have one element a read.
+def columns_of(camera_ids: Sequence[str], **values: Sequence[Any]) -> ReadColumns:
+    """Columns from the camera of each read and the values of each column, by its name; one element a read.
 
-    A column that may be empty is left out when no read has a value.
+    A column that may be empty is left out when no read has a value. Raises KeyError for a column that must be
+    given, ValueError for one that does not exist.
     """
     cameras = {camera_id: number for number, camera_id in enumerate(dict.fromkeys(camera_ids))}
-    columns = ReadColumns(
-        camera_ids=cameras,
-        camera_indexes=[cameras[camera_id] for camera_id in camera_ids],
-        read_ids=read_ids,
-        captured_at_us=captured_at_us,
-        vrms=vrms,
-        confidences=confidences,
-        latitudes_e7=latitudes_e7,
-        longitudes_e7=longitudes_e7,
+    for name, absent in ABSENT.items():
+        if name in values and values[name].count(absent) == len(values[name]):
+            del values[name]
+    if missing := _REQUIRED.difference(values):
+        raise KeyError(f"no values for {sorted(missing)}")
+    return ReadColumns(
+        camera_ids=cameras, camera_indexes=[cameras[camera_id] for camera_id in camera_ids], **values
     )
-    if headings and headings.count(HEADING_UNKNOWN) < len(headings):
-        columns.headings.extend(headings)
-    if any(details):
-        columns.details.extend(details)
-    if any(plate_patches):
-        columns.plate_patches.extend(plate_patches)
-    if any(overviews):
-        columns.overviews.extend(overviews)
-    return columns
 
 
 def picked(columns: ReadColumns, indexes: Sequence[int]) -> ReadColumns:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 from gantry.common.v1.read_columns_pb2 import ReadColumns
 from gantry.common.v1.read_pb2 import Position, Read, ReadDetails
 
-from reads.columns import HEADING_UNKNOWN, PLACE_UNKNOWN
+from reads.columns import FIELDS, IMAGES, PLACE_UNKNOWN
 
 E7: Final = 10_000_000
 """1e-7 degrees in one degree."""
+
+STORED: Final = tuple(field for field in FIELDS if field.column not in IMAGES)
+"""The values of a read that the log keeps in its rows: all but camera and images."""
+
+# Those that a Read has under the same name, with the same meaning.
+_PLAIN: Final = tuple(
+    field for field in STORED if field.name in Read.DESCRIPTOR.fields_by_name and field.name != "details"
+)
 
 
 class ReadIdentity(NamedTuple):
@@ -32,43 +41,29 @@ def identity_at(columns: ReadColumns, index: int) -> ReadIdentity:
 
 def read_at(force: str, columns: ReadColumns, index: int) -> Read:
     """The read at `index`, without images."""
-    return read_of(
+    values: dict[str, Any] = {"camera_id": columns.camera_ids[columns.camera_indexes[index]]}
+    for field in STORED:
+        column = getattr(columns, field.column)
+        values[field.name] = column[index] if column else field.absent
+    return read_of(force, values)
+
+
+def read_of(force: str, values: Mapping[str, Any]) -> Read:
+    """A read from its "camera_id" and the values of `STORED` by name, for example from a row of a table.
+
+    An absent value becomes an absent field. `details` is parsed.
+    """
+    read = Read(
         force=force,
-        camera_id=columns.camera_ids[columns.camera_indexes[index]],
-        read_id=columns.read_ids[index],
-        captured_at_us=columns.captured_at_us[index],
-        vrm=columns.vrms[index],
-        confidence=columns.confidences[index],
-        latitude_e7=columns.latitudes_e7[index],
-        longitude_e7=columns.longitudes_e7[index],
-        heading=columns.headings[index] if columns.headings else HEADING_UNKNOWN,
-        details=columns.details[index] if columns.details else b"",
+        camera_id=values["camera_id"],
+        **{field.name: values[field.name] for field in _PLAIN if values[field.name] != field.absent},
     )
-
-
-def read_of(
-    *,
-    force: str,
-    camera_id: str,
-    read_id: str,
-    captured_at_us: int,
-    vrm: str,
-    confidence: float,
-    latitude_e7: int,
-    longitude_e7: int,
-    heading: int,
-    details: bytes,
-) -> Read:
-    """A read from its values as columns hold them: placeholders become absent fields, `details` is parsed."""
-    read = Read(force=force, camera_id=camera_id, read_id=read_id, vrm=vrm, confidence=confidence)
-    read.captured_at.FromMicroseconds(captured_at_us)
-    position = place_of(latitude_e7, longitude_e7)
+    read.captured_at.FromMicroseconds(values["captured_at_us"])
+    position = place_of(values["latitude_e7"], values["longitude_e7"])
     if position is not None:
         read.position.CopyFrom(position)
-    if heading != HEADING_UNKNOWN:
-        read.heading = heading
-    if details:
-        read.details.CopyFrom(ReadDetails.FromString(details))
+    if values["details"]:
+        read.details.CopyFrom(ReadDetails.FromString(values["details"]))
     return read
 
 

@@ -42,10 +42,10 @@ class _Pair:
 
 
 class Authority:
-    """The authority of one folder: ``ca.pem`` for everybody, ``ca.key`` for us alone, leaves below."""
+    """The authority of one folder: ``ca.pem`` is public, ``ca.key`` is secret, its certificates are below."""
 
     def __init__(self, folder: Path, *, clock: Callable[[], datetime] = _now) -> None:
-        """Open the authority, made first when it is missing, broken or about to expire."""
+        """Open the authority. It is made when it is missing, broken or about to expire."""
         self._folder = folder
         self._clock = clock
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -57,11 +57,11 @@ class Authority:
 
     @property
     def certificate(self) -> Path:
-        """What others must trust: the authority's certificate, PEM."""
+        """The authority's certificate, PEM, which the others have to trust."""
         return self._folder / "ca.pem"
 
     def issue_service(self, name: str, *, dns: Sequence[str] = (), ips: Sequence[str] = ()) -> TlsSettings:
-        """A service's certificate, for localhost and 127.0.0.1 and the names given; re-issued when needed.
+        """A service's certificate for localhost, 127.0.0.1 and the given names; issued again when needed.
 
         Its identity is ``gantry://service/NAME``.
         """
@@ -76,7 +76,7 @@ class Authority:
         return self._issue("services", name, names, usages)
 
     def issue_person(self, name: str, forces: Sequence[str]) -> TlsSettings:
-        """A person's certificate, good for calling only, with the forces they may work for."""
+        """A person's certificate for clients only. It names the forces that the person may work for."""
         for force in forces:
             if not _FORCE.fullmatch(force):
                 raise SuiteError(f"{force!r} is not a force code: use a-z, 0-9 and -, a letter first")
@@ -185,7 +185,7 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def _read(certificate: Path, key: Path) -> _Pair | None:
-    """The pair in the files, or None when it is missing, broken or does not fit together."""
+    """The pair in the files, or None when a file is missing or broken, or the two do not belong together."""
     try:
         leaf = x509.load_pem_x509_certificate(certificate.read_bytes())
         private = load_pem_private_key(key.read_bytes(), password=None)
@@ -196,7 +196,7 @@ def _read(certificate: Path, key: Path) -> _Pair | None:
 
 
 def _write(pair: _Pair, certificate: Path, key: Path) -> None:
-    """Put both in place; a crash between the two leaves a pair that `_read` refuses."""
+    """Write both files. After a crash between the two, `_read` refuses the pair."""
     text = pair.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     _replace(key, text, 0o600)
     _replace(certificate, pair.certificate.public_bytes(Encoding.PEM), 0o644)

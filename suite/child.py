@@ -1,4 +1,4 @@
-"""One child process: own session, own log file, ends with its parent, tied to no event loop."""
+"""A child process with its own session and log file. It ends with its parent and needs no event loop."""
 
 import asyncio
 import contextlib
@@ -55,7 +55,7 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id; the command keeps the launcher's."""
+        """The process id. The launcher and the command have the same one."""
         return self._popen.pid
 
     @property
@@ -64,7 +64,7 @@ class Child:
         return self._popen.poll()
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal; nothing happens when the process has ended already."""
+        """Send a signal. It has no effect when the process has ended."""
         self._popen.send_signal(number)
 
     async def exited(self) -> int:
@@ -99,7 +99,7 @@ class Child:
 
 
 def _private(path: str, flags: int) -> int:
-    """Logs are for our eyes only, whatever our umask."""
+    """Only our OS user may read logs, whatever our umask."""
     return os.open(path, flags, 0o600)
 
 
@@ -111,7 +111,7 @@ async def run_to_end(
     folder: Path | None = None,
     user: str | None = None,
 ) -> int:
-    """Run a short command to its end and return its exit code; a cancelled wait kills it."""
+    """Run a short command to its end and return its exit code. Cancelling kills the command."""
     child = Child(command, log=log, environment=environment, folder=folder, user=user)
     try:
         return await child.exited()

@@ -21,19 +21,19 @@ _ITERATIONS = 4096  # PostgreSQL's own default
 
 
 class Roles:
-    """The roles' names and passwords; a password is a file of the folder, readable by us alone."""
+    """The roles' names and passwords. A password is a file of the folder that only our OS user may read."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def password_file(self, role: str) -> Path:
-        """Where the role's password is, whether or not it has one yet."""
+        """The file for the role's password, which may not exist yet."""
         return self._folder / f"{role}.password"
 
     def settings(
         self, role: str, superuser: ConnectArguments, *, database: str = DATABASE, pool_size: int = 10
     ) -> DatabaseSettings:
-        """How the role connects to the server that `superuser` connects to."""
+        """Settings with which the role connects to the server that `superuser` connects to."""
         return DatabaseSettings(
             host=superuser["host"],
             port=superuser["port"],
@@ -44,7 +44,7 @@ class Roles:
         )
 
     def new_password(self, role: str) -> str:
-        """Draw a password and keep it; durable before anybody relies on it."""
+        """Make a random password and store it durably."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         password = secrets.token_urlsafe(32)
         draft = self._folder / f"{role}.draft"
@@ -91,12 +91,12 @@ async def prepare_database(
 
 
 async def create_database(connection: asyncpg.Connection, name: str, *, template: str = "template0") -> None:
-    """Make a database as a copy of `template`, to which nobody may be connected."""
+    """Make a database as a copy of `template`. It fails while somebody is connected to the template."""
     await _execute_built(connection, "create_database_statement", name, template)
 
 
 async def open_database(superuser: ConnectArguments, services: Sequence[str] = SERVICES) -> None:
-    """Let the services' roles into the database, each to its schema, and nobody else."""
+    """Admit the services' roles to the database, each to its own schema. Other roles have no access."""
     name = superuser["database"]
     connection = await asyncpg.connect(**superuser)
     try:
@@ -111,7 +111,7 @@ async def open_database(superuser: ConnectArguments, services: Sequence[str] = S
 
 
 def scram_verifier(password: str, salt: bytes) -> str:
-    """What PostgreSQL keeps of a password (RFC 5803), so that the password itself never reaches it.
+    """The SCRAM verifier of a password (RFC 5803). PostgreSQL gets it instead of the password.
 
     ValueError for a password that would need preparation by SASLprep.
     """
@@ -128,7 +128,7 @@ async def _ensure_role(connection: asyncpg.Connection, roles: Roles, role: str, 
     exists = await connection.fetchval(statements("suite").role_exists, role)
     if exists and roles.password_file(role).exists():
         return
-    # A lost secrets folder is healed here: the role gets a new password.
+    # When the secrets folder is lost, the role gets a new password.
     verifier = scram_verifier(roles.new_password(role), secrets.token_bytes(16))
     if exists:
         await _execute_built(connection, "set_password_statement", role, verifier)
@@ -137,5 +137,5 @@ async def _ensure_role(connection: asyncpg.Connection, roles: Roles, role: str, 
 
 
 async def _execute_built(connection: asyncpg.Connection, builder: str, *arguments: str) -> None:
-    """Run a statement that PostgreSQL itself put together from names, quoted where they need it."""
+    """Run a statement that PostgreSQL built from names, which it quotes where necessary."""
     await connection.execute(await connection.fetchval(statements("suite")[builder], *arguments))

@@ -1,5 +1,5 @@
-"""The one error of this room: something on this machine stops the suite, said in a sentence for people."""
+"""The error of this room: a sentence for people that says what stops the suite on this machine."""
 
 
 class SuiteError(Exception):
-    """The suite cannot start or go on; the text says what was wrong, where, and what to do."""
+    """The suite cannot start or continue. The text says what is wrong, where, and what to do."""

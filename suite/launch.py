@@ -1,6 +1,6 @@
-"""Become another command: as another OS user if asked, and bound to end when the parent ends.
+"""Replaces itself by another command, as another OS user if asked. The command ends when the parent ends.
 
-Run by path with `python -I -S`, so it starts in milliseconds and imports nothing of ours. It exists because
+It is run by path with `python -I -S`, starts in milliseconds and imports nothing of ours. It exists because
 `preexec_fn` is unsafe beside gRPC's threads, and because uvloop's processes know no `user`.
 
 Arguments: PARENT_PID DEATH_SIGNAL USER COMMAND [ARGUMENT ..]; an empty USER means to stay who we are.
@@ -16,7 +16,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def become(user: str) -> None:
-    """Drop to the OS user for good, with that user's groups."""
+    """Change to the OS user, with that user's groups. It cannot be undone."""
     entry = pwd.getpwnam(user)
     os.initgroups(user, entry.pw_gid)
     os.setgid(entry.pw_gid)
@@ -25,7 +25,7 @@ def become(user: str) -> None:
 
 
 def end_with_parent(library: ctypes.CDLL, parent: int, death_signal: int) -> None:
-    """Have the kernel signal us when the parent ends, however it ends (Linux only)."""
+    """Ask the kernel for a signal when the parent ends in any way (Linux only)."""
     if sys.platform == "linux":
         library.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:
@@ -33,7 +33,7 @@ def end_with_parent(library: ctypes.CDLL, parent: int, death_signal: int) -> Non
 
 
 def main() -> None:
-    """Run as the file says; never returns on success."""
+    """Run the command. It does not return on success."""
     parent, death_signal, user, *command = sys.argv[1:]
     library = ctypes.CDLL(
         None

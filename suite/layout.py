@@ -9,7 +9,7 @@ from suite.postgres_home import make_passable_folder
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths below one folder; all but the folder itself and `postgres` are for our eyes only."""
+    """Paths below one folder. Others may enter only the folder itself and `postgres`."""
 
     folder: Path
 
@@ -40,7 +40,7 @@ class Layout:
 
     @property
     def spans(self) -> Path:
-        """Spans, a file a process."""
+        """Spans, a file for each process."""
         return self.folder / "spans"
 
     @property
@@ -50,7 +50,7 @@ class Layout:
 
     @property
     def logs(self) -> Path:
-        """Logs, a file a process."""
+        """Logs, a file for each process."""
         return self.folder / "logs"
 
     @property
@@ -60,7 +60,7 @@ class Layout:
 
     @property
     def hotlists(self) -> Path:
-        """What was made up for the simulated cameras to meet, a file a force."""
+        """Hotlists of vehicles that the simulated cameras will see, a file for each force."""
         return self.folder / "hotlists"
 
     @property
@@ -70,7 +70,7 @@ class Layout:
 
     @property
     def state(self) -> Path:
-        """Choices that the next start keeps to, as JSON."""
+        """What the next start uses again, such as ports, as JSON."""
         return self.folder / "suite.json"
 
     @property
@@ -79,7 +79,7 @@ class Layout:
         return self.folder / "lock"
 
     def make(self) -> None:
-        """Make what is missing; PostgreSQL's OS user may pass through the folder if we made it."""
+        """Make the missing folders. If the main folder is new, PostgreSQL's OS user may enter it."""
         make_passable_folder(self.folder)
         data = (self.images, self.spans, self.hotlists, self.simulators, self.identities)
         for folder in (self.pki, self.secrets, self.logs, self.run, *data):

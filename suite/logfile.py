@@ -1,4 +1,4 @@
-"""Log files that children write by themselves: kept within a size, and quoted when one fails."""
+"""Log files that child processes write: limits their size, and quotes them when a process fails."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ LARGEST = 16 << 20  # bytes
 
 
 def rotate(log: Path, largest: int = LARGEST) -> None:
-    """Keep a log that grew too large as ``.1`` and start it afresh; lines written meanwhile may be lost.
+    """Move a log that is too large to ``.1``. Lines that are written meanwhile may be lost.
 
     The writer holds the file open for appending, so its content is copied away and the file cut to nothing.
     """
@@ -22,7 +22,7 @@ def rotate(log: Path, largest: int = LARGEST) -> None:
 
 
 def last_lines(log: Path, count: int = 15) -> str:
-    """The end of a log, for a failure's explanation; empty when there is none."""
+    """The last lines of a log, to explain a failure; empty when there is no log."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 1000 * count))

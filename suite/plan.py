@@ -1,4 +1,4 @@
-"""What each process of a suite is told: pure, from settings, ports and files to command lines."""
+"""The command line and environment of each process, computed from settings, ports and files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ PORTS: Mapping[str, tuple[str, ...]] = {
     "nadc": ("https", "control"),
 }
 LASTING_PORTS = ("nas.grpc", "nadc.https")
-"""Destinations name them, so that they stay for as long as the suite's folder does."""
+"""They never change while the folder exists, because destinations name them."""
 _NADC_PATH = "/nadc/batches"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings with everything that was chosen or made for them; `ports` by names like ``ingest.grpc``."""
+    """Settings with the folders and ports chosen for them; `ports` is by names like ``ingest.grpc``."""
 
     settings: SuiteSettings
     layout: Layout
@@ -37,7 +37,7 @@ class Plan:
         return f"127.0.0.1:{self.ports[f'{process}.{port}']}"
 
     def service(self, name: str, tls: TlsSettings, database: DatabaseSettings) -> Command:
-        """How to run a service."""
+        """The command of a service."""
         environment = {
             **self._chassis(name, tls),
             **database_environment(database),
@@ -47,7 +47,7 @@ class Plan:
         return Command(name, f"services.{name}", environment=environment)
 
     def simulator(self, name: str, tls: TlsSettings) -> Command:
-        """How to run a national service's simulator."""
+        """The command of a national service's simulator."""
         arguments = {
             "--state": self.layout.simulators / name,
             "--listen": self.address(name, PORTS[name][0]),
@@ -92,7 +92,7 @@ class Plan:
         return own[name]
 
     def destination(self, name: str) -> DestinationSettings:
-        """How a national service's simulator is reached as a destination."""
+        """The destination that a national service's simulator is."""
         options = {
             "nas": lambda: {"target": self.address("nas")},
             "nadc": lambda: {"url": f"https://{self.address('nadc', 'https')}{_NADC_PATH}"},
@@ -108,7 +108,7 @@ def port_names() -> list[str]:
 
 
 def migration(service: str, database: DatabaseSettings) -> Command:
-    """How to bring a service's schema up to date, as its owner."""
+    """The command that migrates a service's schema, as its owner."""
     name = f"{service}-migrate"
     return Command(name, f"services.{service}", ("migrate",), database_environment(database))
 

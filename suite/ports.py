@@ -1,4 +1,4 @@
-"""TCP ports of 127.0.0.1 for the processes of a suite, the same ones again at every start."""
+"""TCP ports of 127.0.0.1 for the processes of a suite. Each start uses the same ports again."""
 
 import socket
 import sys
@@ -18,7 +18,7 @@ _ATTEMPTS: Final = 100
 
 
 class HeldPorts:
-    """Ports promised to processes that are yet to listen, or that are being restarted.
+    """Ports reserved for processes that do not listen yet, or that are being restarted.
 
     Each port is held by sockets that are bound and never listen. The kernel then gives the port to no
     connection and to nobody who asks for any port. A process that binds it with SO_REUSEADDR, as servers do,
@@ -76,7 +76,7 @@ class HeldPorts:
 
 
 def is_free(port: int) -> bool:
-    """Whether we could listen on the port."""
+    """Whether a server could listen on the port."""
     probe = _bound(_LOOPBACK, port, shared=True)
     if probe is None:
         return False
@@ -85,7 +85,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on or holds, for somebody who listens at once."""
+    """A port that is free and not held, for a caller who listens on it at once."""
     with HeldPorts() as held:
         return held.another()
 
@@ -98,10 +98,10 @@ def assign(
     before: Mapping[str, int] | None = None,
     lasting: Collection[str] = (),
 ) -> dict[str, int]:
-    """A held port for each name: counted from `base`, or else the one it had `before` if free, or another.
+    """A held port for each name: counted from `base`, or else the port it had `before` if that is free.
 
-    Names in `lasting` have the port for good that they had `before`. SuiteError when such a port, or one
-    counted from `base`, is taken.
+    Names in `lasting` keep the port that they had `before`. SuiteError when such a port, or one counted from
+    `base`, is in use.
     """
     ports: dict[str, int] = {}
     for number, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own on this machine: made once, durable, started again when it dies."""
+"""A PostgreSQL server on this machine: its cluster is made once, and it is restarted when it dies."""
 
 import asyncio
 import contextlib
@@ -42,7 +42,7 @@ class ConnectArguments(TypedDict):
 
 
 class LocalPostgres:
-    """One cluster in one folder. Not tied to an event loop; start it from the main thread."""
+    """One cluster in one folder. It needs no event loop. Start it from the main thread."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class LocalPostgres:
         settings: Mapping[str, str] | None = None,
         say: Callable[[str], None] = _log.info,
     ) -> None:
-        """Choose the places; nothing is started.
+        """Choose the folders. Nothing is started.
 
         `listen_tcp` adds 127.0.0.1 on `port` (None: a free one at each start); `settings` override
         postgresql.conf; `os_user` is who runs it when we are root. SuiteError when the binaries or that user
@@ -86,7 +86,7 @@ class LocalPostgres:
         return self._child.pid if self._child is not None and self._child.exit_code is None else None
 
     def superuser(self, database: str = "postgres") -> ConnectArguments:
-        """How to connect as the superuser; works for our own OS user over the socket only."""
+        """Arguments to connect as the superuser: over the socket, as our own OS user."""
         return ConnectArguments(host=self.host, port=self.port, user=SUPERUSER, database=database)
 
     async def start(self) -> None:
@@ -124,14 +124,14 @@ class LocalPostgres:
             self._child.send(signal.SIGQUIT)
 
     async def crash(self) -> None:
-        """SIGKILL the postmaster and wait until it is gone. Does not count as a death of its own making."""
+        """SIGKILL the postmaster and wait for its end. The restart policy does not count this death."""
         if self._child is not None:
             self._crashed_on_purpose = True
             self._child.send(signal.SIGKILL)
             await self._child.exited()
 
     async def supervise(self) -> None:
-        """Start it again whenever it dies; returns after `stop`. SuiteError when it keeps dying."""
+        """Restart it whenever it dies, until `stop`. SuiteError when it keeps dying."""
         while self._child is not None and not self._stopping:
             await self._child.exited()
             if self._stopping:
@@ -145,7 +145,7 @@ class LocalPostgres:
             await self._launch()
 
     async def erase(self) -> None:
-        """Delete the cluster, wherever it is, ending a server that a killed owner left behind.
+        """Delete the cluster. A server that a killed suite left behind is stopped first.
 
         SuiteError when somebody else is running it.
         """
@@ -156,7 +156,7 @@ class LocalPostgres:
             self._lock.release()
 
     async def _initialise(self) -> None:
-        """Make the cluster beside its place and rename it: a broken attempt leaves no half cluster."""
+        """Make the cluster in a draft folder, then rename that, so that a failure leaves no half cluster."""
         draft = self.home.base / "data.draft"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
@@ -217,7 +217,7 @@ class LocalPostgres:
         return await run_to_end(command, log=nowhere, folder=self.home.data, user=self.home.os_user) == 0
 
     async def _launch(self) -> None:
-        """Start the server, again while sessions of a killed one hold its memory, until it is ready."""
+        """Start the server. It is tried again while sessions of a killed server hold its memory."""
         rotate(self.home.log)
         stragglers_until = time.monotonic() + _STRAGGLER_SECONDS
         recovering = (self.home.data / "postmaster.pid").exists()
@@ -236,7 +236,7 @@ class LocalPostgres:
             await asyncio.sleep(_POLL_SECONDS * 5)
 
     async def _ready(self, child: Child) -> bool:
-        """Wait until the server says so in its pid file; False when it ended instead."""
+        """Wait until the server's pid file says that it is ready. False when the server ended."""
         deadline = time.monotonic() + _START_SECONDS
         while child.exit_code is None:
             if self._status_of(child.pid) == "ready":
@@ -256,13 +256,13 @@ class LocalPostgres:
         return []
 
     async def _end_orphan(self) -> None:
-        """End a server that an earlier, killed suite left behind; we hold the lock, so it is nobody's."""
+        """Stop a server that a killed suite left behind. We hold the lock, so no other suite uses it."""
         lines = self._pid_file()
         if not lines or not lines[0].isdigit():
             return
         pid = int(lines[0])
         if not _runs_with(pid, str(self.home.data)):
-            (self.home.data / "postmaster.pid").unlink()  # its number may be another process's by now
+            (self.home.data / "postmaster.pid").unlink()  # another process may have its number by now
             return
         self._say("PostgreSQL of an earlier run is still there and is being stopped")
         for number, patience in (*_FAST_STOP, (signal.SIGKILL, 10.0)):

@@ -1,4 +1,4 @@
-"""The configuration of a local PostgreSQL: durable, sized for one machine, and silent about data."""
+"""The configuration of a local PostgreSQL: durable, sized for one machine, and without data in its log."""
 
 import os
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ _FIXED = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    # Group commits arrive ready made from the store, so waiting for company only adds latency.
+    # The store commits many reads at once, so that waiting for other commits only adds latency.
     "commit_delay": "0",
-    # Few, spread checkpoints: each one makes every touched page be logged whole again.
+    # Few checkpoints, spread over time: after each one, the first change of a page logs the whole page.
     "wal_level": "replica",
     "wal_buffers": "64MB",
     "max_wal_size": "4GB",

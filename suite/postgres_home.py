@@ -1,4 +1,4 @@
-"""Where a local PostgreSQL lives: its binaries, data, socket folder and OS user.
+"""The places of a local PostgreSQL: its binaries, data, socket folder and OS user.
 
 PostgreSQL refuses to run as root, so root's suite runs it as another user, who must be able to reach the
 folders. Where that user cannot, PostgreSQL moves to a folder of its own; no folder that we did not make is
@@ -28,7 +28,7 @@ _LONGEST_SOCKET_FOLDER = 80  # a socket's whole path may have 103 bytes on macOS
 
 @dataclass(frozen=True)
 class PostgresHome:
-    """The places of one cluster, and the OS user it runs as (None: as whoever we are)."""
+    """The places of one cluster, and the OS user it runs as (None: ours)."""
 
     base: Path
     binaries: Path
@@ -42,7 +42,7 @@ class PostgresHome:
 
     @property
     def log(self) -> Path:
-        """What the server itself has to say."""
+        """The server's log."""
         return self.base / "postgres.log"
 
     def make(self) -> None:
@@ -98,7 +98,7 @@ def make_passable_folder(folder: Path) -> None:
 
 
 def make_private_folder(folder: Path, user: str | None) -> None:
-    """Make a 0700 folder of the user; SuiteError when something that is not that is there already."""
+    """Make a 0700 folder of the user. SuiteError when something else is there."""
     owner = os.geteuid() if user is None else pwd.getpwnam(user).pw_uid
     try:
         folder.mkdir(mode=0o700)
@@ -113,7 +113,7 @@ def make_private_folder(folder: Path, user: str | None) -> None:
 
 
 def give(path: Path, user: str | None) -> None:
-    """Hand a file or folder that we made to the OS user."""
+    """Make the OS user the owner of a file or folder that we made."""
     if user is not None:
         entry = pwd.getpwnam(user)
         os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
@@ -187,5 +187,5 @@ def _move_into_place(draft: Path, target: Path) -> None:
         draft.rename(target)
     except OSError:
         shutil.rmtree(draft, ignore_errors=True)
-        if not target.exists():  # else another suite was quicker, with the same files
+        if not target.exists():  # otherwise another suite has put the same files there
             raise

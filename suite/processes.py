@@ -1,4 +1,4 @@
-"""A service or simulator as a process: started, watched until ready, started again when it dies, stopped."""
+"""A service or simulator as a process: starts it, waits until it is ready, restarts and stops it."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from suite.restarts import RestartPolicy
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0  # a service drains for ten
 _POLL_SECONDS = 0.05
-_BAD_SETTINGS = 2  # the exit code of the chassis for settings that no restart will mend
+_BAD_SETTINGS = 2  # the exit code of the chassis for wrong settings, which no restart changes
 _log = logging.getLogger(__name__)
 
 
@@ -90,8 +90,8 @@ class Process:
     async def ready(self, patience: float = READY_SECONDS) -> None:
         """Wait until it listens and, where it has a health port, says that it is serving.
 
-        Also after a death, while `supervise` is bringing it back. SuiteError when the patience (seconds) is
-        over, or when it died without anybody to start it again.
+        Also while `supervise` restarts it. SuiteError after `patience` seconds, or when it died and nobody
+        restarts it.
         """
         deadline = time.monotonic() + patience
         while not (self.pid is not None and self.ports and await self._serving()):
@@ -102,7 +102,7 @@ class Process:
             await asyncio.sleep(_POLL_SECONDS)
 
     def supervise(self) -> Coroutine[Any, Any, None]:
-        """Start it again whenever it dies; the wait for that ends after `stop`.
+        """Restart it whenever it dies, until `stop`.
 
         SuiteError when it keeps dying, or when its settings are wrong.
         """
@@ -131,12 +131,12 @@ class Process:
         return code
 
     def end_now(self) -> None:
-        """SIGKILL it for good; `stop` still has to be called, and returns at once."""
+        """SIGKILL it without a restart. `stop` still has to be called, and returns at once."""
         self._stopping = True
         self.send(signal.SIGKILL)
 
     async def kill(self) -> None:
-        """SIGKILL it and wait until it is gone; supervision starts it again and holds nothing against it."""
+        """SIGKILL it and wait for its end. It is restarted; the restart policy does not count this death."""
         if self._child is not None:
             self._killed_on_purpose = True
             self._child.send(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""When to start a dead process again, and when to stop trying."""
+"""Decides when a dead process is restarted, and when the suite gives it up."""
 
 import time
 from collections import deque
@@ -25,7 +25,7 @@ class RestartPolicy:
         self._deaths: deque[float] = deque()
 
     def delay(self) -> float | None:
-        """Note a death now; the seconds to wait before the next start, or None to give up."""
+        """Count a death now. Returns the seconds to wait before the restart, or None to give up."""
         now = self._clock()
         self._deaths.append(now)
         while self._deaths[0] <= now - self.window:

@@ -1,4 +1,4 @@
-"""What a suite can be told."""
+"""The settings of a suite."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ OPERATOR = "operator"
 
 @dataclass(frozen=True)
 class SuiteSettings:
-    """Where a suite lives and what belongs to it.
+    """The folder of a suite, and the processes, forces and settings in it.
 
     `base_port` 0 takes free ports, the same ones at the next start where possible; else ports are counted
     from it. `environment` adds variables to one process by its name; variables of our own environment reach

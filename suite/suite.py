@@ -1,4 +1,4 @@
-"""All of Gantry on one machine, brought up in order and taken down backwards."""
+"""All of Gantry on one machine: starts it in order, and stops it in the reverse order."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from suite.certificates import Authority
 from suite.child import run_to_end
 from suite.database import SERVICES, Roles, owner_role, prepare_database, runtime_role
 from suite.errors import SuiteError
-from suite.forces import Forces, active_forces
+from suite.forces import active_forces, add_destinations, create_forces
 from suite.layout import Layout
 from suite.lock import FolderLock
 from suite.logfile import last_lines, rotate
@@ -35,14 +35,14 @@ _log = logging.getLogger(__name__)
 
 
 class Suite:
-    """``async with Suite(settings) as suite:`` is a running suite; leaving stops it and keeps its folder.
+    """``async with Suite(settings) as suite:`` runs a suite. Leaving stops it and keeps its folder.
 
-    Entering raises SuiteError when something cannot start or the folder is in use. Leaving raises it when a
-    process was given up meanwhile. Whatever dies is started again until then.
+    A process that dies is restarted. Entering raises SuiteError when a process cannot start or the folder is
+    in use. Leaving raises it when a process kept dying and was given up.
     """
 
     def __init__(self, settings: SuiteSettings, *, say: Callable[[str], None] = _log.info) -> None:
-        """Choose nothing and start nothing yet; `say` is told in short sentences what is going on."""
+        """Nothing is started yet. `say` is called with short sentences about progress."""
         self.settings = settings
         self.layout = Layout.of(settings.folder)
         self._say = say
@@ -85,12 +85,12 @@ class Suite:
 
     @property
     def postgres(self) -> LocalPostgres:
-        """The database server, which can be crashed; it comes back."""
+        """The database server. Tests may crash it; it is restarted."""
         return _up(self._postgres)
 
     @property
     def authority(self) -> Authority:
-        """Whose certificates everybody here trusts; `authority.certificate` is the file for cameras."""
+        """The authority that all processes trust. Cameras get the file `authority.certificate`."""
         return _up(self._authority)
 
     @property
@@ -117,11 +117,11 @@ class Suite:
         return self.authority.issue_service(name)
 
     def database(self, service: str) -> DatabaseSettings:
-        """How the service's runtime role enters the database."""
+        """Settings with which the service's runtime role connects."""
         return self._roles.settings(runtime_role(service), self.postgres.superuser())
 
     async def behave(self, simulator: str, wish: Mapping[str, object]) -> None:
-        """Ask a national simulator for behaviour; an empty wish ends all. SuiteError when it refuses."""
+        """Make a national simulator misbehave; an empty wish ends that. SuiteError when it refuses."""
         url = f"http://{self.address(simulator, 'control')}/behave"
         timeout = aiohttp.ClientTimeout(total=_CONTROL_SECONDS)
         async with (
@@ -132,11 +132,11 @@ class Suite:
                 raise SuiteError(f"{simulator} cannot behave like that: {await answer.text()}")
 
     async def watch(self) -> None:
-        """Wait until a process is given up, then raise its SuiteError; else for ever."""
+        """Wait until a process is given up, and raise its SuiteError."""
         await asyncio.shield(_up(self._given_up))
 
     def end_now(self) -> None:
-        """Kill what still runs, for somebody who will not wait; leaving tidies up after it as always."""
+        """Kill all processes at once. Leaving the suite then only tidies up."""
         for process in self._processes.values():
             process.end_now()
         if self._postgres is not None:
@@ -162,11 +162,15 @@ class Suite:
         await self._serve_forces()
 
     async def _serve_forces(self) -> None:
-        """Create the forces of the settings. The operator works for those that were added by hand, too."""
+        """Create the forces of the settings. The operator also works for the forces that were added later."""
         self._say("creating forces and destinations")
-        await Forces(self.plan, self.person()).create()
-        known = await active_forces(self.plan, self.service("store"))
-        self._forces = tuple(dict.fromkeys((*self.settings.forces, *known)))
+        operator = self.person()
+        await create_forces(self.plan, operator)
+        active = await active_forces(self.plan, self.service("store"))
+        await add_destinations(
+            self.plan, operator, [force for force in self.settings.forces if force in active]
+        )
+        self._forces = tuple(dict.fromkeys((*self.settings.forces, *active)))
         self.person()
 
     async def _prepare(self) -> None:
@@ -237,7 +241,7 @@ class Suite:
                 rotate(log)
 
     async def _leave(self) -> None:
-        """Go down, also when cancelled, which makes it quick; neither files nor processes are left behind."""
+        """Stop everything. Cancelling kills what still runs; no process or lock is left in either case."""
         going, cancelled = asyncio.create_task(self._down(), name="suite down"), False
         while not going.done():
             try:
@@ -250,7 +254,7 @@ class Suite:
             raise asyncio.CancelledError
 
     async def _down(self) -> None:
-        """Stop what takes reads first and PostgreSQL last; harmless when only half of it is up."""
+        """Stop ingest first and PostgreSQL last. Also works when the suite is half started."""
         self._say("stopping the services and PostgreSQL")
         for names in (("ingest",), ("match", "nas_bridge"), ("store",), ("nas", "nadc")):
             await asyncio.gather(*(self._processes[name].stop() for name in names if name in self._processes))
@@ -259,13 +263,13 @@ class Suite:
         for task in list(self._watches):
             task.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
-        self._failure()  # looked at, so that asyncio does not complain that nobody did
+        self._failure()  # retrieved, so that asyncio does not log that nobody retrieved it
         self._ports.release()
         self._lock.release()
 
 
 async def erase(folder: Path) -> None:
-    """Delete a suite's state for good, PostgreSQL's too where it lies elsewhere; nothing there is fine.
+    """Delete a suite's state, PostgreSQL's cluster included. It may not exist.
 
     SuiteError when a suite runs there, or when the folder holds something else.
     """
@@ -282,7 +286,7 @@ async def erase(folder: Path) -> None:
 
 
 async def _together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run all at once; the first failure cancels the others and is raised as itself."""
+    """Run all at once. The first failure cancels the others and is raised."""
     try:
         async with asyncio.TaskGroup() as group:
             for work in works:

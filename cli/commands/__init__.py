@@ -1,1 +1,1 @@
-"""The verbs: what people type. Each imports what it needs when it runs, so the command starts at once."""
+"""The verbs that people type, a module for each group. A module is imported when its verb is called."""

@@ -1,4 +1,4 @@
-"""`gantry alerts`: watch them come, list them, take them in hand."""
+"""`gantry alerts`: watches alerts, lists them, and takes them in hand."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -196,7 +196,7 @@ async def _ack(session: Session, force: str | None, alert_id: str, purpose: Purp
 
 
 def _is_ours(stands: Acknowledgement, person: str, message: str) -> bool:
-    """Whether what we asked for stands, be it since an earlier time: in our hand, and no remark lost."""
+    """Whether the alert is in our hand, since now or earlier, and our remark was kept."""
     return stands.person == person and message in ("", stands.note)
 
 

@@ -1,4 +1,4 @@
-"""`gantry camera`: which cameras may send, and how they do."""
+"""`gantry camera`: which cameras may send, and what they have delivered."""
 
 import csv
 import re
@@ -89,7 +89,7 @@ async def enrol_in_parts(
 
 @contextmanager
 def _naming(cameras: Sequence[Camera]) -> Iterator[None]:
-    """Where a camera of many cannot be enrolled, say which one, and which of its columns is wrong."""
+    """When one camera of many cannot be enrolled, name that camera and the wrong column."""
     try:
         yield
     except InvalidInput as fault:

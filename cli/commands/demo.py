@@ -1,4 +1,4 @@
-"""`gantry demo`: run the whole suite for a while, then prove that nothing was lost."""
+"""`gantry demo`: runs the whole suite for a time, then checks that no read was lost."""
 
 from typing import Annotated
 

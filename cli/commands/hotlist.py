@@ -86,7 +86,7 @@ def list_hotlists(session: Session, force: ForcesOption = None) -> None:
 
 
 async def send_hotlist(links: Links, path: Path, header: ImportHeader) -> ImportHotlistResponse:
-    """Import a file; returns once new reads are matched against it."""
+    """Import a file. On return, new reads are matched against it."""
     return await (await links.hotlists()).import_csv(header, _chunks(path))
 
 
@@ -110,7 +110,7 @@ async def _chunks(path: Path) -> AsyncIterator[bytes]:
 
 
 def _refused(fault: InvalidInput) -> CliError:
-    """A refused file with its first bad lines, and what else could be done."""
+    """The error for a refused file, with its first bad lines and what the person can do."""
     error = from_fault(fault)
     notes = [f"  {line}" for line in fault.metadata.get("errors", "").splitlines()]
     if fault.reason in _ADVICE:

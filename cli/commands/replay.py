@@ -128,7 +128,7 @@ async def _send(
     clock = _clock(session, order, layout, found)
     tokens = await _tokens(session, order, links, found)
     if session.as_json:
-        # What the SDK has to say of the connection is for people; a script gets JSON on standard error.
+        # The SDK's remarks about the connection are for people; a script gets only JSON on standard error.
         logging.getLogger("gantry_sdk").addHandler(logging.NullHandler())
     tally, stop = Tally(), asyncio.Event()
     with sending_progress(file, tally, quiet=session.as_json) as report, on_interrupt(stop.set):

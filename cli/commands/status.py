@@ -31,7 +31,7 @@ async def _status(session: Session) -> None:
         observer = Observer(links, links.person.forces)
         state = await observer.look()
         if not any(force.problem for force in state.forces):
-            # A rate needs two looks. Where nobody answers there is none, and the person has waited already.
+            # A rate needs two observations. When no service answers, the person has waited long enough.
             await asyncio.sleep(_BETWEEN_LOOKS_SECONDS)
             state = await observer.look()
     if session.as_json:

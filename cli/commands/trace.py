@@ -1,4 +1,4 @@
-"""`gantry trace`: the way of one read, hop by hop."""
+"""`gantry trace`: the path of one read, hop by hop."""
 
 from typing import Annotated
 
@@ -54,7 +54,7 @@ async def _trace(
         if read_id is not None:
             story = await tell(links, links.person.chosen(forces), read_id, purpose)
         else:
-            # A position is a force's own: in another force the same number names another read.
+            # Each force counts its positions: in another force the same number names another read.
             force = one_force(links.person, forces[0] if len(forces) == 1 else None)
             story = await tell_of_position(links, force, position or 0, purpose)
     if session.as_json:

@@ -1,1 +1,1 @@
-"""The self-check: run the whole suite for a while, then prove that nothing was lost, doubled or missed."""
+"""The self-check: runs the suite for a time, then checks that no read was lost, doubled or not matched."""

@@ -1,4 +1,4 @@
-"""Set what was sent against what each service has: any difference is named."""
+"""Compares the reads that were sent with those that each service has, and names every difference."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ class SentRead:
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that must hold; `differences` are sentences, empty when it does."""
+    """One condition. `differences` are sentences; empty when the condition holds."""
 
     name: str
     says: str
@@ -32,13 +32,13 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """Whether it does."""
+        """Whether it holds."""
         return not self.differences
 
 
 @dataclass
 class Findings:
-    """Everything the demo compares. Lists may hold a thing twice, which is then a difference."""
+    """Everything that the demo compares. An element that a list holds twice is a difference."""
 
     sent: Sequence[SentRead]
     stored: Sequence[Identity] = ()
@@ -53,7 +53,7 @@ class Findings:
 
 
 def checks(found: Findings) -> list[Check]:
-    """All checks, in the order of a read's way."""
+    """All checks, in the order in which a read passes the services."""
     kept = found.accepted
     return [
         _as_planned(found.sent),
@@ -75,7 +75,7 @@ def _as_planned(sent: Sequence[SentRead]) -> Check:
 
 
 def _fits(read: SentRead) -> bool:
-    # A first sending whose answer was lost comes back as duplicate when it is sent again.
+    # When the answer to a read is lost, the read is sent again, and the answer says duplicate.
     return read.verdict == read.plan or (read.plan == "accept" and read.verdict == "duplicate")
 
 

@@ -1,6 +1,6 @@
 """Which alerts a set of reads must raise, by brute force: every read against every entry.
 
-It shares no code with `match` on purpose: two ways to the same answer are a check, one way twice is none.
+It shares no code with `match` on purpose: the same code twice would check nothing.
 """
 
 import csv
@@ -25,7 +25,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Entry:
-    """A vehicle on a hotlist; `until` is when it must go, None for never."""
+    """A vehicle on a hotlist. `until` is its weed date, None when it has none."""
 
     force: str
     hotlist: str

@@ -1,4 +1,4 @@
-"""A fresh folder for the demo: what an earlier one left is deleted, nothing else ever is."""
+"""A fresh folder for the demo. Only the state of an earlier demo is deleted."""
 
 import shutil
 from pathlib import Path

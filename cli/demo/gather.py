@@ -1,4 +1,4 @@
-"""Ask every service and both national simulators what they have."""
+"""Asks every service and both national simulators for the reads and alerts that they have."""
 
 import asyncio
 import time
@@ -79,7 +79,7 @@ def plates_of(sent: Sequence[SentRead], plates: Mapping[tuple[str, str], str]) -
 
 
 async def drained(links: Links, patience: float) -> list[str]:
-    """Wait until everything stored is matched and delivered; what lags when `patience` seconds are over."""
+    """Wait until all reads are matched and delivered. Returns what still lags after `patience` seconds."""
     observer, deadline = Observer(links, links.person.forces), time.monotonic() + patience
     while True:
         behind = [sentence for force in (await observer.look()).forces for sentence in _behind(force)]
@@ -89,7 +89,7 @@ async def drained(links: Links, patience: float) -> list[str]:
 
 
 async def stored(suite: Suite, forces: Sequence[str]) -> list[Identity]:
-    """Every read in the store's log, in its order: read as `match` reads it."""
+    """Every read in the store's log, in order, read as `match` reads it."""
     found: list[Identity] = []
     async with open_channel(suite.address("store"), suite.service("match")) as channel:
         for force in forces:

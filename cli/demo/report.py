@@ -14,7 +14,7 @@ from cli.output import console, plain
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a demo run came to."""
+    """The outcome of a demo run."""
 
     findings: Findings
     checks: Sequence[Check]
@@ -39,7 +39,7 @@ class Outcome:
             "seconds": self.seconds,
             "reads_sent": len(sent),
             "reads_acked": acked,
-            # Repeats of a read: when an answer is lost, even a first sending is answered as a duplicate.
+            # Repeated reads. When an answer is lost, the first sending, too, is answered as a duplicate.
             "duplicates": acked - len(found.accepted),
             "rejected": sum(read.verdict.startswith("reject") for read in sent),
             "reads_stored": len(found.stored),

@@ -1,4 +1,4 @@
-"""The demo from its fresh folder to its verdict."""
+"""Runs the demo: fresh folder, suite, cameras, checks."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ _SAY_EVERY_SECONDS: Final = 10.0
 
 def run_demo(session: Session, *, seconds: float, rate: float, seed: int) -> None:
     """Run, check, report. CliError when anything differs or does not work."""
-    os.environ.pop("GRPC_VERBOSITY", None)  # ours only: services log what they have to say
+    os.environ.pop("GRPC_VERBOSITY", None)  # it is set for the command only: services log gRPC's remarks
     folder = session.home / "demo"
     order = FleetOrder(seed, rate, seconds, folder.absolute() / "cameras.json")
     make_fresh(folder)
@@ -66,7 +66,7 @@ def run_demo(session: Session, *, seconds: float, rate: float, seed: int) -> Non
 
 
 class _Demo:
-    """One run. Everything it learns while the suite is up is compared once it is down."""
+    """One run. It collects while the suite runs, and compares after the suite has stopped."""
 
     def __init__(self, session: Session, folder: Path, order: FleetOrder) -> None:
         self._session = session
@@ -115,7 +115,7 @@ class _Demo:
         return Outcome(findings, every, cameras, latencies, self._order.seed, seconds)
 
     async def _send(self, suite: Suite, links: Links) -> Mapping[str, Any]:
-        """Let the cameras send their run; their report."""
+        """Let the cameras send. Returns their report."""
         self._say(f"cameras send for {self._order.seconds:g} s")
         watching = asyncio.create_task(self._alerts.collect(links), name="demo alerts")
         failing = asyncio.create_task(suite.watch(), name="suite watch")
@@ -127,7 +127,7 @@ class _Demo:
                 if task.done():
                     await task
             await sending
-            # What was raised at the last moment may still be on its way to us.
+            # Alerts that were raised last may not have arrived here yet.
             self._late = await drained(links, _DRAIN_SECONDS)
         finally:
             for task in (sending, watching, failing):

@@ -1,12 +1,12 @@
 """Ask a suite how it is: processes by their health port, forces by their services."""
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from typing import Final
 
 import grpc
-import psutil
 from gantry.bridge.v1 import bridge_pb2
 from gantry.bridge.v1.bridge_pb2 import DESTINATION_STATE_RETIRED, Destination, ForwarderState
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -91,11 +91,21 @@ async def _process(home: SuiteHome, name: str) -> ProcessState:
         ports = home.ports(name)
     except CliError:
         return ProcessState(name, "starting", pid)
-    if pid is not None and not psutil.pid_exists(pid):
+    if pid is not None and not _alive(pid):
         return ProcessState(name, "stopped", pid)
     if "health" not in ports:
         return ProcessState(name, "serving", pid)
     return ProcessState(name, await _health(home.address(name, "health")), pid)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 async def _health(address: str) -> str:

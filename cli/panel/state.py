@@ -1,4 +1,4 @@
-"""What is going on in a suite, as plain values."""
+"""The state of a suite, as plain values."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -73,7 +73,7 @@ class AlertLine:
 
 @dataclass
 class SuiteState:
-    """Everything at one moment; `seconds` is since the panel began."""
+    """The state at one moment. `seconds` counts from the start of the panel."""
 
     seconds: float = 0.0
     processes: Sequence[ProcessState] = ()

@@ -1,4 +1,4 @@
-"""Bring a suite up, set cameras going, and show what happens until told to stop."""
+"""Starts a suite and cameras, and shows the panel until it is stopped."""
 
 import asyncio
 import contextlib
@@ -82,11 +82,11 @@ class Scene:
     well_since: float | None = None
 
     def say(self, text: str, *, lasting: bool = False) -> None:
-        """What is shown under the panel: until all has been well for some seconds, unless it is lasting."""
+        """Show a sentence under the panel. Unless `lasting`, it goes once all has been well for a while."""
         self.said, self.lasting, self.well_since = text, lasting, None
 
     def looked(self, state: SuiteState, now: float) -> None:
-        """Forget what was said of processes that are well again."""
+        """Remove the sentence when all processes have been well for some seconds."""
         if not all(process.state == "serving" for process in state.processes):
             self.well_since = None
         elif self.well_since is None:
@@ -97,7 +97,7 @@ class Scene:
 
 def run_up(session: Session, wish: Wish) -> None:
     """Run until stopped, or for `wish.seconds`. SuiteError when something does not start."""
-    os.environ.pop("GRPC_VERBOSITY", None)  # ours only: services log what they have to say
+    os.environ.pop("GRPC_VERBOSITY", None)  # it is set for the command only: services log gRPC's remarks
     with interruptible():
         uvloop.run(_up(session, wish))
 
@@ -142,7 +142,7 @@ def _end_now(suite: Suite, talk: "_Talk") -> None:
 
 
 class _Talk:
-    """Where the suite's remarks go: lines at first, then the panel."""
+    """Shows the suite's remarks: as lines at first, then in the panel."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -179,11 +179,11 @@ async def _cameras(scene: Scene, talk: "_Talk") -> AsyncIterator[None]:
             try:
                 await scene.cameras.stop(((signal.SIGTERM, _CAMERAS_STOP_SECONDS),))
             finally:
-                scene.cameras.send(signal.SIGKILL)  # where a second Ctrl-C ended the wait
+                scene.cameras.send(signal.SIGKILL)  # when a second Ctrl-C has ended the wait
 
 
 async def _keep_cameras(scene: Scene, order: FleetOrder) -> None:
-    """Start the cameras, and again whenever they end."""
+    """Start the cameras, and restart them whenever they end."""
     tokens = TokenFile.of(scene.links.home)
     while True:
         scene.cameras = start_fleet(scene.suite, tokens, order)
@@ -193,7 +193,7 @@ async def _keep_cameras(scene: Scene, order: FleetOrder) -> None:
 
 
 async def _give_hotlists(scene: Scene, world: World, order: FleetOrder) -> None:
-    """Load what the cameras will meet; drawing it takes seconds, for which nobody should wait."""
+    """Import hotlists in the background: choosing the vehicles takes seconds."""
     try:
         if not await _has_fresh_hotlists(scene.links):
             scene.say("Loading hotlists of vehicles that the cameras will meet", lasting=True)

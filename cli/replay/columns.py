@@ -1,4 +1,4 @@
-"""Which column of the file is which of ours: by name, or as `--map ours=theirs` says."""
+"""Finds our columns among those of the file: by name, or as `--map ours=theirs` says."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,7 +45,7 @@ _ALSO_CALLED: Final = {
 
 @dataclass(frozen=True)
 class Columns:
-    """Where each of our columns is found: its name in the file; those the file lacks are absent."""
+    """The file's name for each of our columns. Columns that the file does not have are absent."""
 
     theirs: Mapping[str, str]
     ignored: tuple[str, ...]
@@ -101,7 +101,7 @@ def suggestions(found: Iterable[str], missing: Iterable[str]) -> list[str]:
 
 
 def _refuse_twins(found: Sequence[str], used: Iterable[str]) -> None:
-    """Of two columns of one name nobody can tell which holds the plate: better none than the wrong one."""
+    """Refuse two columns of one name, because it is unknown which of them is meant."""
     folded = [name.strip().casefold() for name in found]
     twins = [name.strip() for name in used if folded.count(name.strip().casefold()) > 1]
     if twins:

@@ -1,4 +1,4 @@
-"""Which feed, and so which token, carries each camera of the file; `--enrol` makes what is missing."""
+"""Finds the feed, and so the token, of each camera in the file. `--enrol` enrols missing cameras."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,10 +84,10 @@ class Arranger:
         # Without the feed's token, enrolling a camera that it has already is the way to a new one.
         ours = [camera for camera in wanted if carried.get(camera) == self._feed] if token is None else []
         new = [_camera(one, self._found.reads[force, one]) for one in unknown]
-        # Of a camera that is known, the file says nothing that its owner has not said better.
+        # The registry knows more of a known camera than the file does.
         known = [Camera(camera_id=one) for one in locked or (() if unknown else ours)]
         if cameras := new + known:
-            # The old token belongs to nobody on this machine, or it would be here.
+            # If anybody on this machine used the old token, it would be here.
             made = await self._registry.enrol(force, self._feed, cameras, new_token=token is None)
             if made:
                 self._store.keep(force, self._feed, made)
@@ -96,7 +96,7 @@ class Arranger:
 
     def _assign(self, force: str, wanted: Sequence[str], carried: Mapping[str, str]) -> None:
         own = {camera: self._store.get(force, carried[camera]) for camera in wanted if camera in carried}
-        # A camera that no feed of ours carries is sent over another, so that ingest counts and answers it.
+        # Reads of a camera without a feed here go over another feed, so that ingest counts and answers them.
         fallback = next((token for token in own.values() if token), None)
         if fallback is None:
             raise CliError(

@@ -111,7 +111,7 @@ def _json_layout(file: LineFile, chosen: Mapping[str, str], fixed_force: str | N
     if not keys:
         raise CliError(f"{file.path} has no line at its beginning that is a JSON object", Exit.USAGE)
     found = match_columns(list(keys), chosen, fixed_force)
-    # An optional key may come for the first time further down, so every name stays open.
+    # A key may occur for the first time in a later line, so that every name is accepted.
     theirs = {name: found.theirs.get(name, chosen.get(name, name)) for name in OURS}
     return Layout("json", Columns(theirs, found.ignored, fixed_force), 0)
 

@@ -1,4 +1,4 @@
-"""The lines of a file, gzip or not, one at a time: a broken one never hides the next."""
+"""The lines of a file, gzip or not, one at a time. A broken line does not affect the next."""
 
 import gzip
 import os
@@ -19,7 +19,7 @@ _UTF8_MARK: Final = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a line was left out; never says what the plate was."""
+    """Why a line was left out. It never contains the plate."""
 
     line: int
     column: str

@@ -1,4 +1,4 @@
-"""From the values of a line to the message that a camera would send.
+"""Makes the message that a camera would send from the values of a line.
 
 What cannot be put into a message is a broken line and is named here. What can, but is wrong (a confidence
 of 7, a plate with a star), is for ingest to judge, so that a file is held to the same rules as a camera.

@@ -1,10 +1,10 @@
-"""When a read is due: as far after the first as it was recorded, divided by the speed."""
+"""When a read is due: the recorded time after the first read, divided by the speed."""
 
 import time
 from collections.abc import Callable
 from typing import Final
 
-# Shorter waits are not worth a turn of the event loop; reads that close together share a batch.
+# Shorter waits cost more than they are worth. Reads so close together share a batch.
 _SHORTEST_SECONDS: Final = 0.02
 
 

@@ -110,7 +110,7 @@ async def _read_and_send(job: Job, lanes: Mapping[tuple[str, str], Lane], unique
         if number <= job.layout.header_lines:
             continue
         if not number % _LINES_A_TURN:
-            await asyncio.sleep(0)  # let receipts in: parsing alone would keep the loop
+            await asyncio.sleep(0)  # let the event loop take receipts, which parsing alone would keep waiting
             job.progress()
         if job.stop.is_set():
             return
@@ -134,7 +134,7 @@ async def _read_and_send(job: Job, lanes: Mapping[tuple[str, str], Lane], unique
 
 
 async def _wait(job: Job, lanes: list[Lane], seconds: float) -> None:
-    """Wait until the next read is due; meanwhile nothing that was due lies about."""
+    """Wait until the next read is due. Reads that are due already are sent before."""
     for lane in lanes:
         await lane.flush()
     job.progress()
@@ -143,7 +143,7 @@ async def _wait(job: Job, lanes: list[Lane], seconds: float) -> None:
 
 
 async def _watch(job: Job, lanes: list[Lane]) -> None:
-    """Give up when reads wait and no answer has come for a minute."""
+    """Stop when reads wait and no answer has come for a minute."""
     answered, since = job.tally.answered, time.monotonic()
     while True:
         await asyncio.sleep(_LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""What became of a file's reads: counts, and the first lines that went wrong."""
+"""The outcome of a replay: counts, and the first lines that failed."""
 
 import time
 from collections import Counter

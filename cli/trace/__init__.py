@@ -1,1 +1,1 @@
-"""The way of one read through the services, from the spans that they wrote down."""
+"""The path of one read through the services, from their spans."""

@@ -1,4 +1,4 @@
-"""Which spans tell of one read: what led to its append, and what followed from it."""
+"""Finds the spans of one read: those that led to its append, and those that followed."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence

@@ -60,7 +60,7 @@ def read_spans(folder: Path, trace_ids: Iterable[str]) -> dict[str, Span]:
     wanted = set(trace_ids)
     known = {span.span_id: span for span in _spans_with(folder, wanted)}
     following = {span.trace_id for span in known.values()} - wanted
-    # No further: deliveries serve many appends, and step by step would lead to everything there is.
+    # No further: a delivery serves many appends, so that more steps would lead to all spans.
     return known | {
         span.span_id: span for span in _spans_with(folder, following) if span.trace_id in following
     }
@@ -75,7 +75,7 @@ def _spans_with(folder: Path, trace_ids: Iterable[str]) -> Iterator[Span]:
                     if (span := _parsed(line)) is not None:
                         yield span
         except (FileNotFoundError, ValueError):
-            continue  # turned over while we looked, or still empty
+            continue  # rotated meanwhile, or still empty
 
 
 def _lines_with(content: mmap.mmap, needle: bytes) -> Iterator[bytes]:

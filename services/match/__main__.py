@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from gantry.match.v1.alert_pb2_grpc import add_AlertServiceServicer_to_server
@@ -47,21 +49,25 @@ async def main(settings: MatchSettings) -> None:
             settings, rules(HOTLISTS, ALERTS), auditor=AuditClient(store), known_force=directory.is_known
         ) as server:
             server.own(directory.run(), "directory")
-            serve(server, match)
+            serve(server, match, partial(ready, directory, match))
             await server.serve_until_signalled()
 
 
-def serve(server: GrpcServer, match: Assembly) -> None:
+async def ready(directory: DirectoryWatch, match: Assembly) -> None:
+    """Raise while calls cannot be served: the directory or the database is unavailable."""
+    directory.is_known("")
+    await match.notices.ping()
+
+
+def serve(server: GrpcServer, match: Assembly, ready: Callable[[], Awaitable[None]]) -> None:
     """Hand the services and the background work to the server."""
     server.add(
         add_HotlistServiceServicer_to_server,
         match.hotlist_service,
         service=HOTLISTS,
-        ready=match.notices.ping,
+        ready=ready,
     )
-    server.add(
-        add_AlertServiceServicer_to_server, match.alert_service, service=ALERTS, ready=match.notices.ping
-    )
+    server.add(add_AlertServiceServicer_to_server, match.alert_service, service=ALERTS, ready=ready)
     server.on_stop(match.stop)
     for work, name in match.tasks():
         server.own(work, name)

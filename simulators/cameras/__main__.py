@@ -23,12 +23,12 @@ from simulators.cameras.traffic import Run, simulate
 from simulators.cameras.world import World
 
 CONNECT_SECONDS = 10.0
-# Between choosing the start of the run and the first read: time to set traffic in motion.
+# Time between the choice of the start and the first read, in which traffic is computed.
 LEAD_SECONDS = 1.0
 
 
 class UsageError(Exception):
-    """A file named on the command line does not serve; the text is one sentence."""
+    """A file named on the command line cannot be used. The text is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class SentRead:
 
 @dataclass(slots=True)
 class Batch:
-    """Reads of one feed that go up together."""
+    """Reads of one feed that are sent together."""
 
     feed: FeedKey
     due: float
@@ -59,7 +59,7 @@ class Schedule:
         """The batches of all reads that are due before `until`. Takes time: run it in a thread."""
         slot: dict[tuple[FeedKey, bool], list[SimulatedRead]] = {}
         while self._next is not None and self._next.send_at < until:
-            # What is resent goes apart, so that an acknowledgement's counts say which read was which.
+            # Resent reads have batches of their own, so that an acknowledgement's counts are unambiguous.
             key = (self._next.force, self._next.feed), self._next.plan == "duplicate"
             slot.setdefault(key, []).append(self._next)
             self._next = next(self._reads, None)

@@ -13,7 +13,7 @@ OFFLINE_MOBILE = 2
 WRONG_CLOCKS = 2
 SKEWED_SHARE = 0.15
 MOST_SKEW_SECONDS = 4.0
-# Far enough ahead that ingest refuses the read, however long it waits in a queue.
+# So far ahead that ingest refuses the read also after a long wait in a queue.
 WRONG_CLOCK_SECONDS = (2 * 3600, 30 * 3600)
 
 
@@ -73,7 +73,7 @@ class Faults:
         }
 
     def _spell(self, rng: Random, ahead_seconds: float) -> _Spell:
-        """A spell inside the current round, over well before the run is."""
+        """A period inside the current round. It ends well before the run does."""
         opens = self._round * self._round_seconds
         length = self._round_seconds * rng.uniform(0.15, 0.4)
         begins = opens + self._round_seconds * rng.uniform(0.05, 0.5)

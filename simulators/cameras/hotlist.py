@@ -76,7 +76,7 @@ def choose_entries(
     rng = Random(f"{seed}/hotlist/{force}")
     sightings = Counter(read.vrm_true for read in reads if read.force == force and read.plan == "accept")
     marks = sorted(sightings)
-    # Vehicles seen several times make the better story, so they are the likelier ones.
+    # Vehicles that are seen several times are chosen more often.
     chosen = (
         dict.fromkeys(rng.choices(marks, [sightings[mark] ** 2 for mark in marks], k=seen)) if marks else {}
     )
@@ -145,7 +145,7 @@ def _lookalike(vrm: str, rng: Random) -> str:
 
 
 def _line(entry: Entry) -> tuple[str, ...]:
-    # People write a current mark with a gap; the import has to cope.
+    # People write a current mark with a gap, which the import must accept.
     mark = f"{entry.vrm[:4]} {entry.vrm[4:]}" if len(entry.vrm) == 7 else entry.vrm
     markers = ";".join(entry.markers)
     return mark, entry.reason, str(entry.priority), markers, entry.instruction, entry.weed_date.isoformat()

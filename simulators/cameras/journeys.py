@@ -72,7 +72,7 @@ class Journeys:
     def passings(self, rate: float, seconds: float) -> Iterator[Passing]:
         """Passings in order of time from 0 to `seconds` simulated seconds, about `rate` of them a second.
 
-        Traffic is already flowing at the start: journeys that began before it are in their midst.
+        Journeys that began before the start are under way at the start.
         """
         routes, _ = self._samples[False]
         starts_per_second = rate * len(routes) / sum(len(route) for route in routes)
@@ -100,7 +100,7 @@ class Journeys:
     def _journey_under_way(self, vehicles: int, until: float) -> Iterator[Passing]:
         vehicle = self._idle_vehicle(vehicles, 0.0)
         routes, seconds = self._samples[vehicle.kind == "HGV"]
-        # A journey is met under way as often as it is long.
+        # The chance that a journey is under way at the start grows with its length.
         route = self._rng.choices(routes, cum_weights=seconds)[0]
         start = -self._rng.uniform(0.0, route[-1].after)
         self._busy[vehicle.number] = start + route[-1].after + REST_SECONDS

@@ -1,4 +1,4 @@
-"""What a run sent and what ingest said to it: kept for a check afterwards, without any plate."""
+"""The reads of a run and ingest's answers, without plates, for a check after the run."""
 
 import json
 from array import array
@@ -34,7 +34,7 @@ class Report:
         return self.sent - self.verdicts.total()
 
     def note_sent(self, batch: Batch, at_us: int) -> None:
-        """A batch is about to go up, at microseconds since 1970-01-01T00:00:00Z."""
+        """Note that a batch is about to be sent, at microseconds since 1970-01-01T00:00:00Z."""
         self.sent += len(batch.sent)
         for read in batch.sent:
             read.sent_at_us = at_us

@@ -32,7 +32,7 @@ class Feeds:
         self._report = report
 
     async def connected(self, seconds: float) -> None:
-        """Wait for all streams, but not longer: cameras see even when nobody listens. Raises SendError."""
+        """Wait a limited time for all streams: cameras see also without a connection. Raises SendError."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 for key, stream in self._streams.items():
@@ -54,7 +54,7 @@ class Feeds:
                 for queue in queues.values():
                     await queue.put(None)
         except ExceptionGroup as failed:
-            # Feeds share a fate; the first one's reason is enough.
+            # All feeds fail for the same reason, so that the first one's is enough.
             raise failed.exceptions[0] from None
 
     async def _send_feed(self, key: FeedKey, queue: asyncio.Queue[Batch | None]) -> None:
@@ -93,7 +93,7 @@ async def _dispatch(
     while not stopping.is_set():
         batches, done = await coming, schedule.done
         if not done:
-            # Drawing takes the time in which the slot before is sent.
+            # Pictures are drawn while the batches of the slot before are sent.
             coming = asyncio.create_task(asyncio.to_thread(schedule.take, (slot + 1) * SLOT_SECONDS))
         await _until(begin + slot * SLOT_SECONDS, stopping)
         for batch in batches:

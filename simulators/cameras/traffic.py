@@ -1,4 +1,4 @@
-"""Reads as cameras send them: what was seen, what the camera made of it, and what ingest must say."""
+"""Reads as cameras send them: what was seen, what the camera read, and what ingest must answer."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -70,7 +70,7 @@ class SimulatedRead:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What settles a run: the same values give the same reads, images included."""
+    """The parameters of a run: the same values give the same reads, images included."""
 
     seed: int
     start: datetime

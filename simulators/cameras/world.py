@@ -74,7 +74,7 @@ class Patrol:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything that stands still. Build it once; it is shared by all runs."""
+    """The roads and cameras. Build it once; all runs share it."""
 
     cameras: tuple[CameraSite, ...]
     feeds: tuple[Feed, ...]
@@ -84,7 +84,7 @@ class World:
 
     @classmethod
     def build(cls, seed: int) -> "World":
-        """The two forces' cameras. The seed settles how the mobile units patrol, nothing else."""
+        """The two forces' cameras. The seed determines only the patrols of the mobile units."""
         rows = list(_rows("cameras.csv"))
         fixed = [_fixed_site(number, row) for number, row in enumerate(rows)]
         patrols = tuple(_patrols(len(fixed), Random(f"{seed}/patrols")))

@@ -1,4 +1,4 @@
-"""Reads that flow from several feeds while things break, and what must have become of them."""
+"""Reads that several feeds send while processes fail, and the outcome that they must have."""
 
 import asyncio
 import random
@@ -44,7 +44,7 @@ class SentRead:
 
 @dataclass
 class Flow:
-    """Everything that was sent, and what of it the door has promised to keep."""
+    """Everything that was sent, and the reads that the door has acknowledged."""
 
     sent: dict[Identity, SentRead] = field(default_factory=dict)
     acked: set[Identity] = field(default_factory=set)
@@ -65,7 +65,7 @@ class Flow:
         await eventually(done, within=within, what=f"{reads} more acknowledged reads")
 
     def note(self, receipt: Receipt) -> None:
-        """Take the door's word."""
+        """Take the door's answer."""
         identities = receipt.tag
         assert isinstance(identities, tuple)
         self.refused += [rejection.message for rejection in receipt.rejections]
@@ -127,7 +127,7 @@ async def _gateway(
                 batch = [_read(maker, chance) for _ in range(chance.randint(1, _MOST_A_BATCH))]
             before = batch
             await _send(flow, stream, feed.force, batch)
-            # The pace of traffic, and no wait for anything.
+            # The pace of traffic; it waits for nothing.
             await asyncio.sleep(tick)
 
 

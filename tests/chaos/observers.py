@@ -1,4 +1,4 @@
-"""Followers that stay while things break: a tail of the log, and a control room that watches alerts."""
+"""Observers during failures: a tail of the log, and a control room that watches alerts."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ _AGAIN_SECONDS = 0.1
 
 
 class Tail:
-    """Follows a force's log from its beginning, and comes back after each interruption where it was."""
+    """Follows a force's log from its beginning, and resumes after each interruption."""
 
     def __init__(self, suite: Suite, force: str) -> None:
         self._suite = suite

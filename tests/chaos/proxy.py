@@ -1,4 +1,4 @@
-"""A TCP proxy that can go silent or drop everything: the bad network between a camera and the server."""
+"""A TCP proxy that can go silent or reset connections, as a bad network between camera and server does."""
 
 import asyncio
 import socket

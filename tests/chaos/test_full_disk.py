@@ -1,4 +1,4 @@
-"""No room for pictures, or no folder: nothing is acknowledged, the answer is clear, and then all arrives."""
+"""No space for pictures, or no folder: nothing is acknowledged, the answer is clear, later all arrives."""
 
 import asyncio
 import subprocess

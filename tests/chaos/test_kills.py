@@ -1,4 +1,4 @@
-"""kill -9, one after another while reads flow, of everything there is."""
+"""kill -9 of every process, one after another, while reads flow."""
 
 import asyncio
 import os
@@ -84,7 +84,7 @@ async def _answers(suite: Suite) -> bool:
 
 
 async def test_some_that_hang_for_longer_than_anybody_s_patience() -> None:
-    """They neither answer nor close a connection, and then go on as if nothing had happened."""
+    """Stopped processes neither answer nor close a connection, and continue later."""
     async with (
         fresh_suite("essex", "kent") as suite,
         connected(suite) as connection,

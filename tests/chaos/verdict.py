@@ -1,4 +1,4 @@
-"""After it all: nothing acknowledged is missing anywhere, and nothing counts twice."""
+"""The checks after failures: no acknowledged read is missing, and none counts twice."""
 
 import asyncio
 from collections import defaultdict
@@ -34,7 +34,7 @@ _VIEWS_AT_ONCE = 16
 async def nothing_is_lost_or_doubled(
     suite: Suite, flow: Flow, tails: Mapping[str, Tail], rooms: Mapping[str, ControlRoom]
 ) -> None:
-    """Every check there is, for every force."""
+    """All checks, for every force."""
     assert flow.refused == []
     assert flow.acked == flow.sent.keys()
     for force in suite.settings.forces:

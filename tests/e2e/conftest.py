@@ -10,12 +10,12 @@ from suite.suite import Suite
 from tests.e2e.machine import fresh_suite
 
 # essex and kent have the simulated cameras; each of the others belongs to the tests of one file.
-FORCES = ("essex", "kent", "avon", "clyde", "dee", "humber", "medway", "orwell", "severn", "tamar")
+FORCES = ("essex", "kent", "avon", "clyde", "dee", "humber", "medway", "orwell", "severn", "tamar", "thames")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def suite() -> AsyncIterator[Suite]:
-    """The running suite. Whoever disturbs it puts it right again."""
+    """The running suite. A test that disturbs it restores it."""
     async with fresh_suite(*FORCES) as running:
         yield running
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 from gantry.common.v1 import read_pb2
+from gantry.common.v1.access_pb2 import access
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -42,13 +43,18 @@ class Rpc:
     def __str__(self) -> str:
         return f"{self.service.rpartition('.')[2]}.{self.name}"
 
+    @property
+    def open_to_services(self) -> bool:
+        """Whether every service may call it, as its contract says: it tells no personal data."""
+        return "*" in self.descriptor.GetOptions().Extensions[access].services
+
     def request(self) -> Message:
         """An empty request."""
         return GetMessageClass(self.descriptor.input_type)()
 
 
 def rpcs() -> list[Rpc]:
-    """All RPCs of our services that ask for a certificate."""
+    """All RPCs of our services whose callers need a certificate."""
     found = []
     for service in _services():
         package = service.file.package
@@ -59,7 +65,7 @@ def rpcs() -> list[Rpc]:
 
 
 def rpcs_with_a_force() -> list[Rpc]:
-    """Those whose request names a force."""
+    """The RPCs whose request names a force."""
     return [rpc for rpc in rpcs() if name_force(rpc.request(), "x")]
 
 

@@ -1,4 +1,4 @@
-"""The public door as a vendor's client meets it: enrolment, tokens, reads, and bytes that are none."""
+"""The public door as a vendor's client uses it: enrolment, tokens, reads, and malformed bytes."""
 
 import time
 import uuid
@@ -123,7 +123,7 @@ async def public_channel(suite: Suite) -> AsyncIterator[grpc.aio.Channel]:
 
 
 def bearer(token: str) -> tuple[tuple[str, str], ...]:
-    """The metadata with which a feed proves itself."""
+    """The metadata that authenticates a feed."""
     return (("authorization", f"Bearer {token}"),)
 
 
@@ -152,7 +152,7 @@ async def submit_reads(
 
 @dataclass
 class Conversation:
-    """What a raw stream brought: the answers, and the fault that ended it, if one did."""
+    """The outcome of a raw stream: its answers, and the fault that ended it, if any."""
 
     answers: list[StreamReadsResponse] = field(default_factory=list)
     fault: Fault | None = None

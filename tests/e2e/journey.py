@@ -1,4 +1,4 @@
-"""Simulated traffic on its way in: what was planned for each read, and what the door said."""
+"""Sends simulated traffic to the door, and compares its answers with the plan."""
 
 import asyncio
 from collections import defaultdict
@@ -75,7 +75,7 @@ def details_of(simulated: SimulatedRead) -> ReadDetails:
 
 @dataclass
 class Answers:
-    """What the door said, batch by batch."""
+    """The door's answers, batch by batch."""
 
     accepted: int = 0
     duplicate: int = 0
@@ -83,7 +83,7 @@ class Answers:
     surprises: list[str] = field(default_factory=list)
 
     def note(self, receipt: Receipt, batch: Sequence[SimulatedRead]) -> None:
-        """Take a receipt and set it against the plan."""
+        """Compare a receipt with the plan."""
         self.accepted += receipt.accepted
         self.duplicate += receipt.duplicate
         rejected = {

@@ -1,4 +1,4 @@
-"""The whole of Gantry in a throw-away folder, set to lose patience soon."""
+"""All of Gantry in a temporary folder, with short time-outs."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,7 +8,7 @@ from suite.settings import SuiteSettings
 from suite.suite import Suite, erase
 from tests.postgres_server import SMALL, throwaway_folder
 
-# What is a matter of patience only is cut short, so that the tests need not be patient.
+# Time-outs and back-offs are short, so that the tests need not wait.
 PATIENCE_SECONDS = 3.0
 _IMPATIENT = {
     "ingest": {"GANTRY_INGEST__APPEND_SECONDS": str(PATIENCE_SECONDS)},
@@ -28,7 +28,7 @@ def settings_in(folder: Path, forces: tuple[str, ...]) -> SuiteSettings:
 
 @asynccontextmanager
 async def fresh_suite(*forces: str) -> AsyncIterator[Suite]:
-    """A running suite of which nothing is left afterwards."""
+    """A running suite. Its folder is deleted afterwards."""
     with throwaway_folder() as folder:
         settings = settings_in(folder, forces)
         async with Suite(settings) as suite:

@@ -1,4 +1,4 @@
-"""What each service says it has, asked through the contracts that its users have."""
+"""Asks each service for what it has, through the contracts that its users have."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def identity_of(alert: alert_pb2.Alert) -> Identity:
 
 
 async def destination(suite: Suite, force: str, name: str) -> bridge_pb2.Destination:
-    """What the bridge says of a destination."""
+    """A destination as the bridge reports it."""
     async with open_channel(suite.address("nas_bridge"), suite.person()) as channel:
         return next(each for each in await BridgeClient(channel).destinations(force) if each.name == name)
 

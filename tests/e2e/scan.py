@@ -1,4 +1,4 @@
-"""Looking for what must not be where it could be read: plates, people, tokens, passwords."""
+"""Searches files for plates, people, tokens and passwords."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ def forms(plate: str) -> set[str]:
 
 
 def plates(known: Iterable[str]) -> dict[str, str]:
-    """The words that would give plates away."""
+    """The words that would reveal plates."""
     return {form: "a plate" for plate in known for form in forms(plate)}
 
 
@@ -25,7 +25,7 @@ def passwords(suite: Suite) -> dict[str, str]:
 
 
 def found_in(text: str, words: Mapping[str, str], where: str) -> list[str]:
-    """What of the words is in a text; says what and where, and never the word itself."""
+    """Which of the words are in a text: what and where, but not the word itself."""
     return [f"{what} in {where}" for word, what in words.items() if word in text]
 
 
@@ -37,5 +37,5 @@ def written(suite: Suite) -> Iterator[Path]:
 
 
 def leaks(suite: Suite, words: Mapping[str, str]) -> list[str]:
-    """What of the words has got into logs and spans."""
+    """Which of the words are in logs and spans."""
     return [one for path in written(suite) for one in found_in(path.read_text(), words, path.name)]

@@ -1,4 +1,4 @@
-"""What the processes wrote of the traces they took part in."""
+"""The spans that the processes wrote."""
 
 import json
 import secrets
@@ -46,7 +46,7 @@ def all_spans(suite: Suite) -> list[Span]:
 
 
 def followers(spans: Iterable[Span], root: SpanKey) -> dict[SpanKey, list[Span]]:
-    """Whatever came of a span: for each span that parents and links lead to, the way there."""
+    """All effects of a span: for each span that parents and links lead to, the path to it."""
     caused: dict[SpanKey, list[Span]] = defaultdict(list)
     for span in spans:
         for cause in {span.parent, *span.links} - {None}:

@@ -1,4 +1,4 @@
-"""Reads with one thing wrong each, and what the door must say of them."""
+"""Reads with one error each, and the door's answer to each."""
 
 import time
 from collections.abc import Callable, Sequence

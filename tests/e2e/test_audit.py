@@ -41,7 +41,7 @@ def _purposes(message: Message) -> list[Message]:
 
 
 def _with_force(rpc: Rpc) -> Message:
-    """A request in which nothing is wrong but, in a moment, its purpose."""
+    """A request that is right except for its purpose, which the caller sets."""
     request = rpc.request()
     name_force(request, FORCE)
     for message in (*_purposes(request), request):
@@ -52,7 +52,7 @@ def _with_force(rpc: Rpc) -> Message:
     return request
 
 
-# The store takes the word of services for the purposes of their callers.
+# The store does not check the purposes that services record for their callers.
 _ASKED = [rpc for rpc in rpcs() if _purposes(_with_force(rpc)) and rpc.name != "RecordAudit"]
 
 
@@ -82,14 +82,14 @@ async def test_every_look_and_change_is_on_record(suite: Suite) -> None:
         view = search_pb2.GetImageRequest(
             force=FORCE, purpose=PURPOSE, position=found[0].position, kind=search_pb2.IMAGE_KIND_OVERVIEW
         )
-        # There is none to see; the wish to see it is on record all the same.
+        # The read has no overview. The attempt to look at it is recorded all the same.
         with pytest.raises(grpc.aio.AioRpcError):
             await search.GetImage(view)
     records = (await _trail(suite))[: -len(before) or None]
     actions = [AuditAction.Name(record.action).removeprefix("AUDIT_ACTION_") for record in records]
     assert actions == ["VIEW_IMAGE", "VIEW_READ", "SEARCH_READS", "IMPORT_HOTLIST"]
     assert {record.person for record in records} == {LOOKER}
-    assert {record.purpose.justification for record in records} == {PURPOSE.reason}
+    assert {record.purpose.justification for record in records} == {PURPOSE.justification}
     assert PLATE in next(record.subject for record in records if "SEARCH" in actions[records.index(record)])
 
 

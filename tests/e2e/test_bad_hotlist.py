@@ -1,4 +1,4 @@
-"""Hotlists that are half broken or wholly: what is wrong is named by its line, what is good is kept."""
+"""Hotlists with bad lines: each bad line is reported by its number, and the good lines are kept."""
 
 import grpc
 import pytest

@@ -1,4 +1,4 @@
-"""The internal ports: who shows no certificate, a foreign one, an old one, or the wrong one, is refused."""
+"""The internal ports refuse callers without a certificate, and with a foreign, expired or wrong one."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -20,8 +20,6 @@ from tests.e2e.marks import SHARED_SUITE
 pytestmark = SHARED_SUITE
 
 HEALTH = "/grpc.health.v1.Health/Check"
-# Tells no personal data, and says in its contract that services may ask.
-OPEN_TO_SERVICES = {"GetMatchStatus"}
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 
@@ -75,9 +73,9 @@ async def test_no_tls_at_all(suite: Suite, process: str) -> None:
     assert fault.status is grpc.StatusCode.UNAVAILABLE
 
 
-@pytest.mark.parametrize("rpc", [rpc for rpc in rpcs() if rpc.name not in OPEN_TO_SERVICES], ids=str)
+@pytest.mark.parametrize("rpc", [rpc for rpc in rpcs() if not rpc.open_to_services], ids=str)
 async def test_a_service_that_nobody_admits(suite: Suite, rpc: Rpc) -> None:
-    """Certified by our authority, and no business here: closed by default, for each RPC there is."""
+    """A service with a valid certificate that no access rule names is refused by every RPC."""
     request = rpc.request()
     name_force(request, "essex")
     async with open_channel(

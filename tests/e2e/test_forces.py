@@ -1,4 +1,4 @@
-"""Two forces that share everything but their data: neither gets at the other's, whatever it claims."""
+"""Two forces that share everything except their data: neither can read the other's, whatever it sends."""
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Something is away, silent or unwilling: cameras get a clear answer soon, and nothing is lost or doubled."""
+"""Outages and refusals: cameras get a clear answer soon, and no read is lost or doubled."""
 
 import asyncio
 import time

@@ -42,7 +42,7 @@ SERVICES = ("ingest", "store", "match", "nas_bridge")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def feed(suite: Suite) -> EnrolledFeed:
-    """A feed whose reads have been everywhere: matched, searched, refused, looked at and mangled."""
+    """A feed whose reads were matched, searched, refused, looked at and malformed."""
     enrolled = await enrol(suite, FORCE, "discreet")
     content = f"vrm,reason\n{LISTED},seen with {SEEN}\n{REFUSED},no plate\n".encode()
     await import_csv(suite, FORCE, content, person=PERSON, forces=[FORCE])
@@ -100,7 +100,7 @@ async def _look(suite: Suite) -> None:
 
 
 async def _provoke(suite: Suite, maker: ReadMaker) -> None:
-    """Everything that ends in an error, with plates and names in it."""
+    """Cause errors by requests that contain plates and names."""
     mangled = maker.one(SEEN).SerializeToString()
     async with public_channel(suite) as channel:
         for raw in (mangled, mangled[:-4], b"\x0a\x40" + mangled):

@@ -1,4 +1,4 @@
-"""Waiting in tests: ask again until the answer is there, and never longer than a deadline."""
+"""Waits in tests: asks again until the answer is there, up to a deadline."""
 
 import asyncio
 import time

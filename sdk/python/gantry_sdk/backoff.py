@@ -16,7 +16,7 @@ class Backoff:
     def wait(self, failures: int, at_least: float = 0.0) -> float:
         """Seconds to wait after the n-th failure in a row (from 1), on top of what the server asked for.
 
-        Fully random, so that cameras which lost the server together do not come back together.
+        Full jitter: cameras that lost the server together do not return together.
         """
         longest = min(self.most, self.first * 2.0 ** min(failures - 1, 32))
         return at_least + random.uniform(0.0, longest)  # noqa: S311

@@ -77,13 +77,13 @@ def _options(server_name: str | None) -> list[tuple[str, str | int]]:
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 10_000),
-        # While reads flow, gRPC asks by pings of its own, for whose answers it would wait a minute.
+        # While reads are sent, gRPC sends pings of its own, whose answers it would await for a minute.
         ("grpc.http2.ping_timeout_ms", 20_000),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.min_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 5_000),
-        # Retries belong to the stream, which knows what was acknowledged.
+        # The stream retries itself, since it knows what was acknowledged.
         ("grpc.enable_retries", 0),
     ]
     if server_name is not None:

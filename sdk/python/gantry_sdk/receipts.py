@@ -1,4 +1,4 @@
-"""What the server said of a batch."""
+"""The server's verdict on a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stream of batches that survives the network: what is not acknowledged is sent again."""
+"""A stream of batches over a network that fails: batches that were not acknowledged are sent again."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from gantry_sdk.receipts import Receipt
 from gantry_sdk.trouble import Trouble
 
 _STREAM: Final = "/gantry.ingest.v1.IngestService/StreamReads"
-_LAST_WORDS_SECONDS: Final = 5.0
-# What a server is taken to allow until it has said so.
+_CLOSE_SECONDS: Final = 5.0
+# What the SDK assumes that the server allows, until its FlowControl arrives.
 _ASSUMED: Final = FlowControl(max_batch_reads=500, max_batch_bytes=1024 * 1024, max_reads_in_flight=5000)
 
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """How much may wait for its acknowledgement in this process; beyond it `send` waits."""
+    """How much may be unacknowledged in this process. Beyond it `send` waits."""
 
     unacknowledged_reads: int = 5_000
-    """Reads; the server's own limit applies as well."""
+    """Reads. The server's own limit applies too."""
     unacknowledged_bytes: int = 64 * 1024 * 1024
     """Bytes of serialised batches."""
 
@@ -47,10 +47,10 @@ class _Unacked:
 
 
 class ReadStream:
-    """Batches up, receipts down, over as many connections as it takes.
+    """Sends batches and receives receipts, over one connection after the other.
 
-    Costs one task. Use ``async with``: leaving it normally waits until everything is acknowledged, leaving
-    it by an exception abandons what is not. `send` belongs to one task at a time.
+    It runs one task. Use ``async with``: leaving it normally waits until everything is acknowledged, leaving
+    it by an exception drops what is not. Only one task at a time may call `send`.
     """
 
     def __init__(
@@ -96,9 +96,9 @@ class ReadStream:
 
     @property
     def last_error(self) -> FeedError | None:
-        """Why there is no connection, since the last one ended; None while there is one.
+        """Why the last connection ended or did not come about. None while there is a connection.
 
-        A ServerNotTrusted or FeedRefused needs somebody to act; any other FeedUnavailable may pass by itself.
+        After ServerNotTrusted or FeedRefused somebody has to act. Any other FeedUnavailable may pass.
         """
         return self._last_error
 
@@ -119,11 +119,11 @@ class ReadStream:
         tag: object = None,
         traceparent: str = "",
     ) -> None:
-        """Send a batch; returns when it is on its way, or kept for when the connection is back.
+        """Send a batch. Returns when it was sent, or kept while there is no connection.
 
-        Waits while too much is unacknowledged. Reads are split into several batches where the server's
-        limits ask for it; each brings a receipt with the same `tag`. `traceparent` is the W3C trace
-        context of your own span. Raises FeedRefused once the server has refused the stream.
+        Waits while too much is unacknowledged. Reads that exceed the server's limits are split into several
+        batches, each with a receipt of its own and the same `tag`. `traceparent` is the W3C trace context of
+        your own span. Raises FeedRefused once the server has refused the stream.
         """
         offset = 0
         for piece in self._pieces(batch):
@@ -131,13 +131,13 @@ class ReadStream:
             offset += piece.count
 
     async def drain(self) -> None:
-        """Wait until everything sent is acknowledged. Raises FeedRefused when it never will be."""
+        """Wait until everything sent is acknowledged. Raises FeedRefused when the stream was refused."""
         self._check()
         while self._unacked:
             await self._change()
 
     async def wait_connected(self) -> None:
-        """Wait until the server has answered: to open many streams gradually."""
+        """Wait until the server has answered. Use it to open many streams gradually."""
         self._check()
         while self._call is None:
             await self._change()
@@ -176,7 +176,7 @@ class ReadStream:
         self._bytes += len(batch.body)
         if self._caught_up:
             async with self._writing:
-                # The connection may have changed while waiting; then the batch is among those sent again.
+                # The connection may have changed meanwhile. Then the batch is sent again with the others.
                 if self._caught_up:
                     await self._write(entry)
 
@@ -190,7 +190,7 @@ class ReadStream:
         )
 
     async def _write(self, entry: _Unacked) -> None:
-        """Write unless the connection is down or has had it already; the reader sees why it failed."""
+        """Write, unless there is no connection or it has had the batch. Reading tells why a write failed."""
         if self._call is None or entry.attempt == self._attempt:
             return
         entry.attempt = self._attempt
@@ -207,7 +207,7 @@ class ReadStream:
     async def _run(self) -> None:
         try:
             await self._reconnecting()
-        except Exception as error:  # noqa: BLE001 - whoever sends or drains has to see it
+        except Exception as error:  # noqa: BLE001 - `send` and `drain` raise it
             self._failure = error
             self._wake()
 
@@ -229,7 +229,7 @@ class ReadStream:
             self._trouble.failed(error)
 
     async def _converse(self) -> FeedError:
-        """One connection, from opening it to its end; returns why it ended."""
+        """Open one connection and use it until it ends. Returns why it ended."""
         self._progressed = False
         call = self._open(metadata=self._metadata)
         try:
@@ -237,7 +237,7 @@ class ReadStream:
         except grpc.aio.AioRpcError as error:
             return feed_error(error)
         except asyncio.CancelledError:
-            # A cancelled write takes the call down with it; that is a lost connection, not our end.
+            # A cancelled write cancels the call too. That is a lost connection, not the end of the stream.
             if _is_cancelled():
                 raise
         finally:
@@ -266,12 +266,12 @@ class ReadStream:
             self._on_wire = 0
             self._last_error = None
             self._trouble.over()
-            # A task of its own: while it writes, acknowledgements have to be read, or both sides could stall.
+            # In a task of its own, since acknowledgements must be read meanwhile or both sides could wait.
             self._resending = asyncio.create_task(self._resend(), name="gantry-sdk resend")
         self._wake()
 
     async def _resend(self) -> None:
-        """Send what is not acknowledged again, in order; what is sent meanwhile queues behind it."""
+        """Send again what is not acknowledged, in order. Batches that are sent meanwhile follow."""
         while self._unacked and self._unacked[-1].attempt != self._attempt:
             for entry in list(self._unacked):
                 while self._on_wire and not self._may_follow(entry):
@@ -284,10 +284,10 @@ class ReadStream:
         self._caught_up = True
 
     def _may_follow(self, entry: _Unacked) -> bool:
-        """Whether a batch may be sent while others are on the wire.
+        """Whether a batch may be sent while others were sent and not acknowledged.
 
-        When a server ends a stream during a write, gRPC may lose its reason. So after a connection that
-        acknowledged nothing, one batch goes alone: if it is what the server refuses, the reason arrives.
+        When a server ends a stream during a write, gRPC may lose the reason. So after a connection that
+        acknowledged nothing, one batch is sent alone: if the server refuses it, the reason arrives.
         """
         return not self._cautious and self._on_wire + entry.batch.count <= self._most_reads
 
@@ -310,7 +310,7 @@ class ReadStream:
         call = self._call
         if call is not None and self._pump is not None:
             await call.done_writing()
-            await asyncio.wait({self._pump}, timeout=_LAST_WORDS_SECONDS)
+            await asyncio.wait({self._pump}, timeout=_CLOSE_SECONDS)
 
     def _check(self) -> None:
         if self._failure is not None:

@@ -1,4 +1,4 @@
-"""Saying why a connection does not work: once for each cause, in the standard log ``gantry_sdk``."""
+"""Logs why a connection does not work, once for each cause, to the logger ``gantry_sdk``."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _ADVICE: Final = {
     "AUTHORITY_INVALID": "the authority that was given cannot be used: ask the force for its PEM file",
     "NOT_TLS": "what answers there does not speak TLS: check host and port",
     "NAME_NOT_RESOLVED": "its name cannot be resolved: check the address and the name server",
-    "SERVER_UNREACHABLE": "nobody answers there: check host, port, network and firewall",
+    "SERVER_UNREACHABLE": "no server answers there: check host, port, network and firewall",
 }
 _log = logging.getLogger("gantry_sdk")
 
 
 class Trouble:
-    """What keeps the streams of a connection from their server.
+    """The causes for which streams of a connection are without a server.
 
-    Streams share it, so a thousand that lose a server together say so once. A cause that comes and goes is
-    said at most once a minute.
+    All streams share it, so a thousand that lose a server together log it once. A cause that comes and goes
+    is logged at most once a minute.
     """
 
     def __init__(self, target: str = "the server", clock: Callable[[], float] = time.monotonic) -> None:

@@ -43,17 +43,14 @@ class PendingBatch:
     feed: Feed
     sequence: int
     verdict: Verdict
+    kept: int
+    """Reads that go to the store."""
     cost: int
     """Bytes of memory that it is counted with."""
     span: Span
     received_at: float = field(default_factory=time.monotonic)
     duplicate: int = 0
     settled: bool = False
-
-    @property
-    def kept(self) -> int:
-        """Reads that go to the store."""
-        return self.verdict.kept
 
     @property
     def traceparent(self) -> str:
@@ -66,7 +63,7 @@ class PendingBatch:
         if verdict.rejections or verdict.warnings:
             return pb.StreamReadsResponse(ack=self.ack()).SerializeToString()
         _ACK.sequence = self.sequence
-        _ACK.accepted = verdict.kept - self.duplicate
+        _ACK.accepted = self.kept - self.duplicate
         _ACK.duplicate = self.duplicate
         return _RESPONSE.SerializeToString()
 
@@ -75,7 +72,7 @@ class PendingBatch:
         verdict = self.verdict
         return pb.BatchAck(
             sequence=self.sequence,
-            accepted=verdict.kept - self.duplicate,
+            accepted=self.kept - self.duplicate,
             duplicate=self.duplicate,
             rejections=verdict.rejections,
             warnings=verdict.warnings,
@@ -85,7 +82,7 @@ class PendingBatch:
         """Close the span of the batch with its counts."""
         span = self.span
         if span.is_recording():
-            span.set_attribute("reads.kept", self.verdict.kept)
+            span.set_attribute("reads.kept", self.kept)
             span.set_attribute("reads.duplicate", self.duplicate)
             span.set_attribute("reads.rejected", len(self.verdict.rejections))
             span.end()

@@ -114,9 +114,13 @@ class ForceAppends:
     memory: MemoryShare
 
     def put(self, batch: PendingBatch) -> None:
-        """Queue a batch with at least one kept read."""
-        self.memory.take(batch.cost)
-        self.lanes[batch.feed.number % len(self.lanes)].put(batch)
+        """Queue a batch. One without kept reads is settled at once."""
+        if batch.kept:
+            self.memory.take(batch.cost)
+            self.lanes[batch.feed.number % len(self.lanes)].put(batch)
+        else:
+            batch.end_span()
+            batch.submitter.settled(batch)
 
 
 class Lane:

@@ -7,7 +7,7 @@ the whole batch is checked again read by read (see `read`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from gantry.common.v1.read_pb2 import ReadDetails
@@ -62,14 +62,14 @@ _NOTHING_KEPT: Final = KeptReads((), (), (), (), (), (), (), (), (), (), ())
 class Verdict:
     """The kept reads of a batch, as `columns` or else as `rows`, and the rejected ones."""
 
-    columns: KeptReads | None = None
-    rows: list[Row] = field(default_factory=list)
     kept: int = 0
     """How many reads are kept."""
-    rejections: list[pb.Rejection] = field(default_factory=list)
-    rejected_cameras: list[str] = field(default_factory=list)
+    columns: KeptReads | None = None
+    rows: Sequence[Row] = ()
+    rejections: Sequence[pb.Rejection] = ()
+    rejected_cameras: Sequence[str] = ()
     """The camera_id of each rejected read, as the vendor wrote it."""
-    warnings: list[pb.Warning] = field(default_factory=list)
+    warnings: Sequence[pb.Warning] = ()
 
     def as_columns(self) -> KeptReads:
         """The kept reads as columns."""
@@ -221,9 +221,12 @@ def _one_by_one(
     latest_us: int,
     images: ImageLimits,
 ) -> Verdict:
-    verdict = Verdict()
+    rows: list[Row] = []
+    rejections: list[pb.Rejection] = []
+    rejected_cameras: list[str] = []
+    warnings: list[pb.Warning] = []
     for index, read in enumerate(reads):
-        cause = broken.get(index)
+        cause = broken.get(index) if broken else None
         if cause is None:
             try:
                 row = checked_row(read, feed, latest_us)
@@ -231,20 +234,18 @@ def _one_by_one(
                 cause = rejected.cause
             else:
                 if row[_PATCH] or row[_OVERVIEW]:
-                    row = _screened_row(row, index, images, verdict.warnings)
-                verdict.rows.append(row)
+                    row = _screened_row(row, index, images, warnings)
+                rows.append(row)
                 continue
-        verdict.rejections.append(cause.at(index))
-        verdict.rejected_cameras.append(read.camera_id)
-    verdict.kept = len(verdict.rows)
-    return verdict
+        rejections.append(cause.at(index))
+        rejected_cameras.append(read.camera_id)
+    return Verdict(len(rows), None, rows, rejections, rejected_cameras, warnings)
 
 
 def _screened(columns: KeptReads, kept: int, limits: ImageLimits) -> Verdict:
     """Leave out each image that is too large or no JPEG, with a warning. Its read is kept."""
-    verdict = Verdict(columns, kept=kept)
+    warnings: list[pb.Warning] = []
     if any(columns.plate_patches) or any(columns.overviews):
-        warnings = verdict.warnings
         patches = [
             _image(image, limits.plate_patch_bytes, index, "plate_patch", warnings)
             for index, image in enumerate(columns.plate_patches)
@@ -253,8 +254,8 @@ def _screened(columns: KeptReads, kept: int, limits: ImageLimits) -> Verdict:
             _image(image, limits.overview_bytes, index, "overview", warnings)
             for index, image in enumerate(columns.overviews)
         ]
-        verdict.columns = columns._replace(plate_patches=patches, overviews=overviews)
-    return verdict
+        columns = columns._replace(plate_patches=patches, overviews=overviews)
+    return Verdict(kept, columns, warnings=warnings)
 
 
 def _screened_row(row: Row, index: int, limits: ImageLimits, warnings: list[pb.Warning]) -> Row:

@@ -44,34 +44,27 @@ def checked_row(read: SubmittedRead, feed: Feed, latest_us: int) -> Row:
     """The row of a read. `latest_us` is the latest capture time accepted. Raises ReadRejected."""
     if (force := read.force) and force != feed.force:
         raise ReadRejected(rejections.WRONG_FORCE)
-    camera = _camera(read, feed)
-    return (
-        camera.camera_id,
-        _read_id(read),
-        _captured_us(read, latest_us),
-        _vrm(read),
-        _confidence(read),
-        *_place(read, camera),
-        _heading(read),
-        _details(read),
-        read.plate_patch,
-        read.overview,
-    )
-
-
-def _camera(read: SubmittedRead, feed: Feed) -> Camera:
     camera = feed.enabled.get(read.camera_id)
     if camera is None:
         known = read.camera_id in feed.cameras
         raise ReadRejected(rejections.CAMERA_DISABLED if known else rejections.CAMERA_UNKNOWN)
-    return camera
-
-
-def _read_id(read: SubmittedRead) -> str:
-    read_id = read.read_id
+    read_id, confidence = read.read_id, read.confidence
     if not is_read_id(read_id):
         raise ReadRejected(rejections.READ_ID_INVALID)
-    return read_id
+    if not 0.0 <= confidence <= 1.0:
+        raise ReadRejected(rejections.CONFIDENCE_INVALID)
+    return (
+        camera.camera_id,
+        read_id,
+        _captured_us(read, latest_us),
+        _vrm(read),
+        confidence,
+        *_place(read, camera),
+        _heading(read),
+        _details(read) if read.HasField("details") else b"",
+        read.plate_patch,
+        read.overview,
+    )
 
 
 def _captured_us(read: SubmittedRead, latest_us: int) -> int:
@@ -97,13 +90,6 @@ def _vrm(read: SubmittedRead) -> str:
         raise ReadRejected(rejections.VRM_INVALID) from None
 
 
-def _confidence(read: SubmittedRead) -> float:
-    confidence = read.confidence
-    if 0.0 <= confidence <= 1.0:
-        return confidence
-    raise ReadRejected(rejections.CONFIDENCE_INVALID)
-
-
 def _place(read: SubmittedRead, camera: Camera) -> tuple[int, int]:
     if not read.HasField("position"):
         return camera.latitude_e7, camera.longitude_e7
@@ -121,8 +107,6 @@ def _heading(read: SubmittedRead) -> int:
 
 
 def _details(read: SubmittedRead) -> bytes:
-    if not read.HasField("details"):
-        return b""
     details = read.details
     encoded = details.SerializeToString()
     if len(encoded) > MOST_DETAILS_BYTES:

@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gantry.common.v1 import read_pb2
 from gantry.ingest.internal.v1 import lenient_pb2 as lenient
 from gantry.ingest.v1 import ingest_pb2 as pb
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from chassis.errors import InvalidInput
 from services.ingest.checking.rejections import MALFORMED, Cause, not_utf8
 
 _COUNT_FIRST_BYTES: Final = 4096
+_LENGTH_DELIMITED: Final = 2
 _NOTHING: Final = pb.SubmittedRead()
 
 
@@ -103,17 +106,26 @@ def submit_parser(most_reads: int) -> BatchParser:
 
 def _cause_of(encoded: bytes) -> Cause:
     """Why a read does not parse: a text that is not UTF-8, or anything else."""
+    name = _bad_text(encoded, pb.SubmittedRead.DESCRIPTOR)
+    return not_utf8(name) if name else MALFORMED
+
+
+def _bad_text(encoded: bytes, descriptor: Descriptor) -> str:
+    """The name of a text that is not UTF-8, as "vrm" or "details.vehicle_make"; "" when there is none."""
     try:
-        read = lenient.LenientSubmittedRead.FromString(encoded)
+        # To a message without fields all fields are unknown, and it keeps them unparsed.
+        fields: Any = UnknownFieldSet(Empty.FromString(encoded))
     except DecodeError:
-        return MALFORMED
-    for field in _TEXTS:
-        if not _is_utf8(getattr(read, field)):
-            return not_utf8(field)
-    for field in _DETAIL_TEXTS:
-        if not _is_utf8(getattr(read.details, field)):
-            return not_utf8(f"details.{field}")
-    return MALFORMED
+        return ""
+    for field in fields:
+        known = descriptor.fields_by_number.get(field.field_number)
+        if known is None or field.wire_type != _LENGTH_DELIMITED:
+            continue
+        if known.type == known.TYPE_STRING and not _is_utf8(field.data):
+            return known.name
+        if known.message_type is not None and (inner := _bad_text(field.data, known.message_type)):
+            return f"{known.name}.{inner}"
+    return ""
 
 
 def _is_utf8(text: bytes) -> bool:
@@ -122,11 +134,3 @@ def _is_utf8(text: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _text_fields(message: type[Message]) -> tuple[str, ...]:
-    return tuple(field.name for field in message.DESCRIPTOR.fields if field.type == field.TYPE_STRING)
-
-
-_TEXTS: Final = _text_fields(pb.SubmittedRead)
-_DETAIL_TEXTS: Final = _text_fields(read_pb2.ReadDetails)

@@ -79,11 +79,10 @@ class BatchReceiver:
     def stream_batch(self, submitter: Submitter, key: bytes, data: bytes, after: int) -> PendingBatch:
         """Take one message of a stream. Its sequence must be greater than `after`.
 
-        Raises what `open` raises, and InvalidInput MALFORMED_MESSAGE, BATCH_TOO_LARGE or
+        Raises Unauthenticated TOKEN_UNKNOWN, and InvalidInput MALFORMED_MESSAGE, BATCH_TOO_LARGE or
         SEQUENCE_NOT_INCREASING.
         """
         feed = self.feed(key)
-        self._appends.of(feed.force).availability.check()
         parsed = self._stream.parse(data)
         if parsed.sequence <= after:
             raise InvalidInput(
@@ -99,14 +98,6 @@ class BatchReceiver:
         span = tracer().start_span(SpanName.INGEST_BATCH, attributes={"force": feed.force, "feed": feed.name})
         return self._batch(submitter, feed, parsed, len(data), span)
 
-    def queue(self, batch: PendingBatch) -> None:
-        """Queue a batch for its append. One without kept reads is settled at once."""
-        if batch.verdict.kept:
-            self._appends.of(batch.feed.force).put(batch)
-        else:
-            batch.end_span()
-            batch.submitter.settled(batch)
-
     def _batch(
         self, submitter: Submitter, feed: Feed, parsed: ParsedBatch, size: int, span: Span
     ) -> PendingBatch:
@@ -117,7 +108,7 @@ class BatchReceiver:
         if verdict.warnings:
             _count_warnings(verdict)
         cost = size + _READ_COST * (1 + len(parsed.reads))
-        return PendingBatch(submitter, feed, parsed.sequence, verdict, cost, span)
+        return PendingBatch(submitter, feed, parsed.sequence, verdict, verdict.kept, cost, span)
 
     def _count(self, feed: Feed, verdict: Verdict) -> None:
         reasons = Counter([rejection.reason for rejection in verdict.rejections])

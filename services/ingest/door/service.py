@@ -56,7 +56,7 @@ class IngestService:
         appends = self._receiver.open(key)
         if self._per_feed[key] >= self._streams_per_feed:
             raise too_much("this feed has too many streams open; close some or send over fewer")
-        stream = FeedStream(context, key, self._receiver, appends.memory, self._limits)
+        stream = FeedStream(context, key, self._receiver, appends, self._limits)
         self._streams.add(stream)
         self._per_feed[key] += 1
         try:
@@ -70,10 +70,11 @@ class IngestService:
     async def SubmitReads(self, request: bytes, context: Any) -> bytes:
         """Serve one batch."""
         key = _key_of(context)
-        if self._receiver.open(key).memory.full:
+        appends = self._receiver.open(key)
+        if appends.memory.full:
             raise too_much("too many reads are on their way to the store; wait and send again")
         call = _SubmitCall()
-        self._receiver.queue(self._receiver.single_batch(call, key, request))
+        appends.put(self._receiver.single_batch(call, key, request))
         batch = await call.outcome
         return pb.SubmitReadsResponse(ack=batch.ack()).SerializeToString()
 

@@ -12,7 +12,7 @@ import grpc
 
 from chassis.errors import Fault
 from services.ingest.appending.batch import PendingBatch
-from services.ingest.appending.memory import MemoryShare
+from services.ingest.appending.lanes import ForceAppends
 from services.ingest.door.receiving import BatchReceiver
 
 _log = logging.getLogger(__name__)
@@ -40,14 +40,15 @@ class FeedStream:
     """
 
     def __init__(
-        self, context: Any, key: bytes, receiver: BatchReceiver, memory: MemoryShare, limits: StreamLimits
+        self, context: Any, key: bytes, receiver: BatchReceiver, appends: ForceAppends, limits: StreamLimits
     ) -> None:
         self.key = key
         self.broken = False
         self._loop = asyncio.get_running_loop()
         self._context = context
         self._receiver = receiver
-        self._memory = memory
+        self._appends = appends
+        self._memory = appends.memory
         self._limits = limits
         self._pending: deque[PendingBatch] = deque()
         self._acks: deque[bytes] = deque()
@@ -124,7 +125,7 @@ class FeedStream:
             self.end(error)
 
     async def _take_batches(self) -> None:
-        context, receiver, pending = self._context, self._receiver, self._pending
+        context, receiver, pending, appends = self._context, self._receiver, self._pending, self._appends
         after = _NONE_YET
         while self._ending is None:
             if self._is_full():
@@ -134,12 +135,13 @@ class FeedStream:
                 self._half_closed = True
                 _wake(self._wanted_ack)
                 return
+            appends.availability.check()
             batch = receiver.stream_batch(self, self.key, data, after)
             after = batch.sequence
             pending.append(batch)
             self._reads += batch.kept
             self._cost += batch.cost
-            receiver.queue(batch)
+            appends.put(batch)
 
     def _is_full(self) -> bool:
         limits = self._limits

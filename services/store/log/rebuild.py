@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reads.appended import encoded_appended
 from reads.columns import columns_of
+from reads.read import STORED
 from services.store.days import US_A_DAY
 from services.store.images.packing import EntryImages
 from services.store.log.ring import LogEntry
@@ -16,25 +17,22 @@ from services.store.log.ring import LogEntry
 
 @dataclass(frozen=True, slots=True)
 class ReadRows:
-    """Reads in order of position, one element a read in each column."""
+    """Reads in order of position, one element a read in each column. `values`: by column of `ReadColumns`."""
 
     positions: Sequence[int]
-    captured_at_us: Sequence[int]
     camera_nos: Sequence[int]
-    latitudes_e7: Sequence[int]
-    longitudes_e7: Sequence[int]
-    confidences: Sequence[float]
-    headings: Sequence[int]
-    read_ids: Sequence[str]
-    vrms: Sequence[str]
-    details: Sequence[bytes]
     images: Sequence[bytes]
+    values: Mapping[str, Sequence[Any]]
 
     @classmethod
-    def of(cls, rows: Iterable[Any]) -> ReadRows:
-        """Turn rows, whose fields are in the order of ours, into columns."""
-        columns = [*zip(*rows, strict=True)]
-        return cls(*columns) if columns else cls(*[()] * 11)
+    def of(cls, rows: Sequence[Any]) -> ReadRows:
+        """Turn rows of the table `reads` into columns."""
+        if not rows:
+            return cls((), (), (), {field.column: () for field in STORED})
+        # A row of the driver is iterated by its values.
+        named = dict(zip(rows[0].keys(), zip(*rows, strict=True), strict=True))
+        values = {field.column: named[field.name] for field in STORED}
+        return cls(named["position"], named["camera_no"], named["image"], values)
 
 
 def rebuilt(
@@ -57,19 +55,12 @@ def _entry(
     if not positions:
         return LogEntry(after, append["last_position"], 0, b"", received_at_us)
     encoded = columns_of(
-        camera_ids=[camera_ids[number] for number in rows.camera_nos[span]],
-        read_ids=rows.read_ids[span],
-        captured_at_us=rows.captured_at_us[span],
-        vrms=rows.vrms[span],
-        confidences=rows.confidences[span],
-        latitudes_e7=rows.latitudes_e7[span],
-        longitudes_e7=rows.longitudes_e7[span],
-        headings=rows.headings[span],
-        details=rows.details[span],
+        [camera_ids[number] for number in rows.camera_nos[span]],
+        **{column: values[span] for column, values in rows.values.items()},
     ).SerializeToString()
     body = encoded_appended(encoded, positions, append["traceparent"], received_at_us)
     refs, images = rows.images[span], None
     if any(refs):
-        days = [us // US_A_DAY for us in rows.captured_at_us[span]]
+        days = [us // US_A_DAY for us in rows.values["captured_at_us"][span]]
         images = EntryImages(append["image_object"], days, refs)
     return LogEntry(after, append["last_position"], len(positions), body, received_at_us, images)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gantry.common.v1.read_pb2 import Read
 from gantry.store.v1.search_pb2 import StoredRead
 
 from chassis.database import statements
@@ -53,7 +52,7 @@ class PostgresReads:
 def _found(row: Mapping[str, Any], force: str) -> Found:
     offset, patch_bytes, overview_bytes = unpack_ref(row["image"])
     stored = StoredRead(
-        read=_read(row, force),
+        read=read_of(force, row),
         position=row["position"],
         received_at=timestamp(row["received_at_us"]),
         plate_patch_bytes=patch_bytes,
@@ -63,18 +62,3 @@ def _found(row: Mapping[str, Any], force: str) -> Found:
     key = object_key(force, day_of(row["captured_at_us"]), row["image_object"])
     place = (row["captured_at_us"], row["force_no"], row["position"])
     return Found(stored, place, ImagePlace(key, offset, patch_bytes, overview_bytes))
-
-
-def _read(row: Mapping[str, Any], force: str) -> Read:
-    return read_of(
-        force=force,
-        camera_id=row["camera_id"],
-        read_id=row["read_id"],
-        captured_at_us=row["captured_at_us"],
-        vrm=row["vrm"],
-        confidence=row["confidence"],
-        latitude_e7=row["latitude_e7"],
-        longitude_e7=row["longitude_e7"],
-        heading=row["heading"],
-        details=row["details"],
-    )

@@ -334,7 +334,17 @@ async def test_a_caller_that_is_not_allowed_is_answered_before_it_sends_a_body(
     assert time.monotonic() - began < 2
 
 
-@pytest.mark.parametrize("method", ["Say", "Count", "Join", "Both"])
+@pytest.mark.parametrize("method", ["Say", "Count"])
+async def test_a_large_body_that_is_refused_is_refused_with_the_reason(lab, echo, faults, call, method):
+    server = await lab.echo(echo, INGEST)
+    caller = await lab.caller(server, lab.authority.service("match"))
+    for _ in range(20):
+        async with faults() as found:
+            await call(caller, method, b"x" * 8_000_000)
+        assert found[0].reason == "CALLER_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize("method", ALL_KINDS)
 async def test_a_message_that_does_not_come_is_late(lab, echo, service_name, register, method, trail):
     server = await lab.server(lab.settings(message_seconds=0.2), LOOK, auditor=trail)
     server.add(register, echo, service=service_name)

@@ -1,7 +1,7 @@
 """A replica as a process of its own: ``python -m tests.contract.following.process BEGAN``.
 
 Standard input is the database's settings as JSON. The log grows by 100 reads a second since BEGAN, the same
-in every process, and ends at 3,000. SIGTERM ends the process politely.
+in every process, and ends at 20,000. SIGTERM ends the process politely.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from chassis.settings import DatabaseSettings
 from tests.contract.following.conftest import World
 
-READS = 3_000
+READS = 20_000
 
 
 async def main(began: float, database: DatabaseSettings) -> None:

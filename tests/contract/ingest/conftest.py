@@ -29,6 +29,7 @@ from services.ingest.assembly import Ingest, open_ingest
 from services.ingest.settings import IngestSection, IngestSettings
 from suite.certificates import Authority
 from suite.ports import HeldPorts
+from suite.postgres import ConnectArguments
 from suite.processes import Command, Process
 from tests.postgres_server import SharedServer
 
@@ -55,6 +56,18 @@ class StoreProcess:
     process: Process
     target: str
     pki: Authority
+    superuser: ConnectArguments
+
+    @asynccontextmanager
+    async def locked(self, force: str) -> AsyncIterator[None]:
+        """Hold the lock that every append of a force needs."""
+        connection = await asyncpg.connect(**self.superuser)
+        try:
+            async with connection.transaction():
+                await connection.execute("select from store.forces where force = $1 for update", force)
+                yield
+        finally:
+            await connection.close()
 
     async def appends(self, force: str) -> list[Appended]:
         """The whole log of a force, as a consumer gets it."""
@@ -116,7 +129,7 @@ def store_process(
     }
     process = Process(Command("store", "services.store", environment=environment), logs=folder, run=folder)
     asyncio.run(process.start())
-    yield StoreProcess(process, target, pki)
+    yield StoreProcess(process, target, pki, postgres_server.postgres.superuser(database.name))
     asyncio.run(process.stop())
     held.release()
 

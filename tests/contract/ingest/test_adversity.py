@@ -112,6 +112,25 @@ async def test_a_frozen_store_costs_no_read(
     assert sum(receipt.accepted + receipt.duplicate for receipt in receipts) == 30
 
 
+async def test_one_force_that_cannot_be_stored_refuses_no_other(
+    start_ingest: StartIngest, store_process: StoreProcess, force: str
+) -> None:
+    ingest, other = await start_ingest(append_seconds=0.5), f"{force}-other"
+    await store_process.create(other)
+    await eventually(lambda: other in ingest.parts.directory.active)
+    stuck, free = await ingest.enrol(force, "gateway", "a"), await ingest.enrol(other, "gateway", "a")
+    connection = await ingest.connect()
+    async with store_process.locked(force):
+        with pytest.raises(FeedUnavailable) as caught:
+            await connection.feed(stuck, backoff=QUICK).submit(reads_of("a", unique_ids(1)), seconds=2)
+        assert caught.value.reason == "STORE_UNAVAILABLE"
+        for _ in range(10):
+            receipt = await connection.feed(free).submit(reads_of("a", unique_ids(1)), seconds=5)
+            assert receipt.accepted == 1
+    feed = connection.feed(stuck, backoff=QUICK)
+    assert (await feed.submit(reads_of("a", unique_ids(1)))).accepted == 1
+
+
 async def test_a_stop_acknowledges_what_is_under_way(
     start_ingest: StartIngest, store_process: StoreProcess, force: str
 ) -> None:
@@ -151,16 +170,31 @@ async def test_a_time_limit_on_submit_is_kept(
         assert time.monotonic() - started < 6
 
 
-async def test_the_registry_outlives_the_database_connection(
-    ingest: RunningIngest, store_process: StoreProcess, force: str
-) -> None:
-    token = await ingest.enrol(force, "gateway", "a")
-    feed = (await ingest.connect()).feed(token)
+async def cut_database_connections(ingest: RunningIngest) -> None:
     async with ingest.pool.acquire() as connection:
         await connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity "
             "where usename = current_user and pid <> pg_backend_pid() and datname = current_database()"
         )
+
+
+async def test_a_stop_with_dead_database_connections_is_graceful(
+    ingest: RunningIngest, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The loop that listens holds a connection all the time."""
+    await cut_database_connections(ingest)
+    async with asyncio.timeout(4):
+        await ingest.parts.server.stop()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert not [record for record in caplog.records if "would not end" in record.getMessage()]
+
+
+async def test_the_registry_outlives_the_database_connection(
+    ingest: RunningIngest, store_process: StoreProcess, force: str
+) -> None:
+    token = await ingest.enrol(force, "gateway", "a")
+    feed = (await ingest.connect()).feed(token)
+    await cut_database_connections(ingest)
     assert (await feed.submit(reads_of("a", unique_ids(1)))).accepted == 1
     second = await ingest.enrol(force, "another", "b")
     assert (await (await ingest.connect()).feed(second).submit(reads_of("b", unique_ids(1)))).accepted == 1

@@ -86,7 +86,7 @@ async def running(
         async with grpc_server(
             settings, rules(HOTLISTS, ALERTS), auditor=audit, known_force=forces.__contains__
         ) as server:
-            serve(server, match)
+            serve(server, match, match.notices.ping)
             await server.start()
             yield Served(match, server, audit, pki, stack)
             await stack.aclose()

@@ -1,4 +1,4 @@
-"""An alert does not wait for a connection that others use, and forces without one of their own get alerts too."""
+"""Alerts do not wait for connections that others use; forces without one of their own get alerts too."""
 
 from __future__ import annotations
 

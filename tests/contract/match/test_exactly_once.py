@@ -59,9 +59,12 @@ async def test_broken_connections_and_new_epochs_leave_nothing_out_and_nothing_t
     chance = random.Random(seed)
     await load_lists(match_database, log)
     accidents = Accidents(chance)
-    monkeypatch.setattr(
-        PostgresRaising, "raise_alerts", lambda *given, **options: accidents.raise_alerts(*given, **options)
-    )
+
+    # A function, so that it becomes a method of each PostgresRaising.
+    async def raise_alerts(raising: PostgresRaising, *arguments, **options):
+        return await accidents.raise_alerts(raising, *arguments, **options)
+
+    monkeypatch.setattr(PostgresRaising, "raise_alerts", raise_alerts)
     reads = sightings(chance, 300)
     async with replica(match_database, log) as match:
         restarting = asyncio.create_task(restart_often(match_database, chance))
@@ -129,6 +132,14 @@ async def test_another_replica_takes_over_a_force_when_one_leaves(match_database
     assert len(await alerts_of(match_database)) == 1
 
 
+async def test_a_replica_that_leaves_right_after_an_import_hands_over_at_once(match_database):
+    log = MemoryLog()
+    async with replica(match_database, MemoryLog()) as first:
+        await load(first, "0B1,why")
+    async with replica(match_database, log), asyncio.timeout(3):
+        await eventually(lambda: _followed(log))
+
+
 async def _followed(log: MemoryLog) -> bool:
     return bool(log.follows)
 
@@ -156,8 +167,16 @@ async def test_kill_9_costs_no_alert_and_repeats_none(match_database, log, seed)
             process = await begin()
             await eventually(lambda target=target: _passed(alerts, target))
             os.kill(process, signal.SIGKILL)
+            await expire_leases(pool)
         assert await position_of(alerts) == whole.head
     assert await raised(match_database) == expected(whole.appended)
+
+
+async def expire_leases(pool: asyncpg.Pool) -> None:
+    """Let ten seconds pass for the leases of a replica that is dead."""
+    async with in_forces(pool, FORCE) as connection:
+        await connection.execute("update lines set expires_at = present()")
+        await connection.execute("update replicas set expires_at = present()")
 
 
 async def test_a_process_that_was_frozen_raises_nothing_that_another_has_raised(match_database, log):

@@ -8,49 +8,49 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 
-import grpc
 import pytest
 from gantry.store.v1.audit_pb2 import RecordAuditResponse
 from gantry.store.v1.audit_pb2_grpc import AuditServiceServicer, add_AuditServiceServicer_to_server
-from gantry.store.v1.store_pb2 import ReportCursorResponse, TailReadsResponse
-from gantry.store.v1.store_pb2_grpc import StoreServiceServicer, add_StoreServiceServicer_to_server
+from gantry.store.v1.forces_pb2 import FORCE_STATE_ACTIVE, Directory, Force, WatchResponse
+from gantry.store.v1.forces_pb2_grpc import DirectoryServiceServicer, add_DirectoryServiceServicer_to_server
+from gantry.store.v1.log_pb2 import ReportCursorResponse, TailReadsResponse
+from gantry.store.v1.log_pb2_grpc import ReadLogServiceServicer, add_ReadLogServiceServicer_to_server
 
 from chassis.client import open_channel
-from chassis.errors import OutOfRange, Unavailable
+from chassis.errors import NotFound, Unavailable
 from chassis.server import grpc_server
 from chassis.settings import ServiceSettings
 from clients.match import AlertClient, HotlistClient
-from clients.store import StoreClient
-from services.match.store import StoreLog
+from policy.access import rules
 from tests.contract.match.memory_log import MemoryLog, Seen
 from tests.contract.match.replica import eventually
 from tests.contract.match.served import WHY, chunks_of, header
 from tests.contract.match.test_subscribing import ask, told
 
 PLATE = "AB12CDE"
+LOG, AUDIT, DIRECTORY = (f"gantry.store.v1.{name}Service" for name in ("ReadLog", "Audit", "Directory"))
 
 
-class Store(StoreServiceServicer, AuditServiceServicer):
+class Store(ReadLogServiceServicer, AuditServiceServicer, DirectoryServiceServicer):
     """The store's face over a log in memory."""
 
     def __init__(self, log: MemoryLog) -> None:
         self.log = log
         self.audits: list[str] = []
-        self.silent = False
         self.away = False
+        self.forces = ["essex"]
+        self.changed = asyncio.Event()
 
     async def TailReads(self, request, context) -> AsyncIterator[TailReadsResponse]:
         after = None if request.earliest else request.after_position
-        async with aclosing(self.log.follow(request.force, after)) as tail:
+        async with aclosing(self.log.follow(request.force, request.consumer, after=after)) as tail:
             async for response in tail:
-                while self.silent:
-                    await asyncio.Event().wait()
                 yield response
 
     async def ReportCursor(self, request, context) -> ReportCursorResponse:
-        await self.log.report(request.force, request.position)
+        await self.log.report_cursor(request.force, request.consumer, request.position)
         return ReportCursorResponse()
 
     async def RecordAudit(self, request, context) -> RecordAuditResponse:
@@ -58,6 +58,13 @@ class Store(StoreServiceServicer, AuditServiceServicer):
         if self.away:
             raise Unavailable("DATABASE_UNAVAILABLE", "away")
         return RecordAuditResponse(number=len(self.audits))
+
+    async def Watch(self, request, context) -> AsyncIterator[WatchResponse]:
+        while True:
+            self.changed.clear()
+            forces = [Force(code=code, state=FORCE_STATE_ACTIVE) for code in self.forces]
+            yield WatchResponse(revision=len(forces), directory=Directory(forces=forces))
+            await self.changed.wait()
 
 
 class Only:
@@ -82,20 +89,14 @@ class Only:
 @pytest.fixture
 async def store(log, pki):
     settings = ServiceSettings(tls=pki.issue_service("store"))
-    async with grpc_server(settings) as server:
+    async with grpc_server(settings, rules(LOG, AUDIT, DIRECTORY)) as server:
         store = Store(log)
-        log_methods = Only(add_StoreServiceServicer_to_server, "TailReads", "ReportCursor")
-        server.add(log_methods, store, service="gantry.store.v1.StoreService", callers=["match"])
-        audit_methods = Only(add_AuditServiceServicer_to_server, "RecordAudit")
-        server.add(audit_methods, store, service="gantry.store.v1.AuditService", callers=["match"])
+        methods = Only(add_ReadLogServiceServicer_to_server, "TailReads", "ReportCursor")
+        server.add(methods, store, service=LOG)
+        server.add(Only(add_AuditServiceServicer_to_server, "RecordAudit"), store, service=AUDIT)
+        server.add(add_DirectoryServiceServicer_to_server, store, service=DIRECTORY)
         await server.start()
         yield store, f"127.0.0.1:{server.ports['grpc']}"
-
-
-@pytest.fixture
-async def store_log(store, pki):
-    async with open_channel(store[1], pki.issue_service("match")) as channel:
-        yield StoreLog(StoreClient(channel), silence_seconds=0.3)
 
 
 def environment(match_database, pki, address: str, ports) -> dict[str, str]:
@@ -111,7 +112,6 @@ def environment(match_database, pki, address: str, ports) -> dict[str, str]:
         "GANTRY_DATABASE__PASSWORD_FILE": match_database.password_file,
         "GANTRY_GRPC__PORT_FILE": ports,
         "GANTRY_MATCH__STORE": address,
-        "GANTRY_MATCH__FORCES": "essex, kent",
     }
     return {**os.environ, **{name: str(value) for name, value in given.items()}}
 
@@ -129,28 +129,36 @@ async def process(variables: dict[str, str]) -> AsyncIterator[asyncio.subprocess
         await started.communicate()
 
 
-async def target_of(match, ports):
-    """Where the process listens, once it does."""
+async def target_of(match, ports, pki):
+    """Where the process listens, once it knows the forces."""
 
     async def listening() -> bool:
         assert match.returncode is None
         return ports.exists()
 
+    async def knows_forces() -> bool:
+        with suppress(Unavailable):
+            return bool(await AlertClient(channel).status("essex"))
+        return False
+
     await eventually(listening)
-    return f"127.0.0.1:{json.loads(ports.read_text())['grpc']}"
+    target = f"127.0.0.1:{json.loads(ports.read_text())['grpc']}"
+    async with open_channel(target, pki.issue_service("ingest")) as channel:
+        await eventually(knows_forces)
+    return target
 
 
 async def test_a_process_alerts_logs_no_plate_and_stops_cleanly(match_database, store, pki, log, tmp_path):
     face, address = store
     ports = tmp_path / "ports.json"
     async with process(environment(match_database, pki, address, ports)) as match:
-        target = await target_of(match, ports)
+        target = await target_of(match, ports, pki)
         async with open_channel(target, pki.issue_person("ana", ["essex"])) as channel:
             await HotlistClient(channel).import_csv(header(), chunks_of(b"vrm,reason\nAB12CDE,Stolen\n"))
             log.append(Seen(PLATE, read_id="seen"))
             async with asyncio.timeout(60), aclosing(AlertClient(channel).watch(ask(earliest=True))) as watch:
                 async for response in watch:
-                    if response.HasField("alert"):
+                    if response.event.HasField("raised"):
                         break
             assert told([response]) == ["+seen"]
         match.send_signal(signal.SIGTERM)
@@ -159,7 +167,7 @@ async def test_a_process_alerts_logs_no_plate_and_stops_cleanly(match_database, 
     assert match.returncode == 0
     assert PLATE not in errors.decode()
     assert "stolen" not in errors.decode()
-    assert face.audits == ["stolen", "alerts"]
+    assert face.audits == ["name stolen", ""]
 
 
 async def test_a_call_that_finds_the_store_away_is_repeated_by_its_caller_alone(
@@ -169,44 +177,34 @@ async def test_a_call_that_finds_the_store_away_is_repeated_by_its_caller_alone(
     face.away = True
     ports = tmp_path / "ports.json"
     async with process(environment(match_database, pki, address, ports)) as match:
-        target = await target_of(match, ports)
+        target = await target_of(match, ports, pki)
         ana = pki.issue_person("ana", ["essex"])
         for retries, most in ((False, 1), (True, 4)):
             face.audits.clear()
             async with open_channel(target, ana, retries=retries) as channel:
-                with pytest.raises(Unavailable, match="DATABASE_UNAVAILABLE"):
+                with pytest.raises(Unavailable, match="AUDIT_UNAVAILABLE"):
                     await AlertClient(channel).acknowledge("essex", "1", WHY)
             assert 1 <= len(face.audits) <= most
 
 
-async def test_wrong_forces_stop_the_start_with_a_sentence(match_database, pki, tmp_path):
-    variables = environment(match_database, pki, "127.0.0.1:1", tmp_path / "ports.json")
-    async with process({**variables, "GANTRY_MATCH__FORCES": "Essex"}) as match:
-        _, errors = await match.communicate()
-    assert match.returncode == 2
-    assert errors.decode().startswith("GANTRY_MATCH__FORCES")
-    assert errors.decode().count("\n") == 1
+async def test_a_new_force_is_served_within_five_seconds(match_database, store, pki, log, tmp_path):
+    face, address = store
+    ports = tmp_path / "ports.json"
+    async with process(environment(match_database, pki, address, ports)) as match:
+        target = await target_of(match, ports, pki)
+        async with open_channel(target, pki.issue_person("ana", ["kent"])) as channel:
+            alerts = AlertClient(channel)
+            with pytest.raises(NotFound, match="FORCE_UNKNOWN"):
+                await alerts.status("kent")
+            face.forces.append("kent")
+            face.changed.set()
+            position = log.append(Seen(PLATE))
+            async with asyncio.timeout(5):
+                await eventually(lambda: _has_matched(alerts, "kent", position))
 
 
-async def test_a_silent_store_is_noticed(store, store_log):
-    face, _ = store
-    async with aclosing(store_log.follow("essex", 0)) as tail:
-        await anext(tail)
-        face.silent = True
-        face.log.append(Seen(PLATE))
-        with pytest.raises(Unavailable) as caught:
-            await anext(tail)
-    assert caught.value.reason == "STORE_SILENT"
-
-
-async def test_the_store_s_faults_come_through(store, store_log):
-    store[0].log.first_kept = 5
-    with pytest.raises(OutOfRange) as caught:
-        await anext(store_log.follow("essex", 1))
-    assert (caught.value.reason, caught.value.metadata) == ("POSITION_PURGED", {"first_position": "5"})
-    assert caught.value.status is grpc.StatusCode.OUT_OF_RANGE
-
-
-async def test_cursors_are_reported(store, store_log):
-    await store_log.report("essex", 7)
-    assert store[0].log.reported == 7
+async def _has_matched(alerts: AlertClient, force: str, position: int) -> bool:
+    try:
+        return (await alerts.status(force)).position == position
+    except NotFound:
+        return False

@@ -1,4 +1,4 @@
-"""Events of alerts reach every subscriber, in order, without gaps or repeats, from whatever number they resume."""
+"""Events of alerts reach every subscriber, in order, without gaps or repeats, wherever it resumes."""
 
 from __future__ import annotations
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 
 import pytest
 
+from chassis import loops
 from chassis.backoff import Backoff
 from chassis.errors import Unavailable
 from chassis.loops import repeat
@@ -130,6 +132,31 @@ async def test_a_cancellation_wins_over_what_is_raised_in_its_place(in_place_of_
     task = asyncio.create_task(repeat(work, name="it", every=0, backoff=_no_wait()))
     await asyncio.wait_for(begun.wait(), 2)
     await _end(task)
+
+
+async def test_work_that_would_not_end_is_left_behind(monkeypatch, caplog):
+    monkeypatch.setattr(loops, "_END_SECONDS", 0.05)
+    begun, let_go = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        while not let_go.is_set():
+            begun.set()
+            with suppress(asyncio.CancelledError):
+                await let_go.wait()
+
+    task = asyncio.create_task(repeat(work, name="stubborn", every=0))
+    await asyncio.wait_for(begun.wait(), 2)
+    await _end(task)
+    assert [record.getMessage() for record in caplog.records] == ["stubborn would not end"]
+    let_go.set()
+
+
+async def test_work_that_cancels_itself_does_not_end_the_loop_quietly():
+    async def work() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(RuntimeError, match="it was cancelled from within"):
+        await asyncio.wait_for(repeat(work, name="it", every=0), 2)
 
 
 @pytest.mark.parametrize("failure", [None, Unavailable("AWAY", "away")], ids=repr)

@@ -139,8 +139,19 @@ async def test_what_came_before_a_failure_is_taken_first() -> None:
         await feeding
 
 
-async def test_closing_forgets_what_waits() -> None:
+async def test_nothing_is_taken_after_closing_whatever_comes() -> None:
+    """Taking a later part without the one before it would skip reads."""
     gather: Gather[Item] = Gather(GatherLimits(), 0)
     await gather.put(reads(1, 2))
     gather.close()
+    await gather.put(reads(3, 4))
     assert await gather.take() is None
+
+
+async def test_closing_ends_a_wait_for_company() -> None:
+    gather: Gather[Item] = Gather(GatherLimits(seconds=3600), 0)
+    await gather.put(reads(1, 2))
+    taking = asyncio.create_task(gather.take())
+    await asyncio.sleep(0)
+    gather.close()
+    assert await taking is None

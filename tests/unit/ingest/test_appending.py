@@ -9,7 +9,9 @@ from typing import Any
 import grpc
 import pytest
 from gantry.common.v1.read_columns_pb2 import ReadColumns
+from gantry.ingest.v1 import ingest_pb2 as pb
 from gantry.store.v1.log_pb2 import AppendReadsRequest, AppendReadsResponse
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,8 +24,8 @@ from services.ingest.appending.batch import PendingBatch
 from services.ingest.appending.lanes import AppendLimits, Appends
 from services.ingest.appending.memory import Memory
 from services.ingest.cameras.counts import CameraCounts, CameraKey, UnwrittenCounts
-from services.ingest.cameras.feeds import Feed
-from services.ingest.checking.batch import KeptReads, Verdict
+from services.ingest.cameras.feeds import Camera, Feed
+from services.ingest.checking.batch import ImageLimits, check_batch
 
 
 def failure(fault: Fault) -> grpc.aio.AioRpcError:
@@ -83,11 +85,12 @@ class Recorder:
 
 
 def batch_of(recorder: Recorder, feed: Feed, sequence: int, ids: list[str]) -> PendingBatch:
-    rows = [("c", read_id, 1, "A1", 0.5, 1, 2, 360, b"", b"", b"") for read_id in ids]
-    # Large batches come as columns, small ones as rows; an append may hold both.
-    many = len(rows) > 3
-    verdict = Verdict(KeptReads(*zip(*rows, strict=True)) if many else None, [] if many else rows, len(rows))
-    return PendingBatch(recorder, feed, sequence, verdict, 1_000 * len(ids), UNSAMPLED)
+    feed.add(Camera("c", enabled=True))
+    at = Timestamp(seconds=1_700_000_000)
+    reads = [pb.SubmittedRead(camera_id="c", read_id=read_id, captured_at=at, vrm="A1") for read_id in ids]
+    # Large batches come as columns, small ones as rows. An append may hold both.
+    verdict = check_batch(reads, {}, feed, 2 * 10**15, ImageLimits(0, 0))
+    return PendingBatch(recorder, feed, sequence, verdict, len(ids), 1_000 * len(ids), UNSAMPLED)
 
 
 class Rig:

@@ -6,6 +6,7 @@ import pytest
 from gantry.common.v1.read_pb2 import ReadDetails
 from gantry.ingest.internal.v1 import lenient_pb2 as lenient
 from gantry.ingest.v1 import ingest_pb2 as pb
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -152,32 +153,19 @@ def test_a_flipped_byte_costs_at_most_its_read(data: st.DataObject) -> None:
 COUNTERPARTS = [
     (pb.StreamReadsRequest, lenient.LenientStreamReadsRequest),
     (pb.SubmitReadsRequest, lenient.LenientSubmitReadsRequest),
-    (pb.SubmittedRead, lenient.LenientSubmittedRead),
-    (ReadDetails, lenient.LenientReadDetails),
 ]
 
 
 def wire_format(message: type[Message], *, loosened: bool) -> list[tuple[object, ...]]:
     """Name, number, cardinality and type of each field; with `loosened` as a lenient counterpart has them."""
     return [
-        (field.name, field.number, field.is_repeated, field.has_presence, type_of(field, loosened=loosened))
+        (field.name, field.number, field.is_repeated, lenient_type(field) if loosened else field.type)
         for field in message.DESCRIPTOR.fields
     ]
 
 
-def type_of(field: object, *, loosened: bool) -> object:
-    if field.type == field.TYPE_MESSAGE:
-        name = field.message_type.full_name
-        if loosened and name == "gantry.ingest.v1.SubmittedRead":
-            return field.TYPE_BYTES
-        return (
-            "gantry.ingest.internal.v1.LenientReadDetails"
-            if loosened and name.endswith(".ReadDetails")
-            else name
-        )
-    if field.type == field.TYPE_ENUM:
-        return field.enum_type.full_name
-    return field.TYPE_BYTES if loosened and field.type == field.TYPE_STRING else field.type
+def lenient_type(field: FieldDescriptor) -> int:
+    return field.TYPE_BYTES if field.type in {field.TYPE_STRING, field.TYPE_MESSAGE} else field.type
 
 
 @pytest.mark.parametrize(("public", "counterpart"), COUNTERPARTS)

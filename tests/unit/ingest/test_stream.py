@@ -11,6 +11,7 @@ from gantry.ingest.v1 import ingest_pb2 as pb
 
 from chassis.errors import Fault, Unavailable
 from chassis.tracing import UNSAMPLED
+from services.ingest.appending.availability import StoreAvailability
 from services.ingest.appending.batch import PendingBatch, Submitter
 from services.ingest.appending.memory import Memory, MemoryShare
 from services.ingest.cameras.feeds import Feed
@@ -46,25 +47,28 @@ class Wire:
 
 
 class Door:
-    """Takes batches of one read, and settles those it is told to."""
+    """Receiver and appends: takes batches of one read, and settles those it is told to."""
 
-    def __init__(self, reads: int = 1) -> None:
+    def __init__(self, reads: int = 1, memory: MemoryShare | None = None) -> None:
+        self.memory = memory or Memory(10**9).of("essex")
+        self.availability = StoreAvailability(1.0)
         self.batches: list[PendingBatch] = []
         self.settling: Callable[[PendingBatch], bool] = lambda _: False
         self.reads = reads
 
     def stream_batch(self, submitter: Submitter, key: bytes, data: bytes, after: int) -> PendingBatch:
         sequence = after + 1
-        return PendingBatch(submitter, Feed("essex", "f"), sequence, Verdict(kept=self.reads), 100, UNSAMPLED)
+        verdict = Verdict(kept=self.reads)
+        return PendingBatch(submitter, Feed("essex", "f"), sequence, verdict, verdict.kept, 100, UNSAMPLED)
 
-    def queue(self, batch: PendingBatch) -> None:
+    def put(self, batch: PendingBatch) -> None:
         self.batches.append(batch)
         if self.settling(batch):
             batch.submitter.settled(batch)
 
 
-def stream_of(wire: Wire, door: Door, memory: MemoryShare | None = None) -> FeedStream:
-    return FeedStream(wire, b"key", door, memory or Memory(10**9).of("essex"), LIMITS)
+def stream_of(wire: Wire, door: Door) -> FeedStream:
+    return FeedStream(wire, b"key", door, door, LIMITS)
 
 
 async def turns(count: int = 200) -> None:
@@ -111,9 +115,10 @@ async def test_a_vendor_who_reads_no_acknowledgement_is_not_read_either(
 
 
 async def test_a_stream_waits_for_memory() -> None:
-    wire, door, memory = Wire(), Door(), Memory(200).of("essex")
+    memory = Memory(200).of("essex")
+    wire, door = Wire(), Door(memory=memory)
     memory.take(100)
-    serving = asyncio.create_task(stream_of(wire, door, memory).serve())
+    serving = asyncio.create_task(stream_of(wire, door).serve())
     await turns()
     assert wire.sent == 0
     memory.release(100)

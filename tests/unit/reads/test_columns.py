@@ -9,7 +9,6 @@ from reads.columns import (
     ABSENT,
     ALL_OR_NONE,
     EVERY_READ,
-    HEADING_UNKNOWN,
     ColumnsUnequal,
     columns_of,
     count_of,
@@ -86,6 +85,14 @@ def test_a_column_without_any_value_is_left_out(name):
     assert not getattr(built, name)
 
 
+def test_columns_have_to_be_all_there_and_known():
+    values = {column: [] for column in EVERY_READ[1:]}
+    with pytest.raises(KeyError, match="vrms"):
+        columns_of([], **{name: column for name, column in values.items() if name != "vrms"})
+    with pytest.raises(ValueError, match="colour"):
+        columns_of([], **values, colour=[])
+
+
 @given(runs())
 def test_images_are_taken_out_and_added_to_the_bytes_again(run):
     whole = rows(run)
@@ -97,13 +104,9 @@ def test_images_are_taken_out_and_added_to_the_bytes_again(run):
 
 @given(runs(least=1), st.sampled_from([*EVERY_READ, *ALL_OR_NONE]))
 def test_a_column_of_another_length_is_named(run, name):
-    getattr(run, name).extend(list(getattr(run, name)) or [run_value(name)] * (count_of(run) + 1))
+    getattr(run, name).extend(list(getattr(run, name)) or [ABSENT[name]] * (count_of(run) + 1))
     if name == "read_ids":
         name = EVERY_READ[0]
     with pytest.raises(ColumnsUnequal) as unequal:
         require_equal(run)
     assert unequal.value.column == name
-
-
-def run_value(name: str) -> int | bytes:
-    return HEADING_UNKNOWN if name == "headings" else b"x"

@@ -1,7 +1,6 @@
 -- The read at a position.
 --   $1 force_no, $2 position
-select r.force_no, r.position, r.captured_at_us, c.camera_id, r.latitude_e7, r.longitude_e7, r.confidence, r.heading, r.read_id,
-    r.vrm, r.details, r.image, a.received_at_us, a.image_object, a.traceparent
+select r.*, c.camera_id, a.received_at_us, a.image_object, a.traceparent
 from reads r
 join cameras c using (camera_no)
 cross join lateral (

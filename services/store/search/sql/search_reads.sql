@@ -10,8 +10,7 @@ with found as (
     order by captured_at_us desc, force_no desc, position desc
     limit $8
 )
-select r.force_no, r.position, r.captured_at_us, c.camera_id, r.latitude_e7, r.longitude_e7, r.confidence, r.heading, r.read_id,
-    r.vrm, r.details, r.image, a.received_at_us, a.image_object, a.traceparent
+select r.*, c.camera_id, a.received_at_us, a.image_object, a.traceparent
 from found r
 join cameras c using (camera_no)
 cross join lateral (

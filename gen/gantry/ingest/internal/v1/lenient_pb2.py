@@ -22,11 +22,9 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from gantry.common.v1 import read_pb2 as gantry_dot_common_dot_v1_dot_read__pb2
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'gantry/ingest/internal/v1/lenient.proto\x12\x19gantry.ingest.internal.v1\x1a\x1bgantry/common/v1/read.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Q\n\x19LenientStreamReadsRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\r\n\x05reads\x18\x02 \x03(\x0c\x12\x13\n\x0btraceparent\x18\x03 \x01(\x0c\"*\n\x19LenientSubmitReadsRequest\x12\r\n\x05reads\x18\x01 \x03(\x0c\"\xd2\x02\n\x14LenientSubmittedRead\x12\x11\n\tcamera_id\x18\x01 \x01(\x0c\x12\x0f\n\x07read_id\x18\x02 \x01(\x0c\x12/\n\x0b\x63\x61ptured_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03vrm\x18\x04 \x01(\x0c\x12\x12\n\nconfidence\x18\x05 \x01(\x02\x12,\n\x08position\x18\x06 \x01(\x0b\x32\x1a.gantry.common.v1.Position\x12\x14\n\x07heading\x18\x07 \x01(\rH\x00\x88\x01\x01\x12>\n\x07\x64\x65tails\x18\x08 \x01(\x0b\x32-.gantry.ingest.internal.v1.LenientReadDetails\x12\x13\n\x0bplate_patch\x18\t \x01(\x0c\x12\x10\n\x08overview\x18\n \x01(\x0c\x12\r\n\x05\x66orce\x18\x0b \x01(\x0c\x42\n\n\x08_heading\"\xd4\x01\n\x12LenientReadDetails\x12\x0c\n\x04lane\x18\x01 \x01(\r\x12.\n\tdirection\x18\x02 \x01(\x0e\x32\x1b.gantry.common.v1.Direction\x12\x16\n\tspeed_kph\x18\x03 \x01(\x02H\x00\x88\x01\x01\x12\x15\n\rplate_country\x18\x04 \x01(\x0c\x12\x14\n\x0cvehicle_make\x18\x05 \x01(\x0c\x12\x16\n\x0evehicle_colour\x18\x06 \x01(\x0c\x12\x15\n\rvehicle_class\x18\x07 \x01(\x0c\x42\x0c\n\n_speed_kphBb\n\x1cuk.gantry.ingest.internal.v1P\x01Z$gantry/ingest/internal/v1;internalv1\xaa\x02\x19Gantry.Ingest.Internal.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'gantry/ingest/internal/v1/lenient.proto\x12\x19gantry.ingest.internal.v1\"Q\n\x19LenientStreamReadsRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\r\n\x05reads\x18\x02 \x03(\x0c\x12\x13\n\x0btraceparent\x18\x03 \x01(\x0c\"*\n\x19LenientSubmitReadsRequest\x12\r\n\x05reads\x18\x01 \x03(\x0c\x42\x62\n\x1cuk.gantry.ingest.internal.v1P\x01Z$gantry/ingest/internal/v1;internalv1\xaa\x02\x19Gantry.Ingest.Internal.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,12 +32,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gantry.ingest.internal.v1.l
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\034uk.gantry.ingest.internal.v1P\001Z$gantry/ingest/internal/v1;internalv1\252\002\031Gantry.Ingest.Internal.V1'
-  _globals['_LENIENTSTREAMREADSREQUEST']._serialized_start=132
-  _globals['_LENIENTSTREAMREADSREQUEST']._serialized_end=213
-  _globals['_LENIENTSUBMITREADSREQUEST']._serialized_start=215
-  _globals['_LENIENTSUBMITREADSREQUEST']._serialized_end=257
-  _globals['_LENIENTSUBMITTEDREAD']._serialized_start=260
-  _globals['_LENIENTSUBMITTEDREAD']._serialized_end=598
-  _globals['_LENIENTREADDETAILS']._serialized_start=601
-  _globals['_LENIENTREADDETAILS']._serialized_end=813
+  _globals['_LENIENTSTREAMREADSREQUEST']._serialized_start=70
+  _globals['_LENIENTSTREAMREADSREQUEST']._serialized_end=151
+  _globals['_LENIENTSUBMITREADSREQUEST']._serialized_start=153
+  _globals['_LENIENTSUBMITREADSREQUEST']._serialized_end=195
 # @@protoc_insertion_point(module_scope)

@@ -4,15 +4,12 @@ isort:skip_file
 Messages of gantry.ingest.v1 with the same wire format, parsed more leniently. Only ingest uses them. No RPC carries them and no vendor needs them.
 
 Protobuf refuses a whole message for one bad byte in it. When a vendor's message does not parse, ingest parses it once more as one of these: reads
-stay bytes, so that each is parsed by itself, and texts are bytes, so that one that is not UTF-8 can be named. A unit test compares every field's
-name, number and type with the public messages.
+stay bytes, so that each is parsed by itself. A unit test compares every field's name, number and type with the public messages.
 """
 
 from collections import abc as _abc
-from gantry.common.v1 import read_pb2 as _read_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -80,121 +77,3 @@ class LenientSubmitReadsRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LenientSubmitReadsRequest: _TypeAlias = LenientSubmitReadsRequest  # noqa: Y015
-
-@_typing.final
-class LenientSubmittedRead(_message.Message):
-    """Like gantry.ingest.v1.SubmittedRead."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CAMERA_ID_FIELD_NUMBER: _builtins.int
-    READ_ID_FIELD_NUMBER: _builtins.int
-    CAPTURED_AT_FIELD_NUMBER: _builtins.int
-    VRM_FIELD_NUMBER: _builtins.int
-    CONFIDENCE_FIELD_NUMBER: _builtins.int
-    POSITION_FIELD_NUMBER: _builtins.int
-    HEADING_FIELD_NUMBER: _builtins.int
-    DETAILS_FIELD_NUMBER: _builtins.int
-    PLATE_PATCH_FIELD_NUMBER: _builtins.int
-    OVERVIEW_FIELD_NUMBER: _builtins.int
-    FORCE_FIELD_NUMBER: _builtins.int
-    camera_id: _builtins.bytes
-    """Text, perhaps not UTF-8."""
-    read_id: _builtins.bytes
-    """Text, perhaps not UTF-8."""
-    vrm: _builtins.bytes
-    """Text, perhaps not UTF-8."""
-    confidence: _builtins.float
-    """As in SubmittedRead."""
-    heading: _builtins.int
-    """As in SubmittedRead."""
-    plate_patch: _builtins.bytes
-    """As in SubmittedRead."""
-    overview: _builtins.bytes
-    """As in SubmittedRead."""
-    force: _builtins.bytes
-    """Text, perhaps not UTF-8."""
-    @_builtins.property
-    def captured_at(self) -> _timestamp_pb2.Timestamp:
-        """As in SubmittedRead."""
-
-    @_builtins.property
-    def position(self) -> _read_pb2.Position:
-        """As in SubmittedRead."""
-
-    @_builtins.property
-    def details(self) -> Global___LenientReadDetails:
-        """With texts that are perhaps not UTF-8."""
-
-    def __init__(
-        self,
-        *,
-        camera_id: _builtins.bytes = ...,
-        read_id: _builtins.bytes = ...,
-        captured_at: _timestamp_pb2.Timestamp | None = ...,
-        vrm: _builtins.bytes = ...,
-        confidence: _builtins.float = ...,
-        position: _read_pb2.Position | None = ...,
-        heading: _builtins.int | None = ...,
-        details: Global___LenientReadDetails | None = ...,
-        plate_patch: _builtins.bytes = ...,
-        overview: _builtins.bytes = ...,
-        force: _builtins.bytes = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_heading", b"_heading", "captured_at", b"captured_at", "details", b"details", "heading", b"heading", "position", b"position"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_heading", b"_heading", "camera_id", b"camera_id", "captured_at", b"captured_at", "confidence", b"confidence", "details", b"details", "force", b"force", "heading", b"heading", "overview", b"overview", "plate_patch", b"plate_patch", "position", b"position", "read_id", b"read_id", "vrm", b"vrm"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__heading: _TypeAlias = _typing.Literal["heading"]  # noqa: Y015
-    _WhichOneofArgType__heading: _TypeAlias = _typing.Literal["_heading", b"_heading"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__heading) -> _WhichOneofReturnType__heading | None: ...
-
-Global___LenientSubmittedRead: _TypeAlias = LenientSubmittedRead  # noqa: Y015
-
-@_typing.final
-class LenientReadDetails(_message.Message):
-    """Like gantry.common.v1.ReadDetails."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    LANE_FIELD_NUMBER: _builtins.int
-    DIRECTION_FIELD_NUMBER: _builtins.int
-    SPEED_KPH_FIELD_NUMBER: _builtins.int
-    PLATE_COUNTRY_FIELD_NUMBER: _builtins.int
-    VEHICLE_MAKE_FIELD_NUMBER: _builtins.int
-    VEHICLE_COLOUR_FIELD_NUMBER: _builtins.int
-    VEHICLE_CLASS_FIELD_NUMBER: _builtins.int
-    lane: _builtins.int
-    """As in ReadDetails."""
-    direction: _read_pb2.Direction.ValueType
-    """As in ReadDetails."""
-    speed_kph: _builtins.float
-    """As in ReadDetails."""
-    plate_country: _builtins.bytes
-    """Text, perhaps not UTF-8."""
-    vehicle_make: _builtins.bytes
-    """Text, perhaps not UTF-8."""
-    vehicle_colour: _builtins.bytes
-    """Text, perhaps not UTF-8."""
-    vehicle_class: _builtins.bytes
-    """Text, perhaps not UTF-8."""
-    def __init__(
-        self,
-        *,
-        lane: _builtins.int = ...,
-        direction: _read_pb2.Direction.ValueType = ...,
-        speed_kph: _builtins.float | None = ...,
-        plate_country: _builtins.bytes = ...,
-        vehicle_make: _builtins.bytes = ...,
-        vehicle_colour: _builtins.bytes = ...,
-        vehicle_class: _builtins.bytes = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_speed_kph", b"_speed_kph", "speed_kph", b"speed_kph"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_speed_kph", b"_speed_kph", "direction", b"direction", "lane", b"lane", "plate_country", b"plate_country", "speed_kph", b"speed_kph", "vehicle_class", b"vehicle_class", "vehicle_colour", b"vehicle_colour", "vehicle_make", b"vehicle_make"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__speed_kph: _TypeAlias = _typing.Literal["speed_kph"]  # noqa: Y015
-    _WhichOneofArgType__speed_kph: _TypeAlias = _typing.Literal["_speed_kph", b"_speed_kph"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__speed_kph) -> _WhichOneofReturnType__speed_kph | None: ...
-
-Global___LenientReadDetails: _TypeAlias = LenientReadDetails  # noqa: Y015

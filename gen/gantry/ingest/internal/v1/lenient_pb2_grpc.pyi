@@ -4,8 +4,7 @@ isort:skip_file
 Messages of gantry.ingest.v1 with the same wire format, parsed more leniently. Only ingest uses them. No RPC carries them and no vendor needs them.
 
 Protobuf refuses a whole message for one bad byte in it. When a vendor's message does not parse, ingest parses it once more as one of these: reads
-stay bytes, so that each is parsed by itself, and texts are bytes, so that one that is not UTF-8 can be named. A unit test compares every field's
-name, number and type with the public messages.
+stay bytes, so that each is parsed by itself. A unit test compares every field's name, number and type with the public messages.
 """
 
 from collections import abc as _abc
