@@ -1,6 +1,9 @@
 """Creates the forces of a suite and their destinations by RPC, once the services run. Idempotent."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final, TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
@@ -24,68 +27,61 @@ _MOST_WAIT: Final = 0.2
 T = TypeVar("T")
 
 
-class Forces:
-    """Creates the forces and destinations that the settings name, as the suite's operator."""
-
-    def __init__(self, plan: Plan, operator: TlsSettings) -> None:
-        self._plan = plan
-        self._operator = operator
-
-    async def create(self) -> None:
-        """Create the forces, wait until every service serves them, then add their destinations.
-
-        SuiteError when a service does not serve a force in time, or a destination has other settings.
-        """
-        settings = self._plan.settings
-        try:
-            async with open_channel(self._plan.address("store"), self._operator) as channel:
-                for force in settings.forces:
-                    await _create(ForceClient(channel), force, settings.destinations)
-            for force in settings.forces:
-                await self._serve(force)
-        except Fault as fault:
-            raise SuiteError(f"the forces could not be set up: {fault.message}") from fault
-
-    async def _serve(self, force: str) -> None:
-        async with open_channel(self._plan.address("ingest"), self._operator) as channel:
-            await _patiently(lambda: _first_camera(channel, force))
-        async with open_channel(self._plan.address("match"), self._operator) as channel:
-            await _patiently(lambda: AlertClient(channel).status(force))
-        if self._plan.settings.destinations:
-            async with open_channel(self._plan.address("nas_bridge"), self._operator) as channel:
-                await _patiently(lambda: BridgeClient(channel).destinations(force))
-                for name in self._plan.settings.destinations:
-                    await self._add(BridgeClient(channel), force, name)
-
-    async def _add(self, bridge: BridgeClient, force: str, name: str) -> None:
-        destination = self._plan.destination(name)
-        try:
-            await _patiently(lambda: bridge.add(force, destination, PURPOSE))
-        except AlreadyExists:
-            raise SuiteError(
-                f"destination {name} of {force} is there with other settings than those of the simulator: "
-                "retire it, or choose another folder"
-            ) from None
+async def create_forces(plan: Plan, operator: TlsSettings) -> None:
+    """Create the forces of the settings."""
+    async with open_channel(plan.address("store"), operator) as channel:
+        store = ForceClient(channel)
+        for force in plan.settings.forces:
+            # The same id at every start: the store answers with the force that an earlier start created.
+            request_id = uuid5(NAMESPACE_URL, f"gantry:suite:{force}")
+            try:
+                await store.create(force, consumers=plan.settings.destinations, request_id=request_id)
+            except AlreadyExists:
+                continue
+            except Fault as fault:
+                raise SuiteError(f"force {force} could not be created: {fault.message}") from fault
 
 
 async def active_forces(plan: Plan, service: TlsSettings) -> tuple[str, ...]:
-    """All forces that the store serves, by code."""
+    """All forces that are not retired, by code, also those that were added by hand."""
     async with open_channel(plan.address("store"), service) as channel:
         return tuple(force.code for force in await ForceClient(channel).forces())
 
 
-async def _create(forces: ForceClient, force: str, consumers: tuple[str, ...]) -> None:
+async def add_destinations(plan: Plan, operator: TlsSettings, forces: Sequence[str]) -> None:
+    """Wait until every service serves the forces, and add the destinations of the settings.
+
+    SuiteError when a service does not serve a force in time, or a destination has other settings.
+    """
+    names = plan.settings.destinations
+    processes = ("ingest", "match", *(("nas_bridge",) if names else ()))
+    async with AsyncExitStack() as opened:
+        channels = {
+            process: await opened.enter_async_context(open_channel(plan.address(process), operator))
+            for process in processes
+        }
+        works: list[Awaitable[object]] = []
+        for force in forces:
+            works.append(_patiently(partial(_first_camera, CameraClient(channels["ingest"]), force)))
+            works.append(_patiently(partial(AlertClient(channels["match"]).status, force)))
+            works += [_add(plan, BridgeClient(channels["nas_bridge"]), force, name) for name in names]
+        try:
+            await asyncio.gather(*works)
+        except Fault as fault:
+            raise SuiteError(f"the forces could not be set up: {fault.message}") from fault
+
+
+async def _add(plan: Plan, bridge: BridgeClient, force: str, name: str) -> None:
     try:
-        # The same id at every start: the store answers with the force that an earlier start created.
-        await forces.create(
-            force, consumers=consumers, request_id=uuid5(NAMESPACE_URL, f"gantry:suite:{force}")
-        )
+        await _patiently(partial(bridge.add, force, plan.destination(name), PURPOSE))
     except AlreadyExists:
-        return
+        raise SuiteError(
+            f"destination {name} of {force} has other settings than the simulator's: choose another folder"
+        ) from None
 
 
-async def _first_camera(channel: grpc.aio.Channel, force: str) -> None:
-    async for _ in CameraClient(channel).cameras(force, page_size=1):
+async def _first_camera(registry: CameraClient, force: str) -> None:
+    async for _ in registry.cameras(force, page_size=1):
         return
 
 

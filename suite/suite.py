@@ -18,7 +18,7 @@ from suite.certificates import Authority
 from suite.child import run_to_end
 from suite.database import SERVICES, Roles, owner_role, prepare_database, runtime_role
 from suite.errors import SuiteError
-from suite.forces import Forces, active_forces
+from suite.forces import active_forces, add_destinations, create_forces
 from suite.layout import Layout
 from suite.lock import FolderLock
 from suite.logfile import last_lines, rotate
@@ -164,9 +164,13 @@ class Suite:
     async def _serve_forces(self) -> None:
         """Create the forces of the settings. The operator also works for the forces that were added later."""
         self._say("creating forces and destinations")
-        await Forces(self.plan, self.person()).create()
-        known = await active_forces(self.plan, self.service("store"))
-        self._forces = tuple(dict.fromkeys((*self.settings.forces, *known)))
+        operator = self.person()
+        await create_forces(self.plan, operator)
+        active = await active_forces(self.plan, self.service("store"))
+        await add_destinations(
+            self.plan, operator, [force for force in self.settings.forces if force in active]
+        )
+        self._forces = tuple(dict.fromkeys((*self.settings.forces, *active)))
         self.person()
 
     async def _prepare(self) -> None:

@@ -105,8 +105,8 @@ class MemoryLog:
                 first = str(self.purged_to + 1)
                 raise OutOfRange("POSITION_PURGED", "deleted", metadata={"first_position": first})
             if position < self.head:
-                yield self._part(position, self.head)
-                position = self.head
+                after, position = position, self.head
+                yield self._part(after, position)
             await grew.wait()
 
     async def report(self, position: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 import sys
 import time
@@ -15,7 +16,7 @@ import pytest
 
 from chassis.database import connect, open_pool
 from chassis.settings import DatabaseSettings
-from following import Key, add_line, pause_line, restart_line
+from following import GatherLimits, Key, add_line, pause_line, restart_line, resume_line
 from following.postgres import PostgresLines, Tended
 from suite.postgres import ConnectArguments
 from tests.chaos.proxy import proxy_to
@@ -120,6 +121,32 @@ async def test_a_paused_line_is_nobodys_share(world: World) -> None:
     await eventually(shared_out(world, 1))
     await asyncio.sleep(1)
     assert await shares(world) == [1]
+
+
+@pytest.mark.usefixtures("short_leases")
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_no_read_is_lost_or_processed_twice_whatever_happens(world: World, seed: int) -> None:
+    """Replicas join, stop and are killed; lines are paused, resumed and restarted, at any moment."""
+    chance = random.Random(seed)
+    world.forces = SIX[:4]
+    world.limits = GatherLimits(most_reads=3)
+    alive = [await world.replica() for _ in range(2)]
+    await eventually(shared_out(world, 2, 2))
+    async with growing(world):
+        for _ in range(40):
+            await asyncio.sleep(chance.uniform(0, 0.3))
+            match chance.choice(["verb", "verb", "verb", "verb", "join", "stop", "kill"]):
+                case "join" if len(alive) < 4:
+                    alive.append(await world.replica())
+                case "stop" if len(alive) > 1:
+                    await alive.pop(chance.randrange(len(alive))).stop()
+                case "kill" if len(alive) > 1:
+                    await alive.pop(chance.randrange(len(alive))).kill()
+                case _:
+                    verb = chance.choice([pause_line, resume_line, restart_line])
+                    await world.verb(verb, force=chance.choice(world.forces))
+        for force in world.forces:
+            await world.verb(resume_line, force=force)
 
 
 async def test_a_restart_keeps_the_lease(world: World) -> None:

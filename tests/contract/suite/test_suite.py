@@ -13,6 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from cli.home import SuiteHome
 from suite import suite as suite_module
 from suite.errors import SuiteError
 from suite.plan import Plan
@@ -25,16 +26,12 @@ STUB = "tests.contract.suite.stub_service"
 DEADLINE = 30.0
 
 
-class _NoForces:
-    """Stubs know no forces, so that there is nothing to create."""
-
-    def __init__(self, *_: object) -> None: ...
-
-    async def create(self) -> None: ...
-
-
-async def _no_forces(*_: object) -> tuple[str, ...]:
+async def _added_by_hand(*_: object) -> tuple[str, ...]:
     return ("added-by-hand",)
+
+
+async def _nothing(*_: object) -> None:
+    """Stubs know no forces, so that there is nothing to create."""
 
 
 @pytest.fixture
@@ -53,8 +50,9 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[SuiteSettings]:
     monkeypatch.setattr(Plan, "service", service)
     monkeypatch.setattr(Plan, "simulator", simulator)
     monkeypatch.setattr(suite_module, "migration", migration)
-    monkeypatch.setattr(suite_module, "Forces", _NoForces)
-    monkeypatch.setattr(suite_module, "active_forces", _no_forces)
+    monkeypatch.setattr(suite_module, "create_forces", _nothing)
+    monkeypatch.setattr(suite_module, "active_forces", _added_by_hand)
+    monkeypatch.setattr(suite_module, "add_destinations", _nothing)
     with throwaway_folder() as folder:
         yield SuiteSettings(folder / "state", postgres=SMALL)
 
@@ -63,6 +61,7 @@ async def test_all_is_up_and_comes_back(settings: SuiteSettings) -> None:
     async with Suite(settings) as suite:
         assert list(suite.processes) == ["nas", "nadc", "store", "ingest", "match", "nas_bridge"]
         assert suite.person().certificate.name == "operator.pem"
+        assert SuiteHome(suite.layout.folder).person(None).forces == ("added-by-hand", "essex", "kent")
         assert suite.database("store").user == "gantry_store"
         for process in suite.processes.values():
             await process.kill()
