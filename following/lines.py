@@ -61,6 +61,7 @@ class Lines:
         self._clock = clock
         self._held: dict[Key, _Held] = {}
         self._refusals: defaultdict[Key, Backoff] = defaultdict(lambda: Backoff(0.02, 2.0))
+        self._refused: dict[Key, int] = {}
         self._prepared: set[str] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._leaving = False
@@ -177,16 +178,19 @@ class Lines:
             # The next tick shows whether the lease is lost or only has a new epoch.
             held.cut = held.ending = True
             _log.info("the line starts again: its write was refused", extra=_labels(lease))
-            await asyncio.sleep(self._wait_after_refusal(lease.key, self._clock() - began))
+            await asyncio.sleep(self._wait_after_refusal(lease, self._clock() - began))
         except Exception as error:  # noqa: BLE001 - `run` raises it
             self._fail(error)
         finally:
             await self._drop(held)
 
-    def _wait_after_refusal(self, key: Key, lasted: float) -> float:
-        if lasted > _WELL_AFTER_SECONDS:
-            self._refusals[key].succeeded()
-        return self._refusals[key].next_wait()
+    def _wait_after_refusal(self, lease: Lease, lasted: float) -> float:
+        refusals = self._refusals[lease.key]
+        # Several changes in a row give several epochs, and each is a reason of its own to start again.
+        if lasted > _WELL_AFTER_SECONDS or self._refused.get(lease.key) != lease.epoch:
+            refusals.succeeded()
+        self._refused[lease.key] = lease.epoch
+        return refusals.next_wait()
 
     async def _drop(self, held: _Held) -> None:
         lease = held.running.lease

@@ -39,6 +39,9 @@ async def together(
     """Run until all `work` is done, with what runs `beside` it. Raises the `decisive` failure."""
     working = [asyncio.create_task(each) for each in work]
     tasks = [*working, *(asyncio.create_task(each) for each in beside)]
+    for task in tasks:
+        # Nobody asks for their errors when this is cancelled while they end: they would be logged as lost.
+        task.add_done_callback(_failed)
     try:
         while not all(task.done() for task in working) and not any(map(_failed, tasks)):
             going_on = [task for task in tasks if not task.done()]

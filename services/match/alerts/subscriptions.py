@@ -91,7 +91,7 @@ class Subscriptions:
         self._announcer = announcer
         self._recent: dict[str, _Recent] = {}
         self._stale = asyncio.Event()
-        self._poll_at = 0.0
+        self._polled_at = 0.0
         self._closed = False
 
     def heard(self, force: str, number: int) -> None:
@@ -159,9 +159,10 @@ class Subscriptions:
 
     async def _read_new(self) -> None:
         now = time.monotonic()
-        is_poll = now >= self._poll_at
+        # A little less, or a timer that comes early would leave out every other poll.
+        is_poll = now - self._polled_at > POLL_SECONDS * 0.9
         if is_poll:
-            self._poll_at = now + POLL_SECONDS
+            self._polled_at = now
         async with asyncio.TaskGroup() as group:
             for recent in list(self._recent.values()):
                 if recent.is_stale or is_poll:
