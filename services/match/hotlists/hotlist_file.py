@@ -35,7 +35,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class LineProblem:
-    """A line that was left out: where and why, never what was in it."""
+    """A line that was left out: where and why, without its content."""
 
     line: int
     column: str
@@ -76,7 +76,7 @@ class HotlistFile:
         self._rest = b""
         self._overlong = False
         self._line = 0
-        self._places: dict[str, int] = {}
+        self._indexes: dict[str, int] = {}
         self._width = 0
 
     def feed(self, chunk: bytes) -> Entries:
@@ -95,7 +95,7 @@ class HotlistFile:
         entries = Entries()
         if self._rest:
             self._take(self._rest, entries)
-        if not self._places:
+        if not self._indexes:
             raise _header_fault("the file is empty")
         return entries
 
@@ -121,8 +121,8 @@ class HotlistFile:
             raise _LineError("", f"the line has {len(cells)} fields, the header {self._width}")
         cell = self._cell
         # All checks first: a line is taken whole or not at all.
-        vrm = _vrm(cells[self._places["vrm"]])
-        reason = _text("reason", cells[self._places["reason"]])
+        vrm = _vrm(cells[self._indexes["vrm"]])
+        reason = _text("reason", cells[self._indexes["reason"]])
         if not reason:
             raise _LineError("reason", "the reason is empty")
         priority = _priority(cell(cells, "priority"))
@@ -139,8 +139,8 @@ class HotlistFile:
         self.accepted += 1
 
     def _cell(self, cells: list[str], column: str) -> str:
-        place = self._places.get(column)
-        return "" if place is None else cells[place]
+        index = self._indexes.get(column)
+        return "" if index is None else cells[index]
 
     def _reject(self, problem: _LineError) -> None:
         self.rejected += 1
@@ -158,13 +158,13 @@ class HotlistFile:
             raise _header_fault("its columns are not separated by commas")
         if not 0 < len(names) <= _MOST_COLUMNS:
             raise _header_fault(f"it is not a line of 1 to {_MOST_COLUMNS} column names")
-        # What was found instead is not told: a file without a header has a plate there.
+        # The message leaves out what the line says: in a file without a header it is a plate.
         if missing := [name for name in _REQUIRED if name not in names]:
             raise _header_fault(f"it lacks the columns {', '.join(missing)}")
         if doubled := [name for name in _KNOWN if names.count(name) > 1]:
             raise _header_fault(f"it has the columns {', '.join(doubled)} twice")
         self._width = len(names)
-        self._places = {name: names.index(name) for name in _KNOWN if name in names}
+        self._indexes = {name: names.index(name) for name in _KNOWN if name in names}
         self.ignored_columns = [name[:100] for name in names if name not in _KNOWN]
 
 

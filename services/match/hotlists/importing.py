@@ -40,7 +40,7 @@ _rejected = meter().create_counter(MetricName.MATCH_REJECTED_LINES, "1", "Hotlis
 
 @dataclass(frozen=True, slots=True)
 class ImportOrder:
-    """What is imported, on whose behalf."""
+    """An import: the hotlist that it replaces, and the person who asked for it."""
 
     force: str
     name: str

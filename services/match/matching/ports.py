@@ -1,4 +1,4 @@
-"""What matching needs: its database and a place for new events."""
+"""What matching needs: its database, and subscribers to give events to."""
 
 from __future__ import annotations
 
