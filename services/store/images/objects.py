@@ -1,4 +1,4 @@
-"""Images in an object store: what one commit brings for a day of a force is one object."""
+"""Images in an object store: one object for the images of one commit, force and day of capture."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class ImageStore:
         return found
 
     async def delete(self, force: str, day: date, numbers: Sequence[int]) -> None:
-        """Delete objects of a force's day; those already gone are no error."""
+        """Delete objects of a force's day; a missing one is no error."""
         for start in range(0, len(numbers), _AT_ONCE):
             keys = [object_key(force, day, number) for number in numbers[start : start + _AT_ONCE]]
             with _faults(), suppress(FileNotFoundError):
@@ -140,7 +140,7 @@ class ObjectNumbers:
         self._last = 0
 
     def next(self, now_us: int) -> int:
-        """A number that no other replica gives out, as far as chance goes."""
+        """A new number. It is random enough that no other replica draws it."""
         drawn = now_us // 1000 << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
         self._last = max(drawn, self._last + 1)
         return self._last
@@ -152,12 +152,12 @@ def made_at_us(object_number: int) -> int:
 
 
 def object_key(force: str, day: date, object_number: int) -> str:
-    """Where those images of a force's day of capture lie that came with one commit."""
+    """The key of the object for one commit's images of a force's day of capture."""
     return f"{day_prefix(force, day)}{object_number:016x}"
 
 
 def day_prefix(force: str, day: date) -> str:
-    """What the keys of a force's day begin with."""
+    """The prefix of the keys of a force's day."""
     return f"{force}/{day.isoformat()}/"
 
 

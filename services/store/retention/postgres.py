@@ -29,7 +29,7 @@ class PostgresRetention:
 
     @asynccontextmanager
     async def leading(self) -> AsyncIterator[bool]:
-        """Whether this replica is the one that may work now; others find False meanwhile."""
+        """Whether this replica runs retention now. For all other replicas: False."""
         async with self._pool.acquire() as connection:
             # Given back with the connection, which the pool resets.
             yield await connection.fetchval(_SQL.try_lead_retention)
@@ -76,18 +76,18 @@ class PostgresRetention:
         return frozenset((row["day"], row["image_object"]) for row in found)
 
     async def drop_day(self, force: str, day: date, totals: PurgeTotals, now_us: int) -> bool:
-        """Drop a day's partition and note it, in one transaction; False when that must not be."""
+        """Drop a day's partition and certify it in one transaction. False when it must not be deleted."""
         number = await self._rows.number_of(force)
         return await self._pool.fetchval(_SQL.drop_day, number, day, *_values(totals), now_us) is not None
 
     async def delete_older(self, force: str, before_us: int, totals: PurgeTotals, now_us: int) -> bool:
-        """Delete late reads and note it, in one transaction; False when that must not be."""
+        """Delete late reads and certify it in one transaction. False when they must not be deleted."""
         number = await self._rows.number_of(force)
         values = (*_values(totals), now_us)
         return await self._pool.fetchval(_SQL.delete_older, number, before_us, *values) is not None
 
     async def unfinished(self, force: str) -> Sequence[int]:
-        """Purges whose images may not be deleted yet."""
+        """Purges that may have images left to delete."""
         rows = await self._pool.fetch(_SQL.unfinished_purges, await self._rows.number_of(force))
         return [row["purge_no"] for row in rows]
 
@@ -108,7 +108,7 @@ class PostgresRetention:
         return BufferState(status["head"], status["reads_stored"], days, late_from)
 
     async def finish(self, purge_no: int, now_us: int) -> None:
-        """Note that nothing is left of a purge."""
+        """Note that a purge is complete."""
         await self._pool.execute(_SQL.finish_purge, purge_no, now_us)
 
     async def forget_appends(self, force: str, captured_before_us: int, received_before_us: int) -> None:

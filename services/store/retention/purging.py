@@ -26,7 +26,7 @@ _NO_END: Final = 2**63 - 1
 _LATE_STAY_US: Final = US_A_DAY
 _LATE_AT_ONCE: Final = 20_000
 _SETTLING_US: Final = 5 * 60 * 1_000_000
-"""An object this young may belong to a commit under way."""
+"""The commit of a younger object may not have ended yet."""
 _SWEEP_US: Final = 3_600 * 1_000_000
 _OLDER: Final = "older"
 
@@ -62,7 +62,7 @@ class Retention:
             _log.exception("retention met a bug; the next run starts from what is there")
 
     async def run_once(self) -> None:
-        """Delete what is due now, unless another replica is at it."""
+        """Delete what is due now, unless another replica runs retention."""
         async with self._records.leading() as leading:
             if not leading:
                 return
@@ -90,7 +90,7 @@ class Retention:
             await self._records.forget_appends(force, before_us, now_us - _LATE_STAY_US)
 
     async def _purge_day(self, force: str, day: date, cursor: int, now_us: int) -> bool:
-        """Whether nothing of the day waits for a consumer any more."""
+        """Delete a day. False while a consumer has not passed it."""
         if await self._records.reaches_past(force, day, cursor):
             return False
         times = Times(start_of(day), start_of(day) + US_A_DAY)
@@ -103,7 +103,7 @@ class Retention:
         return dropped
 
     async def _purge_late(self, force: str, before_us: int, cursor: int, now_us: int) -> bool:
-        """Whether no late read that has stayed its time waits for a consumer."""
+        """Delete late reads that are due. False while a consumer has not passed one of them."""
         times = Times(0, before_us)
         while True:
             up_to = await self._stayed(force, before_us, now_us)
@@ -119,7 +119,7 @@ class Retention:
             self._tell_purged(force, _OLDER, totals)
 
     async def _stayed(self, force: str, before_us: int, now_us: int) -> int:
-        """Up to which position late reads have stayed their time; 0 when the first of them has not."""
+        """Up to which position late reads are due; 0 when the first of them is not."""
         first = await self._records.late(force, before_us, 1)
         if not first or first[0][1] > now_us - _LATE_STAY_US:
             return 0
@@ -151,7 +151,7 @@ class Retention:
                 await self._records.finish(purge_no, now_us)
 
     async def _sweep(self, force: str, day: date, now_us: int) -> bool:
-        """Whether the day has only objects left that late reads refer to."""
+        """Delete the day's objects that no read refers to. False when some were too young."""
         listed = await self._images.numbers(force, day)
         times = Times(start_of(day), start_of(day) + US_A_DAY)
         referred = {number for _, number in await self._records.illustrated(force, times, _NO_END)}

@@ -50,7 +50,7 @@ class RetentionRecords(Protocol):
     """Reads and certificates. Methods that get a force raise NotFound FORCE_UNKNOWN."""
 
     def leading(self) -> AbstractAsyncContextManager[bool]:
-        """Whether this replica is the one that may work now; others find False meanwhile."""
+        """Whether this replica runs retention now. For all other replicas: False."""
 
     async def forces(self) -> Sequence[str]:
         """All forces, retired ones included."""
@@ -74,13 +74,13 @@ class RetentionRecords(Protocol):
         """Day (as a number) and number of each image object that reads of these times refer to."""
 
     async def drop_day(self, force: str, day: date, totals: PurgeTotals, now_us: int) -> bool:
-        """Drop a day's partition and note it, in one transaction; False when that must not be."""
+        """Drop a day's partition and certify it in one transaction. False when it must not be deleted."""
 
     async def delete_older(self, force: str, before_us: int, totals: PurgeTotals, now_us: int) -> bool:
-        """Delete late reads and note it, in one transaction; False when that must not be."""
+        """Delete late reads and certify it in one transaction. False when they must not be deleted."""
 
     async def unfinished(self, force: str) -> Sequence[int]:
-        """Purges whose images may not be deleted yet."""
+        """Purges that may have images left to delete."""
 
     async def purges(self, force: str, below: int, rows: int) -> Sequence[Mapping[str, Any]]:
         """Finished purges below a number, newest first."""
@@ -89,7 +89,7 @@ class RetentionRecords(Protocol):
         """The state of the buffer now."""
 
     async def finish(self, purge_no: int, now_us: int) -> None:
-        """Note that nothing is left of a purge."""
+        """Note that a purge is complete."""
 
     async def forget_appends(self, force: str, captured_before_us: int, received_before_us: int) -> None:
         """Forget appends of which no read is left."""
