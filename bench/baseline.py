@@ -48,7 +48,7 @@ def _rows(count: int) -> list[tuple[Any, ...]]:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The figures of raw COPY: rows a second, and processor time of a row in microseconds, client and backend."""
+    """Figures of raw COPY: rows a second, and processor time of a row in us, client and backend."""
 
     rows_per_second: float
     cpu_us: float
