@@ -1,4 +1,4 @@
-"""What the store can be told, beyond what every service can."""
+"""The settings of the store, besides those of every service."""
 
 from __future__ import annotations
 

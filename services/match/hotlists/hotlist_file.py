@@ -1,6 +1,6 @@
 """A hotlist's CSV, read chunk by chunk: good lines become entries, bad ones are named and left out.
 
-A record is one line: a quote that is not closed costs its own line and no other.
+A record is one line: a quote that is not closed spoils only its own line.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class HotlistFile:
         entries = Entries()
         for line in lines:
             self._take(line, entries)
-        # A line without an end must not fill the memory: its beginning is enough to refuse it.
+        # A line without an end must not fill the memory. Its beginning is enough to refuse it.
         self._overlong = self._overlong or len(rest) > MOST_LINE_BYTES
         self._rest = rest[:MOST_LINE_BYTES]
         return entries
@@ -111,7 +111,7 @@ class HotlistFile:
         try:
             self._add(line, entries)
         except _LineError as problem:
-            # Spreadsheets leave rows of nothing but commas behind.
+            # Spreadsheets write rows that have only commas.
             if line.strip(b' ,\t\r"'):
                 self._reject(problem)
 
@@ -120,7 +120,7 @@ class HotlistFile:
         if len(cells) != self._width:
             raise _LineError("", f"the line has {len(cells)} fields, the header {self._width}")
         cell = self._cell
-        # All checks first: a line is taken whole or not at all.
+        # All checks come first: a line is used as a whole or not at all.
         vrm = _vrm(cells[self._indexes["vrm"]])
         reason = _text("reason", cells[self._indexes["reason"]])
         if not reason:
@@ -158,7 +158,7 @@ class HotlistFile:
             raise _header_fault("its columns are not separated by commas")
         if not 0 < len(names) <= _MOST_COLUMNS:
             raise _header_fault(f"it is not a line of 1 to {_MOST_COLUMNS} column names")
-        # The message leaves out what the line says: in a file without a header it is a plate.
+        # The message does not quote the line: in a file without a header it is a plate.
         if missing := [name for name in _REQUIRED if name not in names]:
             raise _header_fault(f"it lacks the columns {', '.join(missing)}")
         if doubled := [name for name in _KNOWN if names.count(name) > 1]:
@@ -227,7 +227,7 @@ def _weed_date(cell: str) -> str:
         day = date.fromisoformat(cell)
     except ValueError:
         raise _LineError("weed_date", "it is not an ISO date or date-time") from None
-    # A date means its end, which the calendar's last day does not have.
+    # A date means its end. The last day of the calendar has none.
     return NEVER if day == date.max else datetime.combine(day + _DAY, time(), UTC).isoformat()
 
 

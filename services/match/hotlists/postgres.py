@@ -17,7 +17,7 @@ from services.match.hotlists.copy_format import COLUMNS
 from services.match.hotlists.ports import Activation, AlreadyImported, Answered, Sealed
 
 SQL: Final = statements("services.match.hotlists")
-# Tens of millions of lines take minutes; beyond an hour something is stuck.
+# Tens of millions of lines take minutes. After an hour something is stuck.
 _BULK_SECONDS: Final = 3600.0
 
 

@@ -66,14 +66,14 @@ class ImagePacker:
 
 
 def unpack_ref(ref: bytes) -> tuple[int, int, int]:
-    """Offset, bytes of the patch and bytes of the overview that a reference stands for; zeros for none."""
+    """(offset, bytes of the patch, bytes of the overview) of a reference; zeros when there is none."""
     return _REF.unpack(ref) if ref else (0, 0, 0)
 
 
 async def fetch_images(
     store: ImageStore, force: str, where: EntryImages
 ) -> tuple[Sequence[bytes], Sequence[bytes]]:
-    """The patches and overviews of an entry, empty where a read has none or it is gone."""
+    """The patches and overviews of an entry, empty where a read has none or it was deleted."""
     contents = {day: await _fetch_day(store, force, where, day) for day in set(where.days)}
     patches, overviews = [], []
     for day, ref in zip(where.days, where.refs, strict=True):
@@ -86,7 +86,7 @@ async def fetch_images(
 
 
 async def _fetch_day(store: ImageStore, force: str, where: EntryImages, day: int) -> tuple[int, bytes]:
-    """One range read for all of the entry's images in a day's object: where it starts, and what it holds."""
+    """(start, bytes) of one range read for all of the entry's images in a day's object."""
     refs = [unpack_ref(ref) for ref, of in zip(where.refs, where.days, strict=True) if ref and of == day]
     if not refs:
         return 0, b""

@@ -1,7 +1,7 @@
 """Reads in the forms that `append_reads` takes.
 
-The driver encodes arrays element by element, a quarter to half a microsecond each: most of an append's cost.
-Here a column is one call.
+The driver encodes arrays element by element, at 0.25 to 0.5 us each, which is most of an append's cost. Here
+one call encodes a column.
 """
 
 from __future__ import annotations

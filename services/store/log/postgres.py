@@ -1,4 +1,4 @@
-"""The log in PostgreSQL: appending, and reading what followers have missed."""
+"""The log in PostgreSQL: appends, and reads for followers behind the ring."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SQL: Final = statements("services.store.log")
 
 
 class AppendConnections:
-    """At most so many connections of a pool; an append that finds none waits its turn.
+    """A limited number of connections of a pool. An append waits until one is free.
 
     They are kept between appends, so that an append neither prepares statements nor resets a session.
     """
@@ -48,7 +48,7 @@ class AppendConnections:
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[Any]:
-        """A connection for one append. After an error it is not used again, whatever its state is."""
+        """A connection for one append. After an error it is not used again."""
         async with self._turns:
             connection = await self._taken()
             try:
@@ -192,5 +192,5 @@ def _is_gone(connection: Any) -> bool:
     try:
         return bool(connection.is_closed())
     except asyncpg.InterfaceError:
-        # The server ended it while it was idle, and the pool has taken it back.
+        # The server ended it while it was idle, and the pool has closed it.
         return True

@@ -1,4 +1,4 @@
-"""Rows of the database made into entries of the log again, for followers behind the ring."""
+"""Builds entries of the log from rows of the database, for followers behind the ring."""
 
 from __future__ import annotations
 
