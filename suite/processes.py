@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Command:
-    """What a process runs: ``python -m module arguments``, and what is added to our environment."""
+    """The command of a process, ``python -m module arguments``, with variables added to our environment."""
 
     name: str
     module: str

@@ -37,7 +37,7 @@ _PAGE = 1000
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which alerts are listed."""
+    """The alerts to list."""
 
     purpose: Purpose
     open_only: bool

@@ -57,7 +57,7 @@ def _remarks(state: SuiteState) -> None:
 
 
 def _remark(force: str, one: DestinationState) -> None:
-    """What a person should know of a destination."""
+    """Remarks on a destination."""
     if one.desired != "live":
         note(f"{force}, {one.name}: {one.desired}")
     if one.paused:

@@ -26,8 +26,8 @@ _READ: Final = '<Read camera="%s" id="%s" captured="%s%06dZ" plate="%s" confiden
 _HEADINGS: Final = [*(f' heading="{heading}"' for heading in range(HEADING_UNKNOWN)), ""]
 _SPECIAL: Final = re.compile('[&<>"\x00-\x1f\ufffe\uffff]')
 _ESCAPES: Final = {
-    # XML cannot express these characters, not even as references. Ingest refuses them. Should one arrive all
-    # the same, it must not make a document that NADC refuses for ever.
+    # XML cannot express these characters, not even as references. Ingest refuses them. If one arrives, it
+    # must not lead to a document that NADC always refuses.
     **{ord(character): "\ufffd" for character in (*map(chr, range(32)), "\ufffe", "\uffff")},
     **str.maketrans(
         {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}

@@ -1,4 +1,4 @@
-"""Reads as they arrive: checked here, once. Code behind this check relies on it."""
+"""The check of reads when they arrive. Later code relies on it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DAYS_AHEAD: Final = 2
 _LONGEST_READ_ID: Final = 128
 _LONGEST_DETAILS: Final = 512
 
-# The same few cameras come with every append.
+# Every append contains the same few cameras.
 _is_camera_id: Final = lru_cache(65_536)(is_camera_id)
 
 

@@ -60,6 +60,22 @@ async def test_every_read_stored_after_the_answer_meets_the_new_list(match_datab
     assert found == [f"{number}" for number in rounds]
 
 
+async def test_a_list_is_replaced_while_it_raises_alerts(match_database, log):
+    async def append() -> None:
+        for number in range(400):
+            log.append(Seen("AB12CDE", read_id=f"{number}"))
+            await asyncio.sleep(0.005)
+
+    async with replica(match_database, log) as match:
+        await load(match, "AB12CDE,Stolen")
+        appending = asyncio.create_task(append())
+        async with asyncio.timeout(60):
+            while not appending.done():
+                await load(match, "AB12CDE,Stolen")
+            await until_matched(match, log.head)
+        assert len(await alerts_of(match_database)) == 400
+
+
 async def test_it_is_so_too_when_another_replica_follows_the_force(match_database, log):
     async with replica(match_database, log) as follower:
         await eventually(lambda: _has_followed(log))
