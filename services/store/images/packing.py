@@ -1,4 +1,4 @@
-"""Where the images of reads lie inside their objects: patch and overview of a read, one after another."""
+"""The layout of image objects: patch and overview of a read, then those of the next read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class EntryImages:
 
 
 class ImagePacker:
-    """Collects the images of one force's part of a commit, day by day."""
+    """Collects the images of one commit, a list for each day of capture."""
 
     def __init__(self) -> None:
         self._parts: dict[int, list[bytes]] = {}

@@ -169,12 +169,11 @@ class PostgresLog:
 def _reads_by_day(commit: Commit) -> Counter[date]:
     reads: Counter[date] = Counter()
     for append in commit.appends:
-        times = append.columns.captured_at_us
-        first, last = min(times) // US_A_DAY, max(times) // US_A_DAY
+        first, last = (us // US_A_DAY for us in append.captured_us)
         if first == last:
             reads[date_of(first)] += append.count
         else:
-            reads.update(date_of(us // US_A_DAY) for us in times)
+            reads.update(date_of(us // US_A_DAY) for us in append.columns.captured_at_us)
     return reads
 
 

@@ -257,7 +257,9 @@ class ForceWriter:
         try:
             await self._images.discard(keys)
         except Fault as fault:
-            _log.warning("images of resent reads stay until their day goes", extra={"reason": fault.reason})
+            _log.warning(
+                "images of resent reads stay until their day is deleted", extra={"reason": fault.reason}
+            )
 
 
 @dataclass(slots=True, eq=False)
