@@ -102,7 +102,7 @@ async def _is_served(suite: Suite, ask: Callable[[Suite], Awaitable[None]]) -> N
     await eventually(served, within=SERVED_WITHIN, what=f"{ask.__name__} for the new force")
 
 
-async def test_a_force_that_nobody_created_is_unknown_and_stays_so(suite: Suite) -> None:
+async def test_a_force_that_was_not_created_stays_unknown(suite: Suite) -> None:
     person = suite.person("hopeful", ["nowhere"])
     for process, client in (("store", BufferClient), ("match", AlertClient)):
         async with open_channel(suite.address(process), person) as channel:
@@ -163,7 +163,7 @@ async def _send(suite: Suite, feed: EnrolledFeed, **details: object) -> list[Ide
 
 @pytest.mark.timeout(300)
 async def test_a_retired_consumer_stops_holding_back_purging() -> None:
-    """A day that is over age once retention is shortened waits for a destination that is away."""
+    """A day that is over age once retention is shortened waits for an unavailable destination."""
     old = datetime.now(UTC) - timedelta(days=3)
     shorter = {"GANTRY_STORE__RETENTION_DAYS": "1", "GANTRY_STORE__RETENTION_INTERVAL_SECONDS": "0.5"}
     with throwaway_folder() as folder:

@@ -21,7 +21,7 @@ create table forces (
     purged_to bigint not null default 0
 ) with (fillfactor = 25);
 
--- One row: counts the changes of what every service must know of forces.
+-- One row: counts the changes of the directory of forces.
 create table directory (
     revision bigint not null
 );
@@ -85,7 +85,7 @@ create index reads_position on reads using brin (position) with (pages_per_range
 create index reads_read_id on reads using brin (read_id text_bloom_ops (n_distinct_per_range = 5000, false_positive_rate = 0.01))
     with (pages_per_range = 64);
 
--- One row an AppendReads request: what its reads have in common.
+-- One row for each AppendReads request, with the common values of its reads.
 create table appends (
     force_no smallint not null,
     first_position bigint not null,
@@ -115,7 +115,7 @@ call protect('reads',
 call protect('appends',
     'force_no = any (array(select f.force_no from forces f where f.force = any (declared_forces())))');
 
--- Drop the summary of the range of pages that holds one page: keeping a summary of rows that still come costs every insert.
+-- Drop the summary of the range of pages that holds one page: updating the summary of rows that are still inserted costs every insert.
 create function forget_summary(p_table regclass, p_page bigint) returns void
 language sql set search_path = store, pg_temp as $$
     select brin_desummarize_range(i.indexrelid, p_page)

@@ -32,7 +32,7 @@ async def test_the_answer_says_what_came_of_each_line(served):
     assert match.audit.records == [("essex", "ana", 6, WHY.justification, "name stolen")]
 
 
-async def test_lists_are_told_by_name_with_their_versions(served):
+async def test_lists_are_listed_by_name_with_their_versions(served):
     match = await served()
     hotlists = await match.hotlists()
     await hotlists.import_csv(header(name="zebra", near_matches=False), chunks_of(CSV))
@@ -255,7 +255,7 @@ async def test_without_an_audit_record_nothing_is_imported(served):
     assert await hotlists.hotlists("essex") == []
 
 
-async def test_what_was_replaced_or_abandoned_is_dropped(match_database, log):
+async def test_replaced_and_abandoned_loads_are_dropped(match_database, log):
     async def loads_left() -> int:
         async with open_pool(match_database) as pool, in_forces(pool, "essex") as connection:
             return await connection.fetchval("select count(*) from loads")

@@ -23,7 +23,7 @@ def test_alerts_are_listed_page_by_page_and_shown_one_by_one(gantry: Command, wo
     gantry("alerts", "show", "9999", "--force", "essex", *LOOK, code=Exit.NOT_FOUND)
 
 
-def test_a_force_is_created_by_whoever_has_the_authority(
+def test_a_force_is_created_with_the_authority_on_this_machine(
     gantry: Command, world: World, tmp_path: Path
 ) -> None:
     assert "force avon is created" in gantry("force", "add", "avon", "--consumer", "nas").stderr

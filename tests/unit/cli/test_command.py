@@ -96,7 +96,7 @@ def test_every_verb_answers_errors_in_json_too(words: list[str], home: Path) -> 
         (["hotlist", "import", "absent.csv", *LOOK], Exit.USAGE, "absent.csv is not a file"),
     ],
 )
-def test_what_was_typed_wrong_is_said(words: list[str], code: Exit, said: str, home: Path) -> None:
+def test_a_wrong_command_line_is_explained(words: list[str], code: Exit, said: str, home: Path) -> None:
     done = runner.invoke(app, [*words, "--home", str(home)])
     assert done.exit_code == code
     assert said in done.stderr

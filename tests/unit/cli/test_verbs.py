@@ -149,7 +149,7 @@ def test_greenwich_is_a_place(gantry: Command, world: World) -> None:
     assert "lat and lon are both needed" in gantry(*words, code=Exit.USAGE).stderr
 
 
-def test_scripts_are_not_told_of_the_waiting(gantry: Command, tmp_path: Path) -> None:
+def test_scripts_get_no_remark_about_waiting(gantry: Command, tmp_path: Path) -> None:
     ports = tmp_path / "run" / "store.json"
     away = ports.rename(tmp_path / "away")
     back = threading.Timer(0.5, away.rename, (ports,))

@@ -71,7 +71,7 @@ async def test_objects_are_listed_and_deleted_by_day(tmp_path: Path) -> None:
     assert await images.days("kent") == []
 
 
-async def test_a_disk_without_space_is_told_from_one_that_is_away(
+async def test_a_full_disk_is_distinguished_from_an_unavailable_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = open_images(f"file://{tmp_path}/images")
