@@ -111,7 +111,7 @@ def check_batch(
 
 
 def _single(read: pb.SubmittedRead, feed: Feed, latest_us: int) -> Verdict | None:
-    """The verdict on a batch of one right read without images, the most frequent batch. None: look closely."""
+    """The verdict on a batch of one right read without images, the most frequent batch; None for others."""
     try:
         row = checked_row(read, feed, latest_us)
     except ReadRejected:
