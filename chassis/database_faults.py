@@ -23,6 +23,8 @@ _AWAY: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    # This process was frozen in the middle of a transaction.
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TooManyConnectionsError,
     # A connection that breaks in the middle of an answer confuses the driver about itself.
     asyncpg.InternalClientError,
