@@ -98,11 +98,25 @@ def check_batch(
     `broken` gives the cause for each read, by index, that could not be parsed. `latest_us` is the latest
     capture time accepted.
     """
-    if not broken and len(reads) >= _LEAST_FOR_COLUMNS:
+    count = len(reads)
+    if count == 1 and not broken:
+        verdict = _single(reads[0], feed, latest_us)
+        if verdict is not None:
+            return verdict
+    elif count >= _LEAST_FOR_COLUMNS and not broken:
         columns = columns_of_right_reads(reads, feed, latest_us)
         if columns is not None:
-            return _screened(columns, len(reads), images)
+            return _screened(columns, count, images)
     return _one_by_one(reads, broken, feed, latest_us, images)
+
+
+def _single(read: pb.SubmittedRead, feed: Feed, latest_us: int) -> Verdict | None:
+    """The verdict on a batch of one right read without images, the most frequent batch; None for others."""
+    try:
+        row = checked_row(read, feed, latest_us)
+    except ReadRejected:
+        return None
+    return None if row[_PATCH] or row[_OVERVIEW] else Verdict(1, None, (row,))
 
 
 def columns_of_right_reads(reads: Sequence[pb.SubmittedRead], feed: Feed, latest_us: int) -> KeptReads | None:

@@ -56,10 +56,12 @@ class BatchParser:
             message = self._strict(data)
         except DecodeError:
             return self._salvage(data)
-        self._count(message.reads)
+        reads = message.reads
+        if len(reads) > self._most_reads:
+            self._count(reads)
         if not self._has_sequence:
-            return ParsedBatch(0, message.reads, "", {})
-        return ParsedBatch(message.sequence, message.reads, message.traceparent, {})
+            return ParsedBatch(0, reads, "", {})
+        return ParsedBatch(message.sequence, reads, message.traceparent, {})
 
     def _count(self, reads: Sequence[object]) -> None:
         if len(reads) > self._most_reads:
