@@ -1,1 +1,4 @@
-"""What the services mean by a plate, a force and a camera. Pure: no network, no database, no settings."""
+"""Rules for plates, force codes and camera ids that all services share.
+
+Pure: no network, no database, no settings.
+"""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from anpr.vrm import LONGEST, all_normal
 
 CLASSES: Final = ("0OQD", "1IL", "2Z", "5S", "6G", "8B")
-"""Each string is one class; its first character stands for all of it."""
+"""Each string is one class. Its first character represents the class."""
 
 Keys = NDArray[np.uint64]
 
@@ -33,7 +33,10 @@ def fold(vrm: str) -> str:
 
 
 def plate_keys(vrms: Sequence[str]) -> Keys:
-    """One injective, order-keeping key a plate. Raises ValueError unless every plate is normalised."""
+    """One key for each plate.
+
+    Keys are unique and sort as the plates do. Raises ValueError unless every plate is normalised.
+    """
     return _keys(vrms, _PLAIN)
 
 
@@ -48,7 +51,7 @@ def folded_keys(vrms: Sequence[str]) -> Keys:
 def _keys(vrms: Sequence[str], values: Keys) -> Keys:
     if not all_normal(vrms):
         raise ValueError("a plate is not normalised")
-    # Two characters a look-up: numpy then does half the arithmetic.
+    # Each look-up takes two characters, which halves numpy's arithmetic.
     pairs = np.array(vrms, dtype=f"S{LONGEST}").view(np.uint16).reshape(-1, _PAIRS)
     return values[pairs] @ _WEIGHTS
 

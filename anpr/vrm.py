@@ -18,7 +18,7 @@ _DROPPED: Final = str.maketrans("", "", _BLANKS + _DOTS + _DASHES)
 
 
 class VrmEmpty(ValueError):  # noqa: N818
-    """Nothing is left of the VRM once blanks, dots and dashes are gone."""
+    """The VRM is empty after blanks, dots and dashes are removed."""
 
 
 class VrmInvalid(ValueError):  # noqa: N818
@@ -26,10 +26,10 @@ class VrmInvalid(ValueError):  # noqa: N818
 
 
 def normalise(text: str) -> str:
-    """The written form of a VRM: blanks, dots and dashes dropped, letters upper case.
+    """The written form of a VRM: blanks, dots and dashes removed, letters upper case.
 
     Raises VrmEmpty or VrmInvalid. Only ASCII letters have an upper case here: a plate with any other
-    letter is refused, since guessing would name another vehicle.
+    letter is refused, because a guess would name another vehicle.
     """
     if is_normal(text):
         return text

@@ -4,3 +4,5 @@ import os
 
 # As in services.ingest: gRPC's older poller costs a quarter less for each message of many streams.
 os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client,-event_engine_listener")
+# Generators are started by fork and exec, which needs nothing of gRPC; without this it logs a line each time.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")

@@ -32,7 +32,7 @@ BESIDE_RATE: Final = 10_000.0
 BESIDE_SECONDS: Final = 20.0
 ECHO_SECONDS: Final = 8.0
 PRODUCT: Final = ("ingest", "store", "match", "nas_bridge", "postgres")
-"""What a chain's processor time is added up of: the generator and the national simulators are not ours."""
+"""The processes whose processor time is added up. The generator and the national simulators do not count."""
 
 
 @dataclass

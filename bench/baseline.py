@@ -48,7 +48,7 @@ def _rows(count: int) -> list[tuple[Any, ...]]:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What raw COPY took: rows a second, and microseconds of processor time a row, client and backend."""
+    """Figures of raw COPY: rows a second, and processor time of a row in us, client and backend."""
 
     rows_per_second: float
     cpu_us: float

@@ -1,4 +1,4 @@
-"""How long the disk takes to make a page durable: no acknowledgement or alert can be faster."""
+"""The time that the disk needs to make a page durable: no acknowledgement or alert can be faster."""
 
 from __future__ import annotations
 

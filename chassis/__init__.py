@@ -1,1 +1,4 @@
-"""How any Gantry service runs: settings, telemetry, gRPC, PostgreSQL. Never what a service means."""
+"""How any Gantry service runs: settings, telemetry, gRPC, PostgreSQL.
+
+It contains nothing that is specific to one service.
+"""

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from chassis.identity import Caller
 
 ANY_SERVICE: Final = "*"
-"""In `Rule.services`: every service with a certificate of ours."""
+"""In `Rule.services`: every service with a certificate of our authority."""
 
 
 def _every_permission(_caller: Caller, _permission: str) -> bool:
@@ -26,7 +26,7 @@ class AuditRule:
 
 @dataclass(frozen=True)
 class Rule:
-    """The access rule of one RPC. Nothing is allowed that it does not name.
+    """The access rule of one RPC. Everything that it does not name is forbidden.
 
     services: by the name in their certificate.
     people: they also need `permission`, about which `permits` decides.
@@ -81,7 +81,7 @@ class Auditor(Protocol):
 
 
 class FeedTokens(Protocol):
-    """Knows the tokens of feeds."""
+    """Finds feeds by their tokens."""
 
     def caller(self, token: str) -> Caller | None:
         """The feed that a token belongs to, of kind "feed" and with its force; None for an unknown token."""

@@ -1,7 +1,7 @@
-"""The two questions before a handler runs: may this caller call at all, and may it ask for this?
+"""Two checks before a handler runs: may this caller call the RPC, and may it make this request?
 
-The first is answered from the headers, before any body is accepted. The second needs the first message: which
-forces it names, for what purpose. A person's call is recorded in the audit trail before the handler runs.
+The first check uses the headers, before any body is accepted. The second uses the first message: its forces
+and its purpose. A person's call is recorded in the audit trail before the handler runs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NOBODY_MAY: Final = Rule()
 
 @dataclass(frozen=True)
 class Offices:
-    """What a server's rules consult: the audit trail, the feeds' tokens, the directory of forces."""
+    """What the rules of a server need: the audit trail, the feeds' tokens, the directory of forces."""
 
     auditor: Auditor | None = None
     feeds: FeedTokens | None = None
@@ -30,10 +30,10 @@ class Offices:
 
 
 class Gate:
-    """Applies the rule of one RPC. Without a rule, nobody may call.
+    """Applies the rule of one RPC. Without a rule every call is refused.
 
-    Only a `public` service takes the tokens of feeds. Raises ValueError for a rule that consults what the
-    server does not have.
+    Only a `public` service takes the tokens of feeds. Raises ValueError for a rule that needs something that
+    the server does not have.
     """
 
     def __init__(self, method: str, rule: Rule | None, offices: Offices, *, public: bool) -> None:

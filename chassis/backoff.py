@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: the only back-off of all rooms."""
+"""Back-off: the wait before the next attempt. All rooms use this one."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Backoff:
     def next_wait(self, asked: float | None = None) -> float:
         """Count a failure and return the seconds to wait after it.
 
-        `asked` is what the far side asked for, as in RetryInfo. The jitter comes on top of it; the sum is at
-        most `most`, or `asked` if that is more.
+        `asked` is the wait that the far side asked for, as in RetryInfo. The jitter is added to it. The sum
+        is at most `most`, or `asked` if that is more.
         """
         reach = min(self._most, self._first * 2.0 ** min(self._failures, _MOST_DOUBLINGS))
         self._failures += 1

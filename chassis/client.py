@@ -24,9 +24,10 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _CLOSE_SECONDS: Final = 1.0
 # Only the outermost caller retries: if each of two hops tried four times, an unavailable store would get
 # sixteen calls for one call of a person. The background work of services (appending, following, forwarding,
-# reporting) retries in loops with a back-off that heeds RetryInfo. A call that a service makes for a caller
-# fails at once, and the caller repeats the whole. gRPC repeats a stream only before its first message, so a
-# loop above it, as in the client of alerts, makes no more than a few extra calls within a second.
+# reporting) retries in loops with a back-off that includes RetryInfo. A call that a service makes for a
+# caller fails at once, and the caller repeats the whole call. gRPC repeats a stream only before its first
+# message, so a loop above it, as in the client of alerts, makes no more than a few extra calls within a
+# second.
 _SERVICE_CONFIG: Final = json.dumps(
     {
         "methodConfig": [
@@ -58,7 +59,7 @@ async def open_channel(
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     retries: bool = True,
 ) -> AsyncIterator[grpc.aio.Channel]:
-    """A connection of its own to `target` (HOST:PORT), whose certificate must be for its host.
+    """A separate connection to `target` (HOST:PORT), whose certificate must be for its host.
 
     `server_name` is the name to be certified instead. A loopback address stands for "localhost".
     Unary calls without a timeout get 10 s, and never more than the call being served has left. With
@@ -100,7 +101,7 @@ async def retrying(
 ) -> T:
     """Do `call` up to `attempts` times while `on` says that its fault may pass.
 
-    Waits between them as `Backoff` says, at least as long as the far side asked for. Raises the last fault.
+    Waits between them as `Backoff` says, and at least as long as the far side asks. Raises the last fault.
     """
     backoff = Backoff(first, most)
     for attempt in range(attempts):
@@ -117,7 +118,7 @@ async def retrying(
 
 
 class _Outgoing(grpc.aio.UnaryUnaryClientInterceptor):
-    """Puts a deadline and the trace on a unary call. Streams pass untouched."""
+    """Adds a deadline and the trace to a unary call. Streams are not changed."""
 
     async def intercept_unary_unary(
         self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, request: Any
@@ -181,7 +182,7 @@ def _options(target: str, server_name: str | None, max_message_bytes: int) -> li
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 10_000),
-        # While it sends data, gRPC sends other pings, whose answers it would await for a minute.
+        # While data is sent, gRPC sends other pings. By default it waits a minute for their answers.
         ("grpc.http2.ping_timeout_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),

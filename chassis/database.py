@@ -46,7 +46,7 @@ async def open_pool(
     """A pool of up to `settings.pool_size` connections, each passed to `init` once.
 
     Waits up to 30 s for PostgreSQL at the start, then raises StartupFailure. Later, a connection that
-    cannot be made raises Unavailable DATABASE_UNAVAILABLE. A statement may take 60 s unless told else.
+    cannot be made raises Unavailable DATABASE_UNAVAILABLE. The statement timeout is 60 s by default.
     """
 
     async def make() -> asyncpg.Pool:
@@ -107,7 +107,7 @@ async def in_forces(
 async def finished(work: Coroutine[Any, Any, T]) -> T:
     """Await `work`, and let it finish even when the caller is cancelled, as when a deadline passes.
 
-    For a commit whose outcome has to be recorded whatever happens to the caller.
+    For a commit whose outcome must be recorded even when the caller has gone.
     """
     task = asyncio.create_task(work)
     _finishing.add(task)

@@ -1,4 +1,4 @@
-"""Which fault a caller gets for an error of PostgreSQL."""
+"""The fault that a caller gets for an error of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DATABASE_TROUBLE: Final = (
     asyncpg.InternalClientError,
     OSError,
 )
-"""Everything that the driver raises: for cleaning up, where a failure changes nothing."""
+"""All errors of the driver: for clean-up code, where a failure changes nothing."""
 
 _RETRY_SECONDS: Final = 1.0
 _DISK_FULL: Final = "53100"
@@ -26,16 +26,16 @@ _AWAY: Final = (
     # This process was frozen in the middle of a transaction.
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TooManyConnectionsError,
-    # A connection that breaks in the middle of an answer confuses the driver about itself.
+    # The driver raises this when a connection breaks in the middle of an answer.
     asyncpg.InternalClientError,
 )
-# An InterfaceError is mostly a bug of ours and has no code. Only its text tells that a connection was lost,
-# that the pool took back a connection that the server had ended, or that the pool is closing.
+# An InterfaceError is mostly a bug of ours and has no code. Only its text distinguishes these cases: a
+# connection was lost, the pool took back a connection that the server had ended, or the pool is closing.
 _LOST: Final = ("connection is closed", "released back to the pool", "pool is closing", "pool is closed")
 
 
 def database_fault(error: BaseException) -> Fault | None:
-    """The fault that a PostgreSQL error means to a caller, or None when it is a bug of ours."""
+    """The fault for an error of PostgreSQL, or None when the error is a bug of ours."""
     if isinstance(error, _AWAY) or _is_of_a_lost_connection(error):
         return database_unavailable()
     if isinstance(error, asyncpg.PostgresError) and error.sqlstate == _DISK_FULL:

@@ -1,4 +1,4 @@
-"""A deadline is a budget: a call made on behalf of another gets no more time than the other has left."""
+"""Deadlines: a call made on behalf of another call gets at most the time that the other has left."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from contextvars import ContextVar, Token
 from typing import Final
 
 KEPT_BACK_SECONDS: Final = 0.02
-"""What a callee keeps of its caller's deadline, to be able to answer that it failed."""
+"""The part of the caller's deadline that a callee keeps to send its answer."""
 
 _ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
 
 
 def begin(seconds: float) -> Token[float | None]:
-    """Work done from here on, in this task and its children, answers to a call with this much left."""
+    """Bound later work of this task and its children: the call being served has this much time left."""
     return _ends_at.set(time.monotonic() + seconds)
 
 

@@ -25,7 +25,7 @@ TRANSIENT_STATUSES: Final = frozenset(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         grpc.StatusCode.DEADLINE_EXCEEDED,
         grpc.StatusCode.ABORTED,
-        # A server that stops cancels the calls that its drain did not finish.
+        # A stopping server cancels the calls that are still under way after the drain.
         grpc.StatusCode.CANCELLED,
     }
 )
@@ -65,7 +65,7 @@ class Fault(Exception):  # noqa: N818 - the word for what crosses the wire
 
     @property
     def may_pass(self) -> bool:
-        """Whether the same call may succeed later. `is_transient` judges other errors, too."""
+        """Whether the same call may succeed later. `is_transient` covers other errors too."""
         return self.status in TRANSIENT_STATUSES
 
 
@@ -93,19 +93,19 @@ class InvalidInput(_FixedStatusFault):
 
 
 class NotFound(_FixedStatusFault):
-    """The thing asked for does not exist, or this caller may not know of it."""
+    """The object of the request does not exist, or this caller may not see it."""
 
     fixed_status = grpc.StatusCode.NOT_FOUND
 
 
 class AlreadyExists(_FixedStatusFault):
-    """A thing of this name exists already, with other content."""
+    """An object of this name exists already, with other content."""
 
     fixed_status = grpc.StatusCode.ALREADY_EXISTS
 
 
 class Forbidden(_FixedStatusFault):
-    """The caller is known and may not do this."""
+    """The caller is authenticated and not allowed to do this."""
 
     fixed_status = grpc.StatusCode.PERMISSION_DENIED
 
@@ -117,7 +117,7 @@ class Unauthenticated(_FixedStatusFault):
 
 
 class Unavailable(_FixedStatusFault):
-    """Something that the call needs is unavailable; try again after `retry_after`."""
+    """Something that the call needs is unavailable. Try again after `retry_after`."""
 
     fixed_status = grpc.StatusCode.UNAVAILABLE
 
@@ -135,13 +135,13 @@ class Conflict(_FixedStatusFault):
 
 
 class OutOfRange(_FixedStatusFault):
-    """The position asked for is outside what exists, for example already purged."""
+    """The requested position does not exist, for example because it was purged."""
 
     fixed_status = grpc.StatusCode.OUT_OF_RANGE
 
 
 class Aborted(_FixedStatusFault):
-    """Another change came first; repeat the whole of the work."""
+    """Another change came first. Repeat the whole work."""
 
     fixed_status = grpc.StatusCode.ABORTED
 
@@ -150,7 +150,7 @@ _TYPE_BY_STATUS: Final = {kind.fixed_status: kind for kind in _FixedStatusFault.
 
 
 def encode_fault(fault: Fault) -> bytes:
-    """A serialized ``google.rpc.Status`` that carries everything the fault says."""
+    """A serialized ``google.rpc.Status`` with all data of the fault."""
     status = status_pb2.Status(code=fault.status.value[0], message=fault.message)
     info = error_details_pb2.ErrorInfo(reason=fault.reason, domain=DOMAIN, metadata=fault.metadata)
     status.details.add().Pack(info)
@@ -167,8 +167,8 @@ def encode_fault(fault: Fault) -> bytes:
 def fault_from(error: grpc.aio.AioRpcError) -> Fault:
     """The fault that the far side raised.
 
-    A failure without our details (made by gRPC itself, a proxy, or a bug over there) gets its status'
-    name as reason, for example UNAVAILABLE or DEADLINE_EXCEEDED.
+    A failure without our details (made by gRPC itself, a proxy, or a bug over there) gets the name of its
+    status as reason, for example UNAVAILABLE or DEADLINE_EXCEEDED.
     """
     for key, value in error.trailing_metadata() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
@@ -211,7 +211,7 @@ def _decode_fault(code: grpc.StatusCode, encoded: bytes) -> Fault | None:
         status = status_pb2.Status.FromString(encoded)
     except DecodeError:
         return None
-    # The status line is what gRPC acted upon, so it wins over a body that disagrees.
+    # gRPC acts on the status line, so it takes precedence over the details.
     status.code = code.value[0]
     return fault_from_status(status)
 

@@ -1,8 +1,8 @@
-"""What stands between the wire and a handler: span, error mapping, access rule, deadline.
+"""The guard around each handler: span, error mapping, access rule, deadline.
 
-Handlers are wrapped once, when they are registered, so a call costs one coroutine and a streamed message
-costs nothing. The span is outermost: inside the error mapping, a failed call would leave a span without an
-error.
+Handlers are wrapped once, when they are registered, so a call costs one coroutine, and a message of a stream
+costs nothing more. The span is outermost: inside the error mapping, a failed call would leave a span without
+an error.
 
 gRPC reads the body of a unary request before it runs the handler. So every RPC is registered as one that
 takes a stream of requests: the guard judges the headers first, then reads the one message itself, under a
@@ -98,7 +98,7 @@ def _behaviour_of(handler: Handler) -> Callable[..., Any]:
 
 
 class _Opening:
-    """Opens a call: judges its headers, then gets what its handler takes, judged as well."""
+    """Opens a call: judges its headers, then reads and judges what its handler takes."""
 
     def __init__(self, gate: Gate, message_seconds: float, *, takes_stream: bool) -> None:
         self.admit = gate.admit
@@ -160,7 +160,7 @@ async def _resumed(first: Any, requests: AsyncIterator[Any]) -> AsyncIterator[An
 
 
 def _raising(parse: Parse) -> Parse:
-    """Bytes that cannot be parsed are the caller's fault, not an unexpected error of ours."""
+    """Bytes that cannot be parsed are an error of the caller, not a bug of ours."""
 
     def deserialise(data: bytes) -> Any:
         try:
@@ -218,7 +218,7 @@ def _receiving(behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaita
 
 
 def _writing(generator: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
-    """Drain an async generator ourselves: gRPC would do the same loop, but not close it when a call ends."""
+    """Iterate over a generator and close it when the call ends. gRPC's own loop does not close it."""
 
     async def serve(requests: Any, context: Call) -> None:
         async with aclosing(generator(requests, context)) as responses:
@@ -257,7 +257,7 @@ async def _capped(answer: Awaitable[Any]) -> Any:
 
 
 async def _fail(method: str, context: Call, error: Exception) -> NoReturn:
-    # AbortError is an Exception: the handler has answered for itself already.
+    # AbortError is an Exception: the handler has already answered the call.
     if isinstance(error, grpc.aio.AbortError):
         _tell(method, context.code(), context.code().name)
         raise error
@@ -272,7 +272,7 @@ async def _fail(method: str, context: Call, error: Exception) -> NoReturn:
 
 
 def _tell(method: str, status: grpc.StatusCode, reason: str) -> None:
-    """Count a failed call, and mark its span when the failure is ours and not the caller's."""
+    """Count a failed call. Mark its span as failed when the server caused the failure."""
     _errors.add(1, {"method": method, "status": status.name, "reason": reason})
     span = get_current_span()
     if span.is_recording():

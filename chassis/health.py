@@ -1,4 +1,4 @@
-"""Health (grpc.health.v1, plaintext, on a port of its own), answered from checks that the services give.
+"""Health (grpc.health.v1, plaintext, on a port of its own), answered from the checks of the services.
 
 The names: each gRPC service, "" for all of them together (readiness), and "liveness", which depends on
 nothing but this process.
@@ -51,13 +51,13 @@ class Health:
             await self._answers.set(service, _NOT_SERVING)
 
     async def watch(self) -> None:
-        """Run the checks every second, for ever."""
+        """Run the checks every second, without end."""
         while True:
             await self._check_all()
             await asyncio.sleep(_EVERY_SECONDS)
 
     async def end(self) -> None:
-        """Answer NOT_SERVING from now on: this process stops."""
+        """Answer NOT_SERVING from now on, because this process stops."""
         await self._answers.enter_graceful_shutdown()
 
     async def _check_all(self) -> None:

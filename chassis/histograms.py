@@ -1,4 +1,4 @@
-"""The buckets of every histogram, by its unit. OpenTelemetry's usual ones are for milliseconds."""
+"""The buckets of every histogram, by its unit. The default buckets of OpenTelemetry are for milliseconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is calling: read from the client certificate's subject alternative names, never from the request.
+"""The caller's identity, from the subject alternative names of the client certificate.
 
 A certificate names exactly one ``gantry://service/NAME`` or ``gantry://person/NAME``, and any number of
 ``gantry://force/CODE`` that a person may work for.
@@ -23,7 +23,7 @@ _SCHEME: Final = "gantry://"
 class Caller:
     """The authenticated far side of a call.
 
-    A feed showed its token, the others a certificate, and a caller of kind "none" nothing.
+    A feed has shown its token, a caller of kind "none" nothing, and the others a certificate.
     """
 
     kind: Literal["service", "person", "feed", "none"]
@@ -31,7 +31,7 @@ class Caller:
     forces: frozenset[str]
 
     def may_work_for(self, force: str) -> bool:
-        """Whether a call may be about this force: services act for all of them, the others for theirs."""
+        """Whether the caller may work for this force: services for all forces, others for their own."""
         return self.kind == "service" or force in self.forces
 
 

@@ -1,7 +1,7 @@
-"""Logs: one JSON object a line on standard error, joined to traces by their ids.
+"""Logs: one JSON object for each line on standard error, with the ids of the trace.
 
-An exception is logged by its type and its frames. Its text appears only where we know that it cannot quote a
-read: the message of a driver or a parser may contain the plate that it could not use.
+An exception is logged by its type and its frames. Its text appears only where it cannot quote a read. The
+message of a driver or a parser may contain the plate that it could not use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Background work that a service repeats until it stops: the only owned loop of all rooms."""
+"""Background work that a service repeats until it stops. All rooms use this loop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def repeat(
     backoff: Backoff | None = None,
     log: logging.Logger = _log,
 ) -> None:
-    """Run `work` for ever, `every` so many seconds after its last end, or as soon as `wake` is set.
+    """Run `work` again and again: `every` seconds after its last end, or as soon as `wake` is set.
 
     A transient error is logged once per outage and retried after a back-off. Any other error is raised, and
     ends the process through the owner of the task. A cancellation ends the loop within two seconds, whatever
@@ -60,8 +60,8 @@ async def _attempt(
     work: Callable[[], Awaitable[None]], name: str, log: logging.Logger
 ) -> BaseException | None:
     """The transient error with which `work` ended, or None."""
-    # In a task of its own, so that a cancellation has to wait neither for a connection that is silent nor for
-    # what is raised in its place.
+    # In a separate task, so that a cancellation waits neither for a silent connection nor for an error that
+    # replaces the cancellation.
     running = asyncio.create_task(_run(work), name=name)
     try:
         await asyncio.wait([running])
@@ -86,7 +86,7 @@ async def _end(running: asyncio.Task[None], log: logging.Logger) -> None:
     if not running.done():
         log.warning("%s would not end", running.get_name())
     elif not running.cancelled():
-        # Whatever it raised is of no interest any more; asking for it keeps asyncio from logging it.
+        # Its error is not needed any more. Retrieving it keeps asyncio from logging it.
         running.exception()
 
 

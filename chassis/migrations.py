@@ -71,8 +71,8 @@ async def migrate(
 ) -> list[str]:
     """Apply what is missing, each file in a transaction, and return the names applied.
 
-    Runs as the schema's owner; a second migrator waits its turn. Raises StartupFailure when the schema
-    does not exist, a file fails, or an applied file was edited since.
+    Runs as the schema's owner; a second migrator waits until the first has finished. Raises StartupFailure
+    when the schema does not exist, a file fails, or an applied file was edited since.
     """
     schema = schema or schema_of(packages)
     sql = statements("chassis")
@@ -90,9 +90,9 @@ async def migrate(
 
 
 async def check_migrated(pool: asyncpg.Pool, packages: tuple[str, ...], *, schema: str | None = None) -> None:
-    """Raise StartupFailure when the schema lacks a migration that this code was written for.
+    """Raise StartupFailure when the schema lacks a migration of this code.
 
-    Migrations of a newer release are no obstacle: old code runs on the new schema.
+    Migrations of a newer release are allowed: old code runs on the new schema.
     """
     schema = schema or schema_of(packages)
     missing = _pending(packages, await _applied_in(pool, schema))
@@ -152,7 +152,7 @@ async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
                 statements("chassis")["record_migration"], migration.name, migration.sha256
             )
     except asyncpg.PostgresError as error:
-        # PostgreSQL's own text may quote a row, so only its kind and place are told.
+        # PostgreSQL's own text may quote a row, so only the kind of error and its place are shown.
         line = migration.text.count("\n", 0, int(error.position or 0)) + 1
         raise StartupFailure(
             f"{migration.name} failed near line {line}: {type(error).__name__}, sqlstate {error.sqlstate}."

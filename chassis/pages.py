@@ -1,6 +1,6 @@
-"""Page tokens: where a listing goes on. A token is valid only for the RPC and the query that it came from.
+"""Page tokens: where a listing continues. A token is valid only for the RPC and the query that it came from.
 
-A token is signed, not encrypted: a place must hold nothing that the caller may not see.
+A token is signed, not encrypted: so a place must not contain data that the caller may not see.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST_ROWS: Final = 1_000
 USUAL_ROWS: Final = 100
 
 _SIGNATURE_BYTES: Final = 16
-# The caller may change these from page to page: none of them changes which rows the query finds.
+# The caller may change these from page to page. None of them changes the rows that the query finds.
 _FREE_FIELDS: Final = ("page_token", "page_size", "max_reads", "purpose")
 
 
@@ -81,7 +81,7 @@ def _query(method: str, request: Message) -> bytes:
 
 
 def _signature(key: bytes, query: bytes, packed: bytes) -> bytes:
-    # The length keeps a query and a place from being read as another query and place.
+    # With the length, no other query and place have the same text.
     signed = len(query).to_bytes(8, "big") + query + packed
     return hmac.digest(key, signed, "sha256")[:_SIGNATURE_BYTES]
 

@@ -41,7 +41,7 @@ EXIT_MISUSED: Final = 2
 
 _log = logging.getLogger(__name__)
 
-# Objects that live long in a service (modules, streams, registries) have no cycles to collect. With the usual
+# Long-lived objects of a service (modules, streams, registries) have no cycles to collect. With the usual
 # thresholds, a thousand streams spent a quarter of all time in collections, in pauses that delayed alerts.
 _GC_THRESHOLDS: Final = (100_000, 50, 100)
 
@@ -63,10 +63,10 @@ def run(
     main: Callable[[S], Awaitable[None]],
     migrations: tuple[str, ...] = (),
 ) -> NoReturn:
-    """Do what the command line asks of `service` and leave the process.
+    """Run `service` as the command line says, then end the process.
 
-    `main` serves until told to stop. `migrations` names the packages whose ``migrations/*.sql`` make the
-    schema: shared ones first, the service's own last.
+    `main` serves until the process is to stop. `migrations` names the packages whose ``migrations/*.sql``
+    make the schema: shared ones first, the service's own last.
     """
     asked = _arguments(service, with_migrate=bool(migrations))
     try:
@@ -92,13 +92,16 @@ def _arguments(service: str, *, with_migrate: bool) -> argparse.Namespace:
 
 
 def _command() -> str:
-    """How this process was started, as `python -m services.store`; Python itself knows from 3.14 on."""
+    """The command that started this process, such as `python -m services.store`.
+
+    From 3.14 on Python provides it.
+    """
     started = sys.modules["__main__"].__spec__
     return f"python -m {started.name.removesuffix('.__main__')}" if started else Path(sys.argv[0]).name
 
 
 def _assignment(name: str, value: str | None) -> str:
-    """A line for a shell or a file of variables; what is not set stays so when it is pasted."""
+    """A line for a shell or a file of variables. A setting without a value becomes a comment."""
     return f"# {name} is not set" if value is None else f"{name}={shlex.quote(value)}"
 
 

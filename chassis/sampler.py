@@ -1,4 +1,4 @@
-"""Which new traces are recorded: OpenTelemetry's sampler over a budget of traces a second."""
+"""Selects the new traces that are recorded: an OpenTelemetry sampler with a budget of traces a second."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chassis.tracing import TraceBudget
 
 
 class BudgetSampler(Sampler):
-    """Samples a new trace while the budget has one left."""
+    """Samples a new trace while the budget is not used up."""
 
     def __init__(self, budget: TraceBudget) -> None:
         self._budget = budget

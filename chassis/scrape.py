@@ -1,4 +1,4 @@
-"""Where metrics leave the process: a Prometheus page to scrape, or pushes to an OTLP collector."""
+"""Exports of metrics: a Prometheus page to scrape, or pushes to an OTLP collector."""
 
 from __future__ import annotations
 

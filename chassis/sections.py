@@ -1,4 +1,4 @@
-"""The parts of every service's settings, and of whoever calls one; `chassis.settings` reads them."""
+"""Sections of settings that services and their callers share; `chassis.settings` reads them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Section(BaseModel):
 
 
 class TlsSettings(_Section):
-    """PEM files that prove who this process is, and the authority it trusts."""
+    """PEM files: the certificate and key of this process, and the authority that it trusts."""
 
     certificate: FilePath
     key: FilePath
@@ -44,7 +44,7 @@ class DatabaseSettings(_Section):
 
 
 class GrpcSettings(_Section):
-    """Where and within which limits the gRPC server answers."""
+    """Addresses and limits of the gRPC server."""
 
     listen: HostPort = "127.0.0.1:0"
     health_listen: HostPort = "127.0.0.1:0"
@@ -58,7 +58,7 @@ class GrpcSettings(_Section):
 
 
 class TelemetrySettings(_Section):
-    """What the service tells about itself, and where it sends it."""
+    """What telemetry is recorded, and where it is sent."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     spans_file: Path | None = None

@@ -1,4 +1,4 @@
-"""The gRPC server of any service: the chassis owns it, a service brings only its handlers."""
+"""The gRPC server of any service. The chassis owns it, and a service adds its handlers."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _log = logging.getLogger(__name__)
 
 
 class GrpcServer:
-    """A server that is filled with `add`, opened by `start`, and closed politely by `stop`.
+    """A server that is filled with `add`, opened by `start`, and closed gracefully by `stop`.
 
-    `stopping` is set first of all when the process is told to end; a long stream has to end when it sees
-    it, or it holds the drain until `drain_seconds` are over.
+    `stopping` is set first when the process is to end. A long stream must then end, or the drain lasts for
+    `drain_seconds`.
     """
 
     def __init__(
@@ -84,12 +84,12 @@ class GrpcServer:
     ) -> None:
         """Serve a gRPC service. `register` is the generated ``add_XServicer_to_server``.
 
-        `service` is its full proto name. The server's rules say who may call which of its RPCs; nobody may
-        call one that has no rule. `public`: feeds may call it with their token, on the public port too.
-        `ready` raises while the service cannot do its work.
+        `service` is its full proto name. The server's rules name the callers of each RPC. An RPC without a
+        rule is refused. `public`: feeds may call it with their token, on the public port too. `ready` raises
+        while the service cannot do its work.
         """
         collected = _CollectedHandlers()
-        # The generated function only hands over handlers; it never sees a server that could be open.
+        # The generated function only hands over the handlers.
         register(servicer, cast("grpc.aio.Server", collected))
         self._handlers[service] = collected.of(service)
         if public:
@@ -112,7 +112,7 @@ class GrpcServer:
         self._on_stop.append(callback)
 
     def own(self, coro: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a background task; if it dies of an exception the process stops with exit code 1.
+        """Run a background task. An exception that ends it stops the process with exit code 1.
 
         It is cancelled when the last call has drained.
         """
@@ -144,7 +144,7 @@ class GrpcServer:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
         await self.start()
-        # A full collection would visit all imported objects, and answer no call for some 40 ms.
+        # A full collection would visit all imported objects, and block all calls for some 40 ms.
         gc.collect()
         gc.freeze()
         await self._ending.wait()
@@ -164,7 +164,7 @@ class GrpcServer:
             await self._server.stop(self._settings.drain_seconds)
         await self._end_owned()
         if self._started:
-            # Long enough to send the last answer; a watch never ends by itself.
+            # Long enough to send the last answer. A watch does not end by itself.
             await self._health_server.stop(_HEALTH_STOP_SECONDS)
         if self._settings.port_file is not None:
             self._settings.port_file.unlink(missing_ok=True)
@@ -255,9 +255,9 @@ async def grpc_server(
 ) -> AsyncIterator[GrpcServer]:
     """A server to add services to; stopped on leaving, so that calls drain before the pool closes.
 
-    `rules` say who may call which RPC. `auditor` writes the audit records that they ask for. `feeds` knows
-    the tokens of feeds. With `known_force`, a call about a force that it does not know is refused.
-    With `client_certificates` the main port is mTLS; without, it asks callers for none.
+    `rules` say who may call which RPC. `auditor` writes the audit records that they ask for. `feeds` finds
+    the feed of a token. With `known_force`, a call about any other force is refused. With
+    `client_certificates` the main port is mTLS; without, it asks callers for none.
     """
     offices = Offices(auditor, feeds, known_force)
     server = GrpcServer(settings, rules, offices, client_certificates=client_certificates)
@@ -268,7 +268,7 @@ async def grpc_server(
 
 
 class _CollectedHandlers:
-    """Stands where generated code expects a server, and keeps the handlers for wrapping."""
+    """Takes the place of a server for generated code, and keeps the handlers for wrapping."""
 
     def __init__(self) -> None:
         self._found: dict[str, dict[str, Handler]] = {}
@@ -277,7 +277,7 @@ class _CollectedHandlers:
         self._found[service] = dict(handlers)
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
-        """Generated code offers the same handlers twice; this form cannot be taken apart."""
+        """Generated code registers the same handlers a second time in this form, which is not used."""
 
     def of(self, service: str) -> dict[str, Handler]:
         if service not in self._found:
@@ -293,12 +293,12 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
         # A client that reconnects may reach a replica that joined later. gRPC varies the age by a tenth.
         ("grpc.max_connection_age_ms", round(settings.max_connection_age_seconds * 1000)),
         ("grpc.max_connection_age_grace_ms", round(settings.max_connection_grace_seconds * 1000)),
-        # Two processes on one port would share its calls at random; so the second one fails.
+        # Two processes on one port would share its calls at random. Without reuse the second one fails.
         ("grpc.so_reuseport", 0),
-        # A mobile camera that lost signal is noticed within half a minute.
+        # A mobile camera that lost its signal is detected within half a minute.
         ("grpc.keepalive_time_ms", 20_000),
         ("grpc.keepalive_timeout_ms", 10_000),
-        # While it sends data, gRPC sends other pings, whose answers it would await for a minute.
+        # While data is sent, gRPC sends other pings. By default it waits a minute for their answers.
         ("grpc.http2.ping_timeout_ms", 20_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
@@ -330,7 +330,7 @@ def _write_ports(file: Path | None, ports: dict[str, int]) -> None:
     if file is None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    # A reader of the file never sees half of it.
+    # A reader of the file never sees a part of it.
     draft = file.with_name(file.name + ".new")
     draft.write_text(json.dumps(ports), encoding="utf-8")
     draft.replace(file)

@@ -1,7 +1,7 @@
-"""What every service can be told, from ``GANTRY_*`` environment variables.
+"""The settings of every service, from ``GANTRY_*`` environment variables.
 
-Nested settings join with two underscores: ``GANTRY_GRPC__LISTEN``. A bad value, and a name that is nearly
-one, stops the start with one sentence that names the variable.
+Nested settings join with two underscores: ``GANTRY_GRPC__LISTEN``. A bad value or a misspelt name stops the
+start with one sentence that names the variable.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _hidden(name: str, value: object) -> object:
 
 
 def _check_sections(cls: type[BaseSettings], others: frozenset[str]) -> None:
-    """Refuse a variable of a section that no service has: the settings it was meant for would not get it."""
+    """Refuse a variable of an unknown section: its name is misspelt, and its value would be ignored."""
     known = {*_COMMON_SECTIONS, *cls.model_fields, *others}
     for variable in sorted(name.upper() for name in os.environ if name.upper().startswith(PREFIX)):
         section, nested, name = variable.removeprefix(PREFIX).partition(DELIMITER)
@@ -129,7 +129,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _first(problems: list[ErrorDetails]) -> ErrorDetails:
-    """The problem to tell. A misspelt name first: what it leaves unset is its consequence."""
+    """The problem to report. A misspelt name comes first, because it also leaves another variable unset."""
     return next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
 
 
@@ -159,7 +159,7 @@ def _sentence(problem: ErrorDetails, cls: type[BaseSettings]) -> str:
 
 
 def _near(cls: type[BaseModel], path: list[str]) -> str:
-    """Which variable of its section a misspelt one may have been meant for."""
+    """The variable of the section that is nearest to a misspelt one."""
     section = _model_at(cls, path[:-1])
     if section is None:
         return ""

@@ -1,4 +1,4 @@
-"""Spans as JSON lines in a file, for ``gantry trace`` on one machine: no collector needed."""
+"""Spans as JSON lines in a file, for ``gantry trace`` on one machine without a collector."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SpanFile(SpanExporter):
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Write the spans; a full disk loses them with one log line, never the service."""
+        """Write the spans. On a full disk they are lost with one log line, and the service continues."""
         text = "".join(f"{json.dumps(self._record(span), separators=(',', ':'))}\n" for span in spans)
         try:
             self._append(text)

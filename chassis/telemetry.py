@@ -1,4 +1,4 @@
-"""Traces and metrics of a service: where they go is settings, how they are made is here."""
+"""Traces and metrics of a service. Settings say where they are sent."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def telemetry(service: str, settings: TelemetrySettings) -> AsyncIterator[
         if exporters:
             budget = TraceBudget(settings.traces_per_second)
             provider = _tracer_provider(resource, budget, exporters)
-            # Flushing joins a thread that may be talking to a collector that is away.
+            # Flushing joins a thread that may wait for an unavailable collector.
             opened.push_async_callback(asyncio.to_thread, provider.shutdown)
             opened.enter_context(_tracer.recording(provider.get_tracer(_SCOPE), budget))
         await opened.enter_async_context(_measuring(resource, settings))
@@ -104,12 +104,12 @@ def span_following(
     traceparents: Sequence[str],
     attributes: Mapping[str, AttributeValue] | None = None,
 ) -> Iterator[Span]:
-    """A current span that continues work which arrived from several traces at once.
+    """A current span for work that belongs to several traces.
 
     It is the child of the first sampled one and links to the other sampled ones, at most 128. When none
     is sampled, the span records nothing, and neither does anything under it.
     """
-    # Most traces are not sampled: that is told without parsing.
+    # Most traces are not sampled. This test needs no parsing.
     texts = [text for text in dict.fromkeys(traceparents) if text and not w3c.is_unsampled(text)]
     origins = [origin for text in texts if (origin := w3c.parse(text)) and origin.trace_flags.sampled]
     if not origins:
@@ -144,7 +144,7 @@ def _span_exporters(service: str, settings: TelemetrySettings) -> list[SpanExpor
     if settings.spans_file is not None:
         exporters.append(SpanFile(service, settings.spans_file))
     if settings.otlp_endpoint is not None:
-        # Imported late: the exporter is slow to import and seldom wanted on one machine.
+        # Imported late: the exporter is slow to import and seldom used on one machine.
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
         endpoint = settings.otlp_endpoint
@@ -165,7 +165,7 @@ async def _measuring(resource: Resource, settings: TelemetrySettings) -> AsyncIt
         if settings.otlp_endpoint is not None:
             pushing = _otlp_metrics(settings.otlp_endpoint)
             _attach(pushing, resource)
-            # Its shutdown pushes the last values, which a reader that was removed cannot.
+            # Its shutdown pushes the last values. A reader that was removed cannot do this.
             opened.push_async_callback(asyncio.to_thread, pushing.shutdown)
         try:
             yield

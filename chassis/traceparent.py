@@ -1,7 +1,7 @@
 """W3C trace context as text: how a trace travels through headers, rows and messages.
 
-OpenTelemetry's propagator reads and writes it. What is here keeps it from logging what strangers send, and
-tells cheaply that a trace is not sampled, as most are.
+OpenTelemetry's propagator reads and writes it. This module prevents it from logging values that clients send,
+and detects cheaply that a trace is not sampled.
 """
 
 from __future__ import annotations

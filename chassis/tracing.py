@@ -1,4 +1,4 @@
-"""Spans: sampled at the head, cheap when not sampled, free of anything that an exception might quote."""
+"""Spans: sampled at the head, cheap when not sampled, and without the texts of exceptions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ UNSAMPLED: Final = NonRecordingSpan(
 
 
 class TraceBudget:
-    """At most `rate` new traces a second; an idle second saves up for no more than one second's worth."""
+    """At most `rate` new traces a second. An idle time saves up the traces of at most one second."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = rate
@@ -50,7 +50,7 @@ class TraceBudget:
         return self._left >= 1.0
 
     def take(self) -> bool:
-        """Start one more trace if one may start now, and tell whether it did."""
+        """Start one more trace if one may start now. Returns whether it did."""
         if not self.has_one():
             return False
         self._left -= 1.0
@@ -58,7 +58,7 @@ class TraceBudget:
 
 
 class QuietTracer:
-    """Starts spans as OpenTelemetry's tracers do, and records of an exception no more than its type.
+    """Starts spans as OpenTelemetry's tracers do. Of an exception it records only the type.
 
     The texts and stack traces of exceptions could quote a read. A trace that is not sampled never reaches the
     SDK, where a span that records nothing costs seven times as much.

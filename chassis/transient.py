@@ -1,4 +1,4 @@
-"""Which errors pass by themselves: the only answer to "is it worth another attempt?"."""
+"""Decides whether an error is transient, so that another attempt may succeed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import grpc
 from chassis.database_faults import database_fault
 from chassis.errors import TRANSIENT_STATUSES, Fault
 
-# asyncpg has no common base for these: each is a transaction that lost to another, or ran out of time.
+# asyncpg has no common base for these: a transaction lost a conflict with another, or timed out.
 _TRANSIENT_IN_POSTGRES: Final = (
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
@@ -21,7 +21,7 @@ _TRANSIENT_IN_POSTGRES: Final = (
 
 
 class TransientError(Exception):
-    """An error after which the same work may succeed, such as work that another replica took over."""
+    """An error after which the same work may succeed, for example when another replica has taken it over."""
 
 
 def is_transient(error: BaseException) -> bool:
@@ -39,7 +39,7 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def asked_wait(error: BaseException) -> float | None:
-    """The longest wait in seconds that a fault in `error` asks for; None when none asks."""
+    """The longest wait in seconds that a fault in `error` asks for, or None."""
     asked = [leaf.retry_after for leaf in leaves(error) if isinstance(leaf, Fault)]
     return max((wait for wait in asked if wait is not None), default=None)
 

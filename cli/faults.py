@@ -39,6 +39,14 @@ _OPTIONS: Final = {
     "forces": "--force",
     "captured_from": "--from",
     "captured_to": "--to",
+    "destination.name": "NAME",
+    "destination.adapter": "--adapter",
+    "destination.options": "--option",
+    "destination.images": "--images",
+    "destination.identity": "--identity",
+    "destination.server_name": "--server-name",
+    "destination.most_reads": "--most-reads",
+    "destination.timeout_seconds": "--timeout",
 }
 # These stand alone on the command line, or their sentence names the place.
 _UNNAMED: Final = frozenset({"chunk", "vrm", "alert_id", "read_id", "camera_id"})
@@ -75,7 +83,8 @@ def _in_our_words(fault: Fault) -> str:
         return fault.message
     said = fault.message.removeprefix(f"{fault.field}: ")
     if option := _OPTIONS.get(fault.field):
-        return f"{option}: {said}"
+        about = said.removeprefix(f"{fault.field} ") if "." in fault.field else said
+        return f"{option}: {said}" if about == said else f"{option} {about}"
     if fault.field in _UNNAMED or fault.field in said:
         return said
     return f"{said} ({fault.field})"

@@ -32,7 +32,7 @@ _DRAWN_READS: Final = 30_000
 
 @dataclass(frozen=True)
 class FleetOrder:
-    """How the cameras send. `seconds` None: without end. `report`: the file for what they sent."""
+    """How the cameras send. `seconds` None: without end. `report`: the file for the reads that they sent."""
 
     seed: int
     rate: float

@@ -88,7 +88,7 @@ def camera_form(force: str, camera: Camera) -> dict[str, Any]:
 
 
 def health_form(health: CameraHealth) -> dict[str, Any]:
-    """What a camera has delivered."""
+    """The health of a camera."""
     return {
         "accepted": health.accepted,
         "duplicate": health.duplicate,
@@ -115,7 +115,7 @@ def hotlist_form(force: str, hotlist: Hotlist) -> dict[str, Any]:
 
 
 def import_form(force: str, name: str, answer: ImportHotlistResponse) -> dict[str, Any]:
-    """What became of an import."""
+    """The result of an import."""
     return {
         "force": force,
         "name": name,
@@ -131,7 +131,7 @@ def import_form(force: str, name: str, answer: ImportHotlistResponse) -> dict[st
 
 
 def acknowledgement_form(alert_id: str, acknowledgement: Acknowledgement) -> dict[str, Any]:
-    """Who took an alert in hand."""
+    """The acknowledgement of an alert."""
     return {
         "alert_id": alert_id,
         "person": acknowledgement.person,

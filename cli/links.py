@@ -38,7 +38,7 @@ class Links:
         await self._stack.aclose()
 
     async def forces(self) -> ForceClient:
-        """The forces that there are."""
+        """The forces."""
         return ForceClient(await self._channel("store"), deadline=self._seconds)
 
     async def search(self) -> SearchClient:
@@ -46,7 +46,7 @@ class Links:
         return SearchClient(await self._channel("store"), deadline=self._seconds)
 
     async def buffer(self) -> BufferClient:
-        """The state of the buffer, and what was deleted from it."""
+        """The state of the buffer, and certificates of deletion."""
         return BufferClient(await self._channel("store"), deadline=self._seconds)
 
     async def audit(self) -> AuditClient:
@@ -62,7 +62,7 @@ class Links:
         return HotlistClient(await self._channel("match"), deadline=self._seconds)
 
     async def alerts(self) -> AlertClient:
-        """Alerts and how far matching is."""
+        """Alerts, and the progress of matching."""
         return AlertClient(await self._channel("match"), deadline=self._seconds)
 
     async def bridge(self) -> BridgeClient:

@@ -34,7 +34,7 @@ def warn(text: str) -> None:
 
 
 def show(renderable: RenderableType) -> None:
-    """Print a table; in a pipe it is as wide as its longest row, since nobody there scrolls."""
+    """Print a table; in a pipe it is as wide as its longest row."""
     target = console()
     if target.is_terminal:
         target.print(renderable, soft_wrap=False)

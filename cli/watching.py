@@ -19,19 +19,22 @@ from clients.match import WATCH_PATIENCE_SECONDS, AlertClient
 
 @dataclass(frozen=True)
 class Watch:
-    """What to watch for: why, from where, and whether to stop once caught up."""
+    """The options of a watch: purpose, start, and whether to stop when all past events were shown."""
 
     purpose: Purpose
     earliest: bool = False
     once: bool = False
     after: int | None = None
     say: Callable[[str], None] | None = None
-    """Told that the service is away; without it, one that is not there at first is a failure at once."""
+    """Called when the service is unavailable.
+
+    Without it, a service that is unavailable at first is an error at once.
+    """
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened in a force: an alert, an acknowledgement, or neither (a sign of life)."""
+    """One thing that happened in a force: an alert, an acknowledgement, or neither (a keep-alive)."""
 
     force: str
     number: int
@@ -41,7 +44,7 @@ class Event:
     acknowledgement: Acknowledgement | None = None
 
     def as_json(self) -> dict[str, Any] | None:
-        """The event for `--json`; None for a sign of life."""
+        """The event for `--json`; None for a keep-alive."""
         about = {"force": self.force, "number": self.number}
         if self.alert is not None:
             return {"event": "alert"} | alert_form(self.alert) | about

@@ -1,4 +1,4 @@
-"""How these clients take answers: a failed call raises the fault that the server raised."""
+"""Answers of calls: a failed call raises the fault that the server raised."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ DEADLINE_SECONDS: Final = 10.0
 class AuditClient:
     """Calls the audit trail with the certificate that opened `channel`. Every method raises Fault.
 
-    `record` has the shape of `chassis.access.Auditor`: a service hands this client to its guard.
+    `record` has the shape of `chassis.access.Auditor`: a service gives this client to its guard.
     """
 
     def __init__(self, channel: grpc.aio.Channel, *, deadline: float = DEADLINE_SECONDS) -> None:

@@ -18,7 +18,7 @@ DEADLINE_SECONDS: Final = 10.0
 class BridgeClient:
     """Calls the bridge as the person whose certificate opened `channel`. Every method raises Fault.
 
-    The channel repeats calls that found the bridge unavailable; all of these may be repeated.
+    The channel repeats calls that end with UNAVAILABLE. All calls may be repeated.
     """
 
     def __init__(self, channel: grpc.aio.Channel, *, deadline: float = DEADLINE_SECONDS) -> None:
@@ -52,7 +52,7 @@ class BridgeClient:
         return response.destination
 
     async def retire(self, force: str, destination: str, purpose: Purpose) -> bridge_pb2.Destination:
-        """Retire a destination for ever. Raises NotFound DESTINATION_UNKNOWN."""
+        """Retire a destination. This cannot be undone. Raises NotFound DESTINATION_UNKNOWN."""
         request = bridge_pb2.RetireDestinationRequest(force=force, destination=destination, purpose=purpose)
         response = await answer_of(self._stub.RetireDestination(request, timeout=self._deadline))
         return response.destination

@@ -52,7 +52,7 @@ class DirectoryWatch:
         self._received = asyncio.Event()
 
     async def run(self) -> None:
-        """Follow the directory for ever. Raises only for what repeating cannot mend."""
+        """Follow the directory without end. Raises only errors that are not transient."""
         await repeat(self._follow, name="directory", every=_PAUSE_SECONDS, backoff=self._backoff)
 
     async def ready(self) -> None:

@@ -43,6 +43,6 @@ class ForceClient:
         return list((await answer_of(self._stub.ListForces(request, timeout=self._deadline))).forces)
 
     async def retire(self, force: str, purpose: Purpose) -> Force:
-        """Retire a force for good. Raises NotFound FORCE_UNKNOWN."""
+        """Retire a force. This cannot be undone. Raises NotFound FORCE_UNKNOWN."""
         request = RetireForceRequest(force=force, purpose=purpose)
         return (await answer_of(self._stub.RetireForce(request, timeout=self._deadline))).force

@@ -79,7 +79,7 @@ class CameraClient:
             yield response
 
     async def health(self, force: str, *, page_size: int = 0) -> AsyncIterator[cameras_pb2.CameraHealth]:
-        """What each camera of a force has delivered, by id, page after page."""
+        """The health of each camera of a force, by id, page after page."""
         request = cameras_pb2.ListCameraHealthRequest(force=force, page_size=page_size)
         while True:
             page = await answer_of(self._health.ListCameraHealth(request, timeout=self._deadline))

@@ -25,7 +25,7 @@ IMPORT_SECONDS: Final = 3600.0
 WATCH_PATIENCE_SECONDS: Final = 60.0
 _FIRST_WAIT: Final = 0.2
 _MOST_WAIT: Final = 5.0
-# After a stream that brought something the next one is opened at once, but never in a tight loop.
+# After a stream that brought an event the next one is opened at once, but never in a tight loop.
 _PAUSE_SECONDS: Final = 0.05
 
 
@@ -75,10 +75,11 @@ class AlertClient:
         patience_seconds: float = WATCH_PATIENCE_SECONDS,
         away: Callable[[], None] | None = None,
     ) -> AsyncIterator[alert_pb2.SubscribeResponse]:
-        """Events and signs of life from where `request` says, through restarts of match.
+        """Events and keep-alives from the start that `request` names, through restarts of match.
 
         It subscribes again with the last number, so that no event is missed or repeated. `away` is called
-        whenever match is unavailable. Raises the fault when it stays so for about `patience_seconds`.
+        whenever match is unavailable. Raises the fault when match is unavailable for about
+        `patience_seconds`.
         """
         following, waited, backoff = alert_pb2.SubscribeRequest(), 0.0, Backoff(_FIRST_WAIT, _MOST_WAIT)
         following.CopyFrom(request)
@@ -148,6 +149,6 @@ class AlertClient:
         return answer.acknowledgement
 
     async def status(self, force: str) -> alert_pb2.GetMatchStatusResponse:
-        """How far matching is."""
+        """The progress of matching."""
         request = alert_pb2.GetMatchStatusRequest(force=force)
         return await answer_of(self._stub.GetMatchStatus(request, timeout=self._deadline))

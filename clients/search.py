@@ -108,7 +108,7 @@ class SearchClient:
 
 
 def _goes_on(rest: SearchReadsRequest, page: SearchReadsResponse) -> bool:
-    """Let `rest` ask for what follows `page`; False when nothing does."""
+    """Set `rest` to the request for the pages after `page`. False when there are none."""
     if rest.max_reads:
         if rest.max_reads <= len(page.reads):
             return False

@@ -19,7 +19,7 @@ DEADLINE_SECONDS: Final = 10.0
 class ReadLogClient:
     """Calls the log with the certificate that opened `channel`. Every method raises Fault.
 
-    A channel may repeat calls that found the store unavailable. That is harmless: a repeated append finds
+    A channel may repeat calls that end with UNAVAILABLE. That is harmless: a repeated append finds
     duplicates, and the other calls are idempotent.
     """
 
@@ -53,17 +53,20 @@ class ReadLogClient:
         return answers_of(self._stub.TailReads(request))
 
     async def report_cursor(self, force: str, consumer: str, position: int) -> None:
-        """Tell how far a consumer has durably processed the log. Raises NotFound CONSUMER_UNKNOWN."""
+        """Report the position up to which a consumer has durably processed the log.
+
+        Raises NotFound CONSUMER_UNKNOWN.
+        """
         request = log_pb2.ReportCursorRequest(force=force, consumer=consumer, position=position)
         await answer_of(self._stub.ReportCursor(request, timeout=self._deadline))
 
     async def register_consumer(self, force: str, consumer: str) -> int:
-        """Let retention wait for a consumer; return its cursor."""
+        """Make retention wait for a consumer. Returns its cursor."""
         request = log_pb2.RegisterConsumerRequest(force=force, consumer=consumer)
         return (await answer_of(self._stub.RegisterConsumer(request, timeout=self._deadline))).position
 
     async def retire_consumer(self, force: str, consumer: str) -> None:
-        """Let retention wait for a consumer no longer."""
+        """Stop retention's waiting for a consumer."""
         request = log_pb2.RetireConsumerRequest(force=force, consumer=consumer)
         await answer_of(self._stub.RetireConsumer(request, timeout=self._deadline))
 
@@ -83,7 +86,7 @@ class BufferClient:
     async def purge_certificates(
         self, force: str, *, page_size: int = 0
     ) -> AsyncIterator[buffer_pb2.PurgeCertificate]:
-        """What retention deleted, newest first, page after page."""
+        """Certificates of deletion, newest first, page after page."""
         request = buffer_pb2.ListPurgeCertificatesRequest(force=force, page_size=page_size)
         while True:
             page = await answer_of(self._stub.ListPurgeCertificates(request, timeout=self._deadline))

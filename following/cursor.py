@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 class Mover(Protocol):
-    """Moves cursors over reads that left no result."""
+    """Moves cursors over reads without a result."""
 
     def moving(self) -> AbstractAsyncContextManager[Callable[[Move, bool], Awaitable[bool]]]:
         """A way to move a cursor, ready to be used; see the SQL function `move_line`."""
@@ -30,7 +30,7 @@ class Cursor:
         self.position = position
         """Durable, or on disk within a second."""
         self.processed = position
-        """Everything up to here is processed."""
+        """The position up to which everything is processed."""
         self.head = position
         self.commits = 0
         self._mover = mover
@@ -55,14 +55,17 @@ class Cursor:
             self._moved.set()
 
     async def jump(self, position: int) -> None:
-        """Go on somewhere else: over a gap, or back when the log has become shorter. Raises FencedError."""
+        """Move to another position: over a gap, or back when the log has become shorter.
+
+        Raises FencedError.
+        """
         async with self._mover.moving() as move, self._writing:
             self.head = position
             await self._write(move, position, durable=True)
             self.processed = position
 
     async def move_idle(self) -> None:
-        """Move the cursor over reads that left no result, for ever. Raises FencedError."""
+        """Keep moving the cursor over reads without a result. Raises FencedError."""
         while True:
             await self._moved.wait()
             self._moved.clear()
@@ -71,9 +74,9 @@ class Cursor:
 
     async def settle(self) -> None:
         """Move the cursor to where everything is processed. Raises FencedError."""
-        # The connection comes first: a commit must not wait until one is free.
+        # Take the connection first: a commit must not wait until one is free.
         async with self._mover.moving() as move, self._writing:
-            # What is processed while this is written is not covered by it.
+            # Reads that are processed meanwhile are not covered by this write.
             processed = self.processed
             if processed > self.position:
                 await self._write(move, processed, durable=False)

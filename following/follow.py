@@ -19,7 +19,7 @@ from following.tasks import ended, wait_unless
 _log = logging.getLogger(__name__)
 
 NoteFailure = Callable[[str, str, int], Awaitable[None]]
-"""Writes down what a step said, the name of its cursor, and the log's head."""
+"""Records the error of a step, the name of its cursor, and the log's head."""
 
 
 class Follow(Generic[I]):
@@ -38,7 +38,7 @@ class Follow(Generic[I]):
 
     @property
     def idle(self) -> bool:
-        """Whether everything that the log has brought is processed, and it has brought something."""
+        """Whether the log has sent something and all of it is processed."""
         return self._gather.heard and self.cursor.processed == self._gather.position
 
     def finish(self) -> None:
@@ -77,7 +77,7 @@ class Follow(Generic[I]):
         )
 
     async def _take(self, part: Part[I]) -> bool:
-        """Process a part; False when told to finish before that succeeded."""
+        """Process a part. False when `finish` was called before it succeeded."""
         self.cursor.head = part.head
         if part.items and not await self._process(part):
             return False

@@ -1,4 +1,4 @@
-"""What to do when the log does not have what comes next."""
+"""Gap policies: what a line does when reads after its cursor are not in the log."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class GapError(TransientError):
 
 
 class GapPolicy(Protocol):
-    """Decides where a line goes on."""
+    """Decides where a line continues."""
 
     def resume_at(self, gap: Gap) -> int:
         """The position after which to go on; it is logged as an error and the cursor is moved there.
@@ -56,10 +56,10 @@ class GapPolicy(Protocol):
 
 
 class SkipGaps:
-    """Goes on after a gap: reads that are left must not wait for an engineer."""
+    """Continues after a gap: the remaining reads must not wait for an engineer."""
 
     def resume_at(self, gap: Gap) -> int:
-        """See `GapPolicy`. Raises GapError when the far side did not say where the log can be followed."""
+        """See `GapPolicy`. Raises GapError when the far side names no position to continue from."""
         if gap.resume_at is None:
             raise GapError(gap)
         return gap.resume_at

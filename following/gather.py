@@ -1,4 +1,4 @@
-"""Take together what came while the last part was processed."""
+"""Gathers reads that arrive while the last part is processed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class GatherLimits:
     """When a part is full, and how long its first read waits for others.
 
     A part exceeds `most_reads` or `most_bytes` only by being a single item, which is never split. With
-    `seconds` 0 a part is what has come until now.
+    `seconds` 0 a part holds the reads that have arrived by now.
     """
 
     most_reads: int = 5_000
@@ -41,14 +41,14 @@ class Gather(Generic[I]):
         self._over = False
         self._closed = False
         self.position = position
-        """The log has come in up to here."""
+        """The position up to which the log has arrived."""
         self.head = position
         """The log's last position as far as it is known."""
         self.heard = False
-        """Whether the log has said anything yet."""
+        """Whether the log has sent anything yet."""
 
     async def feed(self, parts: AsyncGenerator[Part[I], None]) -> None:
-        """Put in what the log brings until it ends or fails; what came before can still be taken."""
+        """Put in the parts of the log until it ends or fails. Earlier parts can still be taken."""
         try:
             async with aclosing(parts):
                 async for part in parts:
@@ -57,13 +57,13 @@ class Gather(Generic[I]):
             self._end()
 
     def close(self) -> None:
-        """Take nothing more: `take` ends, whatever is waiting or still comes."""
+        """Accept nothing more. `take` ends, even when reads are waiting."""
         self._closed = True
         self._end()
 
     async def put(self, part: Part[I]) -> None:
         """Add a part of the log; waits while more than a full part is waiting."""
-        # Known at once: how far the line lags shows also while it is full.
+        # Set at once, so that the lag is right also while it is full.
         self.head = max(self.head, part.head)
         while self._reads > self._limits.most_reads or self._bytes > self._limits.most_bytes:
             self._room.clear()
@@ -81,7 +81,7 @@ class Gather(Generic[I]):
     async def take(self) -> Part[I] | None:
         """The next part, when it is full or its first read has waited long enough; None at the log's end.
 
-        A part without items says that the log has moved on without any.
+        A part without items says that the log has moved on without reads.
         """
         while self.position == self._taken and not self._over:
             self._came.clear()

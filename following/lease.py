@@ -1,4 +1,4 @@
-"""What a line should do, the right to run it, and how a write under that right is fenced."""
+"""The desired state of a line, the lease to run it, and how writes under a lease are fenced."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEFAULT_CURSOR: Final = "main"
 
 
 class DesiredState(IntEnum):
-    """What a line should do; as DestinationState in gantry.bridge.v1."""
+    """The desired state of a line; as DestinationState in gantry.bridge.v1."""
 
     PLANNED = 1
     TESTING = 2
@@ -27,7 +27,7 @@ FOLLOWING_STATES: Final = frozenset({DesiredState.SHADOW, DesiredState.LIVE, Des
 
 
 class Key(NamedTuple):
-    """What names a line."""
+    """The name of a line."""
 
     force: str
     line: str

@@ -16,7 +16,7 @@ from following.step import OpenStep
 
 @dataclass(frozen=True, slots=True)
 class Line(Generic[I]):
-    """What a line does while a replica has its lease.
+    """The work of a line while a replica has its lease.
 
     With several `cursors` each follows the log on its own, with the one step that `open_step` opens; the
     store is told the least of them about once a second, unless `reports` is false (a shadow, for which
@@ -41,4 +41,4 @@ class Line(Generic[I]):
 
 
 MakeLine = Callable[[Lease], Line[Any] | Awaitable[Line[Any]]]
-"""Gives what a line does, each time it starts: it may read its settings first. Raises like a step."""
+"""Makes the `Line` each time the line starts. It may read settings first. Raises like a step."""

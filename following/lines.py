@@ -29,12 +29,12 @@ _log = logging.getLogger(__name__)
 
 
 class Lines:
-    """Runs the lines that this replica has the leases of.
+    """Runs the lines for which this replica holds the leases.
 
     ``server.own(lines.run(), "lines")`` and ``server.on_stop(lines.stop)``. A replica reads the rows every
-    0.4 s, renews its leases, takes free lines up to its share, and hands over what is beyond it. It starts a
-    line that should follow, starts it again when its epoch or desired state changes, and stops one that is
-    paused, stopped or retired.
+    0.4 s, renews its leases, takes free lines up to its share, and hands over lines beyond its share. It
+    starts a line that should follow, starts it again when its epoch or desired state changes, and stops one
+    that is paused, stopped or retired.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Lines:
         stop_seconds: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`make` gives what a line does, each time it starts; it may be a coroutine, to read settings first.
+        """`make` makes the `Line` each time a line starts. It may be a coroutine, to read settings first.
 
         `forces` are the forces known at the moment. Lines named in `in_every_force` get a row, live, in each
         of them. Steps under way at a stop have `stop_seconds` to end.
@@ -61,6 +61,7 @@ class Lines:
         self._clock = clock
         self._held: dict[Key, _Held] = {}
         self._refusals: defaultdict[Key, Backoff] = defaultdict(lambda: Backoff(0.02, 2.0))
+        self._refused: dict[Key, int] = {}
         self._prepared: set[str] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._leaving = False
@@ -81,7 +82,7 @@ class Lines:
         self._wake.set()
 
     async def run(self) -> None:
-        """Run until cancelled or `stop`. Raises what a line fails of when that is a bug."""
+        """Run until cancelled or `stop`. Raises the error of a line when it is a bug."""
         ticks = repeat(
             self._tick, name="leases", every=TICK_SECONDS, wake=self._wake, backoff=Backoff(0.1, 1.0)
         )
@@ -146,14 +147,14 @@ class Lines:
         self._prepared.update(new)
 
     def _compare(self, tended: Sequence[Tended], forces: frozenset[str]) -> None:
-        """Make what runs here follow the rows."""
+        """Start and end lines so that they match the rows."""
         rows = {each.lease.key: each for each in tended}
         for key, held in self._held.items():
             row = rows.get(key)
             if row is not None and row.lease == held.running.lease and row.follows and not self._leaving:
                 continue
             if key.force in forces and (row is None or row.lease.epoch != held.running.lease.epoch):
-                # The lease is lost, or what was not committed is refused.
+                # The lease is lost, or uncommitted results will be refused.
                 self._cut(held)
             else:
                 self._end(held)
@@ -165,7 +166,7 @@ class Lines:
     def _hand_over(self, rows: Mapping[Key, Tended]) -> None:
         surplus = next((row.surplus for row in rows.values()), 0)
         ending = sum(self._held[key].ending for key, row in rows.items() if row.follows and key in self._held)
-        # The last to start have the least to lose.
+        # Lines that started last are handed over first.
         staying = [held for held in reversed(self._held.values()) if not held.ending]
         for held in staying[: max(0, surplus - ending)]:
             self._end(held)
@@ -184,16 +185,19 @@ class Lines:
             # The next tick shows whether the lease is lost or only has a new epoch.
             held.cut = held.ending = True
             _log.info("the line starts again: its write was refused", extra=_labels(lease))
-            await asyncio.sleep(self._wait_after_refusal(lease.key, self._clock() - began))
+            await asyncio.sleep(self._wait_after_refusal(lease, self._clock() - began))
         except Exception as error:  # noqa: BLE001 - `run` raises it
             self._fail(error)
         finally:
             await self._drop(held)
 
-    def _wait_after_refusal(self, key: Key, lasted: float) -> float:
-        if lasted > _WELL_AFTER_SECONDS:
-            self._refusals[key].succeeded()
-        return self._refusals[key].next_wait()
+    def _wait_after_refusal(self, lease: Lease, lasted: float) -> float:
+        refusals = self._refusals[lease.key]
+        # Several changes in a row give several epochs, and each is a reason of its own to start again.
+        if lasted > _WELL_AFTER_SECONDS or self._refused.get(lease.key) != lease.epoch:
+            refusals.succeeded()
+        self._refused[lease.key] = lease.epoch
+        return refusals.next_wait()
 
     async def _drop(self, held: _Held) -> None:
         lease = held.running.lease
@@ -228,7 +232,7 @@ class Lines:
         try:
             await ended([held.task])
         except EndlessTaskError as error:
-            # Its lease would be renewed for ever, and nobody would run the line.
+            # Otherwise its lease would be renewed without end, and no replica would run the line.
             self._fail(error)
 
     async def _give_up_what_expired(self) -> None:
@@ -250,7 +254,10 @@ class Lines:
 
 @dataclass
 class _Held:
-    """A line that runs here. `ending`: it was told to. `cut`: its writes are refused, it releases nothing."""
+    """A line that runs here.
+
+    `ending`: it ends after the step under way. `cut`: its writes are refused, it releases nothing.
+    """
 
     running: Running
     task: asyncio.Task[None] = field(init=False)

@@ -1,4 +1,4 @@
-"""What a line follows: any log whose items have ascending positions."""
+"""The logs that a line can follow: any log whose items have ascending positions."""
 
 from __future__ import annotations
 
@@ -55,4 +55,4 @@ class Source(Protocol[I_co]):
         """
 
     async def report(self, position: int) -> None:
-        """Say that everything up to `position` is durably processed. Raises Fault."""
+        """Report that everything up to `position` is durably processed. Raises Fault."""

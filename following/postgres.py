@@ -1,4 +1,4 @@
-"""Lines in PostgreSQL: leases, cursors, and how a line fares. Every write is fenced by the epoch."""
+"""Lines in PostgreSQL: leases, cursors, and failures. Every write is fenced by the epoch."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from following.lease import DesiredState, FencedError, Lease, Move
 SQL: Final = statements("following")
 LEASE_SECONDS: Final = 10.0
 SURE_SECONDS: Final = 7.0
-"""For so long after a tick the leases hold at least: `tend_lines` renews those with less."""
+"""The least time that leases hold after a tick: `tend_lines` renews those with less."""
 _ANSWER_SECONDS: Final = 3.0
 
 
 class Tended(NamedTuple):
-    """A line that this replica has the lease of. `surplus` is how many of them it has to hand over."""
+    """A line for which this replica holds the lease. `surplus` is how many of them it has to hand over."""
 
     lease: Lease
     follows: bool
@@ -49,7 +49,7 @@ class PostgresLines:
             await connection.execute(SQL.add_lines, forces, lines, DesiredState.LIVE, cursors)
 
     async def release(self, lease: Lease) -> None:
-        """Give a lease back. Nothing changes when it is lost already."""
+        """Release a lease. Nothing changes when it is lost already."""
         async with self._in_line(lease) as connection:
             await connection.execute(SQL.release_line, *lease.key, lease.epoch, self._replica)
 
@@ -70,14 +70,14 @@ class PostgresLines:
             yield move
 
     async def failing(self, lease: Lease, said: str, heads: Iterable[tuple[str, int]] = ()) -> None:
-        """Write down that the line fails, and the `heads` of the log by cursor. Raises FencedError."""
+        """Record that the line fails, and the `heads` of the log by cursor. Raises FencedError."""
         async with self._in_line(lease) as connection:
             await self._fenced(connection, SQL.note_failure, lease, said)
             for cursor, head in heads:
                 await connection.execute(SQL.note_head, *lease.key, cursor, head)
 
     async def recovered(self, lease: Lease) -> None:
-        """Write down that the line has nothing to process and fails no more. Raises FencedError."""
+        """Record that the line has nothing to process and fails no more. Raises FencedError."""
         async with self._in_line(lease) as connection:
             await self._fenced(connection, SQL.note_recovery, lease)
 
@@ -99,9 +99,9 @@ class PostgresLines:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection of the pool, cut when it is needed for longer: a dead server must not hold a line.
+        """A connection of the pool, closed by force after a time limit or an error.
 
-        It is also cut after an error: to end its transaction could take as long again.
+        A dead server must not hold a line. Ending a transaction after an error could take as long again.
         """
         connection = await self._pool.acquire(timeout=_ANSWER_SECONDS)
         cut = asyncio.get_running_loop().call_later(_ANSWER_SECONDS, connection.terminate)

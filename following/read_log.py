@@ -22,7 +22,7 @@ class ReadLog(Protocol):
         """The log after a position, or from its oldest read (None). Raises Fault."""
 
     async def report_cursor(self, force: str, consumer: str, position: int) -> None:
-        """Tell how far a consumer has durably come. Raises Fault."""
+        """Report the position up to which a consumer has durably processed the log. Raises Fault."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The rows of lines: what should run, what runs, and the verbs that change it."""
+"""The rows of lines: desired state, actual state, and the verbs that change them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SQL: Final = statements("following")
 
 
 class ActualState(IntEnum):
-    """What a line is doing; as ForwarderState in gantry.bridge.v1."""
+    """The actual state of a line; as ForwarderState in gantry.bridge.v1."""
 
     RUNNING = 1
     RETRYING = 2
@@ -28,7 +28,7 @@ class ActualState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class LineStatus:
-    """A line as its row says, the same at every replica.
+    """A line from its row, the same at every replica.
 
     `position` is the least of its cursors and `head` the greatest head they know. `owner` is "" when no
     replica runs it. `last_progress_at` is when a cursor last moved; `failing_since` since when none did
@@ -50,7 +50,7 @@ class LineStatus:
 
     @property
     def actual(self) -> ActualState:
-        """What it is doing."""
+        """Its actual state."""
         if self.state not in FOLLOWING_STATES:
             return ActualState.IDLE
         if self.stopped_reason:
@@ -88,7 +88,7 @@ async def line_statuses(connection: asyncpg.Connection, force: str) -> list[Line
 
 
 async def pause_line(connection: asyncpg.Connection, force: str, line: str) -> LineStatus | None:
-    """Pause a line: its step under way is brought to its end, and none is begun. A retired one stays so."""
+    """Pause a line: the step under way ends, and no other begins. A retired line stays retired."""
     await connection.execute(_SQL.pause_line, force, line)
     return await line_status(connection, force, line)
 
@@ -100,20 +100,20 @@ async def resume_line(connection: asyncpg.Connection, force: str, line: str) -> 
 
 
 async def retire_line(connection: asyncpg.Connection, force: str, line: str) -> LineStatus | None:
-    """Retire a line for ever."""
+    """Retire a line. This cannot be undone."""
     return await set_line_state(connection, force, line, DesiredState.RETIRED)
 
 
 async def set_line_state(
     connection: asyncpg.Connection, force: str, line: str, state: DesiredState
 ) -> LineStatus | None:
-    """Set what a line should do. A retired one stays as it is."""
+    """Set the desired state of a line. A retired one stays as it is."""
     await connection.execute(_SQL.set_line_state, force, line, state)
     return await line_status(connection, force, line)
 
 
 async def restart_line(connection: asyncpg.Connection, force: str, line: str) -> None:
-    """Raise the epoch: what the line has not committed is refused, and it starts again from its cursor."""
+    """Raise the epoch: uncommitted results of the line are refused, and it starts again from its cursor."""
     await connection.execute(_SQL.restart_line, force, line)
 
 

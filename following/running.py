@@ -30,23 +30,23 @@ _log = logging.getLogger(__name__)
 
 
 class Records(Mover, Protocol):
-    """What is kept of lines; see `following.postgres.PostgresLines`. Each method raises FencedError."""
+    """The stored state of lines; see `following.postgres.PostgresLines`. Each method raises FencedError."""
 
     async def cursors(self, lease: Lease) -> dict[str, int]:
         """The position of each cursor by its name."""
 
     async def failing(self, lease: Lease, said: str, heads: Iterable[tuple[str, int]] = ()) -> None:
-        """Write down that the line fails, and the `heads` of the log by cursor."""
+        """Record that the line fails, and the `heads` of the log by cursor."""
 
     async def recovered(self, lease: Lease) -> None:
-        """Write down that the line has nothing to process and fails no more."""
+        """Record that the line has nothing to process and fails no more."""
 
     async def stopped(self, lease: Lease, reason: str) -> None:
         """Stop the line until a person resumes it."""
 
 
 class Running:
-    """Follows for as long as nothing else is said: `finish` ends it politely, a cancellation at once."""
+    """Follows until `finish`, which waits for the step under way, or until a cancellation, which does not."""
 
     def __init__(
         self,
@@ -71,8 +71,9 @@ class Running:
             follow.finish()
 
     async def run(self) -> None:
-        """Run until `finish`, or until the line has stopped. Raises FencedError, and what does not pass.
+        """Run until `finish`, or until the line has stopped.
 
+        Raises FencedError, and errors that are not transient.
         After other transient errors the line starts again from its durable cursor, with a back-off.
         """
         backoff = Backoff(_FIRST_WAIT, _MOST_WAIT)
@@ -109,7 +110,7 @@ class Running:
                 try:
                     await self._follow_with(line, step)
                 finally:
-                    # To close a step can take for ever when its connection is dead.
+                    # Closing a step may never end when its connection is dead.
                     closing.reschedule(asyncio.get_running_loop().time() + _CLOSE_SECONDS)
         except BaseExceptionGroup as group:
             raise decisive(group) from None
@@ -153,7 +154,7 @@ class Running:
 
 
 class Report:
-    """Tells the source how far the line has durably come."""
+    """Reports to the source how far the line has durably processed the log."""
 
     def __init__(
         self, line: Line[Any], cursors: Sequence[Cursor], recover: Callable[[], Awaitable[None]]
@@ -178,7 +179,7 @@ class Report:
         except Fault as fault:
             if is_transient(fault):
                 raise
-            # For example a consumer that was retired: the line itself is told by its row.
+            # For example a consumer that was retired. The row of the line changes too.
             _log.warning("the cursor was not taken", extra={"reason": fault.reason, "position": position})
 
     def _least(self) -> int:

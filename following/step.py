@@ -1,4 +1,4 @@
-"""What a service supplies to a line: the step that processes what was gathered."""
+"""The step of a line, which a service supplies: it processes the gathered reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class StepFailedError(Exception):
     """The step could not process the part now: it is run again with the same part after a back-off.
 
     `said` is shown to people as the line's last error: one sentence without personal data. `retry_after` is
-    what the far side asked for, in seconds.
+    the wait that the far side asked for, in seconds.
     """
 
     def __init__(self, said: str, *, retry_after: float | None = None) -> None:
@@ -67,8 +67,8 @@ class Step(Protocol[I_contra]):
         Raises StepFailedError to be run again with the same part, of which everything up to
         `progress.position` is done already; LineStoppedError to stop the line. Any other transient error (see
         `chassis.transient`) starts the line again from its durable cursor, with a new step; a bug ends the
-        process. When the line is told to stop (pause, hand-over, end of the process), a step under way gets
-        `stop_seconds` to end and is cancelled then.
+        process. When the line stops (pause, hand-over, end of the process), a step under way has
+        `stop_seconds` to end, and is then cancelled.
         """
 
 

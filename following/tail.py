@@ -1,4 +1,4 @@
-"""Follow a log over every interruption."""
+"""Follows a log, also after interruptions."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _log = logging.getLogger(__name__)
 async def tail(
     source: Source[I], position: int, *, silence_seconds: float, backoff: Backoff, labels: Mapping[str, str]
 ) -> AsyncGenerator[Part[I], None]:
-    """Parts of the log after a position, for ever; a cursor that never moved (0) begins at the oldest item.
+    """Parts of the log after a position, without end.
 
-    A log that is away, ends, or shows no sign of life for `silence_seconds` is followed again after a
-    back-off, from the last part that it brought. Raises GapError when it does not have what comes next.
+    A cursor that never moved (0) begins at the oldest item.
+    A log that is unavailable, ends, or sends nothing for `silence_seconds` is followed again after a
+    back-off, from its last part. Raises GapError when the next reads are not in the log.
     """
     failing = False
     while True:

@@ -13,14 +13,14 @@ _TIMES: Final = 5
 
 
 class EndlessTaskError(Exception):
-    """A task goes on although it was cancelled several times."""
+    """A task does not end although it was cancelled several times."""
 
 
 async def ended(tasks: Collection[asyncio.Task[Any]]) -> None:
     """Cancel tasks and wait for their end. Raises EndlessTaskError.
 
-    Each is cancelled again every second: one that gives back a dead connection while it is cancelled can
-    wait for ever, and only another cancellation ends that.
+    Each is cancelled again every second. A task that releases a dead connection while it is cancelled may
+    wait without end, and only another cancellation ends that.
     """
     waiting = {task for task in tasks if not task.done()}
     for _ in range(_TIMES):
@@ -39,6 +39,9 @@ async def together(
     """Run until all `work` is done, with what runs `beside` it. Raises the `decisive` failure."""
     working = [asyncio.create_task(each) for each in work]
     tasks = [*working, *(asyncio.create_task(each) for each in beside)]
+    for task in tasks:
+        # Retrieve their errors when this is cancelled while they end. Otherwise asyncio logs them as lost.
+        task.add_done_callback(_failed)
     try:
         while not all(task.done() for task in working) and not any(map(_failed, tasks)):
             going_on = [task for task in tasks if not task.done()]
@@ -51,7 +54,10 @@ async def together(
 
 
 def decisive(*errors: BaseException) -> BaseException:
-    """The error that decides what to do next: one that does not pass, if there is any. Groups are opened."""
+    """The error that decides what to do next: one that is not transient, if there is any.
+
+    Groups are opened.
+    """
     flat = [leaf for error in errors for leaf in leaves(error)]
     return next((error for error in flat if not is_transient(error)), flat[0])
 

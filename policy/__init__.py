@@ -1,1 +1,1 @@
-"""Who may do what, as data: access rules from the contracts, roles, purposes."""
+"""Permissions as data: access rules from the contracts, roles, purposes."""

@@ -19,7 +19,7 @@ from policy.roles import permits
 
 @dataclass(frozen=True)
 class Row:
-    """Who may call one RPC, in words. Empty texts: nothing of the kind."""
+    """The callers and conditions of one RPC, in words. A text is empty when the rule has no such part."""
 
     method: str
     """package.Service/Rpc"""

@@ -1,4 +1,4 @@
-"""Which purposes are usable: a reviewer must be able to judge why a person looked."""
+"""The check of purposes: a reviewer must be able to judge why a person looked."""
 
 from __future__ import annotations
 

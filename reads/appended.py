@@ -1,4 +1,4 @@
-"""The reads of one append, as consumers of the log get them. Columns are parsed only when asked for."""
+"""The reads of one append, as consumers of the log get them. Columns are parsed on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One read of a run: as people get it (`Read`), and what tells it apart from every other."""
+"""One read of a run: as people get it (`Read`), and its identity."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PLAIN: Final = tuple(
 
 
 class ReadIdentity(NamedTuple):
-    """What identifies a read within its force: however often it is sent, it is one read."""
+    """The identity of a read within its force. A read that is sent again has the same identity."""
 
     camera_id: str
     captured_at_us: int

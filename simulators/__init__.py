@@ -1,1 +1,1 @@
-"""Stand-ins for what is outside Gantry: cameras and national services. Nothing in production imports them."""
+"""Simulators of the systems outside Gantry: cameras and national services. Production code imports none."""

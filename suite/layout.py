@@ -55,7 +55,7 @@ class Layout:
 
     @property
     def run(self) -> Path:
-        """Ports and process ids of what runs now."""
+        """Ports and process ids of the running processes."""
         return self.folder / "run"
 
     @property
@@ -65,12 +65,12 @@ class Layout:
 
     @property
     def simulators(self) -> Path:
-        """What the national simulators accepted."""
+        """The reads that the national simulators accepted."""
         return self.folder / "simulators"
 
     @property
     def state(self) -> Path:
-        """What the next start uses again, such as ports, as JSON."""
+        """Values for the next start, such as ports, as JSON."""
         return self.folder / "suite.json"
 
     @property

@@ -150,7 +150,7 @@ class LocalPostgres:
     async def erase(self) -> None:
         """Delete the cluster. A server that a killed suite left behind is stopped first.
 
-        SuiteError when somebody else is running it.
+        SuiteError when another process runs it.
         """
         if self.home.base.exists():
             self._lock.take()

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Command:
-    """What a process runs: ``python -m module arguments``, and what is added to our environment."""
+    """The command of a process, ``python -m module arguments``, with variables added to our environment."""
 
     name: str
     module: str
@@ -90,8 +90,8 @@ class Process:
     async def ready(self, patience: float = READY_SECONDS) -> None:
         """Wait until it listens and, where it has a health port, says that it is serving.
 
-        Also while `supervise` restarts it. SuiteError after `patience` seconds, or when it died and nobody
-        restarts it.
+        Also while `supervise` restarts it. SuiteError after `patience` seconds, or when it died and is not
+        restarted.
         """
         deadline = time.monotonic() + patience
         while not (self.pid is not None and self.ports and await self._serving()):

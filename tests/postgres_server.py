@@ -75,7 +75,7 @@ class SharedServer:
         return self.roles.settings(role, self.postgres.superuser(), database=database, pool_size=10)
 
     async def drop(self, database: str) -> None:
-        """Delete a database with everybody in it."""
+        """Delete a database and end its sessions."""
         connection = await asyncpg.connect(**self.postgres.superuser())
         try:
             await connection.execute(f'drop database if exists "{database}" with (force)')

@@ -1,4 +1,4 @@
--- What the schema of every service has: forces that a transaction declares, a clock, and keys of page tokens.
+-- The common part of every service's schema: forces that a transaction declares, a clock, and keys of page tokens.
 
 -- The codes of the forces that this transaction has declared in `gantry.forces`, separated by commas there.
 create function declared_forces() returns text[]

@@ -37,7 +37,7 @@ _PAGE = 1000
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which alerts are listed."""
+    """The alerts to list."""
 
     purpose: Purpose
     open_only: bool
@@ -83,7 +83,7 @@ def list_alerts(
     force: ForcesOption = None,
     reference: ReferenceOption = "",
     open_only: Annotated[
-        bool, typer.Option("--open", help="Only alerts that nobody has taken in hand.")
+        bool, typer.Option("--open", help="Only alerts without an acknowledgement.")
     ] = False,
     since: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="Raised at or after.", show_default=False)
@@ -139,10 +139,10 @@ async def _watch(session: Session, forces: list[str], watch: Watch) -> None:
                 numbers[event.force] = event.number
                 shown |= event.alert is not None or event.acknowledgement is not None
                 _show(event, as_json=session.as_json)
+            if not shown and not session.as_json:
+                note("no alerts" if watch.earliest else "no new alerts; --earliest shows those before")
         finally:
             if not session.as_json:
-                if watch.once and not shown:
-                    note("no alerts" if watch.earliest else "no new alerts; --earliest shows those before")
                 for force, number in numbers.items():
                     note(f"go on from here: --force {force} --after {number}")
 

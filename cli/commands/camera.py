@@ -1,4 +1,4 @@
-"""`gantry camera`: which cameras may send, and what they have delivered."""
+"""`gantry camera`: enrols cameras, and shows the reads that they have delivered."""
 
 import csv
 import re

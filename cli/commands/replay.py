@@ -48,7 +48,7 @@ _FORCE = typer.Option("--force", metavar="CODE", help="The force of all reads.",
 
 @dataclass(frozen=True)
 class Order:
-    """What was asked for."""
+    """The options of a replay."""
 
     file: Path
     columns: dict[str, str]

@@ -22,7 +22,7 @@ _PAGE = 1000
 
 @dataclass(frozen=True)
 class Query:
-    """What is searched for, and how many reads are wanted."""
+    """A search, with the number of reads to show."""
 
     vrm: str
     purpose: Purpose
@@ -67,7 +67,7 @@ async def _search(session: Session, forces: list[str], query: Query) -> None:
 
 
 async def _found(search: SearchClient, forces: tuple[str, ...], query: Query) -> list[StoredRead]:
-    """The reads, and one more than asked for, which tells that there are more."""
+    """The reads, and one more than the limit, to know whether there are more."""
     wanted = query.limit + 1
     reads = search.search(
         forces,

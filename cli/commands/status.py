@@ -57,14 +57,16 @@ def _remarks(state: SuiteState) -> None:
 
 
 def _remark(force: str, one: DestinationState) -> None:
-    """What a person should know of a destination."""
+    """Remarks on a destination."""
     if one.desired != "live":
         note(f"{force}, {one.name}: {one.desired}")
+    if one.retired:
+        return
     if one.paused:
         warn(f"{force}, {one.name}: paused by a person; {_RESUME}")
     if one.stopped_reason:
         warn(f"{force}, {one.name}: stopped, {one.stopped_reason}; {_RESUME}")
-    if one.last_error and not one.retired:
+    if one.last_error:
         since = f" (since {one.failing_since})" if one.failing_since else ""
         warn(f"{force}, {one.name}: {one.last_error}{since}")
     if one.dead_letters:

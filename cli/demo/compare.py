@@ -9,13 +9,13 @@ from cli.demo.expected import ExpectedAlert, Identity
 from cli.output import counted
 
 KEPT: Final = frozenset({"accept", "duplicate"})
-"""Verdicts on reads that ingest promised to keep."""
+"""Answers for reads that ingest has promised to keep."""
 _EXAMPLES: Final = 5
 
 
 @dataclass(frozen=True)
 class SentRead:
-    """A read that the cameras sent, what was planned for it, and what ingest said ("" for nothing)."""
+    """A read that the cameras sent, the expected answer, and the answer of ingest ("" for none)."""
 
     identity: Identity
     plan: str

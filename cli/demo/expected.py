@@ -12,7 +12,7 @@ from typing import Final
 
 CONFUSED: Final = ({"0", "O", "Q", "D"}, {"1", "I", "L"}, {"2", "Z"}, {"5", "S"}, {"6", "G"}, {"8", "B"})
 Identity = tuple[str, str, int, str]
-"""What tells reads apart: force, camera, capture time in microseconds since 1970, read_id."""
+"""(force, camera, capture time in microseconds since 1970, read_id): the identity of a read."""
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def identity_of(alert: Alert) -> Identity:
 
 
 def sent_reads(report: Mapping[str, Any]) -> tuple[list[SentRead], dict[Identity, int]]:
-    """What the cameras' report says was sent, and when each read was sent first, microseconds since 1970."""
+    """(reads sent by the cameras, time of each read's first sending in microseconds since 1970)."""
     place = {name: index for index, name in enumerate(report["columns"])}
     names = ("force", "camera_id", "captured_at_us", "read_id", "plan", "verdict", "sent_at_us")
     picks = [place[name] for name in names]
@@ -79,7 +79,10 @@ def plates_of(sent: Sequence[SentRead], plates: Mapping[tuple[str, str], str]) -
 
 
 async def drained(links: Links, patience: float) -> list[str]:
-    """Wait until all reads are matched and delivered. Returns what still lags after `patience` seconds."""
+    """Wait until all reads are matched and delivered.
+
+    Returns the lags that remain after `patience` seconds.
+    """
     observer, deadline = Observer(links, links.person.forces), time.monotonic() + patience
     while True:
         behind = [sentence for force in (await observer.look()).forces for sentence in _behind(force)]

@@ -7,12 +7,12 @@ from gantry.match.v1.alert_pb2 import MATCH_KIND_NEAR, Alert
 
 from cli.panel.state import AlertLine
 
-# Beyond it a read was late or a clock wrong, and the difference says nothing of ours.
+# Beyond it a read was late or a clock wrong, and the difference does not measure Gantry.
 _MEANINGFUL_MS: Final = 60_000.0
 
 
 def alert_line(alert: Alert) -> AlertLine:
-    """What the panel shows of an alert; its time is from capture to alert, where that is meaningful."""
+    """An alert for the panel. Its time is from capture to alert, where that is meaningful."""
     raised = alert.raised_at.ToDatetime(tzinfo=UTC)
     after = (alert.raised_at.ToMicroseconds() - alert.read.captured_at.ToMicroseconds()) / 1000
     return AlertLine(

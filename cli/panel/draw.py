@@ -64,7 +64,7 @@ def alerts_table(alerts: Sequence[AlertLine]) -> RenderableType:
         return Text("no alerts yet\n", style="dim")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=_CLOSE)
     for name in ("alert", "force", "plate", "match", "camera", "reason", "after"):
-        # Where the terminal is narrow the reason is cut, since a plate that is cut tells nobody anything.
+        # On a narrow terminal the reason is cut and not the plate, which would be useless.
         table.add_column(name, no_wrap=name != "reason", justify="right" if name == "after" else "left")
     for alert in alerts:
         table.add_row(

@@ -1,4 +1,4 @@
-"""Ask a suite how it is: processes by their health port, forces by their services."""
+"""Reads the state of a suite: processes by their health port, forces by their services."""
 
 import asyncio
 import os
@@ -20,12 +20,12 @@ from cli.links import Links
 from cli.panel.state import DestinationState, ForceState, ProcessState, SuiteState
 
 PATIENCE_SECONDS: Final = 2.0
-"""A panel should not wait longer for an answer: it shows who is away instead."""
+"""A panel should not wait longer for an answer. It shows the service as unavailable instead."""
 _AWAY: Final = "a service is away"
 
 
 class Observer:
-    """Looks again and again, and turns two looks into reads a second."""
+    """Observes repeatedly, and computes reads a second from two observations."""
 
     def __init__(self, links: Links, forces: Sequence[str]) -> None:
         self._links = links
@@ -34,7 +34,7 @@ class Observer:
         self._before: dict[str, tuple[float, int]] = {}
 
     async def look(self) -> SuiteState:
-        """The state now. What cannot be asked is said in it; nothing is raised."""
+        """The state now. Failed calls are named in it; nothing is raised."""
         processes, forces = await asyncio.gather(
             process_states(self._links.home), asyncio.gather(*(self._force(force) for force in self._forces))
         )

@@ -16,7 +16,7 @@ class ProcessState:
 
 @dataclass(frozen=True)
 class DestinationState:
-    """How far delivery to one destination is. `lag` counts log positions that are still to be delivered."""
+    """The progress of delivery to one destination. `lag` counts log positions that are not delivered yet."""
 
     name: str
     state: str
@@ -31,7 +31,7 @@ class DestinationState:
 
     @property
     def retired(self) -> bool:
-        """Whether nothing more is delivered to it, as a person wished."""
+        """Whether a person retired it, so that nothing more is delivered."""
         return self.desired == "retired"
 
     @property
@@ -42,7 +42,7 @@ class DestinationState:
 
 @dataclass(frozen=True)
 class ForceState:
-    """One force: its buffer, its matching, its destinations. `problem` says what could not be asked."""
+    """One force: its buffer, its matching, its destinations. `problem` names a call that failed."""
 
     force: str
     stored: int = 0

@@ -56,7 +56,7 @@ _WELL_SECONDS: Final = 5.0
 
 @dataclass(frozen=True)
 class Wish:
-    """What `gantry up` was asked for."""
+    """The options of `gantry up`."""
 
     cameras: bool
     rate: float
@@ -124,7 +124,7 @@ async def _run(scene: Scene, session: Session, talk: "_Talk") -> None:
 
 
 def _stopper(talk: "_Talk", give_up: Callable[[], object]) -> Callable[[], None]:
-    """What the first Ctrl-C does: end the panel, or the start where there is no panel yet."""
+    """The action of the first Ctrl-C: end the panel, or the start when there is no panel yet."""
 
     def stop() -> None:
         if talk.scene is not None:
@@ -149,7 +149,7 @@ class _Talk:
         self.scene: Scene | None = None
 
     def say(self, text: str) -> None:
-        """Tell the person."""
+        """Show a remark."""
         if self.scene is not None:
             self.scene.say(text)
         elif not self._quiet:

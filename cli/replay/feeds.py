@@ -18,7 +18,7 @@ _NAMED = 5
 
 
 class Registry(Protocol):
-    """What replay asks of ingest's camera registry."""
+    """The port of replay to ingest's camera registry."""
 
     async def cameras(self, force: str) -> Sequence[Camera]:
         """Every camera of a force."""
@@ -29,7 +29,7 @@ class Registry(Protocol):
 
 @dataclass
 class Feeds:
-    """Token of each (force, camera), what was enrolled, and what a person should know."""
+    """Token of each (force, camera), the enrolled cameras, and remarks for the person."""
 
     tokens: dict[tuple[str, str], str] = field(default_factory=dict)
     enrolled: int = 0
@@ -37,7 +37,7 @@ class Feeds:
 
 
 class Arranger:
-    """Finds a token for every camera of a file, and enrols on `feed` what `--enrol` and `--move` ask for."""
+    """Finds a token for each camera of a file, and enrols cameras on `feed` as `--enrol` and `--move` say."""
 
     def __init__(
         self, registry: Registry, store: TokenFile, found: Scan, *, feed: str, enrol: bool, move: bool
@@ -84,10 +84,10 @@ class Arranger:
         # Without the feed's token, enrolling a camera that it has already is the way to a new one.
         ours = [camera for camera in wanted if carried.get(camera) == self._feed] if token is None else []
         new = [_camera(one, self._found.reads[force, one]) for one in unknown]
-        # The registry knows more of a known camera than the file does.
+        # The registry has more data of a known camera than the file.
         known = [Camera(camera_id=one) for one in locked or (() if unknown else ours)]
         if cameras := new + known:
-            # If anybody on this machine used the old token, it would be here.
+            # If this machine had used the old token, it would be here.
             made = await self._registry.enrol(force, self._feed, cameras, new_token=token is None)
             if made:
                 self._store.keep(force, self._feed, made)

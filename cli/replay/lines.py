@@ -27,7 +27,7 @@ class Problem:
 
 
 class FileCutError(Exception):
-    """The file ends in the middle of its compressed data; what came before is good."""
+    """The file ends in the middle of its compressed data; the lines before are good."""
 
 
 class LineFile:

@@ -1,7 +1,7 @@
 """Makes the message that a camera would send from the values of a line.
 
-What cannot be put into a message is a broken line and is named here. What can, but is wrong (a confidence
-of 7, a plate with a star), is for ingest to judge, so that a file is held to the same rules as a camera.
+A line that cannot be put into a message is a broken line and is named here. Ingest judges values that can but
+are wrong (a confidence of 7, a plate with a star), so that a file is checked like a camera.
 """
 
 import hashlib

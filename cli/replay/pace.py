@@ -9,7 +9,7 @@ _SHORTEST_SECONDS: Final = 0.02
 
 
 class Pace:
-    """Tells how long to wait for a read; what is out of order is sent in the file's order without a wait."""
+    """Computes the wait for a read. Reads out of order are sent in the file's order without a wait."""
 
     def __init__(self, speed: float, clock: Callable[[], float] = time.monotonic) -> None:
         """`speed` 2.0 is twice as fast as recorded."""

@@ -1,4 +1,4 @@
-"""How far a replay is: a bar on a terminal, a line now and then elsewhere, nothing with `--json`."""
+"""The progress of a replay: a bar on a terminal, a line now and then elsewhere, nothing with `--json`."""
 
 import time
 from collections.abc import Callable, Iterator

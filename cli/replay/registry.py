@@ -1,4 +1,4 @@
-"""Ingest's camera registry as replay sees it."""
+"""The adapter of replay to ingest's camera registry."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from cli.links import Links
 
 
 class RegistryLink:
-    """Asks the registry over a person's links."""
+    """Calls the registry over a person's links."""
 
     def __init__(self, links: Links) -> None:
         self._links = links

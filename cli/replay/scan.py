@@ -1,4 +1,4 @@
-"""A first look through the whole file: which cameras it names, how it counts time."""
+"""The first pass through the file: finds its cameras, and how it counts time."""
 
 import math
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class Sighting:
 
 @dataclass
 class Scan:
-    """What a file holds.
+    """The contents of a file.
 
     `units` counts capture times that are numbers by how they seem to count: "relative", or a unit since
     1970; one broken number changes nothing. `smallest` and `largest` are of the relative ones. Dates are in
@@ -144,7 +144,7 @@ def scan(file: LineFile, layout: Layout, progress: Callable[[int], None]) -> Sca
 def choose_clock(
     found: Scan, *, column: str, unit: str | None, start: datetime | None, speed: float | None, now: datetime
 ) -> tuple[Clock, list[str]]:
-    """How to read the file's times, and what a person should know about it.
+    """(how to read the file's times, remark for the person).
 
     `speed` is None for flat out. CliError when `--start` is given for a file of dates.
     """

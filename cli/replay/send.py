@@ -35,7 +35,7 @@ class Lane:
     lines: "array[int]" = field(default_factory=lambda: array("Q"))
 
     async def flush(self) -> None:
-        """Send what has gathered."""
+        """Send the gathered reads."""
         if self.reads:
             reads, lines = self.reads, self.lines
             self.reads, self.lines = [], array("Q")
@@ -44,7 +44,7 @@ class Lane:
 
 @dataclass
 class Job:
-    """What to send and how. `progress` is told now and then, `stop` ends the reading of the file."""
+    """The file to send and how. `progress` is called now and then, `stop` ends the reading of the file."""
 
     file: LineFile
     layout: Layout
@@ -110,7 +110,7 @@ async def _read_and_send(job: Job, lanes: Mapping[tuple[str, str], Lane], unique
         if number <= job.layout.header_lines:
             continue
         if not number % _LINES_A_TURN:
-            await asyncio.sleep(0)  # let the event loop take receipts, which parsing alone would keep waiting
+            await asyncio.sleep(0)  # let the event loop take receipts, which wait while lines are parsed
             job.progress()
         if job.stop.is_set():
             return

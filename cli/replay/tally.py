@@ -30,7 +30,7 @@ class Tally:
 
     @property
     def answered(self) -> int:
-        """Reads that ingest has given a verdict on."""
+        """Reads that ingest has answered."""
         return self.accepted + self.duplicate + self.rejected.total()
 
     @property
@@ -72,7 +72,7 @@ class Tally:
         }
 
     def rows(self) -> Sequence[tuple[str, int, str]]:
-        """The summary's lines: what, how many, and a style."""
+        """(text, count, style) of each line of the summary."""
         found = [
             ("accepted", self.accepted, "green"),
             ("duplicate", self.duplicate, "yellow" if self.duplicate else "dim"),

@@ -34,7 +34,7 @@ class NotATimeError(ValueError):
 
 @dataclass(frozen=True)
 class Clock:
-    """How a file's times are meant: numbers are in `unit` after `start_us`; dates speak for themselves."""
+    """How to read a file's times: numbers count `unit` after `start_us`; dates are absolute."""
 
     unit: str = "seconds"
     start_us: int = 0
@@ -42,7 +42,7 @@ class Clock:
 
     @property
     def again(self) -> str:
-        """What to type so that the same file gives the same reads, which then count as duplicates."""
+        """The options with which the same file gives the same reads, which then count as duplicates."""
         if not self.relative:
             return "replay the file again"
         return (

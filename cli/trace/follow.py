@@ -36,7 +36,7 @@ def follow(spans: Mapping[str, Span], append: str, position: int) -> list[Hop]:
 
 
 def _causes(spans: Mapping[str, Span], last: str) -> list[Span]:
-    """The span and what led to it, first cause first."""
+    """The span and its causes, first cause first."""
     found: dict[str, Span] = {}
     current = last
     while current in spans and current not in found:
@@ -46,7 +46,7 @@ def _causes(spans: Mapping[str, Span], last: str) -> list[Span]:
 
 
 def _effects(spans: Mapping[str, Span], position: int) -> Mapping[str, Sequence[Span]]:
-    """By span id, what it caused and what concerns the read, in the order of their start."""
+    """By span id, the spans that it caused and that concern the read, in the order of their start."""
     effects: defaultdict[str, list[Span]] = defaultdict(list)
     for span in sorted(spans.values(), key=lambda one: one.start_ns):
         if _concerns(span, position):

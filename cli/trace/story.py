@@ -1,4 +1,4 @@
-"""Everything known of one read: where it is stored, who has it, and the hops on its way."""
+"""The story of one read: where it is stored, its receipts, and the hops on its way."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ _UNSAMPLED: Final = (
 
 @dataclass
 class Story:
-    """What `gantry trace` found. `unsampled` says why there are no hops; a receipt may be None so far.
+    """The result of `gantry trace`. `unsampled` says why there are no hops; a receipt may be None so far.
 
     `also_in` names other forces that have a read of this id.
     """

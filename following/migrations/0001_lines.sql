@@ -1,4 +1,4 @@
--- Lines: consumers of logs, what each of them should do, which replica does it, and how far it has come.
+-- Lines: consumers of logs, with desired state, lease and cursors.
 --
 -- The row of a line is its lease: `owner` runs it until `expires_at`, and every change of owner raises `epoch`. A write carries the epoch
 -- under which it was made. `advance_line` refuses an older one, and holds the row until its transaction ends, so that neither a new owner nor
@@ -46,14 +46,14 @@ create function line_follows(line lines) returns boolean
 language sql immutable parallel safe
 return (line).state between 3 and 5 and not (line).paused and (line).stopped_reason = '';
 
--- Move a cursor, in the transaction that writes what the move stands for. False: the epoch is old or the cursor is elsewhere; then the caller
--- has to write nothing. The caller has declared the force. The line counts as working again.
+-- Move a cursor, in the transaction that writes the result. False: the epoch is old or the cursor is at another position; then the caller must write
+-- nothing. The caller has declared the force. The line counts as working again.
 create function advance_line(
     the_force text, the_line text, the_epoch bigint, the_cursor text, old_position bigint, new_position bigint, new_head bigint
 ) returns boolean
 language plpgsql as $$
 begin
-    -- A process that is frozen before its commit must not hold the line for ever.
+    -- A process that is frozen before its commit must not hold the line without end.
     perform set_config('idle_in_transaction_session_timeout', '5s', true);
     perform from lines where force = the_force and line = the_line and epoch = the_epoch for key share;
     if not found then
@@ -84,8 +84,8 @@ begin
     return advance_line(the_force, the_line, the_epoch, the_cursor, old_position, new_position, new_head);
 end $$;
 
--- Refuse what a line has not committed yet, and have it start again from its cursor: its work depends on something that this transaction
--- changes. The caller has declared the force.
+-- Refuse uncommitted results of a line, and make it start again from its cursor: its work depends on data that this transaction changes. The caller
+-- has declared the force.
 create function restart_line(the_force text, the_line text) returns void
 language plpgsql as $$
 begin
@@ -135,7 +135,7 @@ begin
         select count(*) into alive from replicas where expires_at > moment;
         select count(*), count(*) filter (where owner = the_replica and expires_at > moment) into wanted, held
         from lines where line_follows(lines);
-        -- Everybody gets `share` lines, and `wanted % alive` replicas one more. Of several that already have more, the first by name keep it;
+        -- Each replica gets `share` lines, and `wanted % alive` replicas one more. Of several that already have more, the first by name keep it;
         -- a replica takes one more only while there are too few.
         share := wanted / greatest(alive, 1);
         select count(*) into larger from (

@@ -1,3 +1,3 @@
--- Write down how far the log of a failing line has grown.
+-- Record the head of the log of a failing line.
 --   $1 force, $2 line, $3 cursor, $4 head
 update line_cursors set head = greatest(head, $4) where force = $1 and line = $2 and cursor = $3

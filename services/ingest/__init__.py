@@ -1,4 +1,4 @@
-"""The public door: takes reads from cameras, and acknowledges only what the store has committed."""
+"""The public port: accepts reads from cameras, and acknowledges those that the store has committed."""
 
 import os
 from typing import Final

@@ -1,4 +1,4 @@
-"""Start ingest: read settings, open what it needs, take reads until told to stop."""
+"""Start ingest: read settings, open what it needs, accept reads until a signal."""
 
 from __future__ import annotations
 

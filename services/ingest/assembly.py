@@ -1,4 +1,4 @@
-"""Puts the parts of ingest together, over a pool of database connections and a channel to the store."""
+"""Joins the parts of ingest, with a pool of database connections and a channel to the store."""
 
 from __future__ import annotations
 
@@ -117,11 +117,11 @@ def _ingest(
 
 def _add_door(server: GrpcServer, ingest: Ingest, listen: str) -> None:
     async def ready() -> None:
-        # The store does not matter here: while it is unavailable, vendors are told when to come back.
+        # Readiness does not depend on the store. While it is unavailable, vendors get RetryInfo.
         if not ingest.feeds.loaded:
             raise Unavailable("REGISTRY_NOT_READ", "the camera registry has not been read yet")
 
-    # The door takes bytes, so its handlers replace those that the generated code registers.
+    # These handlers take bytes. They replace those that the generated code registers.
     servicer = cast("IngestServiceServicer", ingest.door)
     server.add(add_IngestServiceServicer_to_server, servicer, service=INGEST, ready=ready, public=True)
     for method, handler in ingest.door.raw_handlers().items():

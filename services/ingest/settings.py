@@ -17,7 +17,7 @@ class IngestGrpcSettings(GrpcSettings):
 
 
 class IngestSection(BaseModel):
-    """Where ingest listens for vendors, where the store is, and how much may be unacknowledged."""
+    """The public address, the address of the store, and the limits of reads without acknowledgement."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

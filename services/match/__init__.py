@@ -1,4 +1,4 @@
-"""match: checks every read against the hotlists of its force and tells the people who can act."""
+"""match: checks every read against the hotlists of its force and alerts people."""
 
 from typing import Final
 

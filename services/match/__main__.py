@@ -1,4 +1,4 @@
-"""Start match: read settings, open what it needs, follow and serve until told to stop."""
+"""Start match: read settings, open what it needs, follow and serve until a signal."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def ready(directory: DirectoryWatch, match: Assembly) -> None:
 
 
 def serve(server: GrpcServer, match: Assembly, ready: Callable[[], Awaitable[None]]) -> None:
-    """Hand the services and the background work to the server."""
+    """Give the services and the background work to the server."""
     server.add(
         add_HotlistServiceServicer_to_server,
         match.hotlist_service,

@@ -1,4 +1,4 @@
-"""The parts of match put together: the only module that knows both logic and adapters."""
+"""Joins the parts of match. Only this module imports both logic and adapters."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Assembly:
     alert_service: AlertService
 
     def tasks(self) -> Iterator[tuple[Coroutine[Any, Any, None], str]]:
-        """What runs until the process stops, with names."""
+        """The tasks that run until the process stops, with names."""
         yield self.lines.run(), "lines"
         yield self.subscriptions.run(), "alert events"
         yield self.notices.send(), "notices"
@@ -82,7 +82,7 @@ class Assembly:
         yield self.retention.run(), "retention of alerts"
 
     async def stop(self) -> None:
-        """End the subscriptions and give back the leases."""
+        """End the subscriptions and release the leases."""
         self.subscriptions.close()
         await self.lines.stop()
 
@@ -134,7 +134,7 @@ def _maker(log: ReadLog, steps: MatchingSteps) -> Callable[[Lease], Line[Appende
         return Line(
             ReadLogSource(log, lease.force, LINE),
             steps.open,
-            # Reads that were purged before they were matched do not come back: the others are matched.
+            # Reads that were purged before they were matched are lost. The others are matched.
             gaps=SkipGaps(),
             lagging=partial(_lag.set, attributes={"force": lease.force}),
         )

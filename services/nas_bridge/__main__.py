@@ -62,7 +62,7 @@ async def main(settings: BridgeSettings) -> None:
 
 
 async def _retire_consumers(bridge: Bridge, directory: DirectoryWatch) -> None:
-    """Retire at the store the consumers of retired destinations, until it has heard of each."""
+    """Retire the consumers of retired destinations at the store, and repeat this until it succeeds."""
 
     async def retire() -> None:
         await directory.ready()
@@ -72,7 +72,7 @@ async def _retire_consumers(bridge: Bridge, directory: DirectoryWatch) -> None:
 
 
 async def _expire(bridge: Bridge, directory: DirectoryWatch, settings: BridgeSection) -> None:
-    """Delete receipts and dead letters that are over age."""
+    """Delete receipts and dead letters that are past their time."""
 
     async def expire() -> None:
         await directory.ready()

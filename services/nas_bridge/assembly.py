@@ -1,4 +1,4 @@
-"""Puts the bridge together: the only module that knows both the ports and their adapters."""
+"""Joins the parts of the bridge. Only this module imports both the ports and their adapters."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def assemble(
     identities = Identities(tls, settings.identities)
     rows, records = PostgresDestinations(pool), PostgresRecords(pool)
     forwarding = Forwarding(log, rows, Connections(identities), PostgresDeliveries(pool), limits_of(settings))
-    # A retired force's lines deliver what the buffer still holds.
+    # The lines of a retired force deliver the reads that are still in the buffer.
     lines = Lines(pool, forwarding.line_of, forces=lambda: directory.forces)
     destinations = Destinations(rows, log, identities, lambda force: force in directory.active, lines.wake)
     service = BridgeService(destinations, records, await PageTokens.open(pool))

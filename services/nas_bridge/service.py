@@ -1,4 +1,4 @@
-"""The bridge's gRPC service, put together from the handlers of its features."""
+"""The bridge's gRPC service, made of the handlers of its features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the bridge can be told, from ``GANTRY_BRIDGE__*``."""
+"""The settings of the bridge, from ``GANTRY_BRIDGE__*``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from services.sections import SECTIONS
 
 
 class BridgeSection(BaseModel):
-    """Where the log and the identities are, and limits that hold for all destinations."""
+    """The address of the store, the identities, and the limits of all destinations."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -17,7 +17,7 @@ class BridgeSection(BaseModel):
     store_name: str | None = None
     # Holds <identity>/{certificate,key,authority}.pem, which destinations name.
     identities: DirectoryPath | None = None
-    # How long the first read of a submission waits for others: each submission costs a receipt.
+    # How long the first read of a submission waits for others. Fewer submissions need fewer receipts.
     gather_seconds: float = Field(0.25, ge=0, le=60)
     most_bytes: int = Field(8 * 1024 * 1024, ge=64 * 1024, le=48 * 1024 * 1024)
     retry_first_seconds: float = Field(0.5, gt=0, le=30)

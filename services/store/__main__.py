@@ -1,4 +1,4 @@
-"""Start the store: read settings, open what it needs, serve until told to stop."""
+"""Start the store: read settings, open what it needs, serve until a signal."""
 
 from __future__ import annotations
 

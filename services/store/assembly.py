@@ -1,4 +1,4 @@
-"""The features of the store put together on a server."""
+"""Joins the features of the store on a server."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from services.store.search.service import SearchService
 from services.store.settings import StoreSettings
 
 _OTHER_CONNECTIONS: Final = 4
-"""Connections that appends leave free: one for news of replicas, two for retention, one for the rest."""
+"""Connections that appends leave free: one for notices, two for retention, one for other work."""
 
 _ROOM_BYTES: Final = 1024 * 1024
 
@@ -87,12 +87,12 @@ async def open_database(
     rows = ForceRows(pool)
     partitions = PostgresPartitions(rows, pool, now_us, settings.store.retention_days)
     async with AppendConnections(pool, most) as connections:
-        log = PostgresLog(rows, pool, connections, partitions, before_commit)
+        log = PostgresLog(rows, pool, connections, partitions, now_us, before_commit)
         yield Database(pool, rows, partitions, log, PostgresAuditRecords(pool, now_us))
 
 
 def access_rules() -> Rules:
-    """Who may call which RPC of the store."""
+    """The access rules of the store's RPCs."""
     return rules(
         log_service.SERVICE,
         buffer_service.SERVICE,
@@ -111,7 +111,7 @@ def own_auditor(database: Database) -> OwnAuditor:
 async def assemble(
     server: GrpcServer, settings: StoreSettings, database: Database, now_us: Callable[[], int]
 ) -> None:
-    """Hand the services and the background work to the server. Raises StartupFailure for a bad setting."""
+    """Give the services and the background work to the server. Raises StartupFailure for a bad setting."""
     images = open_images(settings.store.images)
     tokens = await PageTokens.open(database.pool)
     _add_log(server, settings, database, images, now_us)
@@ -140,7 +140,7 @@ def _add_log(
     logs = LiveLogs(log, writer_of, tell_others, buffer.ring_bytes)
     news = ReplicaNews(database.pool, logs.announce)
     consumers = PostgresConsumers(database.rows, database.pool)
-    # A follower with the same limit has to be able to receive what was appended, with its positions.
+    # A follower with the same limit must be able to receive an append with its positions.
     most_bytes = settings.grpc.max_message_bytes - _ROOM_BYTES
     service = ReadLogService(logs, log, consumers, images, most_bytes, now_us, server.stopping)
     server.add(

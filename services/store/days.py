@@ -25,5 +25,5 @@ def start_of(day: date) -> int:
 
 
 def first_open_day(now_us: int, retention_days: int) -> date:
-    """The oldest day that is still to be kept: a day goes `retention_days` after its end."""
+    """The oldest day that is still kept: a day is deleted `retention_days` after its end."""
     return date_of(now_us // US_A_DAY - retention_days)

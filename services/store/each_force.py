@@ -1,4 +1,4 @@
-"""Work for every force, in which the trouble of one force stops no other."""
+"""Work for every force. A failure for one force does not stop the work for the others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from chassis.loops import raise_if_cancelled
 
 
 async def for_each_force(forces: Iterable[str], work: Callable[[str], Awaitable[None]]) -> None:
-    """Do the work for one force after another. At the end, raise what failed: one error, or a group."""
+    """Do the work for one force after another. At the end, raise the errors: one error, or a group."""
     errors: list[Exception] = []
     for force in forces:
         try:

@@ -1,4 +1,4 @@
-"""The way to the rows of forces in PostgreSQL, shared by every feature of the store."""
+"""Transactions that see the rows of certain forces, shared by every feature of the store."""
 
 from __future__ import annotations
 
@@ -45,5 +45,5 @@ class ForceRows:
 
 
 def force_unknown() -> NotFound:
-    """The fault for a force that does not exist, or that no longer takes what was sent."""
+    """The fault for a force that does not exist, or that was retired."""
     return NotFound("FORCE_UNKNOWN", "there is no such force, or it was retired", field="force")

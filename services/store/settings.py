@@ -1,4 +1,4 @@
-"""What the store can be told, beyond what every service can."""
+"""The settings of the store, besides those of every service."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BufferSettings(BaseModel):
     retention_interval_seconds: float = Field(60.0, gt=0)
     ring_bytes: int = Field(64 * _MEBIBYTE, ge=0, description="newest reads of a force kept in memory")
     queue_reads: int = Field(200_000, ge=1, description="most reads of a force that wait for their commit")
-    queue_bytes: int = Field(256 * _MEBIBYTE, ge=_MEBIBYTE, description="most bytes of a force that wait")
+    queue_bytes: int = Field(64 * _MEBIBYTE, ge=_MEBIBYTE, description="most bytes of a force that wait")
     commit_reads: int = Field(20_000, ge=1, description="most reads in one transaction")
 
 

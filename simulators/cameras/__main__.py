@@ -72,7 +72,7 @@ def parse(words: list[str] | None = None) -> Options:
 
 
 async def run(options: Options) -> int:
-    """Send until done or told to stop; 0 when everything sent was acknowledged, else 1. Raises SendError."""
+    """Send until the end or a signal; 0 when everything sent was acknowledged, else 1. Raises SendError."""
     world = World.build(options.seed)
     tokens = read_tokens(options.tokens, world)
     report = Report(keep=options.report is not None)

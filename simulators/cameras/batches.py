@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(slots=True)
 class SentRead:
-    """What was sent, what was planned for it and what ingest said."""
+    """A read that was sent, the expected answer and the answer of ingest."""
 
     force: str
     camera_id: str

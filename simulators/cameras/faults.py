@@ -1,4 +1,4 @@
-"""What goes wrong with cameras: clocks that are off and links that drop, all drawn from the seed."""
+"""Faults of cameras: wrong clocks and broken links, all drawn from the seed."""
 
 from dataclasses import dataclass
 from math import inf

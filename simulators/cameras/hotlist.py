@@ -92,7 +92,7 @@ def choose_entries(
 
 
 def write_csv(path: Path, entries: Iterable[Entry]) -> None:
-    """Write entries as the CSV that HotlistService.ImportHotlist takes, for our eyes only."""
+    """Write entries as the CSV that HotlistService.ImportHotlist takes, readable for the owner only."""
     path.unlink(missing_ok=True)  # whose mode may be another
     with open(path, "w", encoding="utf-8", newline="", opener=_private) as target:
         writer = csv.writer(target)

@@ -11,7 +11,7 @@ from simulators.cameras.vehicles import AVERAGE_PACE, Fleet, Vehicle
 from simulators.cameras.world import CameraSite, Patrol, World
 
 HGV_KPH = 90.0
-# Chance that a vehicle goes on to the next camera and does not stop, or turn into a road without cameras.
+# Probability that a vehicle reaches the next camera and neither stops nor leaves the roads with cameras.
 GO_ON = 0.86
 MOST_PASSINGS = 12
 # A meeting of a vehicle and a mobile unit is looked for in steps that neither can double back within.

@@ -101,7 +101,7 @@ def _bumper(shade: int) -> Image.Image:
 
 
 def patch_picture(plate: Plate, rear: bool) -> Image.Image:
-    """What an infra-red camera cuts out around the plate, in shades of grey, `PATCH_SIZE`."""
+    """The plate as an infra-red camera crops it, in shades of grey, `PATCH_SIZE`."""
     rng = Random(plate.vrm)
     picture = _bumper(rng.randrange(22, 62, 8)).copy()
     size = rng.randint(92, 106), rng.randint(20, 24)

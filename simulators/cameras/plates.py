@@ -104,7 +104,7 @@ def draw_plate(rng: Random) -> Plate:
 
 
 def misread(vrm: str, rng: Random) -> str:
-    """What a camera might report instead, never the mark: mostly a look-alike character."""
+    """A misread of the mark, never the mark itself: mostly a look-alike character."""
     kind = rng.random()
     similar = [place for place, char in enumerate(vrm) if char in _LOOKALIKES]
     if similar and kind < 0.75:

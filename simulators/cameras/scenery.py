@@ -1,4 +1,4 @@
-"""What an overview camera on a gantry sees: road, sky and a vehicle in its lane, by day, dusk and night."""
+"""The picture of an overview camera on a gantry: road, sky and a vehicle, by day, dusk and night."""
 
 from functools import lru_cache
 from random import Random

@@ -40,7 +40,7 @@ class Feeds:
                         await stream.wait_connected()
 
     async def send(self, schedule: Schedule, begin: float, stopping: asyncio.Event) -> None:
-        """Send everything when it is due, until done or told to stop. Raises SendError.
+        """Send everything when it is due, until the end or a signal. Raises SendError.
 
         `begin` is the start of the run on the event loop's clock. Sets `stopping` when no more reads come.
         """
@@ -105,7 +105,7 @@ async def _dispatch(
 
 
 async def _until(moment: float, stopping: asyncio.Event) -> None:
-    """Wait for a moment on the event loop's clock, or for being told to stop."""
+    """Wait for a moment on the event loop's clock, or for the signal to stop."""
     wait = moment - asyncio.get_running_loop().time()
     if wait > 0:
         with suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""Reads as cameras send them: what was seen, what the camera read, and what ingest must answer."""
+"""Reads as cameras send them: the vehicle, the text that the camera read, and the expected answer."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -43,9 +43,9 @@ class SimulatedRead:
     read_id: str
     """Unique per camera within a run, the same when resent; never contains the mark."""
     captured_at: datetime
-    """What the camera's clock said, UTC."""
+    """The time of the camera's clock, UTC."""
     vrm_seen: str
-    """What the camera reports; already normalised unless the plan is to be rejected for it."""
+    """The text that the camera reports. It is normalised, unless the read is to be rejected for it."""
     vrm_true: str
     confidence: float
     latitude: float
@@ -61,7 +61,7 @@ class SimulatedRead:
     vehicle_class: str
     mobile: bool
     plan: str
-    """What ingest must say: "accept", "duplicate" or "reject:" and the name of the rejection reason."""
+    """The expected answer of ingest: "accept", "duplicate" or "reject:" and the rejection reason."""
     send_at: float
     """Wall seconds after the start of the run at which it is due to be sent."""
     patch: bytes | None = None
@@ -154,7 +154,7 @@ def _pictured(sighting: _Sighting, run: Run) -> SimulatedRead:
 
 
 class _Cameras:
-    """How the cameras report what passes them."""
+    """Makes the reads of vehicles that pass the cameras."""
 
     def __init__(self, world: World, run: Run) -> None:
         self._run = run

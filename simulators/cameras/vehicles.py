@@ -40,7 +40,7 @@ _VAN_COLOUR_WEIGHTS = (6, 12, 58, 10, 8, 3, 1, 2)
 
 @dataclass(frozen=True, slots=True)
 class Vehicle:
-    """A vehicle with its plate and what a camera may recognise of it."""
+    """A vehicle with its plate and the details that a camera may recognise."""
 
     number: int
     plate: Plate

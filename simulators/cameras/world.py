@@ -1,4 +1,4 @@
-"""The cameras of two forces: where they stand, what carries them, and which camera a driver meets next."""
+"""The cameras of two forces: their places, their feeds, and the next camera on each road."""
 
 import csv
 from collections.abc import Iterator, Mapping

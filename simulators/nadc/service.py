@@ -101,7 +101,7 @@ def _xml(document: str, status: int = 200) -> web.Response:
 def _hang_up(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
-    # The connection is gone, but aiohttp requires a handler to return an answer.
+    # The connection is closed, but aiohttp requires an answer from a handler.
     return web.Response(status=503)
 
 

@@ -1,1 +1,1 @@
-"""What the two national simulators share: a durable ledger, faults on request, a control surface."""
+"""The common parts of the two national simulators: a durable ledger, faults on request, a control port."""

@@ -1,4 +1,4 @@
-"""The control surface: shows what was accepted, and orders faults. Plain HTTP, for loopback only."""
+"""The control port: shows accepted reads, and orders faults. Plain HTTP, for loopback only."""
 
 from __future__ import annotations
 

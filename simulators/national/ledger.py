@@ -43,7 +43,7 @@ class Identities:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the reads of a submission. `refused`: indexes into it, ascending."""
+    """The result of a submission. `refused`: indexes of its reads, ascending."""
 
     accepted: int
     duplicate: int
@@ -104,7 +104,7 @@ class Ledger:
         return poison_every > 0 and any(_is_one_in(poison_every, line) for line in _lines_of(reads))
 
     async def write_forever(self) -> None:
-        """Write the queue to disk, for ever. Each turn writes all that has queued with one fsync."""
+        """Write the queue to disk, without end. Each turn writes all queued lines with one fsync."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -118,7 +118,7 @@ class Ledger:
                 self._answer(judged)
 
     def load(self) -> None:
-        """Read what earlier runs accepted, and cut off an incomplete last line."""
+        """Read the ledger of earlier runs, and cut off an incomplete last line."""
         for line in _lines_in(self._descriptor):
             self._seen.add(hash(line))
             self._size += len(line.encode())
@@ -197,7 +197,7 @@ async def open_ledger(folder: Path) -> AsyncIterator[Ledger]:
 
 
 def identities_in(text: str) -> list[tuple[str, str, int, str]]:
-    """The identities (force, camera_id, captured_at_us, read_id) that whole lines of a ledger tell."""
+    """The identities (force, camera_id, captured_at_us, read_id) in the whole lines of a ledger."""
     rows = (line.split("\t") for line in text.split("\n") if line)
     return [
         (force, _unescaped(camera), int(captured), _unescaped(read_id))

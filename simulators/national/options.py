@@ -20,7 +20,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Options:
-    """Where the simulator keeps its state and listens, and the PEM files that prove who it is."""
+    """The folder and addresses of the simulator, and the PEM files of its certificate."""
 
     state: Path
     listen: Address

@@ -27,7 +27,7 @@ MOST_REQUEST_BYTES: Final = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class SimulatorState:
-    """What a simulator knows and how it shall behave."""
+    """The state of a simulator and its current behaviour."""
 
     ledger: Ledger
     behaviour: Behaviour

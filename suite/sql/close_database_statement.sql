@@ -1,3 +1,3 @@
--- The statement that keeps everybody out of a database who was not let in.
+-- The statement that closes a database to all roles without an explicit grant.
 --   $1 name
 select format('revoke all on database %I from public', $1::text)

@@ -53,7 +53,7 @@ def _done(*command: str) -> bool:
 
 @contextmanager
 def _no_folder(images: Path) -> Iterator[Mend]:
-    """A file where the folder should be: nobody, root or not, can write into it."""
+    """A file in place of the folder: no process, root included, can write into it."""
     aside = images.with_name("images-aside")
     images.rename(aside)
     images.touch()
@@ -70,7 +70,7 @@ async def test_nothing_is_acknowledged_that_cannot_be_kept(spoiled: Spoil) -> No
     with throwaway_folder() as folder:
         settings = settings_in(folder, (FORCE,))
         async with Suite(settings) as suite:
-            # The store has its folder by name, so that what is laid over it is what it writes to.
+            # The store opens its folder by name, so it writes to the file system mounted over it.
             with spoiled(suite.layout.images) as mend:  # type: ignore[attr-defined]
                 await _all_arrives_in_the_end(suite, mend)
         await erase(settings.folder)

@@ -83,7 +83,7 @@ async def _answers(suite: Suite) -> bool:
     return True
 
 
-async def test_some_that_hang_for_longer_than_anybody_s_patience() -> None:
+async def test_processes_that_hang_for_longer_than_any_time_out() -> None:
     """Stopped processes neither answer nor close a connection, and continue later."""
     async with (
         fresh_suite("essex", "kent") as suite,

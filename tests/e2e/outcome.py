@@ -166,7 +166,7 @@ async def national_state(suite: Suite, name: str) -> dict[str, Any]:
 
 
 async def national_counts(suite: Suite, name: str, force: str) -> dict[str, int]:
-    """A national service's counts for a force; zeros when it has heard nothing of it."""
+    """A national service's counts for a force; zeros when it has received nothing of it."""
     names = ("accepted", "duplicate", "refused", "plate_patches", "overviews")
     counts = (await national_state(suite, name))["forces"].get(force, {})
     return {each: counts.get(each, 0) for each in names}

@@ -1,4 +1,4 @@
-"""Nobody looks without a reason, and every look is on record before anything is shown."""
+"""Every look needs a reason, and is recorded before anything is shown."""
 
 import grpc
 import pytest

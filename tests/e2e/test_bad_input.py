@@ -166,7 +166,7 @@ async def test_a_batch_of_too_many_reads(suite: Suite, door: grpc.aio.Channel, f
     good = StreamReadsRequest(sequence=1, reads=[maker.one(PLATE)])
     stream = await converse(door, feed.token, [good, StreamReadsRequest(sequence=2, reads=many)])
     _is_fault(stream.fault, grpc.StatusCode.INVALID_ARGUMENT, "BATCH_TOO_LARGE")
-    # What came before it in the stream is not lost by it.
+    # It does not lose earlier batches of the stream.
     await _will_be_kept(suite, feed, {good.reads[0].read_id})
 
 

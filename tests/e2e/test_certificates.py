@@ -29,7 +29,7 @@ def strange(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def _foreign(suite: Suite, strange: Authority) -> TlsSettings:
-    """A person of our name, certified by somebody else; trusts our servers."""
+    """A person of our name, certified by another authority; trusts our servers."""
     tls = strange.issue_person("operator", suite.settings.forces)
     return TlsSettings(certificate=tls.certificate, key=tls.key, authority=suite.authority.certificate)
 
@@ -74,7 +74,7 @@ async def test_no_tls_at_all(suite: Suite, process: str) -> None:
 
 
 @pytest.mark.parametrize("rpc", [rpc for rpc in rpcs() if not rpc.open_to_services], ids=str)
-async def test_a_service_that_nobody_admits(suite: Suite, rpc: Rpc) -> None:
+async def test_a_service_that_no_rule_names_is_refused(suite: Suite, rpc: Rpc) -> None:
     """A service with a valid certificate that no access rule names is refused by every RPC."""
     request = rpc.request()
     name_force(request, "essex")
@@ -111,7 +111,7 @@ async def test_only_ingest_appends_and_only_followers_follow(suite: Suite) -> No
 
 
 @pytest.mark.parametrize("process", SERVICES)
-async def test_health_is_for_everybody_and_tells_nothing_else(suite: Suite, process: str) -> None:
+async def test_health_needs_no_certificate_and_shows_nothing_else(suite: Suite, process: str) -> None:
     async with grpc.aio.insecure_channel(suite.address(process, "health")) as channel:
         assert await channel.unary_unary(HEALTH)(b"", timeout=5) == b"\x08\x01"
         with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -46,7 +46,7 @@ IMAGES_AT_ONCE = 16
 
 @dataclass
 class Traffic:
-    """What was sent, and what the door said; everything has arrived everywhere."""
+    """The reads sent and the receipts. All reads are stored, matched and delivered."""
 
     world: World
     tokens: dict[FeedKey, str]
@@ -100,7 +100,7 @@ async def test_every_read_is_answered_as_planned(traffic: Traffic) -> None:
 
 
 @pytest.mark.parametrize("force", FORCES)
-async def test_what_went_in_is_stored_and_delivered_once(suite: Suite, traffic: Traffic, force: str) -> None:
+async def test_every_read_is_stored_and_delivered_once(suite: Suite, traffic: Traffic, force: str) -> None:
     wanted = sorted(identity(read) for read in traffic.kept(force))
     assert len(set(wanted)) == len(wanted)
     assert sorted(entry.identity for entry in await log_of(suite, force)) == wanted

@@ -93,7 +93,7 @@ async def test_a_list_alerts_its_own_force_only(suite: Suite, twins: Twins) -> N
     assert {identity_of(alert)[0] for alert in alerts} == {THEIRS}
 
 
-async def test_a_search_finds_only_what_is_one_s_own(suite: Suite, twins: Twins) -> None:
+async def test_a_search_finds_only_reads_of_the_callers_forces(suite: Suite, twins: Twins) -> None:
     request = search_pb2.SearchReadsRequest(purpose=PURPOSE, vrm=PLATES[0], forces=[OURS])
     async with search_for(suite, SPY, [OURS]) as search:
         found = await found_by(search, request)
@@ -206,9 +206,7 @@ async def test_a_service_s_role_sees_no_other_service_s_schema(suite: Suite) -> 
 
 
 @pytest.mark.parametrize("service", SERVICES)
-async def test_nobody_reads_a_partition_behind_its_table_s_back(
-    suite: Suite, twins: Twins, service: str
-) -> None:
+async def test_a_partition_cannot_be_read_without_its_table(suite: Suite, twins: Twins, service: str) -> None:
     async with connect(suite.database(service)) as connection:
         assert await _rows(connection, OPEN_PARTITIONS, service) == []
 

@@ -115,9 +115,7 @@ async def _behaving(suite: Suite, name: str, **wish: object) -> AsyncIterator[No
 
 
 @pytest.mark.parametrize("name", ["nas", "nadc"])
-async def test_what_a_destination_refuses_becomes_a_dead_letter(
-    suite: Suite, maker: ReadMaker, name: str
-) -> None:
+async def test_a_refused_read_becomes_a_dead_letter(suite: Suite, maker: ReadMaker, name: str) -> None:
     other = "nadc" if name == "nas" else "nas"
     before = (await destination(suite, FORCE, name)).dead_letters
     async with _behaving(suite, name, refuse_every=4, refuse_reason="PLATE_UNREADABLE"):
@@ -143,9 +141,7 @@ async def test_what_a_destination_refuses_becomes_a_dead_letter(
 
 
 @pytest.mark.parametrize("name", ["nas", "nadc"])
-async def test_a_destination_that_is_away_holds_up_nobody_else(
-    suite: Suite, maker: ReadMaker, name: str
-) -> None:
+async def test_an_unavailable_destination_delays_no_other(suite: Suite, maker: ReadMaker, name: str) -> None:
     other = "nadc" if name == "nas" else "nas"
     async with _behaving(suite, name, away=True):
         sent = await _send(suite, maker, 40)

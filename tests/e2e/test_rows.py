@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from gantry.bridge.v1 import bridge_pb2
 
 from chassis.client import open_channel
 from chassis.errors import NotFound
@@ -20,7 +21,7 @@ from tests.e2e.command import WHY, gantry
 from tests.e2e.door import EnrolledFeed, ReadMaker, enrol, public_channel, submit_reads
 from tests.e2e.machine import settings_in
 from tests.e2e.marks import SHARED_SUITE
-from tests.e2e.outcome import Identity, arrived, buffer_status, nationally_accepted
+from tests.e2e.outcome import Identity, arrived, buffer_status, destination, nationally_accepted
 from tests.e2e.waiting import eventually
 from tests.postgres_server import throwaway_folder
 
@@ -101,7 +102,7 @@ async def _is_served(suite: Suite, ask: Callable[[Suite], Awaitable[None]]) -> N
     await eventually(served, within=SERVED_WITHIN, what=f"{ask.__name__} for the new force")
 
 
-async def test_a_force_that_nobody_created_is_unknown_and_stays_so(suite: Suite) -> None:
+async def test_a_force_that_was_not_created_stays_unknown(suite: Suite) -> None:
     person = suite.person("hopeful", ["nowhere"])
     for process, client in (("store", BufferClient), ("match", AlertClient)):
         async with open_channel(suite.address(process), person) as channel:
@@ -116,15 +117,20 @@ async def test_a_destination_is_paused_resumed_and_retired_by_the_command(suite:
     change = ("--force", FORCE, *WHY)
     paused = await gantry(suite, owner, "bridge", "destination", "pause", "nas", *change)
     assert paused["paused"] is True
-    await _becomes(suite, owner, state="paused", paused=True)
+    await _becomes(suite, bridge_pb2.FORWARDER_STATE_PAUSED)
     sent = await _send(suite, feed)
     await arrived(suite, sent, at=["nadc"])
     assert await nationally_accepted(suite, "nas", FORCE) == []
     await gantry(suite, owner, "bridge", "destination", "resume", "nas", *change)
     await arrived(suite, sent, at=["nas"])
-    await _becomes(suite, owner, state="running", paused=False)
+    await _becomes(suite, bridge_pb2.FORWARDER_STATE_RUNNING)
     await gantry(suite, owner, "bridge", "destination", "retire", "nas", *change)
-    await _becomes(suite, owner, state="idle", desired_state="retired")
+    await _becomes(suite, bridge_pb2.FORWARDER_STATE_IDLE)
+    listed = await gantry(suite, owner, "bridge", "destination", "list", "--force", FORCE)
+    assert {one["name"]: one["desired_state"] for one in listed["destinations"]} == {
+        "nadc": "live",
+        "nas": "retired",
+    }
     later = await _send(suite, feed)
     await arrived(suite, later, at=["nadc"])
     assert sorted(await nationally_accepted(suite, "nas", FORCE)) == sorted(sent)
@@ -135,15 +141,14 @@ async def test_a_destination_is_paused_resumed_and_retired_by_the_command(suite:
     assert [record["person"] for record in changes[:3]] == [OWNER] * 3
 
 
-async def _becomes(suite: Suite, owner: str, **wanted: object) -> None:
-    """Wait until destination nas is what was wished."""
+async def _becomes(suite: Suite, wanted: bridge_pb2.ForwarderState.ValueType) -> None:
+    """Wait until the forwarder to nas is in a state."""
 
     async def is_so() -> bool:
-        answer = await gantry(suite, owner, "bridge", "destination", "list", "--force", FORCE)
-        nas = next(one for one in answer["destinations"] if one["name"] == "nas")
-        return wanted.items() <= nas.items()
+        return (await destination(suite, FORCE, "nas")).state == wanted
 
-    await eventually(is_so, within=EFFECTIVE_WITHIN, what=f"destination nas with {wanted}")
+    name = bridge_pb2.ForwarderState.Name(wanted)
+    await eventually(is_so, within=EFFECTIVE_WITHIN, what=f"the forwarder's {name}")
 
 
 async def _send(suite: Suite, feed: EnrolledFeed, **details: object) -> list[Identity]:
@@ -156,8 +161,9 @@ async def _send(suite: Suite, feed: EnrolledFeed, **details: object) -> list[Ide
     return [(feed.force, read.camera_id, micros, read.read_id)]
 
 
+@pytest.mark.timeout(300)
 async def test_a_retired_consumer_stops_holding_back_purging() -> None:
-    """A day that is over age once retention is shortened waits for a destination that is away."""
+    """A day that is over age once retention is shortened waits for an unavailable destination."""
     old = datetime.now(UTC) - timedelta(days=3)
     shorter = {"GANTRY_STORE__RETENTION_DAYS": "1", "GANTRY_STORE__RETENTION_INTERVAL_SECONDS": "0.5"}
     with throwaway_folder() as folder:

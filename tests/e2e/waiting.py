@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 async def eventually(ask: Callable[[], Awaitable[T]], *, within: float, what: str) -> T:
-    """The first true answer of `ask`. AssertionError, saying what was waited for, after `within` seconds."""
+    """The first true answer of `ask`. AssertionError that names the condition, after `within` seconds."""
     deadline = time.monotonic() + within
     while not (answer := await ask()):
         if time.monotonic() > deadline:

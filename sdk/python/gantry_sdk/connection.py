@@ -83,7 +83,7 @@ def _options(server_name: str | None) -> list[tuple[str, str | int]]:
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.min_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 5_000),
-        # The stream retries itself, since it knows what was acknowledged.
+        # The stream itself retries, because it has the batches that were not acknowledged.
         ("grpc.enable_retries", 0),
     ]
     if server_name is not None:

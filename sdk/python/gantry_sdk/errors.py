@@ -1,4 +1,4 @@
-"""What can go wrong, and whether waiting helps."""
+"""The errors, and whether waiting helps."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _TRANSIENT: Final = frozenset(
 
 
 class FeedError(Exception):
-    """A call that the server, or the way to it, did not complete.
+    """A call that failed at the server or on the way to it.
 
     `reason` is a code from the contract, for example TOKEN_UNKNOWN; where there was no connection one of
     CERTIFICATE_NOT_TRUSTED, SERVER_NAME_WRONG, AUTHORITY_INVALID, NOT_TLS, NAME_NOT_RESOLVED and
-    SERVER_UNREACHABLE; else the name of the gRPC status. `retry_after` is what the server asked to wait, in
-    seconds, or None.
+    SERVER_UNREACHABLE; else the name of the gRPC status. `retry_after` is the wait in seconds that the server
+    asked for, or None.
     """
 
     def __init__(
@@ -46,9 +46,9 @@ class FeedUnavailable(FeedError):  # noqa: N818 - names what happened
 
 
 class ServerNotTrusted(FeedUnavailable):
-    """No connection, and waiting will not help: its certificate, its name or the authority given is wrong.
+    """No connection: the server's certificate, its name or the given authority is wrong.
 
-    Somebody has to act, here or at the server. Keep the reads all the same.
+    Waiting does not help: a person has to correct this here or at the server. Keep the reads.
     """
 
 
@@ -57,7 +57,7 @@ class FeedRefused(FeedError):  # noqa: N818 - names what happened
 
 
 class BatchTooLarge(FeedRefused):
-    """One read, or a prepared batch, is larger than the server takes in one message."""
+    """One read, or a prepared batch, is larger than a message that the server accepts."""
 
     def __init__(self, message: str) -> None:
         super().__init__(grpc.StatusCode.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE", message)

@@ -27,11 +27,11 @@ class Receipt:
     """
 
     tag: object
-    """What was given to `send` with the batch."""
+    """The tag given to `send` with the batch."""
     sequence: int
     """The batch's number in its stream."""
     offset: int
-    """Index of the batch's first read in what was given to `send`; not 0 when that was split."""
+    """Index of the batch's first read among the reads given to `send`; not 0 when they were split."""
     reads: int
     """Reads in the batch."""
     accepted: int

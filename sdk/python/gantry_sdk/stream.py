@@ -21,7 +21,7 @@ from gantry_sdk.trouble import Trouble
 
 _STREAM: Final = "/gantry.ingest.v1.IngestService/StreamReads"
 _CLOSE_SECONDS: Final = 5.0
-# What the SDK assumes that the server allows, until its FlowControl arrives.
+# The limits that the SDK assumes until the server's FlowControl arrives.
 _ASSUMED: Final = FlowControl(max_batch_reads=500, max_batch_bytes=1024 * 1024, max_reads_in_flight=5000)
 
 
@@ -50,7 +50,7 @@ class ReadStream:
     """Sends batches and receives receipts, over one connection after the other.
 
     It runs one task. Use ``async with``: leaving it normally waits until everything is acknowledged, leaving
-    it by an exception drops what is not. Only one task at a time may call `send`.
+    it by an exception drops the rest. Only one task at a time may call `send`.
     """
 
     def __init__(
@@ -96,9 +96,9 @@ class ReadStream:
 
     @property
     def last_error(self) -> FeedError | None:
-        """Why the last connection ended or did not come about. None while there is a connection.
+        """Why the last connection ended or failed. None while there is a connection.
 
-        After ServerNotTrusted or FeedRefused somebody has to act. Any other FeedUnavailable may pass.
+        After ServerNotTrusted or FeedRefused a person has to act. Any other FeedUnavailable may pass.
         """
         return self._last_error
 
@@ -190,7 +190,10 @@ class ReadStream:
         )
 
     async def _write(self, entry: _Unacked) -> None:
-        """Write, unless there is no connection or it has had the batch. Reading tells why a write failed."""
+        """Write, unless there is no connection or the batch was sent over it.
+
+        The reader reports why a write failed.
+        """
         if self._call is None or entry.attempt == self._attempt:
             return
         entry.attempt = self._attempt
@@ -271,7 +274,7 @@ class ReadStream:
         self._wake()
 
     async def _resend(self) -> None:
-        """Send again what is not acknowledged, in order. Batches that are sent meanwhile follow."""
+        """Resend the batches that are not acknowledged, in order. Batches that are sent meanwhile follow."""
         while self._unacked and self._unacked[-1].attempt != self._attempt:
             for entry in list(self._unacked):
                 while self._on_wire and not self._may_follow(entry):
@@ -319,7 +322,7 @@ class ReadStream:
             raise ValueError("the stream is not open; use it inside its async with block")
 
     async def _change(self) -> None:
-        """Wait until something was acknowledged or connected. Raises what went wrong instead."""
+        """Wait until a batch is acknowledged or the stream connects. Raises the error of the stream."""
         await self._woken()
         self._check()
 

@@ -23,7 +23,7 @@ _log = logging.getLogger("gantry_sdk")
 
 
 class Trouble:
-    """The causes for which streams of a connection are without a server.
+    """The reasons why streams of a connection have no server.
 
     All streams share it, so a thousand that lose a server together log it once. A cause that comes and goes
     is logged at most once a minute.
@@ -36,7 +36,7 @@ class Trouble:
         self._down = False
 
     def failed(self, error: FeedError) -> None:
-        """A connection ended or did not come about."""
+        """A connection ended or failed."""
         self._down = True
         if error.reason in self._told:
             return

@@ -1,4 +1,4 @@
-"""Whether the store takes the reads of one force: a circuit breaker."""
+"""A circuit breaker for each force: whether the store accepts its reads."""
 
 from __future__ import annotations
 

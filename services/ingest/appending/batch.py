@@ -14,7 +14,7 @@ from chassis.errors import Fault
 from services.ingest.cameras.feeds import Feed
 from services.ingest.checking.batch import Verdict
 
-# Nearly every acknowledgement is three numbers. Filling in one message is faster than making two.
+# Nearly every acknowledgement has only three numbers. Filling one message is faster than making two.
 _RESPONSE: Final = pb.StreamReadsResponse(ack=pb.BatchAck())
 _ACK: Final = _RESPONSE.ack
 
@@ -37,7 +37,7 @@ class Submitter(Protocol):
 
 @dataclass(slots=True, eq=False)
 class PendingBatch:
-    """What was kept and rejected of a batch, and who gets the acknowledgement."""
+    """The kept and rejected reads of a batch, and the receiver of the acknowledgement."""
 
     submitter: Submitter
     feed: Feed
@@ -46,7 +46,7 @@ class PendingBatch:
     kept: int
     """Reads that go to the store."""
     cost: int
-    """Bytes of memory that it is counted with."""
+    """Bytes of memory that are counted for it."""
     span: Span
     received_at: float = field(default_factory=time.monotonic)
     duplicate: int = 0
@@ -68,7 +68,7 @@ class PendingBatch:
         return _RESPONSE.SerializeToString()
 
     def ack(self) -> pb.BatchAck:
-        """The verdict for the vendor once the batch is settled."""
+        """The acknowledgement for the vendor once the batch is settled."""
         verdict = self.verdict
         return pb.BatchAck(
             sequence=self.sequence,

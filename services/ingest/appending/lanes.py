@@ -31,7 +31,7 @@ from services.ingest.cameras.feeds import token_unknown
 from services.ingest.names import MetricName
 
 _MANY_BATCHES: Final = 8
-"""After an append of so many batches the lane waits a little, so that the next one has as many."""
+"""After an append of this many batches the lane waits a little, so that the next one has as many."""
 _WAIT_SECONDS_A_BATCH: Final = 0.001
 _MOST_WAIT_SECONDS: Final = 0.05
 
@@ -100,14 +100,15 @@ class Appends:
             for _ in range(self._limits.lanes)
         ]
         for number, lane in enumerate(lanes):
-            # A fresh context: the lane outlives the call that needs it first, with its deadline and trace.
+            # A fresh context: the lane lives longer than the first call, and must not keep its deadline and
+            # trace.
             Context().run(self._own, lane.run(), f"lane {force} {number}")
         return ForceAppends(lanes, availability, memory)
 
 
 @dataclass(frozen=True, slots=True)
 class ForceAppends:
-    """What one force has for itself: lanes, a circuit breaker, a share of the memory."""
+    """The lanes, the circuit breaker and the share of memory of one force."""
 
     lanes: Sequence[Lane]
     availability: StoreAvailability
@@ -156,12 +157,13 @@ class Lane:
         self._filled.set()
 
     async def run(self) -> None:
-        """Append what is queued, one append after the other, for ever."""
+        """Append queued batches, one append after the other, without end."""
         while True:
             await self._filled.wait()
             if self._last_batches >= _MANY_BATCHES and self.queued_reads < self._limits.reads // 4:
                 # An append costs all services together as much as some twenty reads. With many streams it is
-                # cheaper to wait for more batches, and their latency is in the processor's queue anyway.
+                # cheaper to wait for more batches, and their latency then comes from the processor's queue in
+                # any case.
                 await asyncio.sleep(min(self._last_batches * _WAIT_SECONDS_A_BATCH, _MOST_WAIT_SECONDS))
             batches = self._take()
             self._last_batches = len(batches)
@@ -215,7 +217,7 @@ class Lane:
             _log.error("a batch cannot be stored", extra={"force": self._force, "cause": fault.reason})
             self._fail(batches, Fault(grpc.StatusCode.INTERNAL, "INTERNAL", "this batch cannot be stored"))
         else:
-            # One vendor's batch must not fail those of others. Appending each alone finds it.
+            # One vendor's batch must not fail the batches of others. Appending each batch alone finds it.
             for batch in batches:
                 await self._append([batch])
 

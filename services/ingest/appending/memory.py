@@ -1,4 +1,4 @@
-"""How much memory the reads that are not durable yet may take: in all, and a share for each force."""
+"""The limit of memory for reads that are not durable yet: in all, and a share for each force."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Memory:
         return share
 
     def released(self) -> None:
-        """Let streams of every force that has room go on."""
+        """Wake the streams of every force that has room."""
         for share in self._shares.values():
             share.wake()
 

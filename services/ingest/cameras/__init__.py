@@ -1,1 +1,1 @@
-"""Cameras, the feeds that carry them, the tokens of feeds, and what each camera has delivered."""
+"""Cameras, the feeds that carry them, the tokens of feeds, and the counts of each camera."""

@@ -1,4 +1,4 @@
-"""How many reads each camera delivered: counted in memory, added to the database every few seconds."""
+"""Counts of each camera's reads: kept in memory, added to the database every few seconds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CameraCounts:
 
 
 class CountsStore(Protocol):
-    """Where counts are kept."""
+    """The stored counts."""
 
     async def add(self, counts: Mapping[CameraKey, CameraCounts]) -> None:
         """Add to the counts of the cameras."""
@@ -96,7 +96,7 @@ class UnwrittenCounts:
 
 
 async def write_counts(counts: UnwrittenCounts, store: CountsStore, every: float) -> None:
-    """Write the counts every few seconds for ever, and once more when cancelled."""
+    """Write the counts every few seconds, and once more when cancelled."""
 
     async def write() -> None:
         await counts.write(store)

@@ -1,4 +1,4 @@
-"""Enrolling, listing and switching cameras: what a request may say, and what is kept of it."""
+"""Enrolling, listing and switching cameras: the check of requests, and the port to the registry."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ class EnrolledCamera:
 
 @dataclass(frozen=True, slots=True)
 class CameraChange:
-    """What an enrolment says of a camera. None: a known camera keeps its value, a new one gets a default."""
+    """The values of a camera in an enrolment.
+
+    None: a known camera keeps its value, a new one gets a default.
+    """
 
     camera_id: str
     name: str | None
@@ -66,7 +69,7 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a camera delivered since it was enrolled. `rejected` counts by number of the reason."""
+    """The counts of a camera since it was enrolled. `rejected` counts by number of the reason."""
 
     camera_id: str
     accepted: int
@@ -96,11 +99,11 @@ class CameraRegistry(Protocol):
         """Switch a camera on or off and return it. None: the camera is unknown."""
 
     async def health(self, force: str, after: str, most: int) -> list[Health]:
-        """What up to `most` cameras whose ids follow `after` delivered, by id."""
+        """The health of up to `most` cameras whose ids follow `after`, by id."""
 
 
 def cameras_from(cameras: Sequence[pb.Camera]) -> list[CameraChange]:
-    """What a request says of its cameras. Raises InvalidInput CAMERA_INVALID with the field at fault."""
+    """The changes of cameras in a request. Raises InvalidInput CAMERA_INVALID with the field at fault."""
     if not 1 <= len(cameras) <= MOST_CAMERAS:
         raise camera_invalid("cameras", f"enrol 1 to {MOST_CAMERAS} cameras in one request")
     seen: set[str] = set()

@@ -22,7 +22,7 @@ _NOT_LOADED: Final = -1
 
 @dataclass(slots=True, frozen=True)
 class Camera:
-    """What checking a read needs of its camera. The place is in 1e-7 degrees."""
+    """The values of a camera that the check of a read needs. The place is in 1e-7 degrees."""
 
     camera_id: str
     enabled: bool
@@ -86,7 +86,7 @@ class FeedDirectory:
         return None if feed is None else FeedCaller("feed", feed.name, frozenset({feed.force}), key)
 
     def replace(self, version: int, feeds: Mapping[bytes, Feed]) -> None:
-        """Take the state that the registry in the database has at `version`."""
+        """Replace the feeds by those of the registry at `version`."""
         self._all, self.version = feeds, version
         self._apply()
 
@@ -101,7 +101,7 @@ class FeedDirectory:
         self._listeners.append(listener)
 
     def wake(self) -> None:
-        """Let everybody who waits for a change look again."""
+        """Wake every waiter for a change."""
         changed, self.changed = self.changed, asyncio.Event()
         changed.set()
 
@@ -114,7 +114,7 @@ class FeedDirectory:
 
 
 def token_key(token: str) -> bytes:
-    """SHA-256 of a token. Only this is stored: what a thief finds in the database delivers nothing."""
+    """SHA-256 of a token. Only this is stored, so that a stolen database contains no usable token."""
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 

@@ -101,7 +101,7 @@ class PostgresRegistry:
         return EnrolledCamera(**row) if row else None
 
     async def health(self, force: str, after: str, most: int) -> list[Health]:
-        """What up to `most` cameras whose ids follow `after` delivered, by id."""
+        """The health of up to `most` cameras whose ids follow `after`, by id."""
         async with in_forces(self._pool, force) as connection:
             rows = await connection.fetch(self._sql.list_health, force, after, most)
         return [_health(row) for row in rows]

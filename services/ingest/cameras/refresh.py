@@ -21,7 +21,7 @@ class FeedSource(Protocol):
 
 
 class ForceDirectory(Protocol):
-    """The forces, as the store has them."""
+    """The directory of forces."""
 
     @property
     def forces(self) -> Collection[str]:
@@ -53,12 +53,12 @@ class FeedRefresh:
                 self._feeds.replace(*await self._source.load())
 
     async def run(self) -> None:
-        """Refresh for ever. While the database is unavailable, the feeds in memory stay valid."""
+        """Refresh without end. While the database is unavailable, the feeds in memory stay valid."""
         await repeat(self.refresh, name="camera registry", every=self._every, wake=self.wake)
 
 
 async def retire_feeds(feeds: FeedDirectory, directory: ForceDirectory) -> None:
-    """Leave out the feeds of retired forces, for ever.
+    """Keep leaving out the feeds of retired forces.
 
     A force that the directory does not have yet is not retired: its feeds deliver.
     """

@@ -111,7 +111,7 @@ class CameraRegistryService(CameraRegistryServiceServicer):
 
 
 class CameraHealthService(CameraHealthServiceServicer):
-    """Lists what cameras have delivered."""
+    """Lists the health of cameras."""
 
     def __init__(self, registry: CameraRegistry, pages: PageTokens) -> None:
         self._registry = registry
@@ -122,7 +122,7 @@ class CameraHealthService(CameraHealthServiceServicer):
         request: pb.ListCameraHealthRequest,
         context: Any,
     ) -> pb.ListCameraHealthResponse:
-        """List what each camera of a force has delivered."""
+        """List the health of each camera of a force."""
         after, size = self._pages.of(request)
         found = await self._registry.health(request.force, after, size + 1)
         page, token = self._pages.cut(request, found, size, lambda health: health.camera_id)

@@ -34,7 +34,7 @@ class CameraWatch:
         self._progress_seconds = progress_seconds
 
     async def watch(self, force: str) -> AsyncIterator[pb.WatchCamerasResponse]:
-        """Responses for ever. Raises Unavailable STOPPING when the server stops."""
+        """Responses without end. Raises Unavailable STOPPING when the server stops."""
         revision, sent = -1, None
         while True:
             changed = self._feeds.changed

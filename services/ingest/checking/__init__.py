@@ -1,1 +1,1 @@
-"""Checks the reads of a batch: what is kept of each, or why it is rejected. Pure."""
+"""Checks the reads of a batch: the values to keep, or the reason of rejection. Pure."""

@@ -6,7 +6,7 @@ the whole batch is checked again read by read (see `read`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -98,11 +98,25 @@ def check_batch(
     `broken` gives the cause for each read, by index, that could not be parsed. `latest_us` is the latest
     capture time accepted.
     """
-    if not broken and len(reads) >= _LEAST_FOR_COLUMNS:
+    count = len(reads)
+    if count == 1 and not broken:
+        verdict = _single(reads[0], feed, latest_us)
+        if verdict is not None:
+            return verdict
+    elif count >= _LEAST_FOR_COLUMNS and not broken:
         columns = columns_of_right_reads(reads, feed, latest_us)
         if columns is not None:
-            return _screened(columns, len(reads), images)
+            return _screened(columns, count, images)
     return _one_by_one(reads, broken, feed, latest_us, images)
+
+
+def _single(read: pb.SubmittedRead, feed: Feed, latest_us: int) -> Verdict | None:
+    """The verdict on a batch of one right read without images, the most frequent batch; None for others."""
+    try:
+        row = checked_row(read, feed, latest_us)
+    except ReadRejected:
+        return None
+    return None if row[_PATCH] or row[_OVERVIEW] else Verdict(1, None, (row,))
 
 
 def columns_of_right_reads(reads: Sequence[pb.SubmittedRead], feed: Feed, latest_us: int) -> KeptReads | None:
@@ -164,6 +178,10 @@ def _heading_column(reads: list[pb.SubmittedRead]) -> list[int] | None:
 def _place_columns(
     reads: list[pb.SubmittedRead], camera_ids: list[str], feed: Feed
 ) -> tuple[list[int], list[int]] | None:
+    placed = [read.HasField("position") for read in reads]
+    if True not in placed:
+        cameras = [*map(feed.enabled.__getitem__, camera_ids)]
+        return [camera.latitude_e7 for camera in cameras], [camera.longitude_e7 for camera in cameras]
     positions = [read.position for read in reads]
     latitudes = [position.latitude for position in positions]
     longitudes = [position.longitude for position in positions]
@@ -172,18 +190,17 @@ def _place_columns(
     if [value for value in longitudes if not -180.0 <= value <= 180.0]:
         return None
     north, east = [round(value * E7) for value in latitudes], [round(value * E7) for value in longitudes]
-    # An absent position reads as 0, 0.
-    if 0.0 in latitudes:
-        _fill_places(reads, camera_ids, feed, north, east)
+    if False in placed:
+        _fill_places(placed, camera_ids, feed, north, east)
     return north, east
 
 
 def _fill_places(
-    reads: list[pb.SubmittedRead], camera_ids: list[str], feed: Feed, north: list[int], east: list[int]
+    placed: list[bool], camera_ids: list[str], feed: Feed, north: list[int], east: list[int]
 ) -> None:
     cameras = feed.enabled
-    for index, read in enumerate(reads):
-        if not read.HasField("position"):
+    for index, is_placed in enumerate(placed):
+        if not is_placed:
             camera = cameras[camera_ids[index]]
             north[index], east[index] = camera.latitude_e7, camera.longitude_e7
 
@@ -193,12 +210,14 @@ def _details_column(reads: list[pb.SubmittedRead]) -> list[bytes] | None:
     column = [detail.SerializeToString() for detail in details]
     if not any(column):
         return column
-    if max(map(len, column)) > MOST_DETAILS_BYTES or not _are_details(details):
+    # The details of many reads are equal: each is checked once.
+    distinct = dict(zip(column, details, strict=True))
+    if max(map(len, distinct)) > MOST_DETAILS_BYTES or not _are_details(distinct.values()):
         return None
     return column
 
 
-def _are_details(details: list[ReadDetails]) -> bool:
+def _are_details(details: Collection[ReadDetails]) -> bool:
     if max([detail.lane for detail in details]) > MOST_LANE:
         return False
     if not {detail.direction for detail in details} <= DIRECTIONS:

@@ -1,1 +1,1 @@
-"""The public door: receives batches from feeds and acknowledges them once their reads are durable."""
+"""The public port: receives batches from feeds and acknowledges them once their reads are durable."""

@@ -1,4 +1,4 @@
-"""Parses a vendor's message, however broken: a read that does not parse costs only itself.
+"""Parses a vendor's message. A read that cannot be parsed does not affect the other reads.
 
 Protobuf refuses a whole message for one bad byte. Then the message is parsed again as its lenient
 counterpart, which keeps the reads apart as bytes, and each read by itself.
@@ -50,16 +50,18 @@ class BatchParser:
     def parse(self, data: bytes) -> ParsedBatch:
         """Parse a message."""
         if len(data) > _COUNT_FIRST_BYTES:
-            # A read of two bytes becomes an object of hundreds, so the reads are counted before any is made.
+            # A read of two bytes becomes an object of hundreds of bytes, so the reads are counted first.
             self._count(self._parse_leniently(data).reads)
         try:
             message = self._strict(data)
         except DecodeError:
             return self._salvage(data)
-        self._count(message.reads)
+        reads = message.reads
+        if len(reads) > self._most_reads:
+            self._count(reads)
         if not self._has_sequence:
-            return ParsedBatch(0, message.reads, "", {})
-        return ParsedBatch(message.sequence, message.reads, message.traceparent, {})
+            return ParsedBatch(0, reads, "", {})
+        return ParsedBatch(message.sequence, reads, message.traceparent, {})
 
     def _count(self, reads: Sequence[object]) -> None:
         if len(reads) > self._most_reads:

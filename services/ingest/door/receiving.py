@@ -45,7 +45,7 @@ class ReceiverLimits:
 
 
 class BatchReceiver:
-    """What streams and single calls have in common."""
+    """The common part of streams and single calls."""
 
     def __init__(
         self, feeds: FeedDirectory, appends: Appends, counts: UnwrittenCounts, limits: ReceiverLimits

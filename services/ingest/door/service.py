@@ -1,4 +1,4 @@
-"""The RPCs of the public door. The guard has checked the feed's token before either of them runs."""
+"""The RPCs of the public port. The guard has checked the feed's token before either of them runs."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from services.ingest.door.receiving import BatchReceiver
 
 _log = logging.getLogger(__name__)
 _NONE_YET: Final = -1
-# A vendor that never reads acknowledgements must not make us keep more of them.
+# The limit of acknowledgements that are kept for a vendor that does not read them.
 _MOST_UNWRITTEN: Final = 1024 * 1024
 _ACK_COST: Final = 64
 
@@ -69,7 +69,7 @@ class FeedStream:
             await self._write()
         finally:
             self._reader.cancel()
-            # Nobody is left to get the acknowledgements of batches under way.
+            # The acknowledgements of batches under way have no receiver any more.
             self._pending.clear()
 
     def end(self, ending: BaseException) -> None:

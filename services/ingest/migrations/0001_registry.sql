@@ -1,4 +1,4 @@
--- The registry: cameras, the feeds that carry them, the tokens of feeds, and what each camera has delivered.
+-- The registry: cameras, the feeds that carry them, the tokens of feeds, and the counts of each camera.
 --
 -- Every change locks the row of "registry" first. So changes follow one another, and "version" tells each replica of
 -- ingest that the feeds in its memory are old.
@@ -12,7 +12,7 @@ insert into registry (version) values (1);
 create table feeds (
     force text not null,
     feed text not null,
-    -- Only a digest is kept: nobody can deliver with what a thief finds here.
+    -- Only a digest is kept, so that a stolen database contains no usable token.
     token_sha256 bytea not null unique check (octet_length(token_sha256) = 32),
     token_issued_at timestamptz not null default present(),
     primary key (force, feed)

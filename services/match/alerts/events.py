@@ -61,5 +61,5 @@ def acknowledged(number: int, alert_number: int, acknowledgement: Acknowledgemen
 
 
 def acknowledgement(person: str, at: datetime, note: str) -> Acknowledgement:
-    """Who took an alert in hand, when, and what they said."""
+    """The acknowledgement of an alert: person, time and note."""
     return Acknowledgement(person=person, at=timestamp(at), note=note)

@@ -1,4 +1,4 @@
-"""What the alerts feature needs of its database; see `services.match.alerts.postgres`."""
+"""The ports of the alerts feature to its database; see `services.match.alerts.postgres`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Events in order. Every event up to `number` that is kept has been given."""
+    """Events in order: all kept events up to `number`."""
 
     events: Sequence[AlertEvent]
     number: int
@@ -58,7 +58,7 @@ class AlertSource(Protocol):
         """
 
     async def status(self, force: str) -> GetMatchStatusResponse:
-        """How far matching is, as far as it is durable."""
+        """The durable progress of matching."""
 
 
 class OldAlerts(Protocol):

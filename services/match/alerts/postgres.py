@@ -71,7 +71,7 @@ class PostgresAlerts:
         return row["deleted"], row["lapsed"]
 
     async def status(self, force: str) -> GetMatchStatusResponse:
-        """How far matching is, as far as it is durable."""
+        """The durable progress of matching."""
         async with in_forces(self._pool, force) as connection:
             row = await connection.fetchrow(SQL["read_status"], force)
         return GetMatchStatusResponse(**row)

@@ -15,7 +15,7 @@ from services.match.clock import Clock
 from services.match.names import MetricName
 
 EVERY_SECONDS: Final = 600.0
-# Each portion locks the force's sequence for some milliseconds, which a new alert may have to wait.
+# Each portion locks the force's sequence for some milliseconds. A new alert may wait for it.
 PORTION: Final = 200
 _PAUSE_SECONDS: Final = 0.05
 
@@ -50,11 +50,11 @@ class AlertRetention:
         self._clock = clock
 
     async def run(self) -> None:
-        """Delete every ten minutes what is due."""
+        """Delete alerts that are due, every ten minutes."""
         await repeat(self.delete_due, name="retention of alerts", every=EVERY_SECONDS)
 
     async def delete_due(self) -> None:
-        """Delete what is due now."""
+        """Delete the alerts that are due now."""
         before = self._clock() - self._age
         for force in self._forces():
             deleted = lapsed = 0
@@ -65,7 +65,7 @@ class AlertRetention:
                 _deleted.add(portion - unacknowledged, {"force": force, "acknowledged": "yes"})
                 _deleted.add(unacknowledged, {"force": force, "acknowledged": "no"})
                 await asyncio.sleep(_PAUSE_SECONDS)
-            # Also when another replica deleted them: the memory must not outlast the rows.
+            # Also when another replica deleted them: events must not stay in memory longer than their rows.
             self._memory.forget(force)
             if deleted:
                 _log.info(

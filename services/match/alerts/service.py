@@ -1,4 +1,4 @@
-"""The gRPC face of alerts. The guard has judged access and purpose and has written the audit record."""
+"""The gRPC service of alerts. The guard has judged access and purpose and has written the audit record."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from services.match.clock import Clock, utc_now
 
 LIST_ALERTS: Final = "gantry.match.v1.AlertService/ListAlerts"
 MOST_NOTE: Final = 500
-# As long as an alert's number can be.
+# The length of the longest alert number.
 _MOST_DIGITS: Final = 18
 
 Call = grpc.aio.ServicerContext[Any, Any]
 
 
 class AlertService(AlertServiceServicer):
-    """Shows alerts, records who takes them in hand, tells how far matching is."""
+    """Shows alerts, records acknowledgements, and shows the progress of matching."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class AlertService(AlertServiceServicer):
         """See the contract."""
         size = page_size(request.page_size)
         query = self._query(request)
-        # One more than the page holds, which shows whether there is a next page.
+        # One more than the page holds, to know whether there is a next page.
         found = await self._alerts.list(request.force, query, size + 1)
         response = alert_pb2.ListAlertsResponse(alerts=found[:size])
         if len(found) > size:

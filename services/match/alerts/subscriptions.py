@@ -1,4 +1,4 @@
-"""The events of alerts as they happen, for any number of subscribers.
+"""Sends the events of alerts to subscribers as they happen.
 
 The newest events of each force that has subscribers stay in memory, read from the database once for all of
 them. A subscriber that is behind this cache reads pages from the database at its own pace, so that no queue
@@ -34,17 +34,17 @@ _subscribers = meter().create_up_down_counter(
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """The next events for a subscriber. Without events: every event up to `number` has been given."""
+    """The next events for a subscriber. Without events: all events up to `number` were sent."""
 
     events: Sequence[AlertEvent]
     number: int
 
 
 class Announcer(Protocol):
-    """Tells all replicas of events; see `services.match.notices`."""
+    """Notifies all replicas of events; see `services.match.notices`."""
 
     def tell_events(self, force: str, number: int) -> None:
-        """Say that the events up to `number` are durable."""
+        """Notify that the events up to `number` are durable."""
 
 
 class _Recent:
@@ -91,17 +91,17 @@ class Subscriptions:
         self._announcer = announcer
         self._recent: dict[str, _Recent] = {}
         self._stale = asyncio.Event()
-        self._poll_at = 0.0
+        self._polled_at = 0.0
         self._closed = False
 
     def heard(self, force: str, number: int) -> None:
-        """A replica says that events up to `number` are durable."""
+        """Take the notice of a replica: events up to `number` are durable."""
         recent = self._recent.get(force)
         if recent is not None and (recent.tip is None or number > recent.tip):
             self._read_soon(recent)
 
     def publish(self, force: str, events: Sequence[AlertEvent]) -> None:
-        """Give durable events, with numbers that follow each other, to the subscribers of all replicas."""
+        """Send durable events, with consecutive numbers, to the subscribers of all replicas."""
         self._announcer.tell_events(force, events[-1].number)
         recent = self._recent.get(force)
         if recent is None:
@@ -115,7 +115,7 @@ class Subscriptions:
         """Drop a force's events from memory, because the database has deleted some. Subscriptions go on."""
         recent = self._recent.get(force)
         if recent is not None:
-            # A read that is under way must not find the memory emptied: `_advance` drops the events.
+            # `_advance` drops the events, because a read may be under way now.
             recent.is_outdated = True
             self._read_soon(recent)
 
@@ -126,7 +126,7 @@ class Subscriptions:
             recent.tell()
 
     async def run(self) -> None:
-        """Read new events when told of them, and once a second in case a notice was lost."""
+        """Read new events after a notice, and once a second in case a notice was lost."""
         await repeat(self._read_new, name="alert events", every=POLL_SECONDS, wake=self._stale)
 
     async def follow(self, force: str, after: int) -> AsyncGenerator[Update, None]:
@@ -159,9 +159,10 @@ class Subscriptions:
 
     async def _read_new(self) -> None:
         now = time.monotonic()
-        is_poll = now >= self._poll_at
+        # A little less: otherwise a timer that fires early would skip every other poll.
+        is_poll = now - self._polled_at > POLL_SECONDS * 0.9
         if is_poll:
-            self._poll_at = now + POLL_SECONDS
+            self._polled_at = now
         async with asyncio.TaskGroup() as group:
             for recent in list(self._recent.values()):
                 if recent.is_stale or is_poll:

@@ -1,6 +1,6 @@
 """A hotlist's CSV, read chunk by chunk: good lines become entries, bad ones are named and left out.
 
-A record is one line: a quote that is not closed costs its own line and no other.
+A record is one line: a quote that is not closed spoils only its own line.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class LineProblem:
-    """A line that was left out: where and why, never what was in it."""
+    """A line that was left out: where and why, without its content."""
 
     line: int
     column: str
@@ -76,7 +76,7 @@ class HotlistFile:
         self._rest = b""
         self._overlong = False
         self._line = 0
-        self._places: dict[str, int] = {}
+        self._indexes: dict[str, int] = {}
         self._width = 0
 
     def feed(self, chunk: bytes) -> Entries:
@@ -85,7 +85,7 @@ class HotlistFile:
         entries = Entries()
         for line in lines:
             self._take(line, entries)
-        # A line without an end must not fill the memory: its beginning is enough to refuse it.
+        # A line without an end must not fill the memory. Its beginning is enough to refuse it.
         self._overlong = self._overlong or len(rest) > MOST_LINE_BYTES
         self._rest = rest[:MOST_LINE_BYTES]
         return entries
@@ -95,7 +95,7 @@ class HotlistFile:
         entries = Entries()
         if self._rest:
             self._take(self._rest, entries)
-        if not self._places:
+        if not self._indexes:
             raise _header_fault("the file is empty")
         return entries
 
@@ -111,7 +111,7 @@ class HotlistFile:
         try:
             self._add(line, entries)
         except _LineError as problem:
-            # Spreadsheets leave rows of nothing but commas behind.
+            # Spreadsheets write rows that have only commas.
             if line.strip(b' ,\t\r"'):
                 self._reject(problem)
 
@@ -120,9 +120,9 @@ class HotlistFile:
         if len(cells) != self._width:
             raise _LineError("", f"the line has {len(cells)} fields, the header {self._width}")
         cell = self._cell
-        # All checks first: a line is taken whole or not at all.
-        vrm = _vrm(cells[self._places["vrm"]])
-        reason = _text("reason", cells[self._places["reason"]])
+        # All checks come first: a line is used as a whole or not at all.
+        vrm = _vrm(cells[self._indexes["vrm"]])
+        reason = _text("reason", cells[self._indexes["reason"]])
         if not reason:
             raise _LineError("reason", "the reason is empty")
         priority = _priority(cell(cells, "priority"))
@@ -139,8 +139,8 @@ class HotlistFile:
         self.accepted += 1
 
     def _cell(self, cells: list[str], column: str) -> str:
-        place = self._places.get(column)
-        return "" if place is None else cells[place]
+        index = self._indexes.get(column)
+        return "" if index is None else cells[index]
 
     def _reject(self, problem: _LineError) -> None:
         self.rejected += 1
@@ -158,13 +158,13 @@ class HotlistFile:
             raise _header_fault("its columns are not separated by commas")
         if not 0 < len(names) <= _MOST_COLUMNS:
             raise _header_fault(f"it is not a line of 1 to {_MOST_COLUMNS} column names")
-        # What was found instead is not told: a file without a header has a plate there.
+        # The message does not quote the line: in a file without a header it is a plate.
         if missing := [name for name in _REQUIRED if name not in names]:
             raise _header_fault(f"it lacks the columns {', '.join(missing)}")
         if doubled := [name for name in _KNOWN if names.count(name) > 1]:
             raise _header_fault(f"it has the columns {', '.join(doubled)} twice")
         self._width = len(names)
-        self._places = {name: names.index(name) for name in _KNOWN if name in names}
+        self._indexes = {name: names.index(name) for name in _KNOWN if name in names}
         self.ignored_columns = [name[:100] for name in names if name not in _KNOWN]
 
 
@@ -227,7 +227,7 @@ def _weed_date(cell: str) -> str:
         day = date.fromisoformat(cell)
     except ValueError:
         raise _LineError("weed_date", "it is not an ISO date or date-time") from None
-    # A date means its end, which the calendar's last day does not have.
+    # A date means its end. The last day of the calendar has none.
     return NEVER if day == date.max else datetime.combine(day + _DAY, time(), UTC).isoformat()
 
 

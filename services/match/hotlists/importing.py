@@ -31,7 +31,7 @@ from services.match.index.live_index import LiveIndex, Load
 from services.match.names import MetricName
 
 CLEAR_SECONDS: Final = 20.0
-# Small enough that parsing one leaves the other threads their turn at alerts.
+# Small enough that parsing one does not delay the threads that raise alerts.
 _SLICE_BYTES: Final = 64 * 1024
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ _rejected = meter().create_counter(MetricName.MATCH_REJECTED_LINES, "1", "Hotlis
 
 @dataclass(frozen=True, slots=True)
 class ImportOrder:
-    """What is imported, on whose behalf."""
+    """An import: the hotlist that it replaces, and the person who asked for it."""
 
     force: str
     name: str
@@ -89,7 +89,7 @@ class HotlistImports:
         return ImportHotlistResponse.FromString(answer)
 
     async def clear_replaced(self) -> None:
-        """Drop, for ever, loads that imports replaced or dead processes left."""
+        """Drop loads that imports replaced or dead processes left, without end."""
         await repeat(self._clear, name="clearing of replaced loads", every=CLEAR_SECONDS, wake=self._replaced)
 
     async def _clear(self) -> None:
@@ -131,7 +131,7 @@ class HotlistImports:
         return answer
 
     async def _answered(self, order: ImportOrder) -> bytes | None:
-        """The answer to the same request when it was made before."""
+        """The answer to an earlier request with the same id."""
         earlier = await self._hotlists.answered(order.force, order.request_id)
         if earlier is None:
             return None

@@ -1,4 +1,4 @@
-"""What the hotlists feature needs of its database; see `services.match.hotlists.postgres`."""
+"""The ports of the hotlists feature to its database; see `services.match.hotlists.postgres`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """What a load becomes: the next version of this hotlist, on behalf of this person."""
+    """The activation of a load as the next version of this hotlist, on behalf of this person."""
 
     force: str
     name: str
@@ -80,7 +80,7 @@ class Hotlists(Protocol):
 
 
 class Announcer(Protocol):
-    """Tells every replica of a change; see `services.match.notices`."""
+    """Notifies every replica of a change; see `services.match.notices`."""
 
     def tell_hotlists(self, force: str) -> None:
-        """Say that a force's hotlists have changed."""
+        """Notify that a force's hotlists have changed."""

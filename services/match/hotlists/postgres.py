@@ -17,7 +17,7 @@ from services.match.hotlists.copy_format import COLUMNS
 from services.match.hotlists.ports import Activation, AlreadyImported, Answered, Sealed
 
 SQL: Final = statements("services.match.hotlists")
-# Tens of millions of lines take minutes; beyond an hour something is stuck.
+# Tens of millions of lines take minutes. After an hour something is stuck.
 _BULK_SECONDS: Final = 3600.0
 
 
@@ -46,6 +46,10 @@ class PostgresLoading:
         """Make the load a hotlist's next version and keep `answer(version)`, which is returned."""
         order = activation
         async with in_forces(self._connection, self._force) as connection:
+            # After the commit, reads matched against the lists as they were cannot move the cursor. It is
+            # first because alerts are raised under a lock of the line and then refer to their hotlist: the
+            # other order deadlocks.
+            await restart_line(connection, order.force, self._line)
             hotlist_no, version = await connection.fetchrow(
                 SQL["replace_hotlist"],
                 *(order.force, order.name, self.load_no, order.near_matches, entries, order.at, order.person),
@@ -57,8 +61,6 @@ class PostgresLoading:
                 )
             except asyncpg.UniqueViolationError:
                 raise AlreadyImported from None
-            # Reads matched against the lists as they were can no longer move the cursor.
-            await restart_line(connection, order.force, self._line)
         return kept
 
 

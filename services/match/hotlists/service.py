@@ -1,4 +1,4 @@
-"""The gRPC face of hotlists. The guard has judged access and purpose and has written the audit record."""
+"""The gRPC service of hotlists. The guard has judged access and purpose and has written the audit record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many bad lines a file may have to replace a hotlist: a broken export must not replace a good list."""
+"""The limit of bad lines in a file that replaces a hotlist: a broken export must not replace a good list."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Tolerance:
     least: int = 0
 
     def exceeded(self, rejected: int, lines: int) -> bool:
-        """Whether so many bad lines of so many are too many."""
+        """Whether the bad lines exceed the limit."""
         return rejected >= max(1, self.least) and rejected * 100 > self.percent * lines
 
 
-# A new list replaces nothing, so its good lines are taken however few they are.
+# A new list replaces nothing, so any number of good lines is accepted.
 OF_A_NEW_LIST: Final = Tolerance(100)
-# A slip or two in a briefing's short list must not keep its other lines from the crews.
+# One or two typing errors in a short list must not block its other lines.
 OF_A_REPLACEMENT: Final = Tolerance(50, least=3)
 
 

@@ -15,7 +15,7 @@ from services.match.index.segments import Index, Segment
 from services.match.names import MetricName, SpanName
 
 KEEP_SECONDS: Final = 60.0
-"""How long a released index stays in memory: a lease that is lost for a moment comes back soon."""
+"""How long a released index stays in memory, because a lost lease often comes back soon."""
 
 _entries = meter().create_gauge(MetricName.MATCH_INDEX_ENTRIES, "1", "Entries in the index, by force")
 _EMPTY: Final = Index(())
@@ -60,7 +60,7 @@ class LiveIndex:
         return self._current or _EMPTY
 
     async def refresh(self) -> Index:
-        """Match against the force's active loads from now on. Reads loads that are not in memory."""
+        """Use the force's active loads from now on. Reads loads that are not in memory."""
         if self._dropping is not None:
             self._dropping.cancel()
             self._dropping = None
@@ -105,5 +105,5 @@ class LiveIndex:
     async def _segment(self, load: Load) -> Segment:
         with tracer().start_as_current_span(SpanName.MATCH_INDEX, attributes={"entries": load.entries}):
             keys = await self._source.folded_keys(self._force, load)
-            # Sorting millions of keys would hold up every alert.
+            # Sorting millions of keys here would delay every alert.
             return await asyncio.to_thread(Segment, load.load_no, keys)

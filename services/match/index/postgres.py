@@ -13,7 +13,7 @@ from services.match.index.key_column import KeyColumn
 from services.match.index.live_index import Load, LoadDroppedError
 
 SQL: Final = statements("services.match.index")
-# Reading tens of millions of keys takes minutes; beyond an hour something is stuck.
+# Reading tens of millions of keys takes minutes. After an hour something is stuck.
 _BULK_SECONDS: Final = 3600.0
 
 

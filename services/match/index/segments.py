@@ -72,7 +72,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Index:
-    """What reads are matched against: the loads of a force's active hotlists."""
+    """The keys that reads are matched against: the loads of a force's active hotlists."""
 
     segments: tuple[Segment, ...]
 

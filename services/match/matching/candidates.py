@@ -50,13 +50,13 @@ class Candidate:
 
     @property
     def identity(self) -> ReadIdentity:
-        """What tells it apart from every other read of its force."""
+        """Its identity within its force."""
         return identity_at(self.appended.columns, self.index)
 
 
 @dataclass(frozen=True, slots=True)
 class NewAlert:
-    """A read and an entry that match. Near: equal only once confusable characters are taken as the same."""
+    """A read and an entry that match. Near: equal only when confusable characters count as equal."""
 
     candidate: Candidate
     entry: Entry
@@ -91,7 +91,7 @@ def match(candidates: Iterable[Candidate], entries: Iterable[Entry]) -> list[New
         for entry in by_key.get(candidate.folded_key, ()):
             near = entry.vrm != candidate.vrm
             if entry.near_matches or not near:
-                # The log can hold a read twice.
+                # A read can be in the log twice.
                 key = (candidate.identity, entry.hotlist_no, entry.vrm)
                 alerts.setdefault(key, NewAlert(candidate, entry, near))
     return list(alerts.values())

@@ -1,4 +1,4 @@
-"""What matching needs: its database and a place for new events."""
+"""The ports of matching: its database, and the subscribers of events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Raising(Protocol):
     """From candidates to alerts of one force; see `services.match.matching.postgres`."""
 
     async def warm_up(self, loads: Sequence[int], now: datetime) -> None:
-        """Plan the statements, so that the first alert takes no longer than others."""
+        """Plan the statements, so that the first alert takes no longer than others (warm-up)."""
 
     async def entries(self, loads: Sequence[int], keys: Sequence[int], now: datetime) -> Sequence[Entry]:
         """The entries with these folded keys that have not reached their weed date."""
@@ -27,8 +27,8 @@ class Raising(Protocol):
     ) -> list[int | None] | None:
         """Raise alerts and move the cursor in one transaction and one round trip.
 
-        Returns the number of each alert, None where it was raised before; None instead of a list when
-        `advance_line` refused the move, and then nothing was done.
+        Returns the number of each alert, None where it was raised before. Returns None instead of a list when
+        `advance_line` refused the move; then nothing was written.
         """
 
 
@@ -36,11 +36,11 @@ class Matching(Protocol):
     """The database of matching."""
 
     def raising(self, force: str) -> AbstractAsyncContextManager[Raising]:
-        """What raises a force's alerts, for as long as its line runs here."""
+        """The `Raising` of a force, for as long as its line runs here."""
 
 
 class Publisher(Protocol):
     """Gives events to subscribers; see `services.match.alerts.subscriptions.Subscriptions`."""
 
     def publish(self, force: str, events: Sequence[AlertEvent]) -> None:
-        """Give durable events, with numbers that follow each other, to the subscribers of all replicas."""
+        """Send durable events, with consecutive numbers, to the subscribers of all replicas."""

@@ -27,7 +27,7 @@ class PostgresRaising:
         self._line = line
 
     async def warm_up(self, loads: Sequence[int], now: datetime) -> None:
-        """Plan the statements, so that the first alert takes no longer than others."""
+        """Plan the statements, so that the first alert takes no longer than others (warm-up)."""
         await self._connection.fetchrow(SQL["warm_up"], self._force, self._line, loads, now)
 
     async def entries(self, loads: Sequence[int], keys: Sequence[int], now: datetime) -> Sequence[Entry]:
@@ -56,10 +56,10 @@ class PostgresMatching:
 
     @asynccontextmanager
     async def raising(self, force: str) -> AsyncIterator[PostgresRaising]:
-        """What raises a force's alerts, for as long as its line runs here.
+        """The `Raising` of a force, for as long as its line runs here.
 
-        It holds a connection while there are enough: one that the pool gives may be new, and slow for that
-        reason, or there may be none.
+        It holds a connection while the pool has enough. A connection taken for each alert may be new and
+        therefore slow, or none may be free.
         """
         if self._may_hold <= 0:
             yield PostgresRaising(self._pool, force, self._line)

@@ -132,7 +132,7 @@ class MatchingSteps:
 
 
 def _positions(alerts: Sequence[NewAlert]) -> Mapping[str, int | list[int]]:
-    """Which reads a span is about, so that a trace shows the alerts of its own read."""
+    """The positions of a span's reads, so that a trace shows the alerts of its own read."""
     found = list(dict.fromkeys(alert.candidate.position for alert in alerts))
     if len(found) == 1:
         return {"position": found[0]}

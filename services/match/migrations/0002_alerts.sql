@@ -1,4 +1,4 @@
--- Alerts and what happens to them: one append-only sequence of events for each force, numbered from 1 without gaps.
+-- Alerts and their events: one append-only sequence of events for each force, numbered from 1 without gaps.
 --
 -- A force's row in alert_sequences is locked by every transaction that adds events, so events become visible in the order of
 -- their numbers.
@@ -34,7 +34,7 @@ create table alerts (
     acknowledged_by text,
     acknowledged_note text,
     primary key (force, number),
-    -- A read that the log holds twice alerts once for each entry.
+    -- A read that is in the log twice raises one alert for each entry.
     unique (force, camera_id, captured_at, read_id, hotlist_no, entry_vrm)
 );
 create index alerts_by_age on alerts (force, raised_at, number);
@@ -117,7 +117,7 @@ begin
 end $$;
 
 -- Append alerts and move the cursor of the line that matched their reads: one round trip, after the one that looked up the entries.
--- Returns what append_alerts does; null when the line's owner or cursor is another by now, and then nothing was done. An
+-- Returns what append_alerts does; null when the line's owner or cursor has changed; then nothing was written. An
 -- activation of a hotlist gives the line a new epoch, so reads that were matched against the lists before it are refused too.
 create function raise_alerts(
     the_force text, the_line text, the_epoch bigint, the_cursor text, old_position bigint, new_position bigint,

@@ -1,4 +1,4 @@
-"""Notices by PostgreSQL's NOTIFY, sent after the commit and coalesced. Polling covers a lost one."""
+"""Notices by PostgreSQL's NOTIFY, sent after the commit and coalesced. Polling covers a lost notice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RETRY_SECONDS: Final = 0.5
 
 
 class PostgresNotices:
-    """Tells all replicas, this one included, of durable changes. `send` and `listen` have to be running.
+    """Notifies all replicas, this one included, of durable changes. `send` and `listen` must be running.
 
     `on_events` is called with a force and the number of its last event, `on_hotlists` when hotlists changed.
     """
@@ -39,16 +39,16 @@ class PostgresNotices:
         await self._pool.execute(SQL["ping"])
 
     def tell_events(self, force: str, number: int) -> None:
-        """Say that the events of a force up to `number` are durable."""
+        """Notify that the events of a force up to `number` are durable."""
         self._tell(EVENTS, force, f"{force} {number}")
 
     def tell_hotlists(self, force: str) -> None:
-        """Say that a force's hotlists have changed."""
+        """Notify that a force's hotlists have changed."""
         self.on_hotlists()
         self._tell(HOTLISTS, force, force)
 
     async def send(self) -> None:
-        """Send what was told; a later notice of a force replaces one that was not sent yet."""
+        """Send the notices. A later notice of a force replaces one that was not sent yet."""
         await repeat(self._send, name="notices", every=60.0, wake=self._told)
 
     async def listen(self) -> None:

@@ -23,7 +23,7 @@ Options = TypeVar("Options", bound=BaseModel)
 
 
 class DeliveryFailedError(Exception):
-    """The destination did not take a submission, which will be sent again. The text holds no personal data.
+    """The destination did not accept a submission, which is sent again. The text holds no personal data.
 
     `retry_after` is how many seconds the destination asked to wait.
     """
@@ -34,7 +34,7 @@ class DeliveryFailedError(Exception):
 
 
 class SubmissionRefusedError(DeliveryFailedError):
-    """The destination refuses a submission as a whole and would refuse it again: a person has to see it.
+    """The destination refuses a submission as a whole and would refuse it again: a person must be informed.
 
     `reason` is the destination's code. `divisible` is true when a read in the submission is at fault, so that
     parts of it may be taken. It is false when the sender is refused: only the destination can change that.
@@ -101,7 +101,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a destination says it did. `duplicate` counts the reads that it had already."""
+    """The receipt of a destination. `duplicate` counts the reads that it had accepted before."""
 
     receipt_id: str
     accepted: int
@@ -110,7 +110,7 @@ class Receipt:
 
 
 class Destination(Protocol):
-    """Somewhere that reads are delivered to."""
+    """A receiver of reads."""
 
     async def deliver(self, submission: Submission) -> Receipt:
         """Send a submission once and return its receipt.
@@ -121,7 +121,7 @@ class Destination(Protocol):
 
 
 class DestinationAdapter(Protocol):
-    """What an entry point of ``gantry.destinations`` names: a class with these methods."""
+    """The class that an entry point of ``gantry.destinations`` names."""
 
     def check(self, options: Mapping[str, str]) -> None:
         """Check a destination's options when it is added, without connecting. Raises OptionInvalidError."""

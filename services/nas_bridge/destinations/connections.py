@@ -49,7 +49,7 @@ class Connections:
 
 
 class _Connection:
-    """One open destination. It is entered and left in one task of its own, whoever uses it."""
+    """One open destination. It is entered and left in one task of its own, independent of its users."""
 
     def __init__(self, make: Callable[[], AbstractAsyncContextManager[Destination]]) -> None:
         self.users = 0
@@ -69,7 +69,7 @@ class _Connection:
         self._close.set()
         if not self._opened.done():
             self._task.cancel()
-        # An adapter that does not close must not hold up its line.
+        # An adapter that does not close must not delay its line.
         await asyncio.wait([self._task], timeout=_CLOSE_SECONDS)
 
     async def _run(self) -> None:
@@ -84,7 +84,7 @@ class _Connection:
         if self._opened.done():
             _log.warning("a destination did not close properly", extra={"cause": type(error).__name__})
             return
-        # Only texts of our own are shown: another one could quote a read or a secret.
+        # Only our own texts are shown. Another text could quote a read or a secret.
         ours = isinstance(error, (StartupFailure, IdentityUnusableError, AdapterUnusableError))
         said = str(error) if ours else type(error).__name__
         self._opened.set_exception(DeliveryFailedError(f"the destination cannot be opened: {said}"))
@@ -92,6 +92,6 @@ class _Connection:
 
 
 def _key(settings: DestinationSettings) -> tuple[object, ...]:
-    """Equal for destinations that are reached in the same way: what they get makes no difference."""
+    """Equal for destinations that are reached in the same way: other settings make no difference."""
     options = tuple(sorted(settings.options.items()))
     return settings.adapter, options, settings.identity, settings.server_name, settings.timeout_seconds

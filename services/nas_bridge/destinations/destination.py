@@ -1,4 +1,4 @@
-"""A destination of a force: how it is reached, what shall become of it, and what its forwarder is doing."""
+"""A destination of a force: its settings, its desired state, and the state of its forwarder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TAKEN_NAMES: Final = frozenset({"match"})
 
 
 class Images(IntEnum):
-    """Which pictures a destination gets; numbered as DestinationImages in gantry.bridge.v1."""
+    """The pictures that a destination gets; numbered as DestinationImages in gantry.bridge.v1."""
 
     NONE = 1
     PLATE_PATCH = 2
@@ -60,7 +60,7 @@ class DestinationSettings:
 
 @dataclass(frozen=True)
 class Destination:
-    """A destination as its rows say it, the same at every replica."""
+    """A destination from its rows, the same at every replica."""
 
     settings: DestinationSettings
     line: LineStatus

@@ -9,7 +9,7 @@ from chassis.settings import TlsSettings
 
 
 class IdentityUnusableError(Exception):
-    """There is no such identity, or a file of it is missing; one sentence that says what would work."""
+    """There is no such identity, or a file of it is missing; one sentence that says how to correct it."""
 
 
 @dataclass(frozen=True)

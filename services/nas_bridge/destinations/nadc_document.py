@@ -23,10 +23,11 @@ from reads.columns import HEADING_UNKNOWN, PLACE_UNKNOWN
 from reads.read import degrees
 
 _READ: Final = '<Read camera="%s" id="%s" captured="%s%06dZ" plate="%s" confidence="%.3f"%s%s%s'
+_HEADINGS: Final = [*(f' heading="{heading}"' for heading in range(HEADING_UNKNOWN)), ""]
 _SPECIAL: Final = re.compile('[&<>"\x00-\x1f\ufffe\uffff]')
 _ESCAPES: Final = {
-    # XML cannot express these characters, not even as references. Ingest refuses them. Should one arrive all
-    # the same, it must not make a document that NADC refuses for ever.
+    # XML cannot express these characters, not even as references. Ingest refuses them. If one arrives, it
+    # must not lead to a document that NADC always refuses.
     **{ord(character): "\ufffd" for character in (*map(chr, range(32)), "\ufffe", "\uffff")},
     **str.maketrans(
         {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
@@ -124,19 +125,29 @@ def _escaped(texts: Sequence[str]) -> Sequence[str]:
     return [text.translate(_ESCAPES) for text in texts]
 
 
-def _places(run: ReadColumns) -> list[str]:
-    angles = zip(map(degrees, run.latitudes_e7), map(degrees, run.longitudes_e7), strict=True)
-    places = list(map(' lat="%.7f" lon="%.7f"'.__mod__, angles))
-    if PLACE_UNKNOWN in run.latitudes_e7:
-        known = zip(places, run.latitudes_e7, strict=True)
-        return ["" if latitude == PLACE_UNKNOWN else place for place, latitude in known]
-    return places
+class _Places(dict[tuple[int, int], str]):
+    """Latitude and longitude in 1e-7 degrees -> attributes, each formatted once: most cameras do not move."""
+
+    def __missing__(self, place: tuple[int, int]) -> str:
+        latitude, longitude = place
+        text = (
+            ""
+            if latitude == PLACE_UNKNOWN
+            else f' lat="{degrees(latitude):.7f}" lon="{degrees(longitude):.7f}"'
+        )
+        self[place] = text
+        return text
+
+
+def _places(run: ReadColumns) -> Iterable[str]:
+    places = _Places()
+    return map(places.__getitem__, zip(run.latitudes_e7, run.longitudes_e7, strict=True))
 
 
 def _headings(run: ReadColumns) -> Iterable[str]:
     if not run.headings:
         return repeat("", len(run.read_ids))
-    return ["" if heading == HEADING_UNKNOWN else f' heading="{heading}"' for heading in run.headings]
+    return map(_HEADINGS.__getitem__, run.headings)
 
 
 def _images(run: ReadColumns) -> Iterable[str]:

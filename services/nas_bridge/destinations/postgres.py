@@ -44,7 +44,7 @@ class PostgresDestinations:
             return _settings(await connection.fetchrow(_SQL.list_destinations, *route))
 
     async def plan(self, force: str, settings: DestinationSettings) -> Destination:
-        """Write down a planned destination unless there is one of that name. Returns what is there."""
+        """Record a planned destination unless one of that name exists. Returns the stored destination."""
         async with in_forces(self._pool, force) as connection:
             await connection.execute(
                 _SQL.add_destination,
@@ -63,9 +63,9 @@ class PostgresDestinations:
             return await _found(connection, force, status)
 
     async def go_live(self, route: Route) -> Destination:
-        """Set a planned destination live. Returns what is there."""
+        """Set a planned destination live. Returns the stored destination."""
         async with in_forces(self._pool, route.force) as connection:
-            # Whatever has become of the destination meanwhile: its consumer was registered just now.
+            # In any state of the destination: its consumer was registered just now.
             await connection.execute(_SQL.set_registered, *route, True)
             status = await line_status(connection, *route)
             if status is not None and status.state is DesiredState.PLANNED:
@@ -73,15 +73,18 @@ class PostgresDestinations:
             return await _found(connection, route.force, status)
 
     async def pause(self, route: Route) -> Destination | None:
-        """Pause a destination that is not retired. Returns what is there, None when it is unknown."""
+        """Pause a destination that is not retired.
+
+        Returns the stored destination, None when it is unknown.
+        """
         return await self._change(route, pause_line)
 
     async def resume(self, route: Route) -> Destination | None:
-        """End the pause or stop of a destination that is not retired. Returns what is there."""
+        """End the pause or stop of a destination that is not retired. Returns the stored destination."""
         return await self._change(route, resume_line)
 
     async def retire(self, route: Route) -> Destination | None:
-        """Retire a destination. Returns what is there."""
+        """Retire a destination. Returns the stored destination."""
         return await self._change(route, retire_line)
 
     async def consumers_to_retire(self, forces: Iterable[str]) -> list[Route]:
@@ -90,7 +93,7 @@ class PostgresDestinations:
             return [Route(*row) for row in await connection.fetch(_SQL.consumers_to_retire)]
 
     async def consumer_retired(self, route: Route) -> None:
-        """Write down that the store retired the consumer."""
+        """Record that the store retired the consumer."""
         async with in_forces(self._pool, route.force) as connection:
             await connection.execute(_SQL.set_registered, *route, False)
 

@@ -1,4 +1,4 @@
-"""What people do with destinations: add, pause, resume, retire, list. Each may be repeated without harm."""
+"""The verbs of destinations: add, pause, resume, retire, list. Each may be repeated without harm."""
 
 from __future__ import annotations
 
@@ -29,25 +29,28 @@ class DestinationRows(Protocol):
         """The destinations of a force by name."""
 
     async def plan(self, force: str, settings: DestinationSettings) -> Destination:
-        """Write down a planned destination unless there is one of that name. Returns what is there."""
+        """Record a planned destination unless one of that name exists. Returns the stored destination."""
 
     async def go_live(self, route: Route) -> Destination:
-        """Set a planned destination live. Returns what is there."""
+        """Set a planned destination live. Returns the stored destination."""
 
     async def pause(self, route: Route) -> Destination | None:
-        """Pause a destination that is not retired. Returns what is there, None when it is unknown."""
+        """Pause a destination that is not retired.
+
+        Returns the stored destination, None when it is unknown.
+        """
 
     async def resume(self, route: Route) -> Destination | None:
-        """End the pause or stop of a destination that is not retired. Returns what is there."""
+        """End the pause or stop of a destination that is not retired. Returns the stored destination."""
 
     async def retire(self, route: Route) -> Destination | None:
-        """Retire a destination. Returns what is there."""
+        """Retire a destination. Returns the stored destination."""
 
     async def consumers_to_retire(self, forces: Iterable[str]) -> list[Route]:
         """Retired destinations whose consumer the store may still have."""
 
     async def consumer_retired(self, route: Route) -> None:
-        """Write down that the store retired the consumer."""
+        """Record that the store retired the consumer."""
 
 
 class Consumers(Protocol):
@@ -78,14 +81,15 @@ class Destinations:
         """Add a destination; delivery begins with the oldest read of the buffer.
 
         Raises InvalidInput DESTINATION_INVALID, AlreadyExists DESTINATION_EXISTS, NotFound FORCE_UNKNOWN.
-        When the store cannot register the consumer, its Fault is raised, and a repeat goes on from there.
+        When the store cannot register the consumer, its Fault is raised, and a repeated call continues from
+        there.
         """
         self._check(force, settings)
         found = await self.rows.plan(force, settings)
         _require_same(found, settings)
         if found.line.state is DesiredState.PLANNED:
             route = Route(force, settings.name)
-            # Before the destination is live: retention must not delete what it has yet to get.
+            # Before the destination is live: retention must not delete reads that are not delivered yet.
             await self.consumers.register_consumer(*route)
             found = await self.rows.go_live(route)
             self.changed()
@@ -111,7 +115,7 @@ class Destinations:
         return retired
 
     async def retire_consumers(self, forces: Iterable[str]) -> None:
-        """Retire at the store what is still to retire. Raises Fault: call again later."""
+        """Retire the remaining consumers at the store. Raises Fault: call again later."""
         for route in await self.rows.consumers_to_retire(forces):
             await self._retire_consumer(route)
 

@@ -1,4 +1,4 @@
-"""One delivery: send a submission, check its receipt, and what is written down of it."""
+"""One delivery: send a submission, check its receipt, and build its record."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class RefusedRead:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A delivery as it is written down: a receipt for a range of positions, and the reads refused in it."""
+    """The record of a delivery: a receipt for a range of positions, and the reads refused in it."""
 
     receipt_id: str
     first_position: int
@@ -53,7 +53,7 @@ class Delivery:
 
 
 class Deliveries(Protocol):
-    """Where deliveries are written down."""
+    """The stored deliveries."""
 
     async def record(self, move: Move, delivery: Delivery) -> bool:
         """Write receipt, dead letters and cursor in one transaction. False: fenced, nothing was written."""
@@ -85,7 +85,7 @@ async def send(destination: Destination, submission: Submission, seconds: float)
 def delivery_of(
     submission: Submission, receipt: Receipt, refused_before: Sequence[RefusedRead], traceparent: str
 ) -> Delivery:
-    """What is written down of a receipt. Reads refused alone just before it are written down with it."""
+    """The record of a receipt. It includes reads that were refused alone just before."""
     return Delivery(
         receipt_id=receipt.receipt_id,
         first_position=refused_before[0].position if refused_before else submission.runs[0].first,
@@ -98,7 +98,7 @@ def delivery_of(
 
 
 def refusals_only(refused: Sequence[RefusedRead]) -> Delivery:
-    """What is written down of reads refused alone after which no receipt came."""
+    """The record of reads that were refused alone, without a receipt after them."""
     return Delivery(
         receipt_id="",
         first_position=refused[0].position,

@@ -1,4 +1,7 @@
-"""Cuts a part of the log between any two reads. So the read that makes a submission unacceptable is found."""
+"""Cuts a part of the log between any two reads.
+
+This finds the read because of which a submission is refused.
+"""
 
 from __future__ import annotations
 

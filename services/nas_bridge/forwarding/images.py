@@ -25,7 +25,7 @@ class WithoutOverviews:
                 yield Part([_without_overviews(item) for item in part.items], part.position, part.head)
 
     async def report(self, position: int) -> None:
-        """Say that everything up to `position` is durably processed. Raises Fault."""
+        """Report that everything up to `position` is durably processed. Raises Fault."""
         await self.source.report(position)
 
 

@@ -1,4 +1,4 @@
-"""How far behind the log each line of this replica is, as a gauge that is computed when it is asked for."""
+"""The lag of each line of this replica, as a gauge that is computed when it is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a line does that delivers one force's log to one destination."""
+"""The line that delivers one force's log to one destination."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from services.nas_bridge.forwarding.step import DeliveryLimits, DeliveryStep
 
 
 class SettingsRows(Protocol):
-    """Where destinations' settings are."""
+    """The stored settings of destinations."""
 
     async def settings(self, route: Route) -> DestinationSettings:
         """How a destination is reached. It has a line, so it exists."""
@@ -29,7 +29,7 @@ class SettingsRows(Protocol):
 
 @dataclass(frozen=True)
 class ForwardingLimits:
-    """What applies to all destinations: gathering, back-off, refusals, gaps."""
+    """Limits of all destinations: gathering, back-off, refusals, gaps."""
 
     most_bytes: int
     gather_seconds: float

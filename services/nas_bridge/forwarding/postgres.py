@@ -1,4 +1,4 @@
-"""Writes deliveries down in PostgreSQL."""
+"""Records deliveries in PostgreSQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tells single bad reads from a fault that dead letters would hide: how many refusals stop a line."""
+"""Limits of refusals. Beyond them a line stops, so that dead letters do not hide a fault."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Count:
 
 
 class RefusalWatch:
-    """Counts refusals over the deliveries of a line. Each delivery is judged before it is written down."""
+    """Counts refusals over the deliveries of a line. Each delivery is judged before it is recorded."""
 
     def __init__(self, limits: RefusalLimits) -> None:
         self._limits = limits
@@ -42,7 +42,7 @@ class RefusalWatch:
         return ""
 
     def count(self, reads: int, refused: Sequence[int]) -> None:
-        """Count a delivery that was written down."""
+        """Count a delivery that was recorded."""
         self._count = self._after(reads, refused)
 
     def _after(self, reads: int, refused: Sequence[int]) -> _Count:

@@ -1,4 +1,4 @@
-"""The step of a line that delivers: sends what was gathered, judges refusals, finds unacceptable reads."""
+"""The step of a line that delivers: sends the gathered reads, judges refusals, finds unacceptable reads."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _refused_whole: Final = meter().create_counter(
 
 
 class AllRefusedError(DeliveryFailedError):
-    """Reads are refused one after the other, each alone: the fault is the destination's or ours."""
+    """Reads are refused one after the other, each alone: so the fault is not in the reads."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ class DeliveryStep:
         self._limits = limits
         self._labels = {"force": route.force, "destination": route.destination}
         self._watch = RefusalWatch(limits.refusals)
-        # Where the part ends that was refused as a whole, and how often.
+        # (end of the part that was refused as a whole, how often).
         self._refused_part, self._refusals = 0, 0
-        # Reads refused alone that are not written down yet.
+        # Reads refused alone that are not recorded yet.
         self._unwritten: list[RefusedRead] = []
         self._reported = False
 
@@ -116,7 +116,7 @@ class DeliveryStep:
             if self._unwritten:
                 await self._write_refusals(part, progress)
         finally:
-            # Reads that were not written down stay undelivered, and are delivered again.
+            # Reads without a record count as undelivered, and are delivered again.
             self._unwritten = []
 
     async def _deliver_halves(self, part: Part[Appended], progress: Progress) -> None:
@@ -144,7 +144,7 @@ class DeliveryStep:
         _refused.add(count, self._labels)
 
     async def _attempt(self, part: Part[Appended], progress: Progress) -> None:
-        """Send a part as one submission and write down its receipt."""
+        """Send a part as one submission and record its receipt."""
         submission = submission_of(self._route, part)
         traceparents = [run.traceparent for run in submission.runs]
         with span_following(SpanName.BRIDGE_FORWARD, traceparents, self._attributes(submission)):
@@ -153,7 +153,7 @@ class DeliveryStep:
             reads = before + submission.count
             refused = [*range(before), *sorted(before + refusal.index for refusal in receipt.refusals)]
             if excess := self._watch.excess(reads, refused):
-                # Before it is written down: the reads stay undelivered, and are sent again after a resume.
+                # Before it is recorded: the reads count as undelivered, and are sent again after a resume.
                 raise LineStoppedError(f"{excess}; find out why, then resume the destination")
             delivery = delivery_of(submission, receipt, self._unwritten, current_traceparent())
             with tracer().start_as_current_span(SpanName.BRIDGE_RECEIPT):

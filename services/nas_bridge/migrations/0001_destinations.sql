@@ -1,4 +1,4 @@
--- Destinations of forces. What shall become of a destination, and how far it has got, is in its line (tables of `following`).
+-- Destinations of forces. The desired state and the cursor of a destination are in its line (tables of `following`).
 
 create table destinations (
     timeout_seconds double precision not null,
@@ -17,7 +17,7 @@ create table destinations (
     primary key (force, name)
 );
 
--- What each destination has taken. Written with every delivery, so apart from the settings.
+-- The reads that each destination has accepted. Written with every delivery, and therefore apart from the settings.
 create table delivery_counts (
     delivered bigint not null default 0,
     dead_letters bigint not null default 0,

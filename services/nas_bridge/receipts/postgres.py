@@ -43,7 +43,7 @@ class PostgresRecords:
         return None if row is None else KeptReceipt(**row)
 
     async def delete_old(self, forces: Iterable[str], receipt_days: float, dead_letter_days: float) -> None:
-        """Delete what is older than that."""
+        """Delete receipts and dead letters that are older."""
         async with in_forces(self._pool, forces) as connection:
             await connection.execute(_SQL.delete_old_receipts, receipt_days * _DAY_SECONDS)
             await connection.execute(_SQL.delete_old_dead_letters, dead_letter_days * _DAY_SECONDS)

@@ -1,4 +1,4 @@
-"""Receipts and dead letters as they are kept, and the port through which people ask for them."""
+"""Receipts and dead letters, and the port to the stored ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class KeptReceipt:
 
 
 class Records(Protocol):
-    """Where receipts and dead letters are kept."""
+    """The stored receipts and dead letters."""
 
     async def has_destination(self, force: str, destination: str) -> bool:
         """Whether the force has, or had, a destination of that name."""
@@ -48,4 +48,4 @@ class Records(Protocol):
         """The receipt that covers a position."""
 
     async def delete_old(self, forces: Iterable[str], receipt_days: float, dead_letter_days: float) -> None:
-        """Delete what is older than that."""
+        """Delete receipts and dead letters that are older."""

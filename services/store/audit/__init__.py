@@ -1,1 +1,1 @@
-"""The audit trail: what people did, and why, in one hash chain a force."""
+"""The audit trail: what people did, and why, in one hash chain for each force."""

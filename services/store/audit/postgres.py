@@ -17,7 +17,7 @@ _SQL: Final = statements("services.store.audit")
 
 
 class PostgresAuditRecords:
-    """Writes and reads the chains. The lock on a chain's row puts its records in order."""
+    """Writes and reads the chains. The lock on the row of a chain orders its records."""
 
     def __init__(self, pool: asyncpg.Pool, now_us: Callable[[], int]) -> None:
         self._pool = pool

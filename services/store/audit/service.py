@@ -39,7 +39,7 @@ class AuditService(AuditServiceServicer):
     async def RecordAudit(
         self, request: audit_pb2.RecordAuditRequest, context: Call
     ) -> audit_pb2.RecordAuditResponse:
-        """Write what a person did at a service. The certificate tells which service."""
+        """Write a record of a person's action at a service. The certificate names the service."""
         self._check(request)
         entry = entry_of(
             request.force,

@@ -1,4 +1,4 @@
-"""The audit trail: what it needs of its records, its check, and the auditor of the store itself."""
+"""The audit trail: the port to its records, its check, and the auditor of the store itself."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class CameraNumbers:
         self._names: dict[int, str] = {}
 
     async def numbers_of(self, camera_ids: Sequence[str]) -> list[int]:
-        """A number for each camera, given out when it is new."""
+        """A number for each camera; a new camera gets a new number."""
         try:
             return [self._numbers[camera_id] for camera_id in camera_ids]
         except KeyError:
@@ -38,7 +38,7 @@ class CameraNumbers:
         return self._names
 
     async def _give_out(self, camera_ids: list[str]) -> None:
-        # Two transactions: the second sees the numbers that another replica gave out meanwhile.
+        # Two transactions: the second sees the numbers that another replica assigned meanwhile.
         for statement in (_SQL.add_cameras, _SQL.camera_numbers):
             async with self._rows.transaction(self._force) as connection:
                 rows = await connection.fetch(statement, self._force_no, camera_ids)

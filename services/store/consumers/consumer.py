@@ -1,4 +1,4 @@
-"""What a consumer of the log is, and the port to where consumers are kept."""
+"""A consumer of the log, and the port to the stored consumers."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Forces: which there are, and how every service learns of them."""
+"""Forces, and the directory that sends them to every service."""

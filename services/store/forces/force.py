@@ -1,4 +1,4 @@
-"""What a force is, and the port to where forces are kept."""
+"""A force, and the port to the stored forces."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Directory:
 
 
 class Forces(Protocol):
-    """The forces that there are."""
+    """The stored forces."""
 
     async def create(self, new: NewForce) -> Force:
         """Create a force, or return the one that the same request created.

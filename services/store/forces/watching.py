@@ -1,4 +1,4 @@
-"""The directory in memory, for those who watch it."""
+"""The directory in memory, for its watchers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STALE_SECONDS: Final = 5.0
 
 
 class DirectoryFeed:
-    """Asks the database for a new revision twice a second, and serves any number of watchers from memory."""
+    """Reads the revision from the database twice a second, and serves all watchers from memory."""
 
     def __init__(
         self, forces: Forces, stopping: asyncio.Event, clock: Callable[[], float] = time.monotonic
@@ -36,7 +36,7 @@ class DirectoryFeed:
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
-        """Look for changes for ever."""
+        """Look for changes without end."""
         await repeat(self.look, name="directory", every=ASK_SECONDS, backoff=Backoff(0.1, ASK_SECONDS))
 
     async def look(self) -> None:
@@ -51,7 +51,7 @@ class DirectoryFeed:
 
         Begins with what the database holds, so that a watcher never gets an older directory than it had from
         another replica. Raises Unavailable STOPPING when the server stops, and DATABASE_UNAVAILABLE when the
-        database has not answered for 5 s: another replica may know of a change.
+        database has not answered for 5 s: another replica may have a newer directory.
         """
         sent = newest = await self._read()
         changed = self._changed
@@ -69,7 +69,7 @@ class DirectoryFeed:
         raise Unavailable("STOPPING", "the store is stopping; watch the directory again")
 
     def wake(self) -> None:
-        """Let every watcher look again."""
+        """Wake every watcher."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 

@@ -1,4 +1,4 @@
-"""Images in an object store: what one commit brings for a day of a force is one object."""
+"""Images in an object store: one object for each commit, force and day."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
 _PUT_SECONDS: Final = 30.0
-# Within the deadline of a call: the library would retry for minutes.
+# Within the deadline of a call. By default the library retries for minutes.
 _REQUEST_TIME: Final = timedelta(seconds=5)
 _RETRIES: Final[RetryConfig] = {"max_retries": 2, "retry_timeout": timedelta(seconds=6)}
 _RANDOM_BITS: Final = 20
@@ -31,7 +31,10 @@ _AT_ONCE: Final = 1_000
 
 
 class ImageStore:
-    """A folder or a bucket. Every method raises Unavailable IMAGES_UNAVAILABLE when it does not answer."""
+    """A folder or a bucket.
+
+    Every method raises Unavailable IMAGES_UNAVAILABLE when the store does not answer.
+    """
 
     def __init__(self, objects: ObjectStore, folder: Path | None) -> None:
         self._objects = objects
@@ -48,7 +51,7 @@ class ImageStore:
                     await asyncio.to_thread(self._sync, self._folder, key)
 
     async def get(self, key: str, start: int, length: int) -> bytes | None:
-        """Part of an object; None when the object is gone."""
+        """Part of an object; None when the object does not exist."""
         with _faults(), suppress(FileNotFoundError):
             return bytes(await obstore.get_range_async(self._objects, key, start=start, length=length))
         return None
@@ -70,14 +73,14 @@ class ImageStore:
         return found
 
     async def delete(self, force: str, day: date, numbers: Sequence[int]) -> None:
-        """Delete objects of a force's day; those already gone are no error."""
+        """Delete objects of a force's day. Objects that do not exist are no error."""
         for start in range(0, len(numbers), _AT_ONCE):
             keys = [object_key(force, day, number) for number in numbers[start : start + _AT_ONCE]]
             with _faults(), suppress(FileNotFoundError):
                 await obstore.delete_async(self._objects, keys)
 
     async def discard(self, keys: Sequence[str]) -> None:
-        """Delete objects that nothing refers to."""
+        """Delete objects that no read refers to."""
         with _faults(), suppress(FileNotFoundError):
             await obstore.delete_async(self._objects, [*keys])
 
@@ -99,7 +102,7 @@ class ImageStore:
             if folder in self._synced or folder == root:
                 break
             new.append(folder)
-        # Only now: another thread must not rely on what is still under way.
+        # Only now, when it is durable: another thread relies on this entry.
         self._synced.update(new)
 
 
@@ -128,7 +131,7 @@ def open_images(url: str) -> ImageStore:
 
 
 def _client_options() -> ClientConfig:
-    # The library reads this variable only where it is given no options.
+    # The library reads this variable only when it gets no options.
     plaintext = os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"1", "true"}
     return {"timeout": _REQUEST_TIME, "allow_http": plaintext}
 
@@ -140,7 +143,7 @@ class ObjectNumbers:
         self._last = 0
 
     def next(self, now_us: int) -> int:
-        """A number that no other replica gives out, as far as chance goes."""
+        """A number that no other replica draws, with high probability."""
         drawn = now_us // 1000 << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
         self._last = max(drawn, self._last + 1)
         return self._last
@@ -152,12 +155,12 @@ def made_at_us(object_number: int) -> int:
 
 
 def object_key(force: str, day: date, object_number: int) -> str:
-    """Where those images of a force's day of capture lie that came with one commit."""
+    """The key of the object with a commit's images for one day of a force."""
     return f"{day_prefix(force, day)}{object_number:016x}"
 
 
 def day_prefix(force: str, day: date) -> str:
-    """What the keys of a force's day begin with."""
+    """The prefix of the keys of a force's day."""
     return f"{force}/{day.isoformat()}/"
 
 
@@ -178,7 +181,7 @@ def _faults() -> Iterator[None]:
 
 
 def _fault(error: BaseException) -> Fault:
-    # The library tells a full disk only in words.
+    # The library reports a full disk only in its text.
     if getattr(error, "errno", None) == _DISK_FULL or f"os error {_DISK_FULL}" in str(error):
         return Exhausted(
             "STORAGE_FULL", "the image store has no space left; nothing was stored", retry_after=5.0

@@ -15,7 +15,10 @@ _LEAST_WAIT: Final = 0.05
 
 
 class Breaker:
-    """Closed until an attempt fails. Then open for the time of a back-off; after it, attempts pass again."""
+    """Closed until an attempt fails.
+
+    Then open for the time of a back-off, after which attempts are allowed.
+    """
 
     def __init__(
         self, backoff: Backoff | None = None, monotonic: Callable[[], float] = time.monotonic

@@ -1,4 +1,4 @@
-"""Reads as they arrive: checked here, once. Code behind this check relies on it."""
+"""The check of reads when they arrive. Later code relies on it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+import numpy as np
 from gantry.common.v1.read_columns_pb2 import ReadColumns
 from google.protobuf.message import DecodeError
 
@@ -23,7 +24,7 @@ _DAYS_AHEAD: Final = 2
 _LONGEST_READ_ID: Final = 128
 _LONGEST_DETAILS: Final = 512
 
-# The same few cameras come with every append.
+# Every append contains the same few cameras.
 _is_camera_id: Final = lru_cache(65_536)(is_camera_id)
 
 
@@ -32,7 +33,8 @@ class CheckedReads:
     """The reads of one AppendReads request. `columns` has no images: they are in `patches` and `overviews`.
 
     `patches` and `overviews` have one element a read, or none. `size` counts all bytes of the request.
-    `encoded` is `columns` serialised: the bytes of the request, or None until `serialised` makes it.
+    `captured_us` is the first and the last time of capture. `encoded` is `columns` serialised: the bytes of
+    the request, or None until `serialised` makes it.
     """
 
     force: str
@@ -42,6 +44,7 @@ class CheckedReads:
     patches: Sequence[bytes]
     overviews: Sequence[bytes]
     traceparent: str
+    captured_us: tuple[int, int]
     encoded: bytes | None = None
 
     @property
@@ -60,11 +63,15 @@ def checked(force: str, reads: bytes, traceparent: str, now_us: int) -> CheckedR
     """Parse and check a serialised ReadColumns. Raises InvalidInput, whose text quotes no read."""
     columns = _parsed(reads)
     count = _checked_count(columns)
+    captured_us = (0, 0)
     if count:
-        _check_values(columns, now_us)
+        captured_us = _range_of(columns.captured_at_us)
+        _check_values(columns, captured_us, now_us)
     patches, overviews = taken_images(columns)
     encoded = None if patches or overviews else reads
-    return CheckedReads(force, columns, count, len(reads), patches, overviews, traceparent, encoded)
+    return CheckedReads(
+        force, columns, count, len(reads), patches, overviews, traceparent, captured_us, encoded
+    )
 
 
 def _parsed(reads: bytes) -> ReadColumns:
@@ -85,8 +92,8 @@ def _checked_count(columns: ReadColumns) -> int:
         raise InvalidInput("COLUMNS_UNEQUAL", str(error), field=f"reads.{error.column}") from None
 
 
-def _check_values(columns: ReadColumns, now_us: int) -> None:
-    if max(columns.camera_indexes) >= len(columns.camera_ids):
+def _check_values(columns: ReadColumns, captured_us: tuple[int, int], now_us: int) -> None:
+    if _range_of(columns.camera_indexes)[1] >= len(columns.camera_ids):
         raise InvalidInput(
             "COLUMNS_UNEQUAL", "a camera index is outside camera_ids", field="reads.camera_indexes"
         )
@@ -96,12 +103,17 @@ def _check_values(columns: ReadColumns, now_us: int) -> None:
         raise _invalid("read_ids", "a read_id is 1 to 128 characters without control characters")
     if not all_normal(columns.vrms):
         raise _invalid("vrms", "a VRM is 1 to 12 of A-Z and 0-9")
-    if max(columns.captured_at_us) > now_us + _DAYS_AHEAD * US_A_DAY or min(columns.captured_at_us) < 0:
+    if captured_us[1] > now_us + _DAYS_AHEAD * US_A_DAY or captured_us[0] < 0:
         raise _invalid("captured_at_us", "a time is before 1970 or more than two days ahead")
-    if columns.headings and max(columns.headings) > HEADING_UNKNOWN:
+    if columns.headings and _range_of(columns.headings)[1] > HEADING_UNKNOWN:
         raise _invalid("headings", "a heading is 0 to 359, or 360 when it is not known")
     if columns.details and max(map(len, columns.details)) > _LONGEST_DETAILS:
         raise _invalid("details", f"details are at most {_LONGEST_DETAILS} bytes")
+
+
+def _range_of(numbers: Sequence[int]) -> tuple[int, int]:
+    column = np.asarray(numbers)
+    return int(column.min()), int(column.max())
 
 
 def _all_identifiers(read_ids: Sequence[str]) -> bool:

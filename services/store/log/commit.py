@@ -1,4 +1,4 @@
-"""The appends of a force that one transaction commits, and what becomes of each."""
+"""The appends of a force that one transaction commits, and their results."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from reads.appended import encoded_appended
 from reads.columns import picked
 from services.store.days import US_A_DAY
+from services.store.images.packing import EntryImages
 from services.store.log.checked import CheckedReads
-from services.store.log.ring import EntryImages, LogEntry
+from services.store.log.ring import LogEntry
 
 
 @dataclass(frozen=True, slots=True)
 class AppendResult:
-    """What became of one request's reads. `last_position` is 0 when all were duplicates."""
+    """The result of one request. `last_position` is 0 when all were duplicates."""
 
     duplicate_indexes: Sequence[int]
     last_position: int
@@ -45,7 +46,7 @@ class CommitResult:
 
 
 def results_of(commit: Commit, result: CommitResult) -> tuple[list[AppendResult], list[LogEntry]]:
-    """The result of each append, and the entries that the log has got."""
+    """The result of each append, and the new entries of the log."""
     results: list[AppendResult] = []
     entries: list[LogEntry] = []
     stored = None if result.stored is None else frozenset(result.stored)
@@ -75,7 +76,7 @@ def _new(positions: range, stored: frozenset[int] | None) -> Sequence[int] | Non
 def _entry(
     commit: Commit, index: int, positions: Sequence[int], new: Sequence[int] | None, after: int
 ) -> LogEntry:
-    """What followers get of one append: the reads at the indexes `new`, or all of them."""
+    """The entry of one append for followers: the reads at the indexes `new`, or all of them."""
     append, refs = commit.appends[index], commit.image_refs[index]
     columns, encoded = append.columns, append.serialised()
     if new is not None:

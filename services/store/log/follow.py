@@ -1,4 +1,4 @@
-"""Following a log without a gap: from the database up to the ring, then from the ring."""
+"""Follows a log without a gap: from the database up to the ring, then from the ring."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """After which position a follower begins, and up to which it accepts that reads are missing."""
+    """The position after which a follower begins, and up to which reads may be missing."""
 
     position: int
     accepted_gap: int
@@ -70,7 +70,7 @@ async def start_at(log: Log, after: int | None) -> Start:
         purged_to = await past.purged_to(force)
         return Start(await past.oldest(force), purged_to)
     if after > ring.head:
-        # Another replica may have told the follower of a commit that has not been announced here.
+        # The follower may have a position from another replica that has not been announced here.
         ring.announce(await past.head(force))
     if after > ring.head:
         raise OutOfRange(
@@ -83,10 +83,10 @@ async def start_at(log: Log, after: int | None) -> Start:
 
 
 async def follow(log: Log, start: Start, most_reads: int, stopping: asyncio.Event) -> AsyncIterator[LogPart]:
-    """Parts of the log until `stopping` is set; an empty one at the start, and when nothing has happened.
+    """Parts of the log until `stopping` is set. A part is empty at the start, and as a keep-alive.
 
-    Raises Unavailable STOPPING, and OutOfRange POSITION_PURGED when reads past what `start` accepts were
-    deleted before they came.
+    Raises Unavailable STOPPING, and OutOfRange POSITION_PURGED when reads that `start` does not allow to be
+    missing were deleted.
     """
     position = start.position
     with log.ring.followed():
@@ -108,7 +108,7 @@ async def follow(log: Log, start: Start, most_reads: int, stopping: asyncio.Even
 async def _from_database(log: Log, position: int, accepted_gap: int, most_reads: int) -> Sequence[LogEntry]:
     entries = await log.past.entries_after(log.force, position, most_reads)
     _caught_up.add(sum(entry.reads for entry in entries), {"force": log.force})
-    # Asked after the reads: a deletion that they missed shows here.
+    # Queried after the reads, so that a deletion meanwhile is detected.
     await _check_not_purged(log.past, log.force, max(position, accepted_gap))
     return entries
 

@@ -39,7 +39,7 @@ class LiveLog:
 
 
 class LiveLogs:
-    """The logs in use. `run` has to run: it is the owner of the tasks that append and that fill the rings."""
+    """The logs in use. `run` must be running. It owns the tasks that append and that fill the rings."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class LiveLogs:
         self._opened: asyncio.Queue[LiveLog] = asyncio.Queue()
 
     async def run(self) -> None:
-        """Append, and read what other replicas have appended, for ever."""
+        """Append, and read the appends of other replicas, without end."""
         async with asyncio.TaskGroup() as tasks:
             while True:
                 log = await self._opened.get()
@@ -66,7 +66,7 @@ class LiveLogs:
                 tasks.create_task(self._keep_whole(log), name=f"ring of {log.force}")
 
     async def open(self, force: str) -> LiveLog:
-        """The log of a force, put to use when it is first asked for. Raises NotFound FORCE_UNKNOWN."""
+        """The log of a force. The first call puts it into use. Raises NotFound FORCE_UNKNOWN."""
         log = self._logs.get(force)
         return log if log is not None else await self._open(force)
 
@@ -80,12 +80,12 @@ class LiveLogs:
             _position.set(head if log is None else log.ring.head, {"force": force})
 
     def forget(self, before_us: int) -> None:
-        """Keep nothing in memory that was received before a time."""
+        """Drop entries received before a time from memory."""
         for log in self._logs.values():
             log.ring.forget(before_us)
 
     def wake(self) -> None:
-        """Let all followers look again."""
+        """Wake all followers."""
         for log in self._logs.values():
             log.ring.wake()
 
@@ -108,7 +108,7 @@ class LiveLogs:
         return published
 
     async def _keep_whole(self, log: LiveLog) -> None:
-        """Read what other replicas have appended: once, however many commits and followers there are."""
+        """Read the appends of other replicas: once for all followers."""
         ring = log.ring
 
         async def fill() -> None:

@@ -1,4 +1,4 @@
-"""The log in PostgreSQL: appending, and reading what followers have missed."""
+"""The log in PostgreSQL: appends, and reads for followers behind the ring."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from services.store.days import US_A_DAY, date_of
 from services.store.log.commit import Commit, CommitResult
 from services.store.log.encode import append_arguments
 from services.store.log.rebuild import ReadRows, rebuilt
+from services.store.log.repeats import Repeats
 from services.store.log.ring import LogEntry
 from services.store.partitions.postgres import PostgresPartitions
 from services.store.postgres import ForceRows, force_unknown
@@ -28,7 +29,7 @@ _SQL: Final = statements("services.store.log")
 
 
 class AppendConnections:
-    """At most so many connections of a pool; an append that finds none waits its turn.
+    """A limited number of connections of a pool. An append waits until one is free.
 
     They are kept between appends, so that an append neither prepares statements nor resets a session.
     """
@@ -47,7 +48,7 @@ class AppendConnections:
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[Any]:
-        """A connection for one append. After an error it is not used again, whatever its state is."""
+        """A connection for one append. After an error it is not used again."""
         async with self._turns:
             connection = await self._taken()
             try:
@@ -73,12 +74,13 @@ class AppendConnections:
 class PostgresLog:
     """The logs of all forces. Every method raises NotFound FORCE_UNKNOWN."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         rows: ForceRows,
         pool: asyncpg.Pool,
         connections: AppendConnections,
         partitions: PostgresPartitions,
+        now_us: Callable[[], int],
         before_commit: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`before_commit` runs inside each append's transaction, just before it commits; for tests."""
@@ -86,7 +88,9 @@ class PostgresLog:
         self._pool = pool
         self._connections = connections
         self._partitions = partitions
+        self._now_us = now_us
         self._before_commit = before_commit
+        self._repeats: dict[str, Repeats] = {}
         self._cameras: dict[str, CameraNumbers] = {}
 
     async def ping(self) -> None:
@@ -100,7 +104,7 @@ class PostgresLog:
         cameras = await self._cameras_of(commit.force)
         camera_nos = [await cameras.numbers_of(append.columns.camera_ids) for append in commit.appends]
         encoded = append_arguments(commit.appends, camera_nos, commit.image_objects, commit.image_refs)
-        row = await self._append((number, commit.force, commit.received_at_us, *encoded))
+        row = await self._append(commit.force, (number, commit.force, commit.received_at_us), encoded)
         if row["head_before"] is None:
             raise force_unknown()
         return CommitResult(row["head_before"], row["head_now"], row["stored"])
@@ -135,15 +139,24 @@ class PostgresLog:
             oldest = await connection.fetchval(_SQL.oldest, number)
             return int(await connection.fetchval(_SQL.head, number) if oldest is None else oldest)
 
-    async def _append(self, arguments: Sequence[Any]) -> Any:
+    async def _append(self, force: str, head: Sequence[Any], encoded: Sequence[Any]) -> Any:
+        repeats = self._repeats.setdefault(force, Repeats(self._now_us))
         async with self._connections.one() as connection:
-            if self._before_commit is None:
-                # A statement by itself is a transaction by itself, in one round trip.
-                return await connection.fetchrow(_SQL.append_reads, *arguments)
-            async with connection.transaction():
-                row = await connection.fetchrow(_SQL.append_reads, *arguments)
-                await self._before_commit()
-                return row
+            if not repeats.expected:
+                try:
+                    return await self._call(connection, (*head, False, *encoded))
+                except asyncpg.UniqueViolationError:
+                    repeats.found()
+            return await self._call(connection, (*head, True, *encoded))
+
+    async def _call(self, connection: Any, arguments: Sequence[Any]) -> Any:
+        if self._before_commit is None:
+            # A statement by itself is a transaction by itself, in one round trip.
+            return await connection.fetchrow(_SQL.append_reads, *arguments)
+        async with connection.transaction():
+            row = await connection.fetchrow(_SQL.append_reads, *arguments)
+            await self._before_commit()
+            return row
 
     async def _cameras_of(self, force: str) -> CameraNumbers:
         cameras = self._cameras.get(force)
@@ -156,12 +169,11 @@ class PostgresLog:
 def _reads_by_day(commit: Commit) -> Counter[date]:
     reads: Counter[date] = Counter()
     for append in commit.appends:
-        times = append.columns.captured_at_us
-        first, last = min(times) // US_A_DAY, max(times) // US_A_DAY
+        first, last = (us // US_A_DAY for us in append.captured_us)
         if first == last:
             reads[date_of(first)] += append.count
         else:
-            reads.update(date_of(us // US_A_DAY) for us in times)
+            reads.update(date_of(us // US_A_DAY) for us in append.columns.captured_at_us)
     return reads
 
 
@@ -179,5 +191,5 @@ def _is_gone(connection: Any) -> bool:
     try:
         return bool(connection.is_closed())
     except asyncpg.InterfaceError:
-        # The server ended it while it was idle, and the pool has taken it back.
+        # The server ended it while it was idle, and the pool has closed it.
         return True

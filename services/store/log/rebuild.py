@@ -1,4 +1,4 @@
-"""Rows of the database made into entries of the log again, for followers behind the ring."""
+"""Builds entries of the log from rows of the database, for followers behind the ring."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from reads.appended import encoded_appended
 from reads.columns import columns_of
 from reads.read import STORED
 from services.store.days import US_A_DAY
-from services.store.log.ring import EntryImages, LogEntry
+from services.store.images.packing import EntryImages
+from services.store.log.ring import LogEntry
 
 
 @dataclass(frozen=True, slots=True)

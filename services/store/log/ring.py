@@ -1,4 +1,4 @@
-"""The newest part of a force's log in memory, serialised: live followers do not touch the database."""
+"""The newest part of a force's log in memory, serialised, from which live followers are served."""
 
 from __future__ import annotations
 
@@ -10,21 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
+from services.store.images.packing import EntryImages
+
 _OVERHEAD: Final = 400
 _MOST_MISSING: Final = 50_000
 """A ring that misses more positions than this starts anew; followers read the rest from the database."""
-
-
-@dataclass(frozen=True, slots=True)
-class EntryImages:
-    """Where the images of an entry are: one object for each day of capture.
-
-    `days` has one day number a read, `refs` one reference as in reads.image.
-    """
-
-    object_number: int
-    days: Sequence[int]
-    refs: Sequence[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +34,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Later:
-    """Entries of a commit that follows positions which the ring still misses."""
+    """Entries of a commit after positions that are not in the ring yet."""
 
     head_before: int
     entries: Sequence[LogEntry]
@@ -109,14 +99,14 @@ class Ring:
             return
         self.head = head
         if not self._is_worth_filling(head):
-            # Followers have to look at the database, so that they are woken.
+            # Followers are woken, because they must read from the database.
             self._start_anew(head)
         else:
             self.missing.set()
         self.wake()
 
     def forget(self, before_us: int) -> None:
-        """Drop entries received before a time: what retention deletes must not live on in memory."""
+        """Drop entries received before a time: reads that retention deletes must not stay in memory."""
         while self._first < len(self._entries) and self._entries[self._first].received_at_us < before_us:
             self._drop_first()
         self._give_back()
@@ -134,11 +124,11 @@ class Ring:
 
     @property
     def changed(self) -> asyncio.Event:
-        """Set at the next change. Take it before looking, so that no change is missed in between."""
+        """Set at the next change. Take it before reading the state, so that no change is missed."""
         return self._changed
 
     def wake(self) -> None:
-        """Let every follower look again."""
+        """Wake every follower."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -148,7 +138,7 @@ class Ring:
     def _extend(self, entries: Sequence[LogEntry]) -> None:
         for entry in entries:
             if entry.last <= self.end:
-                # It came from the database before its commit was heard of.
+                # It was read from the database before its commit was announced.
                 continue
             self._entries.append(entry if entry.after == self.end else replace(entry, after=self.end))
             self._lasts.append(entry.last)
@@ -187,7 +177,7 @@ class Ring:
         self.start = dropped.last
 
     def _compact(self) -> None:
-        # Rarely, so that it costs little an entry, yet soon enough to give the memory back.
+        # Rarely, so that it costs little for each entry, and often enough to release the memory.
         if self._first > 64 and self._first * 8 > len(self._entries):
             self._give_back()
 

@@ -105,7 +105,7 @@ class ReadLogService(ReadLogServiceServicer):
         request: log_pb2.RegisterConsumerRequest,
         context: Call,
     ) -> log_pb2.RegisterConsumerResponse:
-        """Let retention wait for a consumer."""
+        """Make retention wait for a consumer."""
         _check_consumer(request.consumer)
         position = await self._consumers.register(request.force, request.consumer)
         return log_pb2.RegisterConsumerResponse(position=position)
@@ -115,7 +115,7 @@ class ReadLogService(ReadLogServiceServicer):
         request: log_pb2.RetireConsumerRequest,
         context: Call,
     ) -> log_pb2.RetireConsumerResponse:
-        """Let retention wait for a consumer no longer."""
+        """Stop retention's waiting for a consumer."""
         _check_consumer(request.consumer)
         await self._consumers.retire(request.force, request.consumer)
         return log_pb2.RetireConsumerResponse()

@@ -36,7 +36,7 @@ _breaker_open = meter().create_gauge(
 )
 
 Published = Callable[[CommitResult, Sequence[LogEntry]], None]
-"""Gets the result of each commit and the entries that the log has got."""
+"""Receives the result of each commit and the new entries of the log."""
 
 
 class AppendLog(Protocol):
@@ -56,7 +56,7 @@ class ObjectWriter(Protocol):
         """Keep an object; it is durable on return."""
 
     async def discard(self, keys: Sequence[str]) -> None:
-        """Delete objects that nothing refers to."""
+        """Delete objects that no read refers to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class ForceWriter:
         """Queue reads and wait for their commit.
 
         Raises at once Exhausted QUEUE_FULL, or the fault of the last commit while the breaker is open. Raises
-        later what kept the commit from happening.
+        later the fault of its own commit.
         """
         if refusal := self._breaker.refusal():
             raise refusal
@@ -114,17 +114,17 @@ class ForceWriter:
         self._queued_reads += reads.count
         self._queued_bytes += reads.size
         self._arrived.set()
-        # A caller that gives up must not take back what is being committed with others.
+        # A caller that is cancelled must not cancel the commit that it shares with others.
         return await asyncio.shield(pending.answer)
 
     async def run(self) -> None:
-        """Commit what is queued, for ever. While one group commits, the images of the next are put away."""
+        """Commit queued appends, without end. While one group commits, the images of the next are stored."""
         committing: asyncio.Task[None] | None = None
         try:
             while True:
                 await self._arrived.wait()
                 if committing is not None and not self._queue[0].reads.has_images:
-                    # Nothing to prepare, so let more gather.
+                    # Nothing to prepare, so more appends can gather.
                     await committing
                     committing = None
                     if not self._queue:
@@ -169,7 +169,10 @@ class ForceWriter:
         return taken
 
     async def _prepared(self, pending: Sequence[_Pending]) -> _Work | None:
-        """The work of one commit, with its images durable. None when they are not: callers have the error."""
+        """The work of one commit, with its images durable.
+
+        None when they are not: the callers got the error.
+        """
         received_at_us = self._now_us()
         work = _Work(Commit(self._force, received_at_us), self._numbers.next(received_at_us))
         for each in pending:
@@ -184,7 +187,7 @@ class ForceWriter:
 
     async def _put(self, objects: Mapping[str, bytes], traceparents: Sequence[str]) -> None:
         if not self._breaker.is_closed:
-            # Or callers who retry would fill the object store with images that nothing refers to.
+            # Otherwise callers that retry would fill the object store with unused images.
             await self._log.ping()
         with span_following(SpanName.IMAGES, traceparents):
             await asyncio.gather(*(self._images.put(key, content) for key, content in objects.items()))
@@ -207,13 +210,13 @@ class ForceWriter:
 
     async def _append(self, work: _Work) -> None:
         appending = asyncio.create_task(self._log.append(work.commit))
-        # Once round the loop, so that the database works while the entries are serialised.
+        # Yield once, so that the database works while the entries are serialised.
         await asyncio.sleep(0)
         for append in work.commit.appends:
             append.serialised()
         result = await appending
         results, entries = results_of(work.commit, result)
-        # First the followers: an alert is more urgent than an acknowledgement.
+        # Followers come first: an alert is more urgent than an acknowledgement.
         self._published(result, entries)
         for each, answer in zip(work.pending, results, strict=True):
             _answer(each, answer)
@@ -254,7 +257,9 @@ class ForceWriter:
         try:
             await self._images.discard(keys)
         except Fault as fault:
-            _log.warning("images of resent reads stay until their day goes", extra={"reason": fault.reason})
+            _log.warning(
+                "images of resent reads stay until their day is deleted", extra={"reason": fault.reason}
+            )
 
 
 @dataclass(slots=True, eq=False)
@@ -271,7 +276,9 @@ class _Work:
         self.pending.append(pending)
         self.commit.appends.append(reads)
         self.commit.image_objects.append(self.number if reads.has_images else 0)
-        self.commit.image_refs.append(self.packer.add(reads))
+        self.commit.image_refs.append(
+            self.packer.add(reads.columns.captured_at_us, reads.patches, reads.overviews)
+        )
 
     def traceparents(self) -> list[str]:
         return [each.reads.traceparent for each in self.pending]
@@ -281,7 +288,7 @@ class _Work:
         return [object_key(self.commit.force, day, self.number) for day in self.packer.days()]
 
     def objects(self) -> dict[str, bytes]:
-        """The objects to put away, by key."""
+        """The objects to store, by key."""
         return dict(zip(self.keys(), self.packer.contents(), strict=True))
 
     def split(self) -> list[_Work]:

@@ -21,7 +21,7 @@ create table forces (
     purged_to bigint not null default 0
 ) with (fillfactor = 25);
 
--- One row: counts the changes of what every service must know of forces.
+-- One row: counts the changes of the directory of forces.
 create table directory (
     revision bigint not null
 );
@@ -85,7 +85,7 @@ create index reads_position on reads using brin (position) with (pages_per_range
 create index reads_read_id on reads using brin (read_id text_bloom_ops (n_distinct_per_range = 5000, false_positive_rate = 0.01))
     with (pages_per_range = 64);
 
--- One row an AppendReads request: what its reads have in common.
+-- One row for each AppendReads request, with the common values of its reads.
 create table appends (
     force_no smallint not null,
     first_position bigint not null,
@@ -106,18 +106,16 @@ create table days (
     primary key (force_no, day)
 );
 
--- Numbers of the forces that the transaction has declared.
-create function declared_force_nos() returns smallint[]
-language sql stable as $$
-    select coalesce(array_agg(force_no), '{}') from forces where force = any (declared_forces())
-$$;
+-- Rows show when the transaction has declared their force. The subquery is evaluated once a statement, and planned with it: a function in its
+-- place would be called for each row, or be planned anew for each statement.
+call protect('cameras',
+    'force_no = any (array(select f.force_no from forces f where f.force = any (declared_forces())))');
+call protect('reads',
+    'force_no = any (array(select f.force_no from forces f where f.force = any (declared_forces())))');
+call protect('appends',
+    'force_no = any (array(select f.force_no from forces f where f.force = any (declared_forces())))');
 
--- In a subquery of its own, so that it is computed once a statement and not once a row.
-call protect('cameras', 'force_no = any ((select declared_force_nos())::smallint[])');
-call protect('reads', 'force_no = any ((select declared_force_nos())::smallint[])');
-call protect('appends', 'force_no = any ((select declared_force_nos())::smallint[])');
-
--- Drop the summary of the range of pages that holds one page: keeping a summary of rows that still come costs every insert.
+-- Drop the summary of the range of pages that holds one page: updating the summary of rows that are still inserted costs every insert.
 create function forget_summary(p_table regclass, p_page bigint) returns void
 language sql set search_path = store, pg_temp as $$
     select brin_desummarize_range(i.indexrelid, p_page)
@@ -220,85 +218,94 @@ begin
     end if;
 end $$;
 
--- Append the reads of one force in one transaction. Elements of the arrays p_sizes to p_captured_to_us belong to one request each; the rest is one
--- element a read, in the order of the requests, in the forms that are cheapest to send and to take apart:
+-- The reads of an append as rows of `reads`, in order, from the forms that are cheapest to send and to take apart:
 --   p_fixed        22 bytes a read, big-endian: captured_at_us (8), camera_no (4), latitude_e7 (4), longitude_e7 (4), heading (2)
 --   p_read_ids, p_vrms   joined by newlines
 --   p_details      hexadecimal, joined by newlines; null when no read has any
 --   p_images       12 bytes a read as in reads.image, zeros for none; null when no read has any
+create function sent_reads(
+    p_force_no smallint, p_head bigint, p_fixed bytea, p_confidences real[], p_read_ids text, p_vrms text, p_details text, p_images bytea
+) returns setof reads
+language sql stable as $$
+    select p_head + ordinal + 1,
+        substr(p_fixed, ordinal * 22 + 1, 8)::bigint,
+        substr(p_fixed, ordinal * 22 + 9, 4)::integer,
+        substr(p_fixed, ordinal * 22 + 13, 4)::integer,
+        substr(p_fixed, ordinal * 22 + 17, 4)::integer,
+        confidence,
+        p_force_no,
+        substr(p_fixed, ordinal * 22 + 21, 2)::smallint,
+        read_id,
+        vrm,
+        coalesce(decode(details, 'hex'), ''),
+        coalesce(nullif(substr(p_images, ordinal * 12 + 1, 12), '\x000000000000000000000000'), '')
+    from (
+        select generate_series(0, length(p_fixed) / 22 - 1) as ordinal, unnest(p_confidences) as confidence,
+            unnest(string_to_array(p_read_ids, e'\n')) as read_id, unnest(string_to_array(p_vrms, e'\n')) as vrm,
+            unnest(string_to_array(p_details, e'\n')) as details
+    ) as sent
+$$;
+
+-- Append the reads of one force in one transaction. Elements of the arrays p_sizes to p_captured_to_us belong to one request each; the
+-- rest is one element a read, in the order of the requests, as in sent_reads. p_before counts the reads of the requests before one.
+-- p_may_repeat: some reads may be stored already, or occur twice here; they are left out. Otherwise such a read fails the transaction with
+-- unique_violation. Inserts that look for conflicts cost the server a quarter more.
 -- Returns the head before (null when the force is retired), the head now, and the positions that were stored, or null when all of them
 -- were. Fails after 5 seconds when another transaction holds the force's row.
 create function append_reads(
-    p_force_no smallint, p_force text, p_received_at_us bigint,
-    p_sizes integer[], p_traceparents text[], p_image_objects bigint[], p_captured_from_us bigint[], p_captured_to_us bigint[],
+    p_force_no smallint, p_force text, p_received_at_us bigint, p_may_repeat boolean,
+    p_sizes integer[], p_before integer[], p_traceparents text[], p_image_objects bigint[], p_captured_from_us bigint[], p_captured_to_us bigint[],
     p_fixed bytea, p_confidences real[], p_read_ids text, p_vrms text, p_details text, p_images bytea,
     out head_before bigint, out head_now bigint, out stored bigint[]
 )
 language plpgsql as $$
 declare
     number_sent constant integer := length(p_fixed) / 22;
-    number_stored integer;
+    number_stored integer := number_sent;
+    ignored text;
 begin
-    perform set_config('gantry.forces', p_force, true), set_config('lock_timeout', '5s', true);
+    -- Assignments, since plpgsql evaluates them without starting a query.
+    ignored := set_config('gantry.forces', p_force, true);
+    ignored := set_config('lock_timeout', '5s', true);
     -- Everything below runs on a snapshot taken after the lock, and positions become visible in the order in which it is held.
     select f.head into head_before from forces f where f.force_no = p_force_no and f.state = 1 for no key update;
     if not found then
         return;
     end if;
-    with new_reads as (
-        insert into reads (position, captured_at_us, camera_no, latitude_e7, longitude_e7, confidence, force_no, heading,
-            read_id, vrm, details, image)
-        select head_before + ordinal + 1,
-            substr(p_fixed, ordinal * 22 + 1, 8)::bigint,
-            substr(p_fixed, ordinal * 22 + 9, 4)::integer,
-            substr(p_fixed, ordinal * 22 + 13, 4)::integer,
-            substr(p_fixed, ordinal * 22 + 17, 4)::integer,
-            confidence,
-            p_force_no,
-            substr(p_fixed, ordinal * 22 + 21, 2)::smallint,
-            read_id,
-            vrm,
-            coalesce(decode(details, 'hex'), ''),
-            coalesce(nullif(substr(p_images, ordinal * 12 + 1, 12), '\x000000000000000000000000'), '')
-        from (
-            select generate_series(0, number_sent - 1) as ordinal, unnest(p_confidences) as confidence,
-                unnest(string_to_array(p_read_ids, e'\n')) as read_id, unnest(string_to_array(p_vrms, e'\n')) as vrm,
-                unnest(string_to_array(p_details, e'\n')) as details
-        ) as sent
-        on conflict do nothing
-        returning position
-    )
-    select count(*), max(position), array_agg(position) into number_stored, head_now, stored from new_reads;
-    if number_stored = 0 then
-        head_now := head_before;
-        stored := '{}';
-        return;
-    end if;
-    if number_stored = number_sent then
-        stored := null;
+    if p_may_repeat then
+        with new_reads as (
+            insert into reads
+            select * from sent_reads(p_force_no, head_before, p_fixed, p_confidences, p_read_ids, p_vrms, p_details, p_images)
+            on conflict do nothing
+            returning position
+        )
+        select count(*), max(position), array_agg(position) into number_stored, head_now, stored from new_reads;
+        if number_stored = 0 then
+            head_now := head_before;
+            stored := '{}';
+            return;
+        end if;
+        if number_stored = number_sent then
+            stored := null;
+        end if;
+    else
+        insert into reads
+        select * from sent_reads(p_force_no, head_before, p_fixed, p_confidences, p_read_ids, p_vrms, p_details, p_images);
+        head_now := head_before + number_sent;
     end if;
     insert into appends (force_no, first_position, last_position, received_at_us, captured_from_us, captured_to_us,
         image_object, traceparent)
-    select p_force_no, first_position, least(last_position, head_now), p_received_at_us, captured_from_us, captured_to_us,
-        image_object, traceparent
-    from (
-        select head_before + sum(size) over (order by ordinal) - size + 1 as first_position,
-            head_before + sum(size) over (order by ordinal) as last_position,
-            captured_from_us, captured_to_us, image_object, traceparent
-        from (
-            select generate_series(1, cardinality(p_sizes)) as ordinal, unnest(p_sizes) as size,
-                unnest(p_captured_from_us) as captured_from_us, unnest(p_captured_to_us) as captured_to_us,
-                unnest(p_image_objects) as image_object, unnest(p_traceparents) as traceparent
-        ) as requests
-    ) as placed
-    where first_position <= head_now;
+    select p_force_no, head_before + before + 1, least(head_before + before + size, head_now), p_received_at_us,
+        captured_from_us, captured_to_us, image_object, traceparent
+    from unnest(p_sizes, p_before, p_traceparents, p_image_objects, p_captured_from_us, p_captured_to_us)
+        as requests (size, before, traceparent, image_object, captured_from_us, captured_to_us)
+    where head_before + before < head_now;
     update forces f set head = head_now, reads_stored = reads_stored + number_stored where f.force_no = p_force_no;
 end $$;
 
-revoke execute on function count_directory_change, forget_summary, make_force, register_consumer, make_day, summarise_day, append_reads
+revoke execute on function count_directory_change, forget_summary, make_force, register_consumer, make_day, summarise_day, sent_reads, append_reads
     from public;
-grant execute on function make_force, register_consumer, make_day, summarise_day, append_reads to gantry_store;
-grant execute on function declared_force_nos to gantry_store;
+grant execute on function make_force, register_consumer, make_day, summarise_day, sent_reads, append_reads to gantry_store;
 grant select, update (head, reads_stored) on forces to gantry_store;
 grant select on directory, days to gantry_store;
 grant select, insert on cameras, reads, appends to gantry_store;

@@ -4,7 +4,7 @@
 
 create table audit_chains (
     force text collate "C" primary key check (force ~ '^[a-z][a-z0-9-]{0,31}$'),
-    -- The newest record and its hash. Whoever adds a record holds the lock on this row until commit.
+    -- The newest record and its hash. A transaction that adds a record holds the lock on this row until its commit.
     number bigint not null default 0,
     hash bytea not null default '\x0000000000000000000000000000000000000000000000000000000000000000'
 ) with (fillfactor = 50);

@@ -1,11 +1,11 @@
--- Retention: what was deleted, and the only ways to delete.
+-- Retention: the purges, and the functions that delete. There is no other way to delete.
 
 create table purges (
     purge_no bigint generated always as identity primary key,
     force_no smallint not null references forces,
     -- Null: late reads, from the partition `older`.
     day date,
-    -- What was deleted are the reads of the day up to this position.
+    -- The reads of the day up to this position were deleted.
     last_position bigint not null,
     reads bigint not null,
     image_objects bigint not null,

@@ -2,7 +2,7 @@
 
 create unique index forces_request on forces (request_id);
 
--- Retire a force, for good. It waits for an append under way; later ones are refused. Retiring a retired force changes nothing.
+-- Retire a force. This cannot be undone. It waits for an append under way; later ones are refused. Retiring a retired force changes nothing.
 create function retire_force(p_force text) returns void
 language plpgsql security definer set search_path = store, pg_temp as $$
 begin

@@ -19,7 +19,7 @@ _SQL: Final = statements("services.store.partitions")
 
 
 class PostgresPartitions:
-    """The partitions of all forces in use, and about how many reads went where."""
+    """The partitions of all forces in use, and the approximate number of reads in each."""
 
     def __init__(
         self, rows: ForceRows, pool: asyncpg.Pool, now_us: Callable[[], int], retention_days: int
@@ -53,11 +53,11 @@ class PostgresPartitions:
         await for_each_force([*self._days], make)
 
     def appended(self) -> Mapping[Partition, int]:
-        """About how many reads went where since they were last summarised."""
+        """The approximate number of reads that each partition got since it was last summarised."""
         return {partition: reads for partition, reads in self._appended.items() if reads}
 
     async def summarise(self, partition: Partition) -> None:
-        """Summarise what went into a partition, and count from 0 again."""
+        """Summarise the new reads of a partition, and count from 0 again."""
         force, day = partition
         self._appended.pop(partition, None)
         fills = day is None or day >= day_of(self._now_us())

@@ -1,1 +1,1 @@
-"""Replicas of the store tell each other which logs have grown."""
+"""Notices between replicas of the store: which logs have grown."""

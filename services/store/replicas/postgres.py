@@ -1,7 +1,7 @@
-"""News between replicas: each notifies the others after its commits, and polls the database every second.
+"""Notices between replicas: each notifies the others after its commits, and polls the database every second.
 
 A transaction that notifies holds one lock of the whole cluster until it is flushed. So no append notifies.
-This loop does, once for all commits of the last few milliseconds, in a transaction that flushes nothing. A
+This loop notifies, once for all commits of the last few milliseconds, in a transaction without a flush. A
 notice may be lost; the poll covers it.
 """
 
@@ -31,7 +31,10 @@ Heads = Mapping[str, int]
 
 
 class ReplicaNews:
-    """Tells other replicas how far each log reaches, and announces what they tell. Holds one connection."""
+    """Sends the head of each log to other replicas, and announces the heads that they send.
+
+    Holds one connection.
+    """
 
     def __init__(self, pool: asyncpg.Pool, announce: Callable[[Heads], None]) -> None:
         self._pool = pool
@@ -48,7 +51,7 @@ class ReplicaNews:
         self._wake.set()
 
     async def run(self) -> None:
-        """Tell and ask for ever, also across failures of the database."""
+        """Notify and poll without end, also after failures of the database."""
         try:
             await repeat(self._exchange, name="news of other replicas", every=_ASK_SECONDS, wake=self._wake)
         finally:
@@ -69,7 +72,7 @@ class ReplicaNews:
         heads, self._committed = self._committed, {}
         for notice in notices(self._sender, heads):
             await connection.execute(_SQL.tell_heads, notice)
-        # Commits of this time are told together.
+        # One notice covers the commits of this time.
         await asyncio.sleep(_TELL_SECONDS)
 
     async def _ask(self, connection: Any) -> None:
@@ -93,7 +96,7 @@ class ReplicaNews:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        # Of a connection that is gone the calls raise, which would hide a cancellation.
+        # On a broken connection the calls raise, which would hide a cancellation.
         with suppress(*DATABASE_TROUBLE):
             await connection.remove_listener(CHANNEL, self._heard)
         with suppress(*DATABASE_TROUBLE):

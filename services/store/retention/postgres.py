@@ -1,4 +1,4 @@
-"""Retention in PostgreSQL: what is due, what is deleted, and the certificates."""
+"""Retention in PostgreSQL: days that are due, their deletion, and the certificates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SQL: Final = statements("services.store.retention")
 
 
 class PostgresRetention:
-    """What retention does to the rows of every force."""
+    """Retention of the rows of every force."""
 
     def __init__(self, rows: ForceRows, pool: asyncpg.Pool) -> None:
         self._rows = rows
@@ -29,9 +29,9 @@ class PostgresRetention:
 
     @asynccontextmanager
     async def leading(self) -> AsyncIterator[bool]:
-        """Whether this replica is the one that may work now; others find False meanwhile."""
+        """Whether this replica may run retention now. One replica may at a time."""
         async with self._pool.acquire() as connection:
-            # Given back with the connection, which the pool resets.
+            # Released with the connection, which the pool resets.
             yield await connection.fetchval(_SQL.try_lead_retention)
 
     async def forces(self) -> Sequence[str]:
@@ -53,7 +53,7 @@ class PostgresRetention:
         return bool(await self._pool.fetchval(_SQL.day_reaches_past, number, day, position))
 
     async def identities(self, force: str, times: Times, up_to: int) -> AsyncIterator[Identities]:
-        """What identifies the reads of these times up to a position, in order, some thousands at once."""
+        """The identities of the reads of these times up to a position, in order, some thousands at once."""
         number = await self._rows.number_of(force)
         async for after, to in self._windows(force, number, times, up_to):
             async with self._rows.transaction(force) as connection:
@@ -76,12 +76,12 @@ class PostgresRetention:
         return frozenset((row["day"], row["image_object"]) for row in found)
 
     async def drop_day(self, force: str, day: date, totals: PurgeTotals, now_us: int) -> bool:
-        """Drop a day's partition and note it, in one transaction; False when that must not be."""
+        """Drop a day's partition and record the purge, in one transaction; False when that is not allowed."""
         number = await self._rows.number_of(force)
         return await self._pool.fetchval(_SQL.drop_day, number, day, *_values(totals), now_us) is not None
 
     async def delete_older(self, force: str, before_us: int, totals: PurgeTotals, now_us: int) -> bool:
-        """Delete late reads and note it, in one transaction; False when that must not be."""
+        """Delete late reads and record the purge, in one transaction; False when that is not allowed."""
         number = await self._rows.number_of(force)
         values = (*_values(totals), now_us)
         return await self._pool.fetchval(_SQL.delete_older, number, before_us, *values) is not None
@@ -108,7 +108,7 @@ class PostgresRetention:
         return BufferState(status["head"], status["reads_stored"], days, late_from)
 
     async def finish(self, purge_no: int, now_us: int) -> None:
-        """Note that nothing is left of a purge."""
+        """Record that a purge is finished."""
         await self._pool.execute(_SQL.finish_purge, purge_no, now_us)
 
     async def forget_appends(self, force: str, captured_before_us: int, received_before_us: int) -> None:

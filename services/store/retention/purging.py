@@ -1,7 +1,7 @@
-"""Retention: a day of reads is deleted when it is over age and every registered consumer has passed it.
+"""Retention: a day's reads are deleted when they are past their time and every consumer has processed them.
 
-A certificate is committed with the deletion of the rows; images follow. The next run completes what a crash
-left: purges that are not finished, and objects of days that have no rows.
+A certificate is committed with the deletion of the rows; images follow. After a crash the next run finishes
+the work: open purges, and objects of days without rows.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _overdue = meter().create_gauge(MetricName.OVERDUE_DAYS, "1", "Days over age tha
 
 
 class Retention:
-    """Deletes what is due, again and again. A day of capture is due `retention_days` after its end."""
+    """Deletes the days that are due. A day of capture is due `retention_days` after its end."""
 
     def __init__(
         self, records: RetentionRecords, images: ImageStore, retention_days: int, now_us: Callable[[], int]
@@ -49,7 +49,7 @@ class Retention:
         self._swept_at_us = 0
 
     async def run(self, every_seconds: float) -> None:
-        """Work for ever. A run that fails is logged and tried again: a bug here must not stop appends."""
+        """Run without end. A run that fails is logged and repeated: a bug here must not stop appends."""
         await repeat(self._run_logged, name="retention", every=every_seconds)
 
     async def _run_logged(self) -> None:
@@ -62,7 +62,7 @@ class Retention:
             _log.exception("retention met a bug; the next run starts from what is there")
 
     async def run_once(self) -> None:
-        """Delete what is due now, unless another replica is at it."""
+        """Delete the days that are due now, unless another replica does."""
         async with self._records.leading() as leading:
             if not leading:
                 return
@@ -103,7 +103,7 @@ class Retention:
         return dropped
 
     async def _purge_late(self, force: str, before_us: int, cursor: int, now_us: int) -> bool:
-        """Whether no late read that has stayed its time waits for a consumer."""
+        """Whether no late read that is past its time waits for a consumer."""
         times = Times(0, before_us)
         while True:
             up_to = await self._stayed(force, before_us, now_us)
@@ -119,7 +119,7 @@ class Retention:
             self._tell_purged(force, _OLDER, totals)
 
     async def _stayed(self, force: str, before_us: int, now_us: int) -> int:
-        """Up to which position late reads have stayed their time; 0 when the first of them has not."""
+        """The position up to which late reads are past their time; 0 when the first one is not."""
         first = await self._records.late(force, before_us, 1)
         if not first or first[0][1] > now_us - _LATE_STAY_US:
             return 0

@@ -1,4 +1,4 @@
-"""What retention knows of reads, and the port to where they are kept."""
+"""Reads as retention needs them, and the port to the stored ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class PurgeTotals:
-    """What a certificate says of deleted reads. `last_position` is 0 when there were none."""
+    """The totals of a certificate. `last_position` is 0 when there were none."""
 
     last_position: int
     reads: int
@@ -50,7 +50,7 @@ class RetentionRecords(Protocol):
     """Reads and certificates. Methods that get a force raise NotFound FORCE_UNKNOWN."""
 
     def leading(self) -> AbstractAsyncContextManager[bool]:
-        """Whether this replica is the one that may work now; others find False meanwhile."""
+        """Whether this replica may run retention now. One replica may at a time."""
 
     async def forces(self) -> Sequence[str]:
         """All forces, retired ones included."""
@@ -65,7 +65,7 @@ class RetentionRecords(Protocol):
         """Whether there are reads of a day past a position."""
 
     def identities(self, force: str, times: Times, up_to: int) -> AsyncIterator[Identities]:
-        """What identifies the reads of these times up to a position, in order, some thousands at once."""
+        """The identities of the reads of these times up to a position, in order, some thousands at once."""
 
     async def late(self, force: str, before_us: int, rows: int) -> Sequence[tuple[int, int]]:
         """Position and time of receipt of the first reads captured before a time."""
@@ -74,10 +74,10 @@ class RetentionRecords(Protocol):
         """Day (as a number) and number of each image object that reads of these times refer to."""
 
     async def drop_day(self, force: str, day: date, totals: PurgeTotals, now_us: int) -> bool:
-        """Drop a day's partition and note it, in one transaction; False when that must not be."""
+        """Drop a day's partition and record the purge, in one transaction; False when that is not allowed."""
 
     async def delete_older(self, force: str, before_us: int, totals: PurgeTotals, now_us: int) -> bool:
-        """Delete late reads and note it, in one transaction; False when that must not be."""
+        """Delete late reads and record the purge, in one transaction; False when that is not allowed."""
 
     async def unfinished(self, force: str) -> Sequence[int]:
         """Purges whose images may not be deleted yet."""
@@ -89,7 +89,7 @@ class RetentionRecords(Protocol):
         """The state of the buffer now."""
 
     async def finish(self, purge_no: int, now_us: int) -> None:
-        """Note that nothing is left of a purge."""
+        """Record that a purge is finished."""
 
     async def forget_appends(self, force: str, captured_before_us: int, received_before_us: int) -> None:
         """Forget appends of which no read is left."""

@@ -1,4 +1,4 @@
-"""BufferService: the state of a buffer and the certificates of what was deleted from it. No personal data."""
+"""BufferService: the state of a buffer and its certificates of deletion. No personal data."""
 
 from __future__ import annotations
 

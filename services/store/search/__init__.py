@@ -1,1 +1,1 @@
-"""People search the buffer for plates, reads and images."""
+"""Search of the buffer for plates, reads and images, for people."""

@@ -1,4 +1,4 @@
-"""Finding a plate page by page, and the port to the reads in the buffer."""
+"""Finds a plate page by page, and the port to the reads in the buffer."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Page:
 
 
 class BufferedReads(Protocol):
-    """The reads of the forces that are named, and of no other. Each method raises NotFound FORCE_UNKNOWN."""
+    """The reads of the named forces, and of no other. Each method raises NotFound FORCE_UNKNOWN."""
 
     async def search(self, query: PlateQuery, below: Place, rows: int) -> Sequence[Found]:
         """Up to `rows` reads below a place, newest first."""
@@ -71,13 +71,13 @@ class Images(Protocol):
     """The images of reads."""
 
     async def get(self, key: str, start: int, length: int) -> bytes | None:
-        """Part of an object; None when the object is gone. Raises Unavailable IMAGES_UNAVAILABLE."""
+        """Part of an object; None when the object does not exist. Raises Unavailable IMAGES_UNAVAILABLE."""
 
 
 async def pages(
     reads: BufferedReads, query: PlateQuery, below: Place, page_rows: int, most_reads: int
 ) -> AsyncGenerator[Page, None]:
-    """Pages of up to `page_rows` reads below a place, at least one page, until nothing follows.
+    """Pages of up to `page_rows` reads below a place, at least one page, until there are no more.
 
     Ends earlier when `most_reads` were found; 0 sets no such limit. Each page is one transaction.
     """

@@ -39,7 +39,7 @@ Call = grpc.aio.ServicerContext[Any, Any]
 
 
 class SearchService(SearchServiceServicer):
-    """Shows people what the buffer holds."""
+    """Shows reads of the buffer to people."""
 
     def __init__(
         self, reads: BufferedReads, images: Images, tokens: PageTokens, stopping: asyncio.Event

@@ -86,7 +86,7 @@ class Authority:
 
 
 class Echo:
-    """Answers with what the chassis knows about the call; raises what it is told to."""
+    """Answers with the data of the call in the chassis; raises errors on request."""
 
     def __init__(self) -> None:
         self.stopping: asyncio.Event | None = None

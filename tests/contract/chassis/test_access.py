@@ -47,7 +47,7 @@ LOOK = Rule(
 
 
 class Trail:
-    """Keeps audit records; fails when it is told to."""
+    """Keeps audit records; fails on request."""
 
     def __init__(self) -> None:
         self.records: list[tuple[Any, ...]] = []
@@ -63,7 +63,7 @@ class Trail:
 
 
 class Tokens:
-    """Knows one feed."""
+    """Has one feed."""
 
     def caller(self, token: str) -> Caller | None:
         return Caller("feed", "roadside", frozenset({"essex"})) if token == "secret" else None
@@ -256,7 +256,7 @@ async def test_a_call_that_creates_a_force_may_name_one_that_is_not_known(lab, e
 @pytest.mark.parametrize(
     ("rule", "lacks"), [(FEEDS, "feeds=..."), (LOOK, "auditor=..."), (Rule(audit=LOOK.audit), "auditor=...")]
 )
-async def test_a_server_that_lacks_what_a_rule_consults_does_not_start(lab, echo, rule, lacks):
+async def test_a_server_without_the_means_for_a_rule_does_not_start(lab, echo, rule, lacks):
     with pytest.raises(ValueError, match="so the server needs") as raised:
         await lab.echo(echo, rule)
     assert lacks in str(raised.value)
@@ -372,7 +372,7 @@ async def test_the_first_message_of_a_stream_reaches_the_handler_with_the_others
 
 
 @pytest.mark.parametrize("of_handler", [True, False])
-async def test_a_client_that_still_sends_when_it_is_refused_hears_why(
+async def test_a_client_that_still_sends_when_it_is_refused_gets_the_reason(
     lab, echo, trail, service_name, of_handler
 ):
     server = await lab.echo(echo, LOOK, auditor=trail)
@@ -405,14 +405,14 @@ async def test_a_client_that_sends_without_end_is_cut_off(lab, echo, trail, serv
 # Reflection, and how services are added.
 
 
-async def test_the_main_port_wants_a_certificate(lab, echo):
+async def test_the_main_port_requires_a_certificate(lab, echo):
     anonymous = await lab.anonymous(await lab.echo(echo), "grpc")
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await anonymous.say("Say", timeout=5)
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_without_client_certificates_the_main_port_asks_nobody(lab, echo, service_name):
+async def test_without_client_certificates_the_main_port_asks_for_none(lab, echo, service_name):
     server = await lab.echo(echo, Rule(anyone=True), client_certificates=False)
     anonymous = await lab.anonymous(server, "grpc")
     assert await anonymous.say("Say", b"x", timeout=5) == b"x"

@@ -80,7 +80,7 @@ async def test_all_four_kinds_of_call_pass_the_guards(lab, echo, service_name):
     assert [part async for part in both] == [b"A", b"B"]
 
 
-async def test_a_generator_is_closed_when_its_client_goes_away(lab, echo, until):
+async def test_a_generator_is_closed_when_its_client_disconnects(lab, echo, until):
     caller = await lab.caller(await lab.echo(echo))
     call = caller.listen("Count", b"100000000")
     await call.read()

@@ -144,7 +144,9 @@ async def test_it_goes_on_after_its_connection_was_ended(pool, superuser, until)
 
 
 @pytest.mark.parametrize("how", ["ended by the server", "cut"])
-async def test_a_stop_wins_when_the_connection_dies_at_the_same_time(pool, superuser, wire, until, how):
+async def test_a_stop_takes_precedence_when_the_connection_dies_at_the_same_time(
+    pool, superuser, wire, until, how
+):
     for _ in range(5):
         working = asyncio.Event()
 
@@ -162,7 +164,7 @@ async def test_a_stop_wins_when_the_connection_dies_at_the_same_time(pool, super
         await _ended_in_time(task)
 
 
-async def test_a_stop_wins_when_the_connection_is_silent(pool, wire):
+async def test_a_stop_ends_the_loop_when_the_connection_is_silent(pool, wire):
     working = asyncio.Event()
 
     async def work() -> None:
@@ -178,7 +180,7 @@ async def test_a_stop_wins_when_the_connection_is_silent(pool, wire):
     await _ended_in_time(task)
 
 
-async def test_a_stop_wins_while_it_gives_a_dead_connection_back(pool, superuser):
+async def test_a_stop_ends_the_loop_while_it_releases_a_dead_connection(pool, superuser):
     """The error of the broken connection replaces the CancelledError that was on its way."""
     holding = asyncio.Event()
 

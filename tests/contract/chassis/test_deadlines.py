@@ -16,7 +16,7 @@ async def _left(caller, **options) -> tuple[float, float]:
     return float(deadline), float(bounded)
 
 
-async def test_the_client_sets_ten_seconds_when_nobody_says(lab, echo):
+async def test_the_client_sets_ten_seconds_by_default(lab, echo):
     deadline, bounded = await _left(await lab.caller(await lab.echo(echo)))
     assert 5 < deadline <= 10
     assert 5 < bounded < deadline

@@ -17,12 +17,12 @@ PLATE = "AB12CDE"
 
 
 async def _gather_into(got: list[bytes], call) -> None:
-    # One by one: a comprehension would lose what came before the failure.
+    # One by one: a comprehension would lose the messages before the failure.
     async for part in call:
         got += [part]
 
 
-async def test_a_fault_arrives_with_everything_it_said(lab, echo, faults):
+async def test_a_fault_arrives_with_all_its_details(lab, echo, faults):
     echo.failure = lambda: Exhausted(
         "SLOW_DOWN", "too much in flight", retry_after=1.5, field="batch", metadata={"limit": "500"}
     )
@@ -113,7 +113,7 @@ async def test_a_message_of_any_length_and_script_arrives(lab, echo, faults):
     assert found[0].message.startswith("Straße ✓")
 
 
-async def test_a_client_that_goes_away_cancels_the_handler_without_a_log(lab, echo, caplog):
+async def test_a_client_that_disconnects_cancels_the_handler_without_a_log(lab, echo, caplog):
     caller = await lab.caller(await lab.echo(echo))
     with caplog.at_level(logging.ERROR), pytest.raises(grpc.aio.AioRpcError) as raised:
         await caller.say("Hang", timeout=0.2)

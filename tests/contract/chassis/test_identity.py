@@ -30,7 +30,7 @@ async def test_a_person_brings_forces(lab, echo):
         (("gantry://service/",), ("localhost",)),
     ],
 )
-async def test_a_certificate_that_names_no_single_identity_is_nobody(lab, echo, uris, dns):
+async def test_a_certificate_without_a_single_identity_gives_no_caller(lab, echo, uris, dns):
     server = await lab.echo(echo, Rule(anyone=True))
     caller = await lab.caller(server, lab.authority.issue("odd", *uris, dns=dns))
     assert await caller.say("WhoAmI") == b"none"

@@ -148,9 +148,7 @@ async def test_a_pool_prepares_each_connection_and_comes_back_after_a_cut(settin
     assert prepared == 2
 
 
-async def test_who_uses_a_connection_that_the_server_ends_hears_that_the_database_is_away(
-    settings, connection
-):
+async def test_a_connection_that_the_server_ends_during_use_is_an_unavailable_database(settings, connection):
     async with open_pool(settings) as pool, pool.acquire() as held:
         await connection.execute("select pg_terminate_backend($1)", held.get_server_pid())
         # What the driver raises depends on how much of the end it has read by then.
@@ -159,7 +157,7 @@ async def test_who_uses_a_connection_that_the_server_ends_hears_that_the_databas
     assert _reason(raised.value) == "DATABASE_UNAVAILABLE"
 
 
-async def test_who_holds_a_connection_that_has_ended_hears_that_the_database_is_away(settings, connection):
+async def test_a_held_connection_that_has_ended_is_an_unavailable_database(settings, connection):
     async with open_pool(settings) as pool, pool.acquire() as held:
         statement = await held.prepare("select 1")
         await connection.execute("select pg_terminate_backend($1)", held.get_server_pid())
@@ -183,7 +181,7 @@ def _reason(error: BaseException) -> str | None:
     return fault.reason if fault else None
 
 
-async def test_a_pool_that_closes_under_a_call_is_a_database_away(settings):
+async def test_a_pool_that_closes_during_a_call_is_an_unavailable_database(settings):
     async with open_pool(settings) as pool:
         async with pool.acquire():
             closing = asyncio.create_task(pool.close())
@@ -203,7 +201,7 @@ async def test_a_refused_connection_is_a_sentence_at_once(settings, change):
             pass
 
 
-async def test_a_database_that_stays_away_is_a_sentence(settings, monkeypatch, unused_tcp_port):
+async def test_a_database_that_stays_unavailable_is_one_sentence(settings, monkeypatch, unused_tcp_port):
     monkeypatch.setattr(chassis_database, "START_SECONDS", 0.2)
     away = settings.model_copy(update={"host": "127.0.0.1", "port": unused_tcp_port})
     with pytest.raises(StartupFailure, match=r"did not answer within 0\.2 s"):
@@ -211,7 +209,7 @@ async def test_a_database_that_stays_away_is_a_sentence(settings, monkeypatch, u
             pass
 
 
-async def test_a_database_that_goes_away_later_is_unavailable(database, settings, tmp_path):
+async def test_a_database_that_stops_later_is_unavailable(database, settings, tmp_path):
     relay = await _relay(database)
     port = relay.sockets[0].getsockname()[1]
     async with open_pool(settings.model_copy(update={"host": "127.0.0.1", "port": port})) as pool:

@@ -181,7 +181,7 @@ def test_print_config_masks_secrets(spawn):
     assert "hush" not in output
 
 
-def test_what_print_config_shows_can_be_pasted_back(spawn, tmp_path):
+def test_the_output_of_print_config_can_be_pasted_back(spawn, tmp_path):
     colour = """it's "blue" $HOME, `x`; #\\"""
     first, _ = spawn("--print-config", GANTRY_COLOUR=colour, GANTRY_SIZES='{"S": [1, 2.5]}').communicate()
     script = tmp_path / "config.sh"

@@ -1,4 +1,4 @@
-"""Caller's and callee's spans join; failures mark them; what is not sampled leaves nothing."""
+"""Spans of caller and callee join; failures mark them; an unsampled trace leaves no span."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from following.cursor import Cursor
 from tests.contract.following.conftest import Replica, World, eventually
 
 
-async def test_every_read_leaves_its_result_once_and_the_source_hears_of_it(world: World) -> None:
+async def test_every_read_leaves_its_result_once_and_the_cursor_is_reported(world: World) -> None:
     await world.replica()
     for _ in range(20):
         world.log().grow(7)
@@ -84,7 +84,7 @@ async def test_a_result_and_its_move_are_one(world: World) -> None:
 
 
 async def test_the_line_starts_again_from_its_cursor_when_the_epoch_is_raised(world: World) -> None:
-    """What was processed before, and is not committed, must not be committed after."""
+    """Results from before the new epoch that are not committed must not be committed later."""
     replica = await world.replica()
     world.log().grow(3)
     await eventually(lambda: world.is_at(3))
@@ -166,7 +166,7 @@ async def test_a_step_that_does_not_end_is_cancelled(world: World) -> None:
     assert await world.results() == []
 
 
-async def test_retirement_is_for_ever(world: World) -> None:
+async def test_retirement_cannot_be_undone(world: World) -> None:
     await world.replica()
     world.log().grow()
     await eventually(lambda: world.is_at(1))
@@ -359,7 +359,7 @@ async def test_a_shadow_may_report_nothing(world: World) -> None:
     assert world.log().reported == []
 
 
-async def test_a_log_that_goes_away_does_not_disturb_the_step(world: World) -> None:
+async def test_an_unavailable_log_does_not_disturb_the_step(world: World) -> None:
     replica = await world.replica()
     world.log().grow()
     await eventually(lambda: world.is_at(1))

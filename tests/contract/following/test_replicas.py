@@ -112,7 +112,7 @@ async def test_a_polite_stop_hands_over_at_once(world: World) -> None:
     assert min(took) < 1, took
 
 
-async def test_a_paused_line_is_nobodys_share(world: World) -> None:
+async def test_a_paused_line_counts_in_no_share(world: World) -> None:
     world.forces = SIX[:2]
     await world.replica()
     await world.replica()

@@ -1,4 +1,4 @@
-"""The store goes away, freezes, comes back; ingest stops: what was acknowledged is durable."""
+"""The store stops, freezes and starts again; ingest stops. Acknowledged reads are durable."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def store_killed(store: StoreProcess) -> AsyncIterator[None]:
         await store.process.start()
 
 
-async def test_the_store_goes_away_and_comes_back(
+async def test_an_outage_of_the_store_is_survived(
     start_ingest: StartIngest, store_process: StoreProcess, force: str
 ) -> None:
     ingest = await start_ingest(append_seconds=0.5)
@@ -70,7 +70,7 @@ async def test_the_store_goes_away_and_comes_back(
     assert ingest.parts.memory.used == 0
 
 
-async def test_new_work_is_refused_at_once_while_the_store_is_away(
+async def test_new_work_is_refused_at_once_while_the_store_is_unavailable(
     start_ingest: StartIngest, store_process: StoreProcess, force: str
 ) -> None:
     ingest = await start_ingest(append_seconds=0.2)

@@ -1,4 +1,4 @@
-"""The registry: who may enrol, what is refused, and how soon the door knows."""
+"""The registry: who may enrol, which requests are refused, and how soon the public port applies a change."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ async def test_changes_are_audited_first(
     ]
 
 
-async def test_a_force_that_nobody_created_gets_no_cameras(ingest: RunningIngest) -> None:
+async def test_a_force_that_does_not_exist_gets_no_cameras(ingest: RunningIngest) -> None:
     unknown = "force-that-nobody-created"
     client = await ingest.cameras(unknown)
     for attempt in (

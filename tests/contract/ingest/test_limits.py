@@ -1,4 +1,4 @@
-"""What a vendor may not send: each has a status and a reason, and what was good before it is acknowledged."""
+"""Messages that a vendor may not send: status, reason, and the acknowledgement of earlier batches."""
 
 from __future__ import annotations
 

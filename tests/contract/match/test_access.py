@@ -66,7 +66,7 @@ async def test_a_force_that_is_not_in_the_directory_is_unknown(served):
 
 
 @pytest.mark.parametrize("purpose", NO_PURPOSE)
-async def test_nobody_looks_or_acts_without_a_purpose(served, purpose):
+async def test_no_look_and_no_change_without_a_purpose(served, purpose):
     match = await served()
     alerts, hotlists = await match.alerts(), await match.hotlists()
     request = ask(earliest=True)

@@ -8,7 +8,7 @@ from tests.contract.match.memory_log import Seen
 from tests.contract.match.replica import alerts_of, eventually, load, replica, until_matched
 
 
-async def test_an_alert_needs_no_connection_that_somebody_else_may_have(match_database, log):
+async def test_an_alert_needs_no_connection_that_another_task_may_hold(match_database, log):
     async with AsyncExitStack() as taken, replica(match_database, log) as match:
         await load(match, "AA11AAA,x")
         await until_matched(match, log.append(Seen("AA11AAA", read_id="before")))

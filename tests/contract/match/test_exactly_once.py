@@ -90,7 +90,7 @@ async def test_replicas_that_come_and_go_leave_nothing_out_and_nothing_twice(mat
     assert await raised(match_database) == expected(reads)
 
 
-async def test_the_database_going_away_costs_no_alert(match_database, log, postgres_server):
+async def test_an_outage_of_the_database_costs_no_alert(match_database, log, postgres_server):
     chance = random.Random(7)
     await load_lists(match_database, log)
     reads = sightings(chance, 200)

@@ -32,7 +32,7 @@ async def test_the_answer_says_what_came_of_each_line(served):
     assert match.audit.records == [("essex", "ana", 6, WHY.justification, "name stolen")]
 
 
-async def test_lists_are_told_by_name_with_their_versions(served):
+async def test_lists_are_listed_by_name_with_their_versions(served):
     match = await served()
     hotlists = await match.hotlists()
     await hotlists.import_csv(header(name="zebra", near_matches=False), chunks_of(CSV))
@@ -58,6 +58,22 @@ async def test_every_read_stored_after_the_answer_meets_the_new_list(match_datab
         await until_matched(match, log.head)
     found = [alert.read.read_id for alert in await alerts_of(match_database)]
     assert found == [f"{number}" for number in rounds]
+
+
+async def test_a_list_is_replaced_while_it_raises_alerts(match_database, log):
+    async def append() -> None:
+        for number in range(400):
+            log.append(Seen("AB12CDE", read_id=f"{number}"))
+            await asyncio.sleep(0.005)
+
+    async with replica(match_database, log) as match:
+        await load(match, "AB12CDE,Stolen")
+        appending = asyncio.create_task(append())
+        async with asyncio.timeout(60):
+            while not appending.done():
+                await load(match, "AB12CDE,Stolen")
+            await until_matched(match, log.head)
+        assert len(await alerts_of(match_database)) == 400
 
 
 async def test_it_is_so_too_when_another_replica_follows_the_force(match_database, log):
@@ -239,7 +255,7 @@ async def test_without_an_audit_record_nothing_is_imported(served):
     assert await hotlists.hotlists("essex") == []
 
 
-async def test_what_was_replaced_or_abandoned_is_dropped(match_database, log):
+async def test_replaced_and_abandoned_loads_are_dropped(match_database, log):
     async def loads_left() -> int:
         async with open_pool(match_database) as pool, in_forces(pool, "essex") as connection:
             return await connection.fetchval("select count(*) from loads")

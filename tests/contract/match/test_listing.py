@@ -55,7 +55,7 @@ async def test_between_two_times(match):
     assert await listed(match, raised_from=times["e"] + timedelta(seconds=1)) == []
 
 
-async def test_an_alert_tells_who_took_it_in_hand(match):
+async def test_an_alert_shows_its_acknowledgement(match):
     client = await match.alerts()
     taken = (await client.alert("essex", "2", WHY)).acknowledgement
     assert (taken.person, taken.note) == ("ana", "took b")

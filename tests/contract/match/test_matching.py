@@ -13,7 +13,7 @@ from tests.contract.match.memory_log import NOON_US, Seen
 from tests.contract.match.replica import alerts_of, eventually, load, load_csv, replica, until_matched
 
 
-async def test_a_read_on_a_list_raises_an_alert_that_says_all(match_database, log):
+async def test_a_read_on_a_list_raises_an_alert_with_all_its_fields(match_database, log):
     async with replica(match_database, log) as match:
         await load_csv(
             match,
@@ -34,7 +34,7 @@ async def test_a_read_on_a_list_raises_an_alert_that_says_all(match_database, lo
     assert not read.HasField("heading")
 
 
-async def test_near_matches_alert_only_where_the_list_wants_them(match_database, log):
+async def test_near_matches_alert_only_where_the_list_allows_them(match_database, log):
     async with replica(match_database, log) as match:
         await load(match, "AB12CDE,near", name="near", near=True)
         await load(match, "AB12CDE,exact", name="exact", near=False)
@@ -74,7 +74,7 @@ async def test_a_read_that_is_stored_again_alerts_no_second_time(match_database,
     assert moments == [NOON_US, NOON_US + 1]
 
 
-async def test_the_cursor_moves_without_alerts_and_the_store_hears_of_it(match_database, log):
+async def test_the_cursor_moves_without_alerts_and_is_reported_to_the_store(match_database, log):
     async with replica(match_database, log) as match:
         await load(match, "AB12CDE,Stolen")
         position = log.append(*(Seen("XX99XXX", read_id=f"r{number}") for number in range(50)))

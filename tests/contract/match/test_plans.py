@@ -52,7 +52,7 @@ async def test_entries_are_found_by_key(loaded):
     assert await scans(loaded, f"entries_{load_no}") == (0, 12)
 
 
-async def test_what_was_raised_before_is_found_by_its_identity(loaded, log):
+async def test_an_alert_that_was_raised_before_is_found_by_its_identity(loaded, log):
     hotlist_no = await loaded.fetchval("select hotlist_no from hotlists where name = 'stolen'")
     line = await loaded.fetchrow("select epoch, position from lines join line_cursors using (force, line)")
     last = await loaded.fetchval(ALERTS["last_number"], FORCE)

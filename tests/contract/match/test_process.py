@@ -68,7 +68,7 @@ class Store(ReadLogServiceServicer, AuditServiceServicer, DirectoryServiceServic
 
 
 class Only:
-    """Registers some methods of a service; the chassis refuses the others, which nobody wrote."""
+    """Registers some methods of a service; the chassis refuses the others, which do not exist."""
 
     def __init__(self, register, *methods: str) -> None:
         self._register = register
@@ -130,7 +130,7 @@ async def process(variables: dict[str, str]) -> AsyncIterator[asyncio.subprocess
 
 
 async def target_of(match, ports, pki):
-    """Where the process listens, once it knows the forces."""
+    """The address of the process, after it has received the directory."""
 
     async def listening() -> bool:
         assert match.returncode is None
@@ -170,7 +170,7 @@ async def test_a_process_alerts_logs_no_plate_and_stops_cleanly(match_database, 
     assert face.audits == ["name stolen", ""]
 
 
-async def test_a_call_that_finds_the_store_away_is_repeated_by_its_caller_alone(
+async def test_a_call_that_finds_the_store_unavailable_is_repeated_by_its_caller_alone(
     match_database, store, pki, tmp_path
 ):
     face, address = store

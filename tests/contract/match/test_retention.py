@@ -98,7 +98,7 @@ async def test_of_one_force_only(match_database, log, clock):
     assert await kept(match_database) == ["a"]
 
 
-async def test_nobody_can_have_alerts_deleted_that_are_younger_than_a_week(served, match_database, log):
+async def test_alerts_younger_than_a_week_cannot_be_deleted(served, match_database, log):
     match = await served()
     await load(match.match, "AB12CDE,Stolen")
     await raised(match.match, log, "a")

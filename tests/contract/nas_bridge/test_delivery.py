@@ -33,7 +33,7 @@ async def test_reads_of_both_forces_reach_both_services_once(stage: Stage) -> No
         await check_both_have(stage, force)
 
 
-async def test_the_store_hears_how_far_delivery_is(stage: Stage) -> None:
+async def test_the_cursor_of_a_delivery_is_reported_to_the_store(stage: Stage) -> None:
     await stage.start_bridge()
     await stage.store.grow("essex", 10)
     await until(lambda: stage.store.cursors.get(("essex", "nas")) == 10)
@@ -111,7 +111,7 @@ async def test_a_read_that_spoils_submissions_does_not_hold_up_the_others(stage:
         assert receipt.first_position <= position <= receipt.last_position
 
 
-async def test_a_sender_who_is_refused_is_seen_and_loses_nothing(stage: Stage) -> None:
+async def test_a_refused_sender_is_reported_and_loses_nothing(stage: Stage) -> None:
     for national in (stage.nas, stage.nadc):
         await national.behave(forbid=True)
     await stage.store.grow("essex", 20)
@@ -218,7 +218,7 @@ async def test_images_go_as_configured(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_random_trouble_loses_and_doubles_nothing(stage: Stage, seed: int) -> None:
+async def test_random_faults_lose_and_double_nothing(stage: Stage, seed: int) -> None:
     dice = random.Random(seed)
     await stage.start_bridge()
     for _ in range(12):
@@ -243,7 +243,7 @@ async def test_random_trouble_loses_and_doubles_nothing(stage: Stage, seed: int)
     assert [tuple(row) for row in rows] == [(stage.store.head("essex"), stage.store.head("essex"))] * 2
 
 
-async def test_a_caller_without_our_certificate_is_nobody_to_the_services(stage: Stage) -> None:
+async def test_a_caller_without_our_certificate_is_refused_by_the_services(stage: Stage) -> None:
     channel = grpc.aio.insecure_channel(f"127.0.0.1:{stage.nas.port}")
     with pytest.raises(grpc.aio.AioRpcError):
         await channel.unary_unary("/gantry.nas.v1.NationalAnprService/SubmitReads")(b"", timeout=5)

@@ -132,7 +132,7 @@ async def test_a_retired_destination_gets_nothing_more_and_holds_nothing_back(st
         retired = await client.retire("essex", "nas", WHY)
         assert retired.desired_state == bridge_pb2.DESTINATION_STATE_RETIRED
         assert retired.state == bridge_pb2.FORWARDER_STATE_IDLE
-    # The store was unavailable then; the bridge asks again until it has heard.
+    # The store was unavailable then; the bridge repeats the call until it succeeds.
     await until(lambda: ("essex", "nas") not in stage.store.registered, 15)
     await until_paused(stage)
     await stage.store.grow("essex", 10)

@@ -1,4 +1,4 @@
-"""What is written down: whole or not at all, under the line's epoch, and for the declared force only."""
+"""Records of deliveries: written whole or not at all, fenced by the epoch, for the declared force."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace

@@ -73,7 +73,7 @@ def _put(message: Any, path: str, value: str) -> None:
 
 
 class Tokens:
-    """Knows one feed."""
+    """Has one feed."""
 
     def caller(self, token: str) -> Caller | None:
         return Caller("feed", "roadside", frozenset({FORCE})) if token == TOKEN else None

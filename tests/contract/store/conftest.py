@@ -41,7 +41,7 @@ class Clock:
 
 @dataclass
 class RunningStore:
-    """A store's door, and what is behind it."""
+    """A store's server, and its parts."""
 
     target: str
     pki: Authority

@@ -20,7 +20,7 @@ def columns(
     vrm: str = "AB12CDE",
     images: bool = False,
 ) -> ReadColumns:
-    """`size` reads that nobody made before; every second lacks what a read may lack."""
+    """`size` new reads; every second one lacks all optional values."""
     numbers = [next(_numbers) for _ in range(size)]
     cameras = cameras[:size]
     reads = ReadColumns(

@@ -1,4 +1,4 @@
-"""The database goes away under load: callers hear it, nothing acknowledged is lost or stored twice."""
+"""The database stops under load: callers get a fault, no acknowledged read is lost or stored twice."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ where datname = $1 and usename = 'gantry_store'
 
 
 async def append_until_acknowledged(client: ReadLogClient, name: str, at_us: int) -> list[str]:
-    """Appends, each repeated until it is acknowledged; what was, in order."""
+    """Appends, each repeated until it is acknowledged. Returns the acknowledged reads in order."""
     acknowledged: list[str] = []
     for number in range(40):
         reads = columns(5, at_us=at_us + number * 1_000_000, cameras=(name,), images=number % 4 == 0)
@@ -120,7 +120,7 @@ async def test_a_restart_of_postgresql_loses_nothing(
     await nothing_is_lost(store, sent)
 
 
-async def test_news_of_other_replicas_end_when_told_also_on_a_connection_that_is_gone(
+async def test_notices_of_other_replicas_end_on_a_stop_also_with_a_dead_connection(
     database_settings: DatabaseSettings, postgres_server: SharedServer
 ) -> None:
     async with open_pool(database_settings) as pool:
@@ -140,7 +140,7 @@ async def test_news_of_other_replicas_end_when_told_also_on_a_connection_that_is
         assert watching.cancelled()
 
 
-async def test_followers_of_a_store_that_stops_are_told_at_once(
+async def test_followers_of_a_store_that_stops_get_stopping_at_once(
     start_store: StartStore,
 ) -> None:
     store = await start_store()
@@ -171,7 +171,7 @@ async def test_more_than_the_queue_holds_is_refused_with_a_time_to_come_back(
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_retention_says_once_that_the_database_is_away_and_goes_on_when_it_is_back(
+async def test_retention_logs_an_outage_of_the_database_once_and_continues_afterwards(
     start_store: StartStore, postgres_server: SharedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = await start_store(retention_interval_seconds=0.02)

@@ -1,4 +1,4 @@
-"""What is appended is what followers get: from memory, from the database, and across the two."""
+"""Followers get the appended reads: from memory, from the database, and across the two."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ async def test_a_response_holds_whole_appends_up_to_max_reads(start_store: Start
         await following.aclose()
 
 
-async def test_an_idle_follower_hears_that_it_is_up_to_date(store: RunningStore) -> None:
+async def test_an_idle_follower_gets_progress(store: RunningStore) -> None:
     match = await store.log("match")
     following = match.follow("essex", "match", after=0)
     async with asyncio.timeout(6):
@@ -141,7 +141,7 @@ async def test_an_idle_follower_hears_that_it_is_up_to_date(store: RunningStore)
     await following.aclose()
 
 
-async def test_a_follower_of_another_replica_hears_of_a_commit_at_once(start_store: StartStore) -> None:
+async def test_a_follower_of_another_replica_gets_a_commit_at_once(start_store: StartStore) -> None:
     one, other = await start_store(), await start_store()
     ingest, match = await one.log("ingest"), await other.log("match")
     following = match.follow("essex", "match", after=0)

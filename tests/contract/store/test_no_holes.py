@@ -1,4 +1,4 @@
-"""The log has no holes: whoever appends, however late it commits, and whether it commits at all."""
+"""The log has no holes, also when appends commit late, fail, or run at several replicas."""
 
 from __future__ import annotations
 

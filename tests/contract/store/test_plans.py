@@ -1,4 +1,4 @@
-"""What is asked often is answered from an index, and only from the partitions that can have an answer."""
+"""Frequent queries use an index, and only the partitions that can have an answer."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def filled(store: RunningStore) -> AsyncIterator[Filled]:
         yield Filled(connection, today)
 
 
-async def test_what_is_asked_often_comes_from_an_index(filled: Filled) -> None:
+async def test_frequent_queries_use_an_index(filled: Filled) -> None:
     """One test, since filling the partitions takes seconds."""
     search = ("smallint[], text, bigint, bigint, bigint, smallint, bigint, int", "array[1]", "'P77'")
     ends = (0, NO_END, NO_END, 32767, NO_END, 100)

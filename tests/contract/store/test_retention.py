@@ -135,7 +135,7 @@ async def test_a_day_waits_for_every_consumer_and_says_so(buffer: Buffer) -> Non
     await buffer.delivered("nadc", position=4)
     await buffer.purge()
     assert (await buffer.status()).overdue_days == [buffer.day()]
-    # A consumer that is gone for good no longer holds back anything once it is retired.
+    # A consumer that was retired no longer delays deletion.
     await bridge.retire_consumer("essex", "nadc")
     await buffer.purge()
     assert [each.reads for each in await buffer.certificates()] == [6]
@@ -229,7 +229,7 @@ async def test_following_says_what_was_deleted_instead_of_skipping_it(buffer: Bu
 async def test_a_follower_at_the_oldest_read_accepts_gaps_that_were_there(
     buffer: Buffer, start_store: StartStore
 ) -> None:
-    """A late read lies between younger ones: its deletion leaves a gap in what is kept."""
+    """A late read lies between younger ones: its deletion leaves a gap between kept reads."""
     first = await buffer.append(2)
     await buffer.append(2, days_ago=9)
     last = await buffer.append(2)
@@ -241,7 +241,7 @@ async def test_a_follower_at_the_oldest_read_accepts_gaps_that_were_there(
     assert [list(each.columns.read_ids) for each in appends] == [list(first.read_ids), list(last.read_ids)]
 
 
-async def test_nothing_is_remembered_of_appends_without_reads(buffer: Buffer) -> None:
+async def test_appends_without_reads_are_deleted(buffer: Buffer) -> None:
     await buffer.append(2)
     await buffer.append(2, days_ago=9)
     buffer.to(1, HOUR_US)
@@ -309,7 +309,7 @@ async def test_images_of_a_commit_under_way_stay_and_those_of_a_lost_one_go(buff
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """The process has died."""
 
 
 def crashing(owner: object, method: str, *, after: bool) -> None:
@@ -336,7 +336,7 @@ CRASHES = [
 
 
 @pytest.mark.parametrize(("owner", "method", "after"), CRASHES)
-async def test_what_a_crash_leaves_the_next_run_finishes(
+async def test_the_next_run_finishes_work_after_a_crash(
     buffer: Buffer, owner: str, method: str, after: bool
 ) -> None:
     today, late = await buffer.append(4), await buffer.append(4, days_ago=12)

@@ -295,7 +295,7 @@ async def test_no_connection_is_held_between_two_pages(store: RunningStore) -> N
         await stream.aclose()
 
 
-async def test_a_search_ends_when_its_caller_goes_away(
+async def test_a_search_ends_when_its_caller_disconnects(
     store: RunningStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = asyncio.Event()

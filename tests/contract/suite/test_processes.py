@@ -1,4 +1,4 @@
-"""A process is ready when it says so, comes back when it dies, and is gone when it was stopped."""
+"""A process is ready when it reports it, is restarted when it dies, and has ended after a stop."""
 
 import asyncio
 import os
@@ -63,7 +63,7 @@ async def test_it_starts_logs_and_ends_cleanly(make: Make) -> None:
     assert process.ports == {}
 
 
-async def test_killed_it_comes_back_as_often_as_it_takes(make: Make) -> None:
+async def test_a_killed_process_is_restarted_each_time(make: Make) -> None:
     process = make()
     await process.start()
     supervision = asyncio.create_task(process.supervise())
@@ -100,7 +100,7 @@ async def test_wrong_settings_are_not_tried_again(make: Make) -> None:
         await process.supervise()
 
 
-async def test_one_that_never_gets_ready_is_not_waited_for_for_ever(make: Make) -> None:
+async def test_a_process_that_never_gets_ready_is_given_up(make: Make) -> None:
     process = make()
     await process.start()
     process.port_file.unlink()

@@ -57,7 +57,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[SuiteSettings]:
         yield SuiteSettings(folder / "state", postgres=SMALL)
 
 
-async def test_all_is_up_and_comes_back(settings: SuiteSettings) -> None:
+async def test_every_process_is_up_and_is_restarted(settings: SuiteSettings) -> None:
     async with Suite(settings) as suite:
         assert list(suite.processes) == ["nas", "nadc", "store", "ingest", "match", "nas_bridge"]
         assert suite.person().certificate.name == "operator.pem"
@@ -107,7 +107,7 @@ async def test_it_resumes_from_its_folder(settings: SuiteSettings) -> None:
 
 
 async def test_a_cancelled_stop_is_quick_and_leaves_nothing(settings: SuiteSettings) -> None:
-    """As by a second Ctrl-C: once while a process drains for ever, and once while all is starting."""
+    """As by a second Ctrl-C: once while a process drains without end, and once during the start."""
     suite = Suite(settings)
 
     async def run(stop: asyncio.Event) -> None:

@@ -43,7 +43,7 @@ def test_a_line_has_its_fields_and_the_extras():
 @pytest.mark.parametrize(
     "error", [KeyError(PLATE), ValueError(PLATE), asyncpg.DataError(PLATE), asyncpg.InterfaceError(PLATE)]
 )
-def test_what_may_quote_data_is_told_by_type_and_place(error):
+def test_an_error_that_may_quote_data_is_logged_by_type_and_place(error):
     line = _line(error)
     assert PLATE not in json.dumps(line)
     assert line["error"][0]["type"] == type(error).__name__

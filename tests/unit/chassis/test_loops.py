@@ -1,4 +1,4 @@
-"""The owned loop: repeats, outlives what passes, raises bugs, and ends when it is told to."""
+"""The owned loop: repeats, survives transient errors, raises bugs, and ends on a stop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _no_wait() -> Backoff:
 
 
 class Work:
-    """Counts its runs; raises what it is told to, then nothing more."""
+    """Counts its runs; raises the given errors, then none."""
 
     def __init__(self, *failures: BaseException | None) -> None:
         self.runs = 0
@@ -101,7 +101,7 @@ async def test_a_wake_while_it_works_is_not_lost():
     await _end(task)
 
 
-async def test_it_runs_again_after_the_interval_though_nobody_wakes_it():
+async def test_it_runs_again_after_the_interval_without_a_wake():
     work = Work(None, None, None)
     task = asyncio.create_task(repeat(work, name="it", every=QUICK, wake=asyncio.Event()))
     await asyncio.wait_for(work.reached.wait(), 2)
@@ -118,7 +118,9 @@ async def test_the_wait_that_the_far_side_asks_for_is_kept():
 
 
 @pytest.mark.parametrize("in_place_of_it", [ConnectionResetError("x"), KeyError("x"), None], ids=repr)
-async def test_a_cancellation_wins_over_what_is_raised_in_its_place(in_place_of_it: BaseException | None):
+async def test_a_cancellation_takes_precedence_over_an_error_raised_in_its_place(
+    in_place_of_it: BaseException | None,
+):
     begun = asyncio.Event()
 
     async def work() -> None:

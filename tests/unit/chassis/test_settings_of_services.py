@@ -68,7 +68,7 @@ def test_what_is_printed_can_be_set(environment: pytest.MonkeyPatch, kind: type[
 @pytest.mark.parametrize(
     ("kind", "section"), [(IngestSettings, "ingest"), (MatchSettings, "match"), (BridgeSettings, "bridge")]
 )
-def test_each_caller_of_the_store_can_be_told_its_name(
+def test_each_caller_of_the_store_can_get_the_name_in_its_certificate(
     environment: pytest.MonkeyPatch, kind: type[ServiceSettings], section: str
 ) -> None:
     assert getattr(load_settings(kind), section).store_name is None

@@ -89,7 +89,7 @@ def test_without_telemetry_nothing_is_current():
 @pytest.mark.parametrize(
     ("flags", "unsampled"), [("00", True), ("02", True), ("01", False), ("03", False), ("0g", False)]
 )
-def test_a_trace_that_is_not_sampled_is_told_by_its_flags(flags, unsampled):
+def test_an_unsampled_trace_is_recognised_by_its_flags(flags, unsampled):
     assert w3c.is_unsampled(f"00-{'1' * 32}-{'2' * 16}-{flags}") is unsampled
 
 

@@ -25,9 +25,16 @@ from gantry.store.v1 import (
     search_pb2_grpc,
 )
 from google.protobuf.timestamp_pb2 import Timestamp
+from typer.testing import Result
 
 from chassis.errors import DETAILS_KEY, InvalidInput, encode_fault
 from suite.certificates import Authority
+
+LOOK = ("--purpose", "Burglary at Mill Lane", "--reference", "OP 12/25")
+"""The purpose that verbs in tests give."""
+
+Command = Callable[..., Result]
+"""Runs a verb; the last argument is the exit code that it must have."""
 
 NOON = Timestamp(seconds=1_740_830_400)
 
@@ -372,3 +379,7 @@ def _serve(home: Path, authority: Authority, name: str, added: Any) -> grpc.Serv
     (home / "run").mkdir(exist_ok=True)
     (home / "run" / f"{name}.json").write_text(json.dumps(ports))
     return server
+
+
+def lines_of(done: Result) -> list[Any]:
+    return [json.loads(line) for line in done.stdout.splitlines()]

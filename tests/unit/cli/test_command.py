@@ -96,7 +96,7 @@ def test_every_verb_answers_errors_in_json_too(words: list[str], home: Path) -> 
         (["hotlist", "import", "absent.csv", *LOOK], Exit.USAGE, "absent.csv is not a file"),
     ],
 )
-def test_what_was_typed_wrong_is_said(words: list[str], code: Exit, said: str, home: Path) -> None:
+def test_a_wrong_command_line_is_explained(words: list[str], code: Exit, said: str, home: Path) -> None:
     done = runner.invoke(app, [*words, "--home", str(home)])
     assert done.exit_code == code
     assert said in done.stderr
@@ -166,3 +166,21 @@ def test_a_verb_loads_only_what_it_needs(words: list[str], home: Path) -> None:
     command = [sys.executable, "-c", code, *words, *folder]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr.splitlines()[-1] == "loaded []"
+
+
+def test_access_needs_no_suite_and_names_every_rpc(tmp_path: Path) -> None:
+    done = runner.invoke(app, ["access", "--json", "--home", str(tmp_path / "nowhere")])
+    rows = {row["rpc"]: row for row in json.loads(done.stdout)["access"]}
+    assert done.exit_code == Exit.OK
+    assert rows["gantry.store.v1.SearchService/SearchReads"] == {
+        "rpc": "gantry.store.v1.SearchService/SearchReads",
+        "callers": ["person"],
+        "permission": "reads.search",
+        "force": "forces",
+        "purpose": "purpose",
+        "audit": "SEARCH_READS",
+        "audit_fields": ["vrm"],
+    }
+    shown = runner.invoke(app, ["access"]).stdout
+    assert all(rpc in shown for rpc in rows)
+    assert all(row["callers"] for row in rows.values())

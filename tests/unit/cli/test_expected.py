@@ -25,7 +25,7 @@ def seen(vrm: str, force: str = "essex", read_id: str = "r1") -> Seen:
         ("B", "S", False),
     ],
 )
-def test_what_cameras_take_for_one_another(one: str, other: str, verdict: bool) -> None:
+def test_characters_that_cameras_confuse(one: str, other: str, verdict: bool) -> None:
     assert mistaken(one, other) is verdict
 
 

@@ -15,6 +15,10 @@ from cli.faults import from_fault
         (InvalidInput("VRM_INVALID", "a VRM is short", field="vrm"), "a VRM is short"),
         (NotFound("ALERT_UNKNOWN", "no such alert", field="alert_id"), "no such alert"),
         (NotFound("FORCE_UNKNOWN", "not served", field="force"), "--force: not served"),
+        (
+            InvalidInput("D", "destination.adapter names none", field="destination.adapter"),
+            "--adapter names none",
+        ),
         (InvalidInput("NEW", "is new", field="some.field"), "is new (some.field)"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

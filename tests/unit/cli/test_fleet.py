@@ -10,7 +10,7 @@ from suite.layout import Layout
 from tests.unit.cli.fake_suite import fake_suite
 
 
-async def test_hotlists_are_kept_where_nobody_else_can_read_them(tmp_path: Path) -> None:
+async def test_hotlists_are_readable_for_the_owner_only(tmp_path: Path) -> None:
     layout = Layout.of(tmp_path)
     layout.make()
     with fake_suite(tmp_path) as world:

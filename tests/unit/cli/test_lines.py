@@ -20,7 +20,7 @@ def test_lines_are_numbered_from_one_and_blank_ones_left_out(tmp_path: Path) -> 
     assert lines_of(path) == [(1, b"a,b"), (3, b"1,2"), (4, b"3,4")]
 
 
-def test_gzip_is_told_by_content_not_by_name(tmp_path: Path) -> None:
+def test_gzip_is_recognised_by_content_not_by_name(tmp_path: Path) -> None:
     path = tmp_path / "reads.csv"
     path.write_bytes(gzip.compress(b"a,b\n1,2\n"))
     with LineFile(path) as file:

@@ -41,7 +41,7 @@ def test_the_panel_shows_forces_processes_and_alerts() -> None:
         assert word in text
 
 
-def test_the_line_tells_what_a_log_may_know() -> None:
+def test_the_status_line_holds_no_personal_data() -> None:
     line = status_line(STATE)
     assert line == (
         "12 s | essex: 123 reads/s, 1,000 stored, 7 alerts, nas 990 (lag 10) nadc 500 (lag 500) | "
@@ -107,7 +107,7 @@ def test_a_remark_goes_once_all_has_been_well_for_a_while() -> None:
     assert scene.said
 
 
-async def test_a_process_that_does_not_answer_is_told_from_one_that_is_gone(
+async def test_a_silent_process_is_distinguished_from_a_dead_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(observe, "PATIENCE_SECONDS", 0.2)

@@ -49,7 +49,7 @@ async def test_an_answer_makes_it_whole_again() -> None:
     ],
     ids=["no suite", "wrong words", "refused", "had its time"],
 )
-async def test_what_will_not_pass_is_raised_at_once(running: list[str], error: Exception) -> None:
+async def test_an_error_that_is_not_transient_is_raised_at_once(running: list[str], error: Exception) -> None:
     said: list[str] = []
     with pytest.raises(type(error)):
         await Patience(lambda: running, "store", said.append).wait(error)

@@ -67,7 +67,7 @@ def test_faster_than_recorded_no_read_is_ahead_of_the_clock(tmp_path: Path) -> N
         ("essex,C1,5,A1\nessex,C1,1e30,A1\nessex,C1,6,A1\n", "captured_at", "seconds"),
     ],
 )
-def test_the_unit_is_told_from_the_numbers(tmp_path: Path, rows: str, column: str, unit: str) -> None:
+def test_the_unit_is_inferred_from_the_numbers(tmp_path: Path, rows: str, column: str, unit: str) -> None:
     assert clock_of(look(tmp_path, rows), column=column).unit == unit
 
 

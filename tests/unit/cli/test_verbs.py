@@ -2,46 +2,18 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from gantry.bridge.v1 import bridge_pb2
 from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
 from gantry.common.v1.audit_action_pb2 import AUDIT_ACTION_SEARCH_READS
 from gantry.ingest.v1.cameras_pb2 import Camera
 from gantry.match.v1.alert_pb2 import Acknowledgement
 from gantry.store.v1.audit_pb2 import AuditRecord
-from typer.testing import CliRunner, Result
 
 from cli import patience
 from cli.exits import Exit
-from cli.main import app
-from tests.unit.cli.fake_suite import NOON, World, alert, fake_suite, stored
-
-LOOK = ("--purpose", "Burglary at Mill Lane", "--reference", "OP 12/25")
-Command = Callable[..., Result]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with fake_suite(tmp_path) as world:
-        yield world
-
-
-@pytest.fixture
-def gantry(tmp_path: Path, world: World) -> Command:
-    def run(*words: str, code: Exit = Exit.OK) -> Result:
-        done = CliRunner().invoke(app, [*words, "--home", str(tmp_path)])
-        assert done.exit_code == code, done.output
-        return done
-
-    return run
-
-
-def lines_of(done: Result) -> list[Any]:
-    return [json.loads(line) for line in done.stdout.splitlines()]
+from tests.unit.cli.fake_suite import LOOK, NOON, Command, World, alert, lines_of, stored
 
 
 def test_search_shows_pages_as_one_and_tells_the_purpose(gantry: Command, world: World) -> None:
@@ -177,7 +149,7 @@ def test_greenwich_is_a_place(gantry: Command, world: World) -> None:
     assert "lat and lon are both needed" in gantry(*words, code=Exit.USAGE).stderr
 
 
-def test_scripts_are_not_told_of_the_waiting(gantry: Command, tmp_path: Path) -> None:
+def test_scripts_get_no_remark_about_waiting(gantry: Command, tmp_path: Path) -> None:
     ports = tmp_path / "run" / "store.json"
     away = ports.rename(tmp_path / "away")
     back = threading.Timer(0.5, away.rename, (ports,))
@@ -364,90 +336,3 @@ def test_replay_with_wrong_headers_says_what_to_type(gantry: Command, tmp_path: 
     said = gantry("replay", str(path), code=Exit.USAGE).stderr
     assert "columns found: org, cam, time, plate" in said
     assert "--map camera_id=cam --map captured_at=time --map vrm=plate" in said
-
-
-def test_alerts_are_listed_page_by_page_and_shown_one_by_one(gantry: Command, world: World) -> None:
-    world.alerts = [alert(number, "AB12CDE") for number in range(1, 1_203)]
-    world.acknowledgements["1202"] = Acknowledgement(person="ana", at=NOON)
-    words = ("alerts", "list", "--force", "essex", *LOOK, "--json")
-    listed = lines_of(gantry(*words, "--limit", "1100"))[0]["alerts"]
-    assert [one["alert_id"] for one in listed] == [str(number) for number in range(1202, 102, -1)]
-    assert lines_of(gantry(*words, "--open", "--limit", "1"))[0]["alerts"][0]["alert_id"] == "1201"
-    assert "no alerts" in gantry("alerts", "list", "--force", "kent", *LOOK).stderr
-    assert "alert 7:" in gantry("alerts", "show", "7", "--force", "essex", *LOOK).stdout
-    gantry("alerts", "show", "9999", "--force", "essex", *LOOK, code=Exit.NOT_FOUND)
-
-
-def test_a_force_is_created_by_whoever_has_the_authority(
-    gantry: Command, world: World, tmp_path: Path
-) -> None:
-    assert "force avon is created" in gantry("force", "add", "avon", "--consumer", "nas").stderr
-    assert (world.created[0].force, list(world.created[0].consumers)) == ("avon", ["nas"])
-    gantry("camera", "list", "--force", "avon")
-    listed = lines_of(gantry("force", "list", "--json"))[0]["forces"]
-    assert [(one["force"], one["state"]) for one in listed] == [("avon", "active")]
-    assert "force avon is retired" in gantry("force", "retire", "avon", *LOOK).stderr
-    assert world.purposes == ["Burglary at Mill Lane"]
-    assert lines_of(gantry("force", "list", "--json"))[0]["forces"] == []
-    assert "retired" in gantry("force", "list", "--retired").stdout
-    (tmp_path / "pki" / "ca.key").unlink()
-    said = gantry("force", "add", "tamar", code=Exit.REFUSED).stderr
-    assert "does not name 'tamar'" in said
-
-
-def test_destinations_are_added_paused_resumed_and_retired(gantry: Command, world: World) -> None:
-    words = ("bridge", "destination", "add", "nas2", "--adapter", "nas", "--force", "essex", *LOOK)
-    gantry(*words, "--option", "target=127.0.0.1:7", "--images", "patch", "--most-reads", "9")
-    added = world.bridge_requests.pop()
-    assert added.purpose.justification == "Burglary at Mill Lane"
-    assert added.destination == bridge_pb2.DestinationSettings(
-        name="nas2",
-        adapter="nas",
-        options={"target": "127.0.0.1:7"},
-        images=bridge_pb2.DESTINATION_IMAGES_PLATE_PATCH,
-        most_reads=9,
-    )
-    for wrong in (("--option", "target"), ("--images", "some")):
-        gantry(*words, *wrong, code=Exit.USAGE)
-    for verb in ("pause", "resume", "retire"):
-        gantry("bridge", "destination", verb, "nas2", "--force", "kent", *LOOK)
-    asked = [(type(one).__name__, one.force, one.destination) for one in world.bridge_requests]
-    assert asked == [(f"{verb}DestinationRequest", "kent", "nas2") for verb in ("Pause", "Resume", "Retire")]
-    listed = lines_of(gantry("bridge", "destination", "list", "--force", "essex", "--json"))[0]
-    assert [one["name"] for one in listed["destinations"]] == ["nadc", "nas"]
-    assert "live" in gantry("bridge", "destination", "list").stdout
-
-
-def _paused(destination: bridge_pb2.Destination) -> None:
-    destination.state, destination.paused = bridge_pb2.FORWARDER_STATE_PAUSED, True
-
-
-def _stopped(destination: bridge_pb2.Destination) -> None:
-    destination.state, destination.stopped_reason = bridge_pb2.FORWARDER_STATE_STOPPED, "20 refusals in a row"
-
-
-def _retired(destination: bridge_pb2.Destination) -> None:
-    destination.state = bridge_pb2.FORWARDER_STATE_IDLE
-    destination.desired_state = bridge_pb2.DESTINATION_STATE_RETIRED
-    destination.position = 0
-
-
-@pytest.mark.parametrize(
-    ("change", "code", "said"),
-    [
-        (_paused, Exit.FAILED, "essex, nas: paused by a person"),
-        (_stopped, Exit.FAILED, "essex, nas: stopped, 20 refusals in a row"),
-        (_retired, Exit.OK, "essex, nas: retired"),
-    ],
-)
-def test_status_tells_what_a_person_wished_of_a_destination(
-    gantry: Command, world: World, change: Callable[[bridge_pb2.Destination], None], code: Exit, said: str
-) -> None:
-    world.destination_changes.append(change)
-    assert said in gantry("status", code=code).stderr
-    told = lines_of(gantry("status", "--json", code=code))[0]["forces"][0]["destinations"][1]
-    nas = bridge_pb2.Destination(desired_state=bridge_pb2.DESTINATION_STATE_LIVE)
-    change(nas)
-    assert (told["paused"], told["stopped_reason"]) == (nas.paused, nas.stopped_reason)
-    assert told["desired"] == ("retired" if change is _retired else "live")
-    assert told["lag"] == 0

@@ -62,7 +62,7 @@ async def found(store: FakeSearch, *, page_size: int, max_reads: int = 0) -> lis
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 12), st.integers(1, 5), st.integers(0, 14), st.lists(st.integers(1, 3), max_size=2))
-async def test_every_read_comes_once_whatever_breaks(
+async def test_every_read_arrives_once_after_any_failure(
     reads: int, page_size: int, max_reads: int, breaks: list[int]
 ) -> None:
     expected = list(range(reads, 0, -1))[: max_reads or None]
@@ -77,7 +77,7 @@ async def test_a_resumed_search_asks_for_what_is_left() -> None:
     assert (second.page_token, second.max_reads, second.purpose) == ("6", 3, PURPOSE)
 
 
-async def test_a_store_that_is_unavailable_at_the_start_is_told_at_once() -> None:
+async def test_a_store_that_is_unavailable_at_the_start_is_reported_at_once() -> None:
     with pytest.raises(Unavailable, match="STOPPING"):
         await found(FakeSearch(3, [0]), page_size=1)
 

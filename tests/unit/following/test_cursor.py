@@ -36,7 +36,7 @@ def to(old: int, new: int) -> Move:
     return Move("essex", "match", 7, "main", old, new, max(new, 20))
 
 
-async def test_what_is_processed_during_a_write_is_not_made_durable_by_it() -> None:
+async def test_reads_processed_during_a_write_are_not_made_durable_by_it() -> None:
     mover = Mover()
     cursor = Cursor(LEASE, "main", 3, mover)
     cursor.head = 20
@@ -90,7 +90,7 @@ async def test_a_refused_commit_moves_nothing(answer: object) -> None:
     assert (cursor.position, cursor.commits) == (3, 0)
 
 
-async def test_a_refused_move_is_told() -> None:
+async def test_a_refused_move_is_reported() -> None:
     mover = Mover()
     mover.fenced = True
     mover.through.release()

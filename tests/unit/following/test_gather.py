@@ -40,7 +40,7 @@ async def each(parts: Sequence[Part[Item]]) -> AsyncGenerator[Part[Item], None]:
 
 
 @given(PARTS, LIMITS)
-def test_what_is_fed_is_taken_whole_in_order_and_within_the_limits(
+def test_fed_items_are_taken_whole_in_order_and_within_the_limits(
     shape: Sequence[tuple[Sequence[tuple[int, int]], int]], limits: GatherLimits
 ) -> None:
     parts = parts_of(shape)
@@ -63,13 +63,13 @@ async def take_all(parts: Sequence[Part[Item]], limits: GatherLimits) -> list[Pa
     taken = []
     while (part := await gather.take()) is not None:
         taken.append(part)
-        # What waits is bounded: a full part, and what came with the last of it.
+        # Waiting items are bounded: a full part, and the items that arrived with its last one.
         assert gather._reads <= limits.most_reads + max(part.count for part in parts)
     await feeding
     return taken
 
 
-async def test_what_came_meanwhile_is_taken_together() -> None:
+async def test_reads_that_arrive_meanwhile_are_taken_together() -> None:
     gather: Gather[Item] = Gather(GatherLimits(), 0)
     for position in range(1, 4):
         await gather.put(reads(position, position))
@@ -124,7 +124,7 @@ async def test_feeding_waits_while_more_than_a_full_part_is_waiting(limits: Gath
     await putting
 
 
-async def test_what_came_before_a_failure_is_taken_first() -> None:
+async def test_parts_before_a_failure_are_taken_first() -> None:
     async def fails() -> AsyncGenerator[Part[Item], None]:
         yield reads(1, 2)
         raise OSError("cut")

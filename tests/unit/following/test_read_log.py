@@ -11,7 +11,7 @@ from reads.appended import encoded_appended
 
 
 class Log:
-    """Answers with two responses, and notes what was asked."""
+    """Answers with two responses, and records the request."""
 
     def __init__(self) -> None:
         self.asked: list[object] = []

@@ -59,7 +59,7 @@ async def test_silence_is_an_interruption() -> None:
     assert await taken(source, 2, silence=0.05) == [2, 3]
 
 
-async def test_an_outage_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_outage_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     away = Unavailable("AWAY", "away")
     await taken(Script([away], [away], [away], [reads(1, 1)]), 1)
     (told,) = caplog.records

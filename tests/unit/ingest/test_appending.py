@@ -1,4 +1,4 @@
-"""Group commit: every batch hears once, in order, whatever the store does."""
+"""Group commit: every batch is settled once, in order, for every behaviour of the store."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def failure(fault: Fault) -> grpc.aio.AioRpcError:
 
 
 class Store:
-    """A store that keeps what it commits, and fails as it is told to."""
+    """A store that keeps its commits, and fails on request."""
 
     def __init__(self, *failures: Fault | None) -> None:
         self.failures = list(failures)
@@ -126,7 +126,7 @@ class CountsTable:
         self.counts = counts
 
 
-async def test_what_queues_goes_in_one_append() -> None:
+async def test_queued_batches_go_in_one_append() -> None:
     store, recorder, feed = Store(), Recorder(), Feed("essex", "f")
     rig = Rig(store)
     for sequence in range(30):
@@ -175,7 +175,7 @@ async def test_one_force_without_a_store_refuses_only_its_own_work() -> None:
     rig.appends.of("kent").availability.check()
 
 
-async def test_one_vendors_poison_fails_nobody_else() -> None:
+async def test_a_bad_batch_of_one_vendor_fails_no_other() -> None:
     store, feed = Store(), Feed("essex", "f")
     store.poison = "bad"
     recorders = [Recorder() for _ in range(5)]
@@ -189,7 +189,7 @@ async def test_one_vendors_poison_fails_nobody_else() -> None:
 
 
 async def test_nothing_is_stored_after_a_batch_of_its_stream_that_failed() -> None:
-    """The vendor sends the failed batch again, and what came after it."""
+    """The vendor sends the failed batch and the later ones again."""
     store, feed, other = Store(), Feed("essex", "f"), Recorder()
     store.poison = "bad"
     rig, recorder = Rig(store, reads=3, lanes=1), Recorder()
@@ -297,7 +297,7 @@ faults = st.sampled_from(
     failures=st.lists(faults, max_size=6),
     lanes=st.integers(1, 3),
 )
-async def test_every_batch_hears_once_and_in_order(
+async def test_every_batch_is_acknowledged_once_and_in_order(
     plan: list[tuple[int, list[int]]], failures: list[Fault | None], lanes: int
 ) -> None:
     """Feeds' batches are committed in their order, duplicates add up, and nothing is left behind."""

@@ -43,7 +43,7 @@ def test_feeds_from_rows() -> None:
     assert one.cameras["b"].latitude_e7 == PLACE_UNKNOWN
 
 
-def test_a_change_is_told() -> None:
+def test_a_change_is_announced() -> None:
     feeds, told = FeedDirectory(), []
     feeds.on_change(lambda: told.append(feeds.version))
     changed = feeds.changed
@@ -103,7 +103,7 @@ async def test_the_directory_retires_feeds() -> None:
 
 
 class CountsTable:
-    """Keeps what is added, and fails as often as it is told to."""
+    """Keeps added counts, and fails a given number of times."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)

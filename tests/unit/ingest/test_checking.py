@@ -267,6 +267,6 @@ def test_no_rejection_shows_the_plate() -> None:
         (ReadDetails(vehicle_make="x" * 512), "at most 512 bytes"),
     ],
 )
-def test_a_fault_in_the_details_is_told_from_the_others(details: Any, said: str) -> None:
+def test_a_fault_in_the_details_is_distinguished_from_the_others(details: Any, said: str) -> None:
     (rejection,) = judged([good(details=details)]).rejections
     assert said in rejection.message

@@ -22,7 +22,7 @@ LIMITS = StreamLimits(reads=10, cost=1_000_000, flow_control=b"flow")
 
 
 class Wire:
-    """A vendor that sends for ever, and reads only while `reading` is set."""
+    """A vendor that sends without end, and reads only while `reading` is set."""
 
     def __init__(self) -> None:
         self.reading = asyncio.Event()
@@ -47,7 +47,7 @@ class Wire:
 
 
 class Door:
-    """Receiver and appends: takes batches of one read, and settles those it is told to."""
+    """Receiver and appends: takes batches of one read, and settles the given ones."""
 
     def __init__(self, reads: int = 1, memory: MemoryShare | None = None) -> None:
         self.memory = memory or Memory(10**9).of("essex")

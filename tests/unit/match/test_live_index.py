@@ -71,7 +71,7 @@ async def test_a_load_that_stays_is_read_once_and_one_that_goes_is_forgotten(lis
     assert lists.read == [1, 2, 3, 2]
 
 
-async def test_reading_a_load_delays_nobody(lists, index):
+async def test_reading_a_load_delays_no_other_work(lists, index):
     await activate(lists, index, 1, 1)
     lists.held[2] = asyncio.Event()
     activating = asyncio.create_task(activate(lists, index, 2, 1, 2))

@@ -16,7 +16,7 @@ from suite.certificates import Authority
 
 
 class Adapter:
-    """Counts what is open; fails on request."""
+    """Counts open destinations; fails on request."""
 
     def __init__(self) -> None:
         self.opened = 0

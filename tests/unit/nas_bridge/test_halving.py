@@ -49,7 +49,7 @@ def test_an_append_that_is_not_cut_is_not_parsed() -> None:
     assert (first.items[0], second.items[0]) == (whole.items[0], whole.items[1])
 
 
-def test_what_lies_after_a_position() -> None:
+def test_entries_after_a_position() -> None:
     whole = part(make_append(1, 4), PICTURES)
     assert rest_after(whole, 0) is whole
     for position, left in ((1, 6), (4, 3), (9, 3), (10, 2), (14, 1)):

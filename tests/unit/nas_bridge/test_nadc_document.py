@@ -89,7 +89,7 @@ def test_the_centre_reads_the_identities_that_were_sent(
     assert list(batch.reads.camera_ids) == [cameras[number % 2] for number in range(len(read_ids))] * 2
 
 
-def test_what_xml_cannot_carry_is_replaced_and_not_fatal() -> None:
+def test_characters_that_xml_cannot_carry_are_replaced() -> None:
     batch = parse_batch(batch_document("kent", "b", [make_columns(["a\x00b", "c\uffffd"])]))
     assert list(batch.reads.read_ids) == ["a\ufffdb", "c\ufffdd"]
 
@@ -115,7 +115,7 @@ def test_a_receipt_is_read() -> None:
         b'<?xml version="1.0" encoding="no-such"?><BatchReceipt/>',
     ],
 )
-def test_what_is_no_receipt_is_not_believed(document: bytes) -> None:
+def test_an_answer_that_is_no_receipt_is_an_error(document: bytes) -> None:
     with pytest.raises(AnswerError):
         parse_receipt(document)
 

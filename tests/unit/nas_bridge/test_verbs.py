@@ -1,4 +1,4 @@
-"""Verbs on destinations: checked first, idempotent, and the store is told before and after."""
+"""Verbs on destinations: checked first, idempotent, with calls to the store before and after."""
 
 import math
 from collections.abc import Iterable
@@ -100,7 +100,7 @@ class MemoryConsumers:
 
 
 class Bench:
-    """The verbs and what is around them."""
+    """The verbs with their fakes."""
 
     def __init__(self, identities: Identities) -> None:
         self.rows = MemoryRows()

@@ -78,14 +78,14 @@ def test_a_plate_is_normalised_when_it_can_be(typed: str, told: str):
     assert _subject(SearchReadsRequest(vrm=typed), "vrm") == f"vrm {told}"
 
 
-def test_many_values_are_told_up_to_ten():
+def test_many_values_are_named_up_to_ten():
     cameras = [{"camera_id": f"c{number}"} for number in range(13)]
     request = EnrolCamerasRequest(feed="north", cameras=cameras)
     listed = " ".join(f"c{number}" for number in range(10))
     assert _subject(request, "feed", "cameras.camera_id") == (f"feed north, camera_id {listed} and 3 more")
 
 
-def test_an_unknown_number_of_an_enum_is_told_as_a_number():
+def test_an_unknown_number_of_an_enum_is_shown_as_a_number():
     assert _subject(GetImageRequest(kind=99), "kind") == "kind 99"
 
 

@@ -149,7 +149,7 @@ async def test_receipts_come_in_order(door: Door) -> None:
     assert server.traceparents == [f"trace-{tag}" for tag in range(20)]
 
 
-async def test_what_was_not_acknowledged_is_sent_again(door: Door) -> None:
+async def test_reads_without_acknowledgement_are_sent_again(door: Door) -> None:
     server, feed = await door(
         refuse,
         broken_after(3, acknowledged=1),
@@ -256,7 +256,7 @@ async def test_send_waits_for_room(door: Door) -> None:
     assert server.most_in_flight == 20
 
 
-async def test_sends_are_kept_while_nobody_answers(door: Door) -> None:
+async def test_sends_are_kept_while_the_server_is_unavailable(door: Door) -> None:
     server, feed = await door(*[refuse] * 5)
     async with feed.stream() as stream:
         await stream.send(some(5))
@@ -306,7 +306,7 @@ async def test_deliver_reads_no_further_ahead_than_allowed(door: Door) -> None:
 
 
 async def test_a_refusal_comes_through_however_much_is_being_sent(door: Door) -> None:
-    """gRPC loses the status of a stream that ends during a write; the SDK must not try for ever."""
+    """gRPC loses the status of a stream that ends during a write; the SDK must not retry without end."""
     bad = InvalidInput("MALFORMED_MESSAGE", "no")
     server, feed = await door(
         *[broken_after(1, acknowledged=1, fault=bad)] * 3, *[broken_after(1, acknowledged=0, fault=bad)] * 50

@@ -113,7 +113,7 @@ async def test_a_wrong_authority_is_said_once_and_waiting_does_not_help(
     ("plain", "name", "reason"),
     [(False, "elsewhere.example", "SERVER_NAME_WRONG"), (True, None, "NOT_TLS")],
 )
-async def test_other_servers_than_ours_are_told_apart(
+async def test_other_servers_than_ours_are_distinguished(
     serve: Serve, pki: Authority, plain: bool, name: str | None, reason: str
 ) -> None:
     target = await serve(plain=plain)
@@ -123,7 +123,7 @@ async def test_other_servers_than_ours_are_told_apart(
     assert error.reason == reason
 
 
-async def test_a_server_that_is_away_comes_back(
+async def test_a_server_that_was_unavailable_is_used_again(
     serve: Serve, pki: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -14,7 +14,7 @@ QUERY = PlateQuery(("essex",), "AB12CDE", 0, 100)
 
 
 class FakeReads:
-    """Reads at places, newest first; counts what is asked for."""
+    """Reads at places, newest first; counts the requested rows."""
 
     def __init__(self, places: Sequence[Place]) -> None:
         self.places = sorted(places, reverse=True)

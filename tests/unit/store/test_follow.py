@@ -14,7 +14,7 @@ from services.store.log.ring import LogEntry, Ring
 
 
 class PastLog:
-    """The database: all entries, and what was deleted."""
+    """The database: all entries, and the deleted ones."""
 
     def __init__(self, *entries: LogEntry) -> None:
         self.entries = [*entries]
@@ -90,7 +90,7 @@ async def test_an_idle_follower_gets_progress(monkeypatch: pytest.MonkeyPatch) -
     assert past.asked == 0
 
 
-async def test_a_deletion_under_a_follower_is_told() -> None:
+async def test_a_deletion_under_a_follower_ends_its_tail_with_the_reason() -> None:
     past, ring = PastLog(entry(5, 9)), Ring(1_000_000, head=9)
     past.deleted_to = 5
     with pytest.raises(OutOfRange) as purged:
@@ -112,7 +112,7 @@ async def test_where_followers_may_start() -> None:
         assert refused.value.reason == reason
 
 
-async def test_a_follower_is_told_at_once_that_the_store_stops() -> None:
+async def test_a_follower_gets_stopping_at_once_when_the_store_stops() -> None:
     ring, stopping = Ring(1_000_000), asyncio.Event()
     found = follow(Log(PastLog(), ring, "essex"), Start(0, 0), 100, stopping)
     async with asyncio.timeout(1):

@@ -7,14 +7,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from gantry.common.v1.read_columns_pb2 import ReadColumns
 
 from chassis.errors import Exhausted, StartupFailure, Unavailable
 from services.store.days import US_A_DAY
 from services.store.images.objects import ObjectNumbers, made_at_us, object_key, open_images
-from services.store.images.packing import ImagePacker, fetch_images, unpack_ref
-from services.store.log.checked import CheckedReads
-from services.store.log.ring import EntryImages
+from services.store.images.packing import EntryImages, ImagePacker, fetch_images, unpack_ref
 
 DAY = date(2026, 3, 1)
 
@@ -74,7 +71,7 @@ async def test_objects_are_listed_and_deleted_by_day(tmp_path: Path) -> None:
     assert await images.days("kent") == []
 
 
-async def test_a_disk_without_space_is_told_from_one_that_is_away(
+async def test_a_full_disk_is_distinguished_from_an_unavailable_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = open_images(f"file://{tmp_path}/images")
@@ -106,8 +103,8 @@ async def test_packed_images_are_found_by_their_references(tmp_path: Path) -> No
     images = open_images(f"file://{tmp_path}/images")
     captured = [US_A_DAY * 20_000, US_A_DAY * 20_000 + 1, US_A_DAY * 20_001, US_A_DAY * 20_000 + 2]
     packer = ImagePacker()
-    first = packer.add(append(captured, [b"p0", b"", b"p2", b""], [b"o0", b"o1", b"", b""]))
-    second = packer.add(append(captured, [], [b"", b"o5", b"o6", b"o7"]))
+    first = packer.add(captured, [b"p0", b"", b"p2", b""], [b"o0", b"o1", b"", b""])
+    second = packer.add(captured, [], [b"", b"o5", b"o6", b"o7"])
     for day, content in zip(packer.days(), packer.contents(), strict=True):
         await images.put(object_key("essex", day, 9), content)
     days = [us // US_A_DAY for us in captured]
@@ -121,16 +118,11 @@ async def test_packed_images_are_found_by_their_references(tmp_path: Path) -> No
         b"o6",
         b"o7",
     ]
-    assert packer.add(append(captured, [], [])) == []
+    assert packer.add(captured, [], []) == []
 
 
 async def test_images_that_are_gone_are_empty(tmp_path: Path) -> None:
     images = open_images(f"file://{tmp_path}/images")
-    refs = ImagePacker().add(append([0], [b"p"], [b"o"]))
+    refs = ImagePacker().add([0], [b"p"], [b"o"])
     assert unpack_ref(refs[0]) == (0, 1, 1)
     assert await fetch_images(images, "essex", EntryImages(9, [0], refs)) == ([b""], [b""])
-
-
-def append(captured_at_us: list[int], patches: list[bytes], overviews: list[bytes]) -> CheckedReads:
-    columns = ReadColumns(captured_at_us=captured_at_us)
-    return CheckedReads("essex", columns, len(captured_at_us), 0, patches, overviews, "")

@@ -1,4 +1,4 @@
-"""The ring has the newest part of a log without a gap, and says so when it lacks what is asked for."""
+"""The ring has the newest part of a log without a gap, and answers None for older entries."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_entries_of_another_replica_are_missed_until_they_are_added() -> None:
 def test_entries_that_come_twice_are_kept_once() -> None:
     ring = filled(3)
     with ring.followed():
-        # From the database, before the commit is heard of, and with a gap that duplicates left.
+        # From the database, before the commit is announced, and with a gap that duplicates left.
         ring.add(3, [entry(3, 5), entry(5, 7)])
         ring.add(3, [entry(3, 5), entry(5, 6), entry(6, 9)])
         assert lasts(ring, 0) == [3, 5, 7, 9]
@@ -109,7 +109,7 @@ def test_an_older_head_changes_nothing() -> None:
     assert lasts(ring, 0) == [3, 5]
 
 
-def test_a_full_ring_forgets_its_oldest_batches() -> None:
+def test_a_full_ring_drops_its_oldest_entries() -> None:
     ring = filled(*range(1, 1001), capacity=10 * 401)
     assert lasts(ring, 989) is None
     assert lasts(ring, 990) == list(range(991, 1001))

@@ -20,7 +20,7 @@ PURPOSE = Purpose(code="theft", reference="OP-1", justification="a stolen car", 
 
 
 class FakeRecords:
-    """Trails in memory; `tampered` is shown instead of what was added."""
+    """Trails in memory; `tampered` replaces added records."""
 
     def __init__(self, *forces: str) -> None:
         self.entries: dict[str, list[HashedEntry]] = {force: [] for force in forces}

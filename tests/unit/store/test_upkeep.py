@@ -13,7 +13,7 @@ MINUTE_US = 60_000_000
 
 
 class MemoryPartitions:
-    """Partitions that remember what was asked of them."""
+    """Partitions that record their calls."""
 
     def __init__(self) -> None:
         self.reads: dict[Partition, int] = {}

@@ -132,7 +132,9 @@ async def test_a_watcher_begins_with_what_the_database_holds(feed: DirectoryFeed
     assert await following(feed.watch()) == forces.now
 
 
-async def test_watchers_are_told_that_the_server_stops(feed: DirectoryFeed, stopping: asyncio.Event) -> None:
+async def test_watchers_get_stopping_when_the_server_stops(
+    feed: DirectoryFeed, stopping: asyncio.Event
+) -> None:
     messages = feed.watch()
     await following(messages)
     stopping.set()

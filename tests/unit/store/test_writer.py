@@ -97,7 +97,7 @@ class Writing:
 
     def submit(self, *read_ids: str, patches: Sequence[bytes] = ()) -> asyncio.Task:
         columns = ReadColumns(read_ids=read_ids, captured_at_us=[NOW_US] * len(read_ids))
-        reads = CheckedReads("essex", columns, len(read_ids), 100, patches, (), "")
+        reads = CheckedReads("essex", columns, len(read_ids), 100, patches, (), "", (0, 0))
         return asyncio.create_task(self.writer.submit(reads))
 
     def followed(self) -> list[tuple[list[str], list[int]]]:
@@ -120,7 +120,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_what_gathers_during_a_commit_is_committed_together_in_order() -> None:
+async def test_appends_during_a_commit_are_committed_together_in_order() -> None:
     async with writing() as subject:
         subject.log.gate.clear()
         first = subject.submit("a")
@@ -147,7 +147,7 @@ async def test_a_commit_takes_no_more_than_its_limit() -> None:
         assert [len(commit) for commit in subject.log.commits] == [1, 3, 3, 3, 9]
 
 
-async def test_each_is_told_its_own_duplicates() -> None:
+async def test_each_batch_gets_the_count_of_its_own_duplicates() -> None:
     async with writing() as subject:
         subject.log.gate.clear()
         subject.submit("a")
@@ -182,7 +182,7 @@ async def test_an_append_larger_than_the_queue_is_taken_when_nothing_else_waits(
         assert (await subject.submit(*"abcdef")).last_position == 6
 
 
-async def test_who_gives_up_waiting_takes_nothing_back() -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_commit() -> None:
     async with writing() as subject:
         subject.log.gate.clear()
         task = subject.submit("a")
@@ -202,7 +202,7 @@ async def test_who_gives_up_waiting_takes_nothing_back() -> None:
         (asyncpg.DiskFullError("full"), "STORAGE_FULL"),
     ],
 )
-async def test_when_the_database_is_away_all_are_told_and_nothing_is_tried_again(
+async def test_while_the_database_is_unavailable_all_callers_get_the_fault_without_a_retry(
     failure: Exception, reason: str
 ) -> None:
     async with writing(commit_reads=2) as subject:
@@ -288,7 +288,7 @@ async def test_without_its_images_a_read_is_not_stored() -> None:
         await subject.submit("b")
 
 
-async def test_while_the_database_is_away_no_images_pile_up() -> None:
+async def test_while_the_database_is_unavailable_no_images_pile_up() -> None:
     async with writing() as subject:
         subject.log.refuse["a"] = asyncpg.ConnectionDoesNotExistError("gone")
         for _ in range(5):

@@ -1,4 +1,4 @@
-"""What processes are told follows from settings, ports and files alone."""
+"""Commands and variables of processes depend on settings, ports and files alone."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ def database(tmp_path: Path) -> DatabaseSettings:
     return DatabaseSettings(host="/run", user="gantry_any", password_file=tmp_path / "password")
 
 
-def test_everybody_is_told_where_the_store_is(
+def test_every_process_gets_the_address_of_the_store(
     plan: Plan, tls: TlsSettings, database: DatabaseSettings
 ) -> None:
     store = plan.service("store", tls, database).environment["GANTRY_GRPC__LISTEN"]
@@ -48,14 +48,14 @@ def test_destinations_are_where_their_simulators_listen(plan: Plan, tls: TlsSett
         assert listens in plan.simulator(name, tls).line
 
 
-def test_secrets_are_told_as_files_only(plan: Plan, tls: TlsSettings, database: DatabaseSettings) -> None:
+def test_secrets_are_passed_as_files_only(plan: Plan, tls: TlsSettings, database: DatabaseSettings) -> None:
     for command in (plan.service("store", tls, database), migration("store", database)):
         words = [*command.line, *command.environment.values()]
         assert not any("not a secret" in word for word in words)
         assert command.environment["GANTRY_DATABASE__PASSWORD_FILE"].endswith("password")
 
 
-def test_a_process_can_be_told_more(plan: Plan, tls: TlsSettings, database: DatabaseSettings) -> None:
+def test_a_process_can_get_more_variables(plan: Plan, tls: TlsSettings, database: DatabaseSettings) -> None:
     extra = {"store": {"GANTRY_STORE__RETENTION_DAYS": "3"}}
     told = replace(plan, settings=replace(plan.settings, environment=extra, traces_per_second=5))
     environment = told.service("store", tls, database).environment
@@ -64,7 +64,7 @@ def test_a_process_can_be_told_more(plan: Plan, tls: TlsSettings, database: Data
     assert "GANTRY_STORE__RETENTION_DAYS" not in told.service("match", tls, database).environment
 
 
-def test_simulators_are_told_by_arguments(plan: Plan, tls: TlsSettings) -> None:
+def test_simulators_get_arguments(plan: Plan, tls: TlsSettings) -> None:
     words = plan.simulator("nadc", tls).line
     assert words[2] == "simulators.nadc"
     assert plan.address("nadc", "https") in words

@@ -81,7 +81,7 @@ def test_a_held_port_is_for_servers_alone() -> None:
                 second.bind(server.getsockname())
 
 
-def test_the_kernel_gives_a_held_port_to_nobody_else() -> None:
+def test_the_kernel_gives_a_held_port_to_no_other_process() -> None:
     with HeldPorts() as held, HeldPorts() as others:
         ours = {held.another() for _ in range(200)}
         assert not ours & {others.another() for _ in range(200)}

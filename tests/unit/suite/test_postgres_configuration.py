@@ -21,6 +21,6 @@ def test_buffers_follow_the_machine() -> None:
     assert shared_buffers(1 << 20) == 64
 
 
-def test_nobody_gets_in_without_proof() -> None:
+def test_a_caller_without_proof_is_refused() -> None:
     assert "trust" not in access_rules()
     assert superuser_names({"root", "postgres"}) == 'suite "postgres" postgres\nsuite "root" postgres\n'

@@ -1,4 +1,4 @@
-"""Choosing places never opens up a folder of somebody else."""
+"""The choice of places never opens up a folder of another user."""
 
 import os
 import stat

@@ -30,7 +30,7 @@ class _DestinationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dest
     DESTINATION_STATE_UNSPECIFIED: _DestinationState.ValueType  # 0
     """Never sent."""
     DESTINATION_STATE_PLANNED: _DestinationState.ValueType  # 1
-    """It is written down. Nothing is delivered."""
+    """It is recorded. Nothing is delivered."""
     DESTINATION_STATE_TESTING: _DestinationState.ValueType  # 2
     """Probes are sent to it, and no reads."""
     DESTINATION_STATE_SHADOW: _DestinationState.ValueType  # 3
@@ -43,12 +43,12 @@ class _DestinationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dest
     """It gets nothing more."""
 
 class DestinationState(_DestinationState, metaclass=_DestinationStateEnumTypeWrapper):
-    """What shall become of a destination."""
+    """The desired state of a destination."""
 
 DESTINATION_STATE_UNSPECIFIED: DestinationState.ValueType  # 0
 """Never sent."""
 DESTINATION_STATE_PLANNED: DestinationState.ValueType  # 1
-"""It is written down. Nothing is delivered."""
+"""It is recorded. Nothing is delivered."""
 DESTINATION_STATE_TESTING: DestinationState.ValueType  # 2
 """Probes are sent to it, and no reads."""
 DESTINATION_STATE_SHADOW: DestinationState.ValueType  # 3
@@ -72,25 +72,25 @@ class _ForwarderStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Forwar
     FORWARDER_STATE_RUNNING: _ForwarderState.ValueType  # 1
     """Delivering, or waiting for reads."""
     FORWARDER_STATE_RETRYING: _ForwarderState.ValueType  # 2
-    """The last attempt failed; it will be tried again. Also while the destination refuses what it is sent: last_error says so."""
+    """The last attempt failed, and it is repeated. Also while the destination refuses submissions: see last_error."""
     FORWARDER_STATE_STOPPED: _ForwarderState.ValueType  # 3
-    """Stopped: stopped_reason says why. Too many refusals in a row stop it, so that a fault is not hidden in dead letters. Resume it once the fault is mended."""
+    """Stopped after too many refusals, so that dead letters do not hide a fault. stopped_reason says why. Resume it after the fault is repaired."""
     FORWARDER_STATE_PAUSED: _ForwarderState.ValueType  # 4
     """A person paused it."""
     FORWARDER_STATE_IDLE: _ForwarderState.ValueType  # 5
     """Its state asks for no delivery."""
 
 class ForwarderState(_ForwarderState, metaclass=_ForwarderStateEnumTypeWrapper):
-    """What a destination's forwarder is doing."""
+    """The state of a destination's forwarder."""
 
 FORWARDER_STATE_UNSPECIFIED: ForwarderState.ValueType  # 0
 """Never sent."""
 FORWARDER_STATE_RUNNING: ForwarderState.ValueType  # 1
 """Delivering, or waiting for reads."""
 FORWARDER_STATE_RETRYING: ForwarderState.ValueType  # 2
-"""The last attempt failed; it will be tried again. Also while the destination refuses what it is sent: last_error says so."""
+"""The last attempt failed, and it is repeated. Also while the destination refuses submissions: see last_error."""
 FORWARDER_STATE_STOPPED: ForwarderState.ValueType  # 3
-"""Stopped: stopped_reason says why. Too many refusals in a row stop it, so that a fault is not hidden in dead letters. Resume it once the fault is mended."""
+"""Stopped after too many refusals, so that dead letters do not hide a fault. stopped_reason says why. Resume it after the fault is repaired."""
 FORWARDER_STATE_PAUSED: ForwarderState.ValueType  # 4
 """A person paused it."""
 FORWARDER_STATE_IDLE: ForwarderState.ValueType  # 5
@@ -113,7 +113,7 @@ class _DestinationImagesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Des
     """Plate patch and overview."""
 
 class DestinationImages(_DestinationImages, metaclass=_DestinationImagesEnumTypeWrapper):
-    """Which pictures a destination gets."""
+    """The pictures that a destination gets."""
 
 DESTINATION_IMAGES_UNSPECIFIED: DestinationImages.ValueType  # 0
 """In a request: both."""
@@ -127,7 +127,7 @@ Global___DestinationImages: _TypeAlias = DestinationImages  # noqa: Y015
 
 @_typing.final
 class ListDestinationsRequest(_message.Message):
-    """Whose destinations."""
+    """The force whose destinations are listed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -208,7 +208,7 @@ class DestinationSettings(_message.Message):
     name: _builtins.str
     """Its name: 1 to 32 of a-z, 0-9, dash and underscore, beginning with a letter. Also its consumer's name in the store."""
     adapter: _builtins.str
-    """The adapter that speaks its protocol: an entry point of the group gantry.destinations, for example "nas" or "nadc"."""
+    """The adapter for its protocol: an entry point of the group gantry.destinations, for example "nas" or "nadc"."""
     images: Global___DestinationImages.ValueType
     """Which pictures it gets."""
     identity: _builtins.str
@@ -269,30 +269,30 @@ class Destination(_message.Message):
     name: _builtins.str
     """Its name, for example "nas"."""
     state: Global___ForwarderState.ValueType
-    """What its forwarder is doing."""
+    """The state of its forwarder."""
     position: _builtins.int
     """Every read up to this position is delivered or a dead letter."""
     head: _builtins.int
-    """Position of the newest read that the forwarder knows of."""
+    """Position of the newest read in the log, as the forwarder last saw it."""
     delivered: _builtins.int
-    """Reads the destination took, duplicates included."""
+    """Reads the destination accepted, duplicates included."""
     dead_letters: _builtins.int
-    """Reads it refused: by name in a receipt, or by refusing a submission that held nothing else."""
+    """Reads it refused: named in a receipt, or alone in a refused submission."""
     last_error: _builtins.str
-    """What the last failed attempt said; empty after a success."""
+    """The error of the last failed attempt; empty after a success."""
     desired_state: Global___DestinationState.ValueType
-    """What shall become of it."""
+    """Its desired state."""
     paused: _builtins.bool
     """Whether a person paused it."""
     stopped_reason: _builtins.str
     """Why its forwarder stopped; empty when it did not."""
     @_builtins.property
     def last_delivered_at(self) -> _timestamp_pb2.Timestamp:
-        """When it last took reads. Absent: never."""
+        """When it last accepted reads. Absent: never."""
 
     @_builtins.property
     def failing_since(self) -> _timestamp_pb2.Timestamp:
-        """Since when it has taken nothing although there was something to deliver. Absent while it takes."""
+        """Since when it has accepted nothing although reads were waiting. Absent while it accepts reads."""
 
     @_builtins.property
     def settings(self) -> Global___DestinationSettings:
@@ -551,7 +551,7 @@ Global___RetireDestinationResponse: _TypeAlias = RetireDestinationResponse  # no
 
 @_typing.final
 class ListDeadLettersRequest(_message.Message):
-    """Whose dead letters."""
+    """The destination whose dead letters are listed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -637,9 +637,9 @@ class DeadLetter(_message.Message):
     read_id: _builtins.str
     """The vendor's identifier of the read."""
     reason: _builtins.str
-    """The destination's reason code. INVALID_ARGUMENT, or a code of NADC such as BATCH_INVALID: it refused the whole submission because of this read."""
+    """The destination's reason code. INVALID_ARGUMENT, or a code of NADC such as BATCH_INVALID, when it refused a whole submission because of this read."""
     message: _builtins.str
-    """What the destination said."""
+    """The destination's sentence."""
     @_builtins.property
     def captured_at(self) -> _timestamp_pb2.Timestamp:
         """When it was captured."""
@@ -669,7 +669,7 @@ Global___DeadLetter: _TypeAlias = DeadLetter  # noqa: Y015
 
 @_typing.final
 class GetReceiptRequest(_message.Message):
-    """Which receipt."""
+    """The receipt to get."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -712,24 +712,24 @@ class GetReceiptResponse(_message.Message):
     RECEIVED_AT_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     receipt_id: _builtins.str
-    """The destination's own identifier of the receipt. Empty when it gave none: it refused the submission also when that held a single read, and the reads
-    covered are dead letters.
+    """The destination's own identifier of the receipt. Empty when it gave none: it refused even a submission of a single
+    read, and the covered reads are dead letters.
     """
     first_position: _builtins.int
     """First position that it covers."""
     last_position: _builtins.int
     """Last position that it covers."""
     accepted: _builtins.int
-    """Reads the destination took for the first time."""
+    """Reads that the destination accepted for the first time."""
     duplicate: _builtins.int
-    """Reads it had already."""
+    """Reads that it had accepted before."""
     refused: _builtins.int
     """Reads it refused."""
     traceparent: _builtins.str
     """W3C traceparent of the delivery; empty when it was not traced."""
     @_builtins.property
     def received_at(self) -> _timestamp_pb2.Timestamp:
-        """When the receipt was written down here."""
+        """When the receipt was recorded here."""
 
     def __init__(
         self,

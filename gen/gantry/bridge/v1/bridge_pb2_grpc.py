@@ -94,7 +94,7 @@ class BridgeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PauseDestination(self, request, context):
-        """Pause delivery: the submission under way is brought to its end, and none is begun. Retention goes on waiting. Pausing twice changes nothing. Errors:
+        """Pause delivery: the submission under way is finished, and no other begins. Retention still waits for the destination. Pausing twice changes nothing. Errors:
         NOT_FOUND DESTINATION_UNKNOWN; FAILED_PRECONDITION DESTINATION_RETIRED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

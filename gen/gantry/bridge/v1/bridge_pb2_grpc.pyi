@@ -42,7 +42,7 @@ class BridgeServiceStub:
     nothing. Errors: INVALID_ARGUMENT DESTINATION_INVALID with the field; ALREADY_EXISTS DESTINATION_EXISTS: it is there with other settings.
     """
     PauseDestination: _grpc.UnaryUnaryMultiCallable[_bridge_pb2.PauseDestinationRequest, _bridge_pb2.PauseDestinationResponse]
-    """Pause delivery: the submission under way is brought to its end, and none is begun. Retention goes on waiting. Pausing twice changes nothing. Errors:
+    """Pause delivery: the submission under way is finished, and no other begins. Retention still waits for the destination. Pausing twice changes nothing. Errors:
     NOT_FOUND DESTINATION_UNKNOWN; FAILED_PRECONDITION DESTINATION_RETIRED.
     """
     ResumeDestination: _grpc.UnaryUnaryMultiCallable[_bridge_pb2.ResumeDestinationRequest, _bridge_pb2.ResumeDestinationResponse]
@@ -76,7 +76,7 @@ class BridgeServiceAsyncStub(BridgeServiceStub):
     nothing. Errors: INVALID_ARGUMENT DESTINATION_INVALID with the field; ALREADY_EXISTS DESTINATION_EXISTS: it is there with other settings.
     """
     PauseDestination: _aio.UnaryUnaryMultiCallable[_bridge_pb2.PauseDestinationRequest, _bridge_pb2.PauseDestinationResponse]  # type: ignore[assignment]
-    """Pause delivery: the submission under way is brought to its end, and none is begun. Retention goes on waiting. Pausing twice changes nothing. Errors:
+    """Pause delivery: the submission under way is finished, and no other begins. Retention still waits for the destination. Pausing twice changes nothing. Errors:
     NOT_FOUND DESTINATION_UNKNOWN; FAILED_PRECONDITION DESTINATION_RETIRED.
     """
     ResumeDestination: _aio.UnaryUnaryMultiCallable[_bridge_pb2.ResumeDestinationRequest, _bridge_pb2.ResumeDestinationResponse]  # type: ignore[assignment]
@@ -125,7 +125,7 @@ class BridgeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _bridge_pb2.PauseDestinationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_bridge_pb2.PauseDestinationResponse, _abc.Awaitable[_bridge_pb2.PauseDestinationResponse]]:
-        """Pause delivery: the submission under way is brought to its end, and none is begun. Retention goes on waiting. Pausing twice changes nothing. Errors:
+        """Pause delivery: the submission under way is finished, and no other begins. Retention still waits for the destination. Pausing twice changes nothing. Errors:
         NOT_FOUND DESTINATION_UNKNOWN; FAILED_PRECONDITION DESTINATION_RETIRED.
         """
 

@@ -18,7 +18,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Purpose(_message.Message):
-    """Why a person looks at personal data or changes a list. Required where an RPC's access rule says so; written to the audit trail before the answer is given."""
+    """Why a person looks at personal data or changes a list. Required where the access rule of an RPC says so. It is recorded in the audit trail before the answer is given."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

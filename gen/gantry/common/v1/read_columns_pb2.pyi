@@ -20,10 +20,10 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ReadColumns(_message.Message):
-    """A run of reads of one force, one list a field ("columnar"): the n-th element of every list belongs to the n-th read. Services
-    pass tens of thousands of reads a second in this form, and pass it on unchanged where they need not look inside.
+    """A run of reads of one force in columns, with one list for each field. The n-th element of every list belongs to the n-th read.
+    Services pass the bytes on unchanged where they do not need the values.
 
-    Lists marked "every read" have one element a read. Lists marked "all or none" may instead be empty, which means that no read of the
+    Lists marked "every read" have one element for each read. Lists marked "all or none" may instead be empty, which means that no read of the
     run has a value. Any other length makes the message invalid (INVALID_ARGUMENT, reason COLUMNS_UNEQUAL).
     """
 
@@ -79,7 +79,7 @@ class ReadColumns(_message.Message):
 
     @_builtins.property
     def details(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """All or none: a serialised ReadDetails; empty when the camera said nothing more."""
+        """All or none: a serialised ReadDetails; empty when there are no details."""
 
     @_builtins.property
     def plate_patches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:

@@ -29,7 +29,7 @@ class _CameraKind:
 class _CameraKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CameraKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CAMERA_KIND_UNSPECIFIED: _CameraKind.ValueType  # 0
-    """Not said; see Camera.kind."""
+    """Not stated; see Camera.kind."""
     CAMERA_KIND_FIXED: _CameraKind.ValueType  # 1
     """On a pole, gantry or bridge; has one place."""
     CAMERA_KIND_MOBILE: _CameraKind.ValueType  # 2
@@ -41,7 +41,7 @@ class CameraKind(_CameraKind, metaclass=_CameraKindEnumTypeWrapper):
     """How a camera is mounted."""
 
 CAMERA_KIND_UNSPECIFIED: CameraKind.ValueType  # 0
-"""Not said; see Camera.kind."""
+"""Not stated; see Camera.kind."""
 CAMERA_KIND_FIXED: CameraKind.ValueType  # 1
 """On a pole, gantry or bridge; has one place."""
 CAMERA_KIND_MOBILE: CameraKind.ValueType  # 2
@@ -69,7 +69,7 @@ class Camera(_message.Message):
     name, a new one is called by its camera_id.
     """
     kind: Global___CameraKind.ValueType
-    """How it is mounted. Unspecified in an enrolment: a known camera stays what it is, a new one is fixed."""
+    """How it is mounted. Unspecified in an enrolment: a known camera keeps its kind, a new one is fixed."""
     feed: _builtins.str
     """Feed that carries it. Output only."""
     enabled: _builtins.bool
@@ -140,7 +140,7 @@ Global___EnrolCamerasRequest: _TypeAlias = EnrolCamerasRequest  # noqa: Y015
 
 @_typing.final
 class EnrolCamerasResponse(_message.Message):
-    """What was enrolled."""
+    """The result of the enrolment."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -170,7 +170,7 @@ Global___EnrolCamerasResponse: _TypeAlias = EnrolCamerasResponse  # noqa: Y015
 
 @_typing.final
 class ListCamerasRequest(_message.Message):
-    """Which cameras to list."""
+    """The force whose cameras are listed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -282,7 +282,7 @@ Global___SetCameraEnabledResponse: _TypeAlias = SetCameraEnabledResponse  # noqa
 
 @_typing.final
 class WatchCamerasRequest(_message.Message):
-    """Whose cameras to watch."""
+    """The force whose cameras are watched."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -304,7 +304,7 @@ Global___WatchCamerasRequest: _TypeAlias = WatchCamerasRequest  # noqa: Y015
 
 @_typing.final
 class WatchCamerasResponse(_message.Message):
-    """The cameras, or a sign that nothing has changed."""
+    """The cameras, or a keep-alive."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -364,7 +364,7 @@ Global___CameraList: _TypeAlias = CameraList  # noqa: Y015
 
 @_typing.final
 class CamerasProgress(_message.Message):
-    """A sign of life."""
+    """A keep-alive."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -381,7 +381,7 @@ Global___CamerasProgress: _TypeAlias = CamerasProgress  # noqa: Y015
 
 @_typing.final
 class ListCameraHealthRequest(_message.Message):
-    """Whose health to list."""
+    """The force whose camera health is listed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -421,7 +421,7 @@ class ListCameraHealthResponse(_message.Message):
     """Token of the next page; empty at the end."""
     @_builtins.property
     def cameras(self) -> _containers.RepeatedCompositeFieldContainer[Global___CameraHealth]:
-        """One element a camera."""
+        """One element for each camera."""
 
     def __init__(
         self,
@@ -439,7 +439,7 @@ Global___ListCameraHealthResponse: _TypeAlias = ListCameraHealthResponse  # noqa
 
 @_typing.final
 class CameraHealth(_message.Message):
-    """What a camera has delivered. Counts are kept up to date within 10 seconds, and may miss the last seconds before a crash of ingest."""
+    """The reads that a camera has delivered. Counts are at most 10 seconds old. They can lack the last seconds before a crash of ingest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -461,11 +461,11 @@ class CameraHealth(_message.Message):
 
     @_builtins.property
     def last_received_at(self) -> _timestamp_pb2.Timestamp:
-        """When ingest last got a read of it. Absent: never."""
+        """When ingest last received a read of the camera. Absent: never."""
 
     @_builtins.property
     def last_captured_at(self) -> _timestamp_pb2.Timestamp:
-        """Capture time of that read: how far it lies from last_received_at shows delay or a wrong clock."""
+        """Capture time of that read. The difference to last_received_at shows a delay or a wrong clock."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CameraRegistryServiceStub:
-    """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
+    """The registry of cameras, and the feeds that carry them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
     writes an audit record first, and answers UNAVAILABLE AUDIT_UNAVAILABLE when the store cannot take it: call again, with the same request_id where there
     is one.
     """
@@ -60,14 +60,14 @@ class CameraRegistryServiceStub:
 
 
 class CameraRegistryServiceServicer:
-    """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
+    """The registry of cameras, and the feeds that carry them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
     writes an audit record first, and answers UNAVAILABLE AUDIT_UNAVAILABLE when the store cannot take it: call again, with the same request_id where there
     is one.
     """
 
     def EnrolCameras(self, request, context):
-        """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
-        the request says of it; a name, kind or position that is left out stays as it was.
+        """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and
+        changes the values in the request. A name, kind or position that is left out stays as it was.
         Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
         belongs to another enrolment, so make a new UUID for each; NOT_FOUND FORCE_UNKNOWN: also when the force was retired.
         """
@@ -130,7 +130,7 @@ def add_CameraRegistryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CameraRegistryService:
-    """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
+    """The registry of cameras, and the feeds that carry them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
     writes an audit record first, and answers UNAVAILABLE AUDIT_UNAVAILABLE when the store cannot take it: call again, with the same request_id where there
     is one.
     """
@@ -245,7 +245,7 @@ class CameraRegistryService:
 
 
 class CameraHealthServiceStub:
-    """How cameras are doing.
+    """The health of cameras.
     """
 
     def __init__(self, channel):
@@ -262,7 +262,7 @@ class CameraHealthServiceStub:
 
 
 class CameraHealthServiceServicer:
-    """How cameras are doing.
+    """The health of cameras.
     """
 
     def ListCameraHealth(self, request, context):
@@ -289,7 +289,7 @@ def add_CameraHealthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CameraHealthService:
-    """How cameras are doing.
+    """The health of cameras.
     """
 
     @staticmethod

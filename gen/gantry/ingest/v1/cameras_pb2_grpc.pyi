@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CameraRegistryServiceStub:
-    """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
+    """The registry of cameras, and the feeds that carry them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
     writes an audit record first, and answers UNAVAILABLE AUDIT_UNAVAILABLE when the store cannot take it: call again, with the same request_id where there
     is one.
     """
@@ -37,8 +37,8 @@ class CameraRegistryServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CameraRegistryServiceAsyncStub: ...
     EnrolCameras: _grpc.UnaryUnaryMultiCallable[_cameras_pb2.EnrolCamerasRequest, _cameras_pb2.EnrolCamerasResponse]
-    """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
-    the request says of it; a name, kind or position that is left out stays as it was.
+    """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and
+    changes the values in the request. A name, kind or position that is left out stays as it was.
     Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
     belongs to another enrolment, so make a new UUID for each; NOT_FOUND FORCE_UNKNOWN: also when the force was retired.
     """
@@ -55,15 +55,15 @@ class CameraRegistryServiceStub:
 
 @_typing.type_check_only
 class CameraRegistryServiceAsyncStub(CameraRegistryServiceStub):
-    """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
+    """The registry of cameras, and the feeds that carry them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
     writes an audit record first, and answers UNAVAILABLE AUDIT_UNAVAILABLE when the store cannot take it: call again, with the same request_id where there
     is one.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     EnrolCameras: _aio.UnaryUnaryMultiCallable[_cameras_pb2.EnrolCamerasRequest, _cameras_pb2.EnrolCamerasResponse]  # type: ignore[assignment]
-    """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
-    the request says of it; a name, kind or position that is left out stays as it was.
+    """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and
+    changes the values in the request. A name, kind or position that is left out stays as it was.
     Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
     belongs to another enrolment, so make a new UUID for each; NOT_FOUND FORCE_UNKNOWN: also when the force was retired.
     """
@@ -79,7 +79,7 @@ class CameraRegistryServiceAsyncStub(CameraRegistryServiceStub):
     """
 
 class CameraRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Which cameras there are and which feed carries them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
+    """The registry of cameras, and the feeds that carry them. Errors of every RPC: see gantry/common/v1/read.proto. An RPC that changes something
     writes an audit record first, and answers UNAVAILABLE AUDIT_UNAVAILABLE when the store cannot take it: call again, with the same request_id where there
     is one.
     """
@@ -90,8 +90,8 @@ class CameraRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cameras_pb2.EnrolCamerasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cameras_pb2.EnrolCamerasResponse, _abc.Awaitable[_cameras_pb2.EnrolCamerasResponse]]:
-        """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and changes what
-        the request says of it; a name, kind or position that is left out stays as it was.
+        """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and
+        changes the values in the request. A name, kind or position that is left out stays as it was.
         Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
         belongs to another enrolment, so make a new UUID for each; NOT_FOUND FORCE_UNKNOWN: also when the force was retired.
         """
@@ -127,7 +127,7 @@ class CameraRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
 def add_CameraRegistryServiceServicer_to_server(servicer: CameraRegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class CameraHealthServiceStub:
-    """How cameras are doing."""
+    """The health of cameras."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -138,14 +138,14 @@ class CameraHealthServiceStub:
 
 @_typing.type_check_only
 class CameraHealthServiceAsyncStub(CameraHealthServiceStub):
-    """How cameras are doing."""
+    """The health of cameras."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListCameraHealth: _aio.UnaryUnaryMultiCallable[_cameras_pb2.ListCameraHealthRequest, _cameras_pb2.ListCameraHealthResponse]  # type: ignore[assignment]
     """What each camera of a force has delivered, ordered by camera_id. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID, PAGE_TOKEN_INVALID, as ListCameras."""
 
 class CameraHealthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """How cameras are doing."""
+    """The health of cameras."""
 
     @_abc_1.abstractmethod
     def ListCameraHealth(

@@ -54,7 +54,7 @@ class IngestServiceServicer:
     def StreamReads(self, request_iterator, context):
         """Deliver reads over one long-lived stream: batches go up, acknowledgements come down in the order of the batches, each after its reads are
         durable. The first response is a FlowControl; a client may send before it arrives if it stays under 100 reads. End by half-closing: the
-        server acknowledges what is outstanding and closes. One bad read never sinks its batch.
+        server acknowledges what is outstanding and closes. One bad read never spoils its batch.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

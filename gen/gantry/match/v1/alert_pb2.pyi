@@ -33,7 +33,7 @@ class _MatchKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MatchKind.V
     MATCH_KIND_EXACT: _MatchKind.ValueType  # 1
     """The plates are equal."""
     MATCH_KIND_NEAR: _MatchKind.ValueType  # 2
-    """The plates are equal but for characters that cameras confuse: look at the picture first."""
+    """The plates are equal except for characters that cameras confuse: look at the picture first."""
 
 class MatchKind(_MatchKind, metaclass=_MatchKindEnumTypeWrapper):
     """How a read matched."""
@@ -43,12 +43,12 @@ MATCH_KIND_UNSPECIFIED: MatchKind.ValueType  # 0
 MATCH_KIND_EXACT: MatchKind.ValueType  # 1
 """The plates are equal."""
 MATCH_KIND_NEAR: MatchKind.ValueType  # 2
-"""The plates are equal but for characters that cameras confuse: look at the picture first."""
+"""The plates are equal except for characters that cameras confuse: look at the picture first."""
 Global___MatchKind: _TypeAlias = MatchKind  # noqa: Y015
 
 @_typing.final
 class SubscribeRequest(_message.Message):
-    """What to subscribe to."""
+    """The events to subscribe to."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -86,7 +86,7 @@ Global___SubscribeRequest: _TypeAlias = SubscribeRequest  # noqa: Y015
 
 @_typing.final
 class SubscribeResponse(_message.Message):
-    """What happens."""
+    """An event, or a keep-alive."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -97,11 +97,11 @@ class SubscribeResponse(_message.Message):
     """Every event up to and including this number has been sent. Subscribe with it to go on after this response."""
     @_builtins.property
     def event(self) -> Global___AlertEvent:
-        """Something happened to an alert."""
+        """An event of an alert."""
 
     @_builtins.property
     def progress(self) -> Global___AlertProgress:
-        """Nothing has happened since."""
+        """There is no newer event."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ Global___SubscribeResponse: _TypeAlias = SubscribeResponse  # noqa: Y015
 
 @_typing.final
 class AlertEvent(_message.Message):
-    """Something that happened to an alert."""
+    """An event of an alert."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -168,7 +168,7 @@ Global___AlertEvent: _TypeAlias = AlertEvent  # noqa: Y015
 
 @_typing.final
 class AlertProgress(_message.Message):
-    """A sign of life."""
+    """A keep-alive."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -238,7 +238,7 @@ class Alert(_message.Message):
 
     @_builtins.property
     def acknowledgement(self) -> Global___Acknowledgement:
-        """Who took it in hand, in ListAlerts and GetAlert; absent when nobody has. In events it is always absent: it is an event of its own."""
+        """The acknowledgement, in ListAlerts and GetAlert; absent while the alert is open. Always absent in events, where it is an event of its own."""
 
     def __init__(
         self,
@@ -266,7 +266,7 @@ Global___Alert: _TypeAlias = Alert  # noqa: Y015
 
 @_typing.final
 class Acknowledgement(_message.Message):
-    """Who took an alert in hand."""
+    """The acknowledgement of an alert by a person."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -276,7 +276,7 @@ class Acknowledgement(_message.Message):
     person: _builtins.str
     """The person, as in their certificate."""
     note: _builtins.str
-    """What they said, at most 500 characters."""
+    """The person's remark, at most 500 characters."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When."""
@@ -298,7 +298,7 @@ Global___Acknowledgement: _TypeAlias = Acknowledgement  # noqa: Y015
 
 @_typing.final
 class ListAlertsRequest(_message.Message):
-    """Which alerts to list."""
+    """The alerts to list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -312,7 +312,7 @@ class ListAlertsRequest(_message.Message):
     force: _builtins.str
     """The force."""
     open_only: _builtins.bool
-    """Only alerts that nobody has acknowledged."""
+    """Only alerts without an acknowledgement."""
     page_size: _builtins.int
     """Most alerts in the answer, 1 to 1,000; 0 means 100."""
     page_token: _builtins.str
@@ -378,7 +378,7 @@ Global___ListAlertsResponse: _TypeAlias = ListAlertsResponse  # noqa: Y015
 
 @_typing.final
 class GetAlertRequest(_message.Message):
-    """Which alert."""
+    """The alert to get."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -494,7 +494,7 @@ Global___AcknowledgeResponse: _TypeAlias = AcknowledgeResponse  # noqa: Y015
 
 @_typing.final
 class GetMatchStatusRequest(_message.Message):
-    """Whose matching."""
+    """The force whose matching is shown."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -516,7 +516,7 @@ Global___GetMatchStatusRequest: _TypeAlias = GetMatchStatusRequest  # noqa: Y015
 
 @_typing.final
 class GetMatchStatusResponse(_message.Message):
-    """How far matching is."""
+    """The progress of matching."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -528,11 +528,11 @@ class GetMatchStatusResponse(_message.Message):
     position: _builtins.int
     """Every read up to this position has been matched."""
     head: _builtins.int
-    """Position of the newest read that match knows of."""
+    """Position of the newest read in the log, as match last saw it."""
     alerts_raised: _builtins.int
     """Alerts raised since the force began."""
     alerts_open: _builtins.int
-    """Alerts that nobody has acknowledged."""
+    """Alerts without an acknowledgement."""
     entries: _builtins.int
     """Entries in the index."""
     def __init__(

@@ -95,16 +95,16 @@ class AlertServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Acknowledge(self, request, context):
-        """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it.
+        """Record that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it.
         Errors: NOT_FOUND ALERT_UNKNOWN; INVALID_ARGUMENT TEXT_INVALID (the note is too long or holds a NUL character); UNAVAILABLE when the store cannot take
-        the audit record: call again, it does no harm.
+        the audit record: call again; repeating does no harm.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetMatchStatus(self, request, context):
-        """How far matching is for a force. No personal data.
+        """The progress of matching for a force. No personal data.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,12 +49,12 @@ class AlertServiceStub:
     GetAlert: _grpc.UnaryUnaryMultiCallable[_alert_pb2.GetAlertRequest, _alert_pb2.GetAlertResponse]
     """One alert as it now is. Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted."""
     Acknowledge: _grpc.UnaryUnaryMultiCallable[_alert_pb2.AcknowledgeRequest, _alert_pb2.AcknowledgeResponse]
-    """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it.
+    """Record that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it.
     Errors: NOT_FOUND ALERT_UNKNOWN; INVALID_ARGUMENT TEXT_INVALID (the note is too long or holds a NUL character); UNAVAILABLE when the store cannot take
-    the audit record: call again, it does no harm.
+    the audit record: call again; repeating does no harm.
     """
     GetMatchStatus: _grpc.UnaryUnaryMultiCallable[_alert_pb2.GetMatchStatusRequest, _alert_pb2.GetMatchStatusResponse]
-    """How far matching is for a force. No personal data."""
+    """The progress of matching for a force. No personal data."""
 
 @_typing.type_check_only
 class AlertServiceAsyncStub(AlertServiceStub):
@@ -77,12 +77,12 @@ class AlertServiceAsyncStub(AlertServiceStub):
     GetAlert: _aio.UnaryUnaryMultiCallable[_alert_pb2.GetAlertRequest, _alert_pb2.GetAlertResponse]  # type: ignore[assignment]
     """One alert as it now is. Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted."""
     Acknowledge: _aio.UnaryUnaryMultiCallable[_alert_pb2.AcknowledgeRequest, _alert_pb2.AcknowledgeResponse]  # type: ignore[assignment]
-    """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it.
+    """Record that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it.
     Errors: NOT_FOUND ALERT_UNKNOWN; INVALID_ARGUMENT TEXT_INVALID (the note is too long or holds a NUL character); UNAVAILABLE when the store cannot take
-    the audit record: call again, it does no harm.
+    the audit record: call again; repeating does no harm.
     """
     GetMatchStatus: _aio.UnaryUnaryMultiCallable[_alert_pb2.GetMatchStatusRequest, _alert_pb2.GetMatchStatusResponse]  # type: ignore[assignment]
-    """How far matching is for a force. No personal data."""
+    """The progress of matching for a force. No personal data."""
 
 class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
     """Alerts: notices to people that a vehicle of interest was seen. What happens to alerts is one append-only sequence of events for each force, numbered from 1
@@ -126,9 +126,9 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alert_pb2.AcknowledgeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_alert_pb2.AcknowledgeResponse, _abc.Awaitable[_alert_pb2.AcknowledgeResponse]]:
-        """Say that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it.
+        """Record that a person has taken an alert in hand. A second acknowledgement leaves the first in place and returns it.
         Errors: NOT_FOUND ALERT_UNKNOWN; INVALID_ARGUMENT TEXT_INVALID (the note is too long or holds a NUL character); UNAVAILABLE when the store cannot take
-        the audit record: call again, it does no harm.
+        the audit record: call again; repeating does no harm.
         """
 
     @_abc_1.abstractmethod
@@ -137,6 +137,6 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alert_pb2.GetMatchStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_alert_pb2.GetMatchStatusResponse, _abc.Awaitable[_alert_pb2.GetMatchStatusResponse]]:
-        """How far matching is for a force. No personal data."""
+        """The progress of matching for a force. No personal data."""
 
 def add_AlertServiceServicer_to_server(servicer: AlertServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -32,7 +32,7 @@ class ImportHotlistRequest(_message.Message):
     """The next bytes of the CSV."""
     @_builtins.property
     def header(self) -> Global___ImportHeader:
-        """What is imported."""
+        """The list that is imported."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ Global___ImportHotlistRequest: _TypeAlias = ImportHotlistRequest  # noqa: Y015
 
 @_typing.final
 class ImportHeader(_message.Message):
-    """What is imported. The CSV is UTF-8 with a header line; columns are found by name, in any order and case:
+    """The list that is imported. The CSV is UTF-8 with a header line; columns are found by name, in any order and case:
       vrm          required; the plate, normalised like a read's
       reason       required; why the vehicle is of interest, at most 500 characters
       priority     1 (highest) to 9; default 5
@@ -82,8 +82,8 @@ class ImportHeader(_message.Message):
     request_id: _builtins.str
     """A UUID of yours; a retry with the same id imports once."""
     max_rejected_percent: _builtins.int
-    """Most bad lines, in per cent of the lines that hold anything, 0 to 100. Beyond it nothing is imported. Absent: 50 (and
-    one or two bad lines in a list of any length) when a list with entries would be replaced; the first import of a list takes what is good.
+    """Most bad lines, in per cent of the lines that are not empty, 0 to 100. Beyond it nothing is imported. Absent: 50 (and
+    one or two bad lines in a list of any length) when a list with entries would be replaced; the first import of a list keeps the good lines.
     """
     allow_empty: _builtins.bool
     """Import also a file without a good line, which makes the list empty. Otherwise such a file is refused."""
@@ -114,7 +114,7 @@ Global___ImportHeader: _TypeAlias = ImportHeader  # noqa: Y015
 
 @_typing.final
 class ImportHotlistResponse(_message.Message):
-    """What was imported."""
+    """The result of the import."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -170,9 +170,9 @@ class LineError(_message.Message):
     line: _builtins.int
     """Line number in the file, the header being 1."""
     column: _builtins.str
-    """Column at fault; empty when the whole line is."""
+    """The bad column; empty when the whole line is bad."""
     message: _builtins.str
-    """What was wrong, without the plate."""
+    """The error, without the plate."""
     def __init__(
         self,
         *,
@@ -190,7 +190,7 @@ Global___LineError: _TypeAlias = LineError  # noqa: Y015
 
 @_typing.final
 class ListHotlistsRequest(_message.Message):
-    """Whose hotlists."""
+    """The force whose hotlists are listed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -255,7 +255,7 @@ class Hotlist(_message.Message):
     near_matches: _builtins.bool
     """Whether near matches raise alerts."""
     imported_by: _builtins.str
-    """Who imported it."""
+    """The person who imported it."""
     @_builtins.property
     def activated_at(self) -> _timestamp_pb2.Timestamp:
         """When this version became active."""

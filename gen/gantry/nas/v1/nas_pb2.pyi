@@ -67,16 +67,16 @@ class SubmitReadsResponse(_message.Message):
     receipt_id: _builtins.str
     """The service's name for this receipt."""
     accepted: _builtins.int
-    """Reads taken for the first time."""
+    """Reads accepted for the first time."""
     duplicate: _builtins.int
-    """Reads that it had already."""
+    """Reads that were accepted before."""
     @_builtins.property
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Refusal]:
         """Reads that it refuses for good."""
 
     @_builtins.property
     def received_at(self) -> _timestamp_pb2.Timestamp:
-        """When it took them."""
+        """When they were accepted."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class NationalAnprServiceStub:
-    """A national service that takes reads from forces' management servers.
+    """A national service that accepts reads from the management servers of forces.
     """
 
     def __init__(self, channel):
@@ -43,15 +43,15 @@ class NationalAnprServiceStub:
 
 
 class NationalAnprServiceServicer:
-    """A national service that takes reads from forces' management servers.
+    """A national service that accepts reads from the management servers of forces.
     """
 
     def SubmitReads(self, request, context):
-        """Take reads of one force. Reads are told apart by (force, camera_id, captured_at, read_id): one that was taken before is counted as a duplicate and
+        """Accept reads of one force. A read is identified by (force, camera_id, captured_at, read_id). A read that was accepted before is counted as a duplicate and
         nothing else happens, so a submission may be repeated after any failure. One camera's reads arrive in the order in which its server stored them.
-        A read that cannot be taken is named in the receipt, and the others are taken. Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later;
-        INVALID_ARGUMENT: the submission cannot be read as a whole, so the sender sends it in ever smaller parts until what is at fault stands alone;
-        PERMISSION_DENIED, UNAUTHENTICATED: this server may not submit for the force: it tells its people and goes on trying.
+        A read that cannot be accepted is named in the receipt, and the others are accepted. Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later;
+        INVALID_ARGUMENT: the submission cannot be parsed; the sender repeats it in halves until the bad read is alone.
+        PERMISSION_DENIED, UNAUTHENTICATED: this server may not submit for the force; it informs its operators and repeats the submission.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,7 +74,7 @@ def add_NationalAnprServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NationalAnprService:
-    """A national service that takes reads from forces' management servers.
+    """A national service that accepts reads from the management servers of forces.
     """
 
     @staticmethod

@@ -29,35 +29,35 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class NationalAnprServiceStub:
-    """A national service that takes reads from forces' management servers."""
+    """A national service that accepts reads from the management servers of forces."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> NationalAnprServiceAsyncStub: ...
     SubmitReads: _grpc.UnaryUnaryMultiCallable[_nas_pb2.SubmitReadsRequest, _nas_pb2.SubmitReadsResponse]
-    """Take reads of one force. Reads are told apart by (force, camera_id, captured_at, read_id): one that was taken before is counted as a duplicate and
+    """Accept reads of one force. A read is identified by (force, camera_id, captured_at, read_id). A read that was accepted before is counted as a duplicate and
     nothing else happens, so a submission may be repeated after any failure. One camera's reads arrive in the order in which its server stored them.
-    A read that cannot be taken is named in the receipt, and the others are taken. Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later;
-    INVALID_ARGUMENT: the submission cannot be read as a whole, so the sender sends it in ever smaller parts until what is at fault stands alone;
-    PERMISSION_DENIED, UNAUTHENTICATED: this server may not submit for the force: it tells its people and goes on trying.
+    A read that cannot be accepted is named in the receipt, and the others are accepted. Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later;
+    INVALID_ARGUMENT: the submission cannot be parsed; the sender repeats it in halves until the bad read is alone.
+    PERMISSION_DENIED, UNAUTHENTICATED: this server may not submit for the force; it informs its operators and repeats the submission.
     """
 
 @_typing.type_check_only
 class NationalAnprServiceAsyncStub(NationalAnprServiceStub):
-    """A national service that takes reads from forces' management servers."""
+    """A national service that accepts reads from the management servers of forces."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SubmitReads: _aio.UnaryUnaryMultiCallable[_nas_pb2.SubmitReadsRequest, _nas_pb2.SubmitReadsResponse]  # type: ignore[assignment]
-    """Take reads of one force. Reads are told apart by (force, camera_id, captured_at, read_id): one that was taken before is counted as a duplicate and
+    """Accept reads of one force. A read is identified by (force, camera_id, captured_at, read_id). A read that was accepted before is counted as a duplicate and
     nothing else happens, so a submission may be repeated after any failure. One camera's reads arrive in the order in which its server stored them.
-    A read that cannot be taken is named in the receipt, and the others are taken. Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later;
-    INVALID_ARGUMENT: the submission cannot be read as a whole, so the sender sends it in ever smaller parts until what is at fault stands alone;
-    PERMISSION_DENIED, UNAUTHENTICATED: this server may not submit for the force: it tells its people and goes on trying.
+    A read that cannot be accepted is named in the receipt, and the others are accepted. Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later;
+    INVALID_ARGUMENT: the submission cannot be parsed; the sender repeats it in halves until the bad read is alone.
+    PERMISSION_DENIED, UNAUTHENTICATED: this server may not submit for the force; it informs its operators and repeats the submission.
     """
 
 class NationalAnprServiceServicer(metaclass=_abc_1.ABCMeta):
-    """A national service that takes reads from forces' management servers."""
+    """A national service that accepts reads from the management servers of forces."""
 
     @_abc_1.abstractmethod
     def SubmitReads(
@@ -65,11 +65,11 @@ class NationalAnprServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _nas_pb2.SubmitReadsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_nas_pb2.SubmitReadsResponse, _abc.Awaitable[_nas_pb2.SubmitReadsResponse]]:
-        """Take reads of one force. Reads are told apart by (force, camera_id, captured_at, read_id): one that was taken before is counted as a duplicate and
+        """Accept reads of one force. A read is identified by (force, camera_id, captured_at, read_id). A read that was accepted before is counted as a duplicate and
         nothing else happens, so a submission may be repeated after any failure. One camera's reads arrive in the order in which its server stored them.
-        A read that cannot be taken is named in the receipt, and the others are taken. Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later;
-        INVALID_ARGUMENT: the submission cannot be read as a whole, so the sender sends it in ever smaller parts until what is at fault stands alone;
-        PERMISSION_DENIED, UNAUTHENTICATED: this server may not submit for the force: it tells its people and goes on trying.
+        A read that cannot be accepted is named in the receipt, and the others are accepted. Errors: UNAVAILABLE, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED: repeat later;
+        INVALID_ARGUMENT: the submission cannot be parsed; the sender repeats it in halves until the bad read is alone.
+        PERMISSION_DENIED, UNAUTHENTICATED: this server may not submit for the force; it informs its operators and repeats the submission.
         """
 
 def add_NationalAnprServiceServicer_to_server(servicer: NationalAnprServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -37,9 +37,9 @@ class RecordAuditRequest(_message.Message):
     person: _builtins.str
     """The person, as in their certificate."""
     action: _audit_action_pb2.AuditAction.ValueType
-    """What they did."""
+    """The action."""
     subject: _builtins.str
-    """To what, for example a plate, a position or a list's name, at most 500 characters. Kept in the audit trail only."""
+    """The subject, for example a plate, a position or the name of a list, at most 500 characters. It is kept only in the audit trail."""
     @_builtins.property
     def purpose(self) -> _purpose_pb2.Purpose:
         """Why. Empty for actions whose RPC asks for no purpose."""
@@ -85,7 +85,7 @@ Global___RecordAuditResponse: _TypeAlias = RecordAuditResponse  # noqa: Y015
 
 @_typing.final
 class ListAuditRecordsRequest(_message.Message):
-    """Whose trail."""
+    """The force whose trail is listed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -162,9 +162,9 @@ class AuditRecord(_message.Message):
     person: _builtins.str
     """The person."""
     action: _audit_action_pb2.AuditAction.ValueType
-    """What they did."""
+    """The action."""
     subject: _builtins.str
-    """To what."""
+    """The subject."""
     hash: _builtins.bytes
     """SHA-256 of this record with the hash of the one before."""
     @_builtins.property
@@ -197,7 +197,7 @@ Global___AuditRecord: _TypeAlias = AuditRecord  # noqa: Y015
 
 @_typing.final
 class VerifyAuditChainRequest(_message.Message):
-    """Whose chain."""
+    """The force whose chain is verified."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -219,7 +219,7 @@ Global___VerifyAuditChainRequest: _TypeAlias = VerifyAuditChainRequest  # noqa: 
 
 @_typing.final
 class VerifyAuditChainResponse(_message.Message):
-    """Whether it holds."""
+    """The result of the check."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -228,7 +228,7 @@ class VerifyAuditChainResponse(_message.Message):
     records: _builtins.int
     """Records checked."""
     first_broken: _builtins.int
-    """Number of the first record that does not fit; 0 when the chain is whole."""
+    """Number of the first record whose hash is wrong; 0 when the chain is whole."""
     def __init__(
         self,
         *,

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class AuditServiceStub:
-    """Who looked at what, and why. Records form one hash chain a force: each carries the SHA-256 of the one before, so that a missing or
-    altered record shows. Errors of every RPC: see gantry/common/v1/read.proto.
+    """The audit trail: who looked at what, and why. Records form one hash chain for each force. Each record carries the SHA-256 of the one
+    before, so that a check finds a missing or altered record. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def __init__(self, channel):
@@ -54,12 +54,12 @@ class AuditServiceStub:
 
 
 class AuditServiceServicer:
-    """Who looked at what, and why. Records form one hash chain a force: each carries the SHA-256 of the one before, so that a missing or
-    altered record shows. Errors of every RPC: see gantry/common/v1/read.proto.
+    """The audit trail: who looked at what, and why. Records form one hash chain for each force. Each record carries the SHA-256 of the one
+    before, so that a check finds a missing or altered record. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def RecordAudit(self, request, context):
-        """Write a record before showing personal data or changing something on behalf of a person. Durable when it returns. The store writes its own records.
+        """Write a record before personal data is shown, or before something is changed on behalf of a person. Durable when it returns. The store writes its own records.
         Errors: INVALID_ARGUMENT PURPOSE_REQUIRED (the action needs one), ACTION_INVALID, PERSON_INVALID, SUBJECT_INVALID: nothing was written, and the
         caller must not go on.
         """
@@ -109,8 +109,8 @@ def add_AuditServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuditService:
-    """Who looked at what, and why. Records form one hash chain a force: each carries the SHA-256 of the one before, so that a missing or
-    altered record shows. Errors of every RPC: see gantry/common/v1/read.proto.
+    """The audit trail: who looked at what, and why. Records form one hash chain for each force. Each record carries the SHA-256 of the one
+    before, so that a check finds a missing or altered record. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     @staticmethod

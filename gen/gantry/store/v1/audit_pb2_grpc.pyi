@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuditServiceStub:
-    """Who looked at what, and why. Records form one hash chain a force: each carries the SHA-256 of the one before, so that a missing or
-    altered record shows. Errors of every RPC: see gantry/common/v1/read.proto.
+    """The audit trail: who looked at what, and why. Records form one hash chain for each force. Each record carries the SHA-256 of the one
+    before, so that a check finds a missing or altered record. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     @_typing.overload
@@ -36,7 +36,7 @@ class AuditServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuditServiceAsyncStub: ...
     RecordAudit: _grpc.UnaryUnaryMultiCallable[_audit_pb2.RecordAuditRequest, _audit_pb2.RecordAuditResponse]
-    """Write a record before showing personal data or changing something on behalf of a person. Durable when it returns. The store writes its own records.
+    """Write a record before personal data is shown, or before something is changed on behalf of a person. Durable when it returns. The store writes its own records.
     Errors: INVALID_ARGUMENT PURPOSE_REQUIRED (the action needs one), ACTION_INVALID, PERSON_INVALID, SUBJECT_INVALID: nothing was written, and the
     caller must not go on.
     """
@@ -49,13 +49,13 @@ class AuditServiceStub:
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
-    """Who looked at what, and why. Records form one hash chain a force: each carries the SHA-256 of the one before, so that a missing or
-    altered record shows. Errors of every RPC: see gantry/common/v1/read.proto.
+    """The audit trail: who looked at what, and why. Records form one hash chain for each force. Each record carries the SHA-256 of the one
+    before, so that a check finds a missing or altered record. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordAudit: _aio.UnaryUnaryMultiCallable[_audit_pb2.RecordAuditRequest, _audit_pb2.RecordAuditResponse]  # type: ignore[assignment]
-    """Write a record before showing personal data or changing something on behalf of a person. Durable when it returns. The store writes its own records.
+    """Write a record before personal data is shown, or before something is changed on behalf of a person. Durable when it returns. The store writes its own records.
     Errors: INVALID_ARGUMENT PURPOSE_REQUIRED (the action needs one), ACTION_INVALID, PERSON_INVALID, SUBJECT_INVALID: nothing was written, and the
     caller must not go on.
     """
@@ -67,8 +67,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """Recompute a force's chain."""
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Who looked at what, and why. Records form one hash chain a force: each carries the SHA-256 of the one before, so that a missing or
-    altered record shows. Errors of every RPC: see gantry/common/v1/read.proto.
+    """The audit trail: who looked at what, and why. Records form one hash chain for each force. Each record carries the SHA-256 of the one
+    before, so that a check finds a missing or altered record. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     @_abc_1.abstractmethod
@@ -77,7 +77,7 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.RecordAuditRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.RecordAuditResponse, _abc.Awaitable[_audit_pb2.RecordAuditResponse]]:
-        """Write a record before showing personal data or changing something on behalf of a person. Durable when it returns. The store writes its own records.
+        """Write a record before personal data is shown, or before something is changed on behalf of a person. Durable when it returns. The store writes its own records.
         Errors: INVALID_ARGUMENT PURPOSE_REQUIRED (the action needs one), ACTION_INVALID, PERSON_INVALID, SUBJECT_INVALID: nothing was written, and the
         caller must not go on.
         """

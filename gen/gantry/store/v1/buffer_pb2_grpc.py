@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class BufferServiceStub:
-    """Shows how full a force's buffer is, how far its consumers are, and what retention deleted. No personal data. Errors of every RPC: see
+    """Shows the state of a force's buffer, the progress of its consumers, and the certificates of deletion. No personal data. Errors of every RPC: see
     gantry/common/v1/read.proto.
     """
 
@@ -49,7 +49,7 @@ class BufferServiceStub:
 
 
 class BufferServiceServicer:
-    """Shows how full a force's buffer is, how far its consumers are, and what retention deleted. No personal data. Errors of every RPC: see
+    """Shows the state of a force's buffer, the progress of its consumers, and the certificates of deletion. No personal data. Errors of every RPC: see
     gantry/common/v1/read.proto.
     """
 
@@ -61,7 +61,7 @@ class BufferServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPurgeCertificates(self, request, context):
-        """Certificates of what retention deleted, newest first. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of
+        """Certificates of deletion, newest first. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is of
         another query: begin without one).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -90,7 +90,7 @@ def add_BufferServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BufferService:
-    """Shows how full a force's buffer is, how far its consumers are, and what retention deleted. No personal data. Errors of every RPC: see
+    """Shows the state of a force's buffer, the progress of its consumers, and the certificates of deletion. No personal data. Errors of every RPC: see
     gantry/common/v1/read.proto.
     """
 

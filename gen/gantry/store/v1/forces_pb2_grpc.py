@@ -76,7 +76,7 @@ class ForceServiceServicer:
 
     def RetireForce(self, request, context):
         """Retire a force. Its feeds can no longer deliver: appends are refused with NOT_FOUND FORCE_UNKNOWN. Reads in the buffer are still matched, delivered
-        and purged, and people can still search them. It cannot be undone, and its code is not free again. Retiring a retired force changes nothing.
+        and purged, and people can still search them. It cannot be undone, and the code cannot be used again. Retiring a retired force changes nothing.
         Errors: NOT_FOUND FORCE_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -197,7 +197,7 @@ class ForceService:
 
 
 class DirectoryServiceStub:
-    """What every service must know of forces, sent whenever it changes.
+    """The directory of forces, for services. It is sent after each change.
     """
 
     def __init__(self, channel):
@@ -214,7 +214,7 @@ class DirectoryServiceStub:
 
 
 class DirectoryServiceServicer:
-    """What every service must know of forces, sent whenever it changes.
+    """The directory of forces, for services. It is sent after each change.
     """
 
     def Watch(self, request, context):
@@ -242,7 +242,7 @@ def add_DirectoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DirectoryService:
-    """What every service must know of forces, sent whenever it changes.
+    """The directory of forces, for services. It is sent after each change.
     """
 
     @staticmethod

@@ -46,7 +46,7 @@ Global___AppendReadsRequest: _TypeAlias = AppendReadsRequest  # noqa: Y015
 
 @_typing.final
 class AppendReadsResponse(_message.Message):
-    """What became of them."""
+    """The result of the append."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -56,7 +56,7 @@ class AppendReadsResponse(_message.Message):
     """Position of the last read appended; 0 when all were duplicates."""
     @_builtins.property
     def duplicate_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Indexes of reads that the log had already (or that occur twice in the request), ascending."""
+        """Indexes of duplicates: reads that are in the log already or occur twice in the request. Ascending."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ Global___AppendReadsResponse: _TypeAlias = AppendReadsResponse  # noqa: Y015
 
 @_typing.final
 class TailReadsRequest(_message.Message):
-    """Where to follow from."""
+    """The log to follow, and where to start."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -91,7 +91,7 @@ class TailReadsRequest(_message.Message):
     after_position: _builtins.int
     """After this position; 0 is the log's beginning."""
     earliest: _builtins.bool
-    """From the oldest read that the buffer still has, accepting that older ones are gone."""
+    """From the oldest read in the buffer. Older reads were deleted."""
     include_images: _builtins.bool
     """Send images with the reads."""
     max_reads: _builtins.int
@@ -128,10 +128,10 @@ class TailReadsResponse(_message.Message):
     position: _builtins.int
     """The log up to and including this position has now been sent. Also set without appends, so that an idle consumer's cursor moves."""
     head: _builtins.int
-    """The log's last position when this was sent: how far the consumer lags."""
+    """The log's last position when this was sent. The difference to `position` is the consumer's lag."""
     @_builtins.property
     def appends(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """New reads in the order of the log, one element an append: a serialised AppendedReads each. A consumer parses those that it looks into."""
+        """New reads in the order of the log: one serialised AppendedReads for each append. A consumer parses only those that it needs."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class AppendedReads(_message.Message):
     """When the store received the append, microseconds since 1970-01-01T00:00:00Z."""
     @_builtins.property
     def positions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Position of each read, ascending. Empty when the positions follow each other from first_position. Duplicates leave gaps that nothing will ever fill."""
+        """Position of each read, ascending. Empty when the positions follow each other from first_position. Duplicates leave gaps that are never filled."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ReadLogServiceStub:
-    """Appends reads, lets consumers follow them, and keeps how far each consumer is. Errors of every RPC: see gantry/common/v1/read.proto.
+    """Appends reads, sends them to consumers, and keeps the cursor of each consumer. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class ReadLogServiceStub:
 
 
 class ReadLogServiceServicer:
-    """Appends reads, lets consumers follow them, and keeps how far each consumer is. Errors of every RPC: see gantry/common/v1/read.proto.
+    """Appends reads, sends them to consumers, and keeps the cursor of each consumer. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     def AppendReads(self, request, context):
@@ -89,7 +89,7 @@ class ReadLogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReportCursor(self, request, context):
-        """Record how far a consumer has durably processed a force's log. Positions never go back: a smaller one is ignored. Errors: NOT_FOUND
+        """Record the cursor of a consumer: the position up to which it has durably processed a force's log. Positions never go back: a smaller one is ignored. Errors: NOT_FOUND
         CONSUMER_UNKNOWN: register it first; OUT_OF_RANGE POSITION_AHEAD: the log never reached it, as after a restored backup; INVALID_ARGUMENT
         CONSUMER_INVALID.
         """
@@ -150,7 +150,7 @@ def add_ReadLogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ReadLogService:
-    """Appends reads, lets consumers follow them, and keeps how far each consumer is. Errors of every RPC: see gantry/common/v1/read.proto.
+    """Appends reads, sends them to consumers, and keeps the cursor of each consumer. Errors of every RPC: see gantry/common/v1/read.proto.
     """
 
     @staticmethod

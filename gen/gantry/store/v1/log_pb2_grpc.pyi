@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ReadLogServiceStub:
-    """Appends reads, lets consumers follow them, and keeps how far each consumer is. Errors of every RPC: see gantry/common/v1/read.proto."""
+    """Appends reads, sends them to consumers, and keeps the cursor of each consumer. Errors of every RPC: see gantry/common/v1/read.proto."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -48,7 +48,7 @@ class ReadLogServiceStub:
     object store does not answer: follow again from the last position. INVALID_ARGUMENT MAX_READS_INVALID, CONSUMER_INVALID: correct the request.
     """
     ReportCursor: _grpc.UnaryUnaryMultiCallable[_log_pb2.ReportCursorRequest, _log_pb2.ReportCursorResponse]
-    """Record how far a consumer has durably processed a force's log. Positions never go back: a smaller one is ignored. Errors: NOT_FOUND
+    """Record the cursor of a consumer: the position up to which it has durably processed a force's log. Positions never go back: a smaller one is ignored. Errors: NOT_FOUND
     CONSUMER_UNKNOWN: register it first; OUT_OF_RANGE POSITION_AHEAD: the log never reached it, as after a restored backup; INVALID_ARGUMENT
     CONSUMER_INVALID.
     """
@@ -63,7 +63,7 @@ class ReadLogServiceStub:
 
 @_typing.type_check_only
 class ReadLogServiceAsyncStub(ReadLogServiceStub):
-    """Appends reads, lets consumers follow them, and keeps how far each consumer is. Errors of every RPC: see gantry/common/v1/read.proto."""
+    """Appends reads, sends them to consumers, and keeps the cursor of each consumer. Errors of every RPC: see gantry/common/v1/read.proto."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     AppendReads: _aio.UnaryUnaryMultiCallable[_log_pb2.AppendReadsRequest, _log_pb2.AppendReadsResponse]  # type: ignore[assignment]
@@ -81,7 +81,7 @@ class ReadLogServiceAsyncStub(ReadLogServiceStub):
     object store does not answer: follow again from the last position. INVALID_ARGUMENT MAX_READS_INVALID, CONSUMER_INVALID: correct the request.
     """
     ReportCursor: _aio.UnaryUnaryMultiCallable[_log_pb2.ReportCursorRequest, _log_pb2.ReportCursorResponse]  # type: ignore[assignment]
-    """Record how far a consumer has durably processed a force's log. Positions never go back: a smaller one is ignored. Errors: NOT_FOUND
+    """Record the cursor of a consumer: the position up to which it has durably processed a force's log. Positions never go back: a smaller one is ignored. Errors: NOT_FOUND
     CONSUMER_UNKNOWN: register it first; OUT_OF_RANGE POSITION_AHEAD: the log never reached it, as after a restored backup; INVALID_ARGUMENT
     CONSUMER_INVALID.
     """
@@ -95,7 +95,7 @@ class ReadLogServiceAsyncStub(ReadLogServiceStub):
     """
 
 class ReadLogServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Appends reads, lets consumers follow them, and keeps how far each consumer is. Errors of every RPC: see gantry/common/v1/read.proto."""
+    """Appends reads, sends them to consumers, and keeps the cursor of each consumer. Errors of every RPC: see gantry/common/v1/read.proto."""
 
     @_abc_1.abstractmethod
     def AppendReads(
@@ -129,7 +129,7 @@ class ReadLogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _log_pb2.ReportCursorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_log_pb2.ReportCursorResponse, _abc.Awaitable[_log_pb2.ReportCursorResponse]]:
-        """Record how far a consumer has durably processed a force's log. Positions never go back: a smaller one is ignored. Errors: NOT_FOUND
+        """Record the cursor of a consumer: the position up to which it has durably processed a force's log. Positions never go back: a smaller one is ignored. Errors: NOT_FOUND
         CONSUMER_UNKNOWN: register it first; OUT_OF_RANGE POSITION_AHEAD: the log never reached it, as after a restored backup; INVALID_ARGUMENT
         CONSUMER_INVALID.
         """

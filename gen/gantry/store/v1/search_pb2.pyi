@@ -36,7 +36,7 @@ class _ImageKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImageKind.V
     """The scene."""
 
 class ImageKind(_ImageKind, metaclass=_ImageKindEnumTypeWrapper):
-    """Which picture."""
+    """The kind of a picture."""
 
 IMAGE_KIND_UNSPECIFIED: ImageKind.ValueType  # 0
 """Not allowed."""
@@ -48,7 +48,7 @@ Global___ImageKind: _TypeAlias = ImageKind  # noqa: Y015
 
 @_typing.final
 class SearchReadsRequest(_message.Message):
-    """What to search for."""
+    """The search."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -180,7 +180,7 @@ Global___StoredRead: _TypeAlias = StoredRead  # noqa: Y015
 
 @_typing.final
 class GetReadRequest(_message.Message):
-    """Which read."""
+    """The read to get."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -242,7 +242,7 @@ Global___GetReadResponse: _TypeAlias = GetReadResponse  # noqa: Y015
 
 @_typing.final
 class GetImageRequest(_message.Message):
-    """Which image."""
+    """The image to get."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -255,7 +255,7 @@ class GetImageRequest(_message.Message):
     position: _builtins.int
     """Position of the read in the log."""
     kind: Global___ImageKind.ValueType
-    """Which picture."""
+    """The kind of a picture."""
     @_builtins.property
     def purpose(self) -> _purpose_pb2.Purpose:
         """Why."""

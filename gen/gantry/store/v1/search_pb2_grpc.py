@@ -68,7 +68,7 @@ class SearchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRead(self, request, context):
-        """One read with where and when it was stored.
+        """One read, with its position and the time when it was stored.
         Errors: NOT_FOUND READ_UNKNOWN; INVALID_ARGUMENT NAME_INVALID (neither a position nor a usable read_id).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -41,7 +41,7 @@ class SearchServiceStub:
     the token of the last page.
     """
     GetRead: _grpc.UnaryUnaryMultiCallable[_search_pb2.GetReadRequest, _search_pb2.GetReadResponse]
-    """One read with where and when it was stored.
+    """One read, with its position and the time when it was stored.
     Errors: NOT_FOUND READ_UNKNOWN; INVALID_ARGUMENT NAME_INVALID (neither a position nor a usable read_id).
     """
     GetImage: _grpc.UnaryUnaryMultiCallable[_search_pb2.GetImageRequest, _search_pb2.GetImageResponse]
@@ -63,7 +63,7 @@ class SearchServiceAsyncStub(SearchServiceStub):
     the token of the last page.
     """
     GetRead: _aio.UnaryUnaryMultiCallable[_search_pb2.GetReadRequest, _search_pb2.GetReadResponse]  # type: ignore[assignment]
-    """One read with where and when it was stored.
+    """One read, with its position and the time when it was stored.
     Errors: NOT_FOUND READ_UNKNOWN; INVALID_ARGUMENT NAME_INVALID (neither a position nor a usable read_id).
     """
     GetImage: _aio.UnaryUnaryMultiCallable[_search_pb2.GetImageRequest, _search_pb2.GetImageResponse]  # type: ignore[assignment]
@@ -94,7 +94,7 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.GetReadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.GetReadResponse, _abc.Awaitable[_search_pb2.GetReadResponse]]:
-        """One read with where and when it was stored.
+        """One read, with its position and the time when it was stored.
         Errors: NOT_FOUND READ_UNKNOWN; INVALID_ARGUMENT NAME_INVALID (neither a position nor a usable read_id).
         """
 

@@ -1,3 +1,3 @@
--- Forget requests that nobody retries any more.
+-- Delete requests that are not retried any more.
 --   $1 force
 delete from enrolments where force = $1 and enrolled_at < present() - interval '30 days'

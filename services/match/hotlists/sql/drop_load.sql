@@ -1,3 +1,3 @@
--- Drop a load that nobody uses or fills; false when it has to stay for now.
+-- Drop a load that no hotlist uses and no import fills; false when it is in use.
 --   $1 load
 select drop_load($1)

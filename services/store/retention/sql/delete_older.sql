@@ -1,3 +1,3 @@
--- Delete late reads and note it, as in the function; null when that must not be.
+-- Delete late reads and record the purge, as in the function; null when that is not allowed.
 --   $1 force_no, $2 captured before, $3 last position, $4 reads, $5 image objects, $6 digest, $7 dropped_at_us
 select delete_older($1, $2, $3, $4, $5, $6, $7)

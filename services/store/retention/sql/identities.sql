@@ -1,4 +1,4 @@
--- What identifies the reads of a range of positions and times, as one text in order of position; how many, and the last position.
+-- The identities of the reads of a range of positions and times, as one text in order of position; how many, and the last position.
 -- The sum with 0 keeps the planner from walking the whole day for every range of positions.
 --   $1 force_no, $2 after this position, $3 up to this position, $4 captured from, $5 captured before
 select

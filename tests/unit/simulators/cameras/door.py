@@ -19,7 +19,7 @@ Identity = tuple[str, str, int]
 
 @dataclass
 class Door(IngestServiceServicer):
-    """What came in, by feed token, and how the door is to behave."""
+    """A server that records batches by feed token, with settable behaviour."""
 
     tokens: set[str]
     reads: dict[Identity, pb.SubmittedRead] = field(default_factory=dict)

@@ -82,7 +82,7 @@ def test_every_entry_that_matches_raises_its_own_alert(reads: list[SimulatedRead
     assert Counter(alert.kind for alert in alerts) == {"exact": 1, "near": 1}
 
 
-def test_an_entry_past_its_weed_date_is_silent(reads: list[SimulatedRead]) -> None:
+def test_an_entry_past_its_weed_date_raises_no_alert(reads: list[SimulatedRead]) -> None:
     read = _seen(reads[0], "AB12CDE")
     assert list(expected_alerts([_entry("AB12CDE", date(2026, 2, 27))], [read], force="kent")) == []
 

@@ -135,7 +135,7 @@ async def test_a_stop_waits_for_the_answers_and_ends_cleanly(
     assert report["accepted"] == len(door.reads)
 
 
-async def test_a_door_that_never_answers_does_not_hold_the_stop_for_ever(
+async def test_a_server_that_never_answers_does_not_block_the_stop(
     pki: Authority, door: Door, tmp_path: Path
 ) -> None:
     door.mute = True

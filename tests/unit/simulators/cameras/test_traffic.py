@@ -1,4 +1,4 @@
-"""A run is what was asked for: its rate, its trouble, its order, and the same again from the same seed."""
+"""A run has the given rate, faults and order, and the same seed gives the same run."""
 
 from collections import Counter, defaultdict
 from dataclasses import replace
@@ -37,7 +37,7 @@ def test_identities_are_unique_but_for_what_is_resent(reads: list[SimulatedRead]
     assert len({(camera_id, read_id) for _, camera_id, _, read_id in firsts}) == len(firsts)
 
 
-def test_what_is_resent_is_the_same_read_after_the_first(reads: list[SimulatedRead]) -> None:
+def test_a_resent_read_is_a_duplicate(reads: list[SimulatedRead]) -> None:
     sent: dict[object, SimulatedRead] = {}
     for read in reads:
         if read.plan == "duplicate":

@@ -1,4 +1,4 @@
-"""Misbehaviour on request: what, how often, and what is no request."""
+"""Misbehaviour on request: each kind, how often, and unusable requests."""
 
 import pytest
 

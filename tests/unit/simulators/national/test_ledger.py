@@ -42,7 +42,7 @@ async def test_every_part_of_the_identity_tells_reads_apart(tmp_path: Path) -> N
             assert (await ledger.accept(each)).accepted == 1
 
 
-async def test_what_was_accepted_is_known_after_a_restart(tmp_path: Path) -> None:
+async def test_accepted_reads_are_duplicates_after_a_restart(tmp_path: Path) -> None:
     async with open_ledger(tmp_path) as ledger:
         await ledger.accept(reads("1", "2"))
         await ledger.accept(reads("1", force="kent"))

@@ -67,7 +67,7 @@ def submission(*read_ids: str, force: str = "essex", **columns: Any) -> SubmitRe
     return SubmitReadsRequest(force=force, submission_id="s", reads=reads)
 
 
-async def test_nas_accepts_once_and_tells_the_control_surface(
+async def test_nas_accepts_once_and_shows_it_on_the_control_port(
     nas: dict[str, int], pki: Authority, http: aiohttp.ClientSession
 ) -> None:
     async with open_channel(f"127.0.0.1:{nas['grpc']}", pki.issue_service("nas_bridge")) as channel:
@@ -147,7 +147,7 @@ async def test_nadc_takes_nothing_without_a_certificate(
         await post(http, nadc["https"], b"<ReadBatch/>", stranger)
 
 
-async def test_nadc_hangs_up_when_told_to(
+async def test_nadc_closes_the_connection_on_request(
     nadc: dict[str, int], pki: Authority, http: aiohttp.ClientSession
 ) -> None:
     control = f"http://127.0.0.1:{nadc['control']}"

@@ -1,0 +1,27 @@
+"""The command beside servers that answer what a test puts into them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.exits import Exit
+from cli.main import app
+from tests.unit.cli.fake_suite import Command, World, fake_suite
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with fake_suite(tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def gantry(tmp_path: Path, world: World) -> Command:
+    def run(*words: str, code: Exit = Exit.OK) -> Result:
+        done = CliRunner().invoke(app, [*words, "--home", str(tmp_path)])
+        assert done.exit_code == code, done.output
+        return done
+
+    return run
