@@ -13,7 +13,7 @@ export UV_NO_PROGRESS := 1
 UV := .tools/bin/uv
 GANTRY := .venv/bin/gantry
 
-.PHONY: help run demo test test-chaos test-soak lint format bench protos contract-baseline clean setup
+.PHONY: help run demo test test-chaos test-skew test-soak lint format bench protos contract-baseline clean setup
 
 help: ## Say what each target does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: setup ## Run the unit, contract and end-to-end tests.
 
 test-chaos: setup ## Kill every process of the suite while reads flow, with several seeds, and count what is left.
 	@.venv/bin/pytest -q tests/chaos
+
+test-skew: setup ## Run services of the previous release beside present ones, on the present schemas.
+	@.venv/bin/pytest -q tests/skew
 
 test-soak: setup ## Run the suite for SECONDS (default 600) and check that memory and lag stay level.
 	@.venv/bin/pytest -q tests/soak
@@ -53,7 +56,9 @@ protos: setup ## Derive gen/ from protos/ again.
 	@sh protos/generate.sh gen
 
 contract-baseline: setup ## Take the contracts as released: later ones must stay compatible with them.
+	@git diff --quiet HEAD -- protos/gantry || { echo "Commit protos/gantry first: tests run that commit's services."; exit 1; }
 	@.venv/bin/buf build protos -o protos/released.binpb
+	@git rev-parse HEAD > protos/released.commit
 
 clean: ## Remove what runs have left: state, caches, environments.
 	rm -rf .gantry .venv .tools .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

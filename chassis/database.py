@@ -24,6 +24,7 @@ _QUERY_SECONDS: Final = 60.0
 _CLOSE_SECONDS: Final = 5.0
 _FIRST_WAIT: Final = 0.1
 _MOST_WAIT: Final = 2.0
+_MOST_IDLE: Final = "10s"
 _REFUSED: Final = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -93,13 +94,13 @@ async def in_forces(
     """A connection in a transaction that sees and changes the rows of these forces, and of no others.
 
     `database` is a pool, or a connection that is in no transaction yet. `isolation` is as asyncpg has it, for
-    example "serializable".
+    example "serializable". PostgreSQL ends a transaction that asks nothing for 10 s, with its session.
     """
     async with AsyncExitStack() as opened:
         if isinstance(database, asyncpg.Pool):
             database = await opened.enter_async_context(database.acquire())
         await opened.enter_async_context(database.transaction(isolation=isolation, readonly=readonly))
-        await database.execute(statements("chassis").declare_forces, _joined(forces))
+        await database.execute(statements("chassis").declare_forces, _joined(forces), _MOST_IDLE)
         yield database
 
 

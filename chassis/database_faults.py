@@ -23,6 +23,8 @@ _AWAY: Final = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    # This process was frozen in the middle of a transaction.
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TooManyConnectionsError,
     # The driver raises this when a connection breaks in the middle of an answer.
     asyncpg.InternalClientError,

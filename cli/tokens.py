@@ -10,7 +10,7 @@ from cli.home import SuiteHome
 
 
 class TokenFile:
-    """A file of tokens by force and feed, readable by nobody else."""
+    """A file of tokens by force and feed, readable for its owner only."""
 
     def __init__(self, path: Path) -> None:
         """Read it; it may be absent. CliError when it is damaged. Cameras take the file as it is."""

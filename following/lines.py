@@ -101,17 +101,24 @@ class Lines:
 
     async def _stop(self) -> None:
         self._leaving = True
+        left = await self._leave()
+        for held in self._held.values():
+            # A step cannot commit while the database does not answer, so nothing is gained by waiting for it.
+            self._end(held) if left else self._cut(held)
+        while self._ending:
+            await asyncio.wait(self._ending)
+        if left:
+            await self._release_rest()
+        self._over.set()
+
+    async def _leave(self) -> bool:
+        """Take this replica from those that share the lines. False when the database does not answer."""
         try:
-            # Takes this replica from those that share the lines.
             await self._tick()
         except Exception as error:  # noqa: BLE001 - the lines end whatever it is
             _log.warning("the replica is left to expire", extra={"cause": cause_of(error)})
-        for held in self._held.values():
-            self._end(held)
-        while self._ending:
-            await asyncio.wait(self._ending)
-        await self._release_rest()
-        self._over.set()
+            return False
+        return True
 
     async def _release_rest(self) -> None:
         """Release leases that got a new epoch (`restart_line`) while their line ended."""

@@ -58,9 +58,13 @@ def actions_without_purpose() -> frozenset[int]:
     return frozenset(option.audit for option in _options() if option.audit and not option.purpose_field)
 
 
-def actions_on_new_forces() -> frozenset[int]:
-    """The audit actions of the RPCs that create the force that they name."""
-    return frozenset(option.audit for option in _options() if option.audit and option.force_is_new)
+def actions_on_new_forces() -> frozenset[tuple[int, bool]]:
+    """The audit actions of the RPCs that create the force that they name, and whether those take a purpose.
+
+    Another RPC with the same action, such as one that retires the force, differs in the latter.
+    """
+    creating = (option for option in _options() if option.audit and option.force_is_new)
+    return frozenset((option.audit, bool(option.purpose_field)) for option in creating)
 
 
 def _options() -> Iterator[Access]:

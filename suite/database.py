@@ -91,7 +91,7 @@ async def prepare_database(
 
 
 async def create_database(connection: asyncpg.Connection, name: str, *, template: str = "template0") -> None:
-    """Make a database as a copy of `template`. It fails while somebody is connected to the template."""
+    """Make a database as a copy of `template`. It fails while a session uses the template."""
     await _execute_built(connection, "create_database_statement", name, template)
 
 

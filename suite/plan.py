@@ -36,15 +36,16 @@ class Plan:
         """HOST:PORT of a process's port. KeyError for one it does not have."""
         return f"127.0.0.1:{self.ports[f'{process}.{port}']}"
 
-    def service(self, name: str, tls: TlsSettings, database: DatabaseSettings) -> Command:
-        """The command of a service."""
+    def service(self, process: str, tls: TlsSettings, database: DatabaseSettings) -> Command:
+        """The command of a service's process: its first one, which has its name, or a further replica."""
+        name = service_of(process)
         environment = {
-            **self._chassis(name, tls),
+            **self._chassis(process, tls),
             **database_environment(database),
-            **self._own(name),
+            **self._own(process),
             **self.settings.environment.get(name, {}),
         }
-        return Command(name, f"services.{name}", environment=environment)
+        return Command(process, f"services.{name}", environment=environment)
 
     def simulator(self, name: str, tls: TlsSettings) -> Command:
         """The command of a national service's simulator."""
@@ -75,21 +76,21 @@ class Plan:
             **({} if rate is None else {"GANTRY_TELEMETRY__TRACES_PER_SECOND": str(rate)}),
         }
 
-    def _own(self, name: str) -> dict[str, str]:
+    def _own(self, process: str) -> dict[str, str]:
         store = self.address("store")
         own = {
-            "ingest": {
+            "ingest": lambda: {
                 "GANTRY_INGEST__STORE": store,
-                "GANTRY_INGEST__PUBLIC_LISTEN": self.address("ingest", "public"),
+                "GANTRY_INGEST__PUBLIC_LISTEN": self.address(process, "public"),
             },
-            "store": {"GANTRY_STORE__IMAGES": self.layout.images.absolute().as_uri()},
-            "match": {"GANTRY_MATCH__STORE": store},
-            "nas_bridge": {
+            "store": lambda: {"GANTRY_STORE__IMAGES": self.layout.images.absolute().as_uri()},
+            "match": lambda: {"GANTRY_MATCH__STORE": store},
+            "nas_bridge": lambda: {
                 "GANTRY_BRIDGE__STORE": store,
                 "GANTRY_BRIDGE__IDENTITIES": str(self.layout.identities),
             },
         }
-        return own[name]
+        return own[service_of(process)]()
 
     def destination(self, name: str) -> DestinationSettings:
         """The destination that a national service's simulator is."""
@@ -100,6 +101,16 @@ class Plan:
         return DestinationSettings(
             name=name, adapter=name, options=options[name](), images=DESTINATION_IMAGES_BOTH
         )
+
+
+def replica_name(service: str, number: int) -> str:
+    """The name of a further process of a service, such as ``store-2``."""
+    return f"{service}-{number}"
+
+
+def service_of(process: str) -> str:
+    """The service that a process runs."""
+    return process.partition("-")[0]
 
 
 def port_names() -> list[str]:

@@ -12,8 +12,10 @@ _LINUX: Final = sys.platform == "linux"
 _LOOPBACK: Final = "127.0.0.1"
 _MARK: Final = "127.0.0.2"
 _PLACES: Final = ((_MARK, False), (_LOOPBACK, True)) if _LINUX else ((_LOOPBACK, True),)
-"""Where a held port is bound, and whether servers may bind it there, too. Nobody listens on the mark: a port
-bound there tells other suites that it is held."""
+"""Where a held port is bound, and whether servers may bind it there, too.
+
+No process listens on the mark: a port bound there shows other suites that it is held.
+"""
 _ATTEMPTS: Final = 100
 
 
@@ -21,8 +23,8 @@ class HeldPorts:
     """Ports reserved for processes that do not listen yet, or that are being restarted.
 
     Each port is held by sockets that are bound and never listen. The kernel then gives the port to no
-    connection and to nobody who asks for any port. A process that binds it with SO_REUSEADDR, as servers do,
-    gets it. The kernel releases the sockets when their holder ends in any way.
+    connection and to no process that asks for any port. A process that binds it with SO_REUSEADDR, as servers
+    do, gets it. The kernel releases the sockets when their holder ends in any way.
     """
 
     def __init__(self) -> None:
@@ -41,7 +43,7 @@ class HeldPorts:
         self.release()
 
     def hold(self, port: int) -> bool:
-        """Hold the port; False when somebody listens on it, or a suite holds it already."""
+        """Hold the port; False when a process listens on it, or a suite holds it already."""
         return self._hold(port) is not None
 
     def another(self) -> int:

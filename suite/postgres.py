@@ -123,11 +123,14 @@ class LocalPostgres:
         if self._child is not None:
             self._child.send(signal.SIGQUIT)
 
-    async def crash(self) -> None:
-        """SIGKILL the postmaster and wait for its end. The restart policy does not count this death."""
+    async def crash(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Send the postmaster a signal that ends it, and wait for its end. It is restarted.
+
+        SIGINT is a fast shutdown and SIGQUIT an immediate one. The restart policy does not count this death.
+        """
         if self._child is not None:
             self._crashed_on_purpose = True
-            self._child.send(signal.SIGKILL)
+            self._child.send(number)
             await self._child.exited()
 
     async def supervise(self) -> None:
@@ -147,7 +150,7 @@ class LocalPostgres:
     async def erase(self) -> None:
         """Delete the cluster. A server that a killed suite left behind is stopped first.
 
-        SuiteError when somebody else is running it.
+        SuiteError when another process runs it.
         """
         if self.home.base.exists():
             self._lock.take()

@@ -63,7 +63,10 @@ def configuration(
 
 
 def access_rules() -> str:
-    """pg_hba.conf: the superuser by its OS user over the socket, other roles by password, nobody else."""
+    """pg_hba.conf: the superuser by its OS user over the socket, other roles by password.
+
+    All others are refused.
+    """
     return "\n".join(
         (
             f"local all {SUPERUSER} peer map=suite",

@@ -90,8 +90,8 @@ class Process:
     async def ready(self, patience: float = READY_SECONDS) -> None:
         """Wait until it listens and, where it has a health port, says that it is serving.
 
-        Also while `supervise` restarts it. SuiteError after `patience` seconds, or when it died and nobody
-        restarts it.
+        Also while `supervise` restarts it. SuiteError after `patience` seconds, or when it died and is not
+        restarted.
         """
         deadline = time.monotonic() + patience
         while not (self.pid is not None and self.ports and await self._serving()):

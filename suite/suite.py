@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -22,7 +23,7 @@ from suite.forces import active_forces, add_destinations, create_forces
 from suite.layout import Layout
 from suite.lock import FolderLock
 from suite.logfile import last_lines, rotate
-from suite.plan import LASTING_PORTS, Plan, migration, port_names
+from suite.plan import LASTING_PORTS, PORTS, Plan, migration, port_names, replica_name, service_of
 from suite.ports import HeldPorts, assign
 from suite.postgres import LocalPostgres
 from suite.processes import Command, Process
@@ -120,6 +121,20 @@ class Suite:
         """Settings with which the service's runtime role connects."""
         return self._roles.settings(runtime_role(service), self.postgres.superuser())
 
+    async def add_replica(self, service: str, number: int = 2) -> Process:
+        """Start another process of a service, ``SERVICE-NUMBER``: on other ports, over the same database."""
+        name = replica_name(service, number)
+        ports = {f"{name}.{port}": self._ports.another() for port in PORTS[service]}
+        self._plan = replace(self.plan, ports={**self.plan.ports, **ports})
+        await self._start(self._service(name))
+        return self._processes[name]
+
+    async def restart(self, process: str, environment: Mapping[str, str] | None = None) -> None:
+        """Stop a service's process, and start it again with these variables added to its environment."""
+        command = self._service(process)
+        await self._processes[process].stop()
+        await self._start(replace(command, environment={**command.environment, **(environment or {})}))
+
     async def behave(self, simulator: str, wish: Mapping[str, object]) -> None:
         """Make a national simulator misbehave; an empty wish ends that. SuiteError when it refuses."""
         url = f"http://{self.address(simulator, 'control')}/behave"
@@ -198,7 +213,8 @@ class Suite:
             )
 
     def _service(self, name: str) -> Command:
-        return self.plan.service(name, self.service(name), self.database(name))
+        service = service_of(name)
+        return self.plan.service(name, self.service(service), self.database(service))
 
     async def _start(self, command: Command) -> None:
         process = Process(command, logs=self.layout.logs, run=self.layout.run, say=self._say)
@@ -256,8 +272,9 @@ class Suite:
     async def _down(self) -> None:
         """Stop ingest first and PostgreSQL last. Also works when the suite is half started."""
         self._say("stopping the services and PostgreSQL")
-        for names in (("ingest",), ("match", "nas_bridge"), ("store",), ("nas", "nadc")):
-            await asyncio.gather(*(self._processes[name].stop() for name in names if name in self._processes))
+        for services in (("ingest",), ("match", "nas_bridge"), ("store",), ("nas", "nadc")):
+            stopped = [each for name, each in self._processes.items() if service_of(name) in services]
+            await asyncio.gather(*(process.stop() for process in stopped))
         if self._postgres is not None:
             await self._postgres.stop()
         for task in list(self._watches):

@@ -83,7 +83,7 @@ def list_alerts(
     force: ForcesOption = None,
     reference: ReferenceOption = "",
     open_only: Annotated[
-        bool, typer.Option("--open", help="Only alerts that nobody has taken in hand.")
+        bool, typer.Option("--open", help="Only alerts without an acknowledgement.")
     ] = False,
     since: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="Raised at or after.", show_default=False)

@@ -19,9 +19,10 @@ _AGAIN_SECONDS = 0.1
 class Tail:
     """Follows a force's log from its beginning, and resumes after each interruption."""
 
-    def __init__(self, suite: Suite, force: str) -> None:
+    def __init__(self, suite: Suite, force: str, store: str) -> None:
         self._suite = suite
         self._force = force
+        self._store = store
         self.position = 0
         self.reads: list[tuple[int, Identity]] = []
         self.wrong: list[str] = []
@@ -30,7 +31,7 @@ class Tail:
     async def follow(self) -> None:
         """Follow until cancelled."""
         tls = self._suite.service("nas_bridge")
-        async with open_channel(self._suite.address("store"), tls, max_message_bytes=LARGEST) as channel:
+        async with open_channel(self._store, tls, max_message_bytes=LARGEST) as channel:
             log = log_pb2_grpc.ReadLogServiceStub(channel)
             while True:
                 try:
@@ -59,15 +60,16 @@ class Tail:
 class ControlRoom:
     """Watches a force's alerts from the first, and resumes after the last number that it got."""
 
-    def __init__(self, suite: Suite, force: str) -> None:
+    def __init__(self, suite: Suite, force: str, match: str) -> None:
         self._suite = suite
         self._force = force
+        self._match = match
         self._number = 0
         self.alerts: list[alert_pb2.Alert] = []
 
     async def follow(self) -> None:
         """Watch until cancelled."""
-        async with open_channel(self._suite.address("match"), self._suite.person()) as channel:
+        async with open_channel(self._match, self._suite.person()) as channel:
             stub = alert_pb2_grpc.AlertServiceStub(channel)
             while True:
                 with suppress(grpc.aio.AioRpcError):
@@ -83,10 +85,16 @@ class ControlRoom:
 
 
 @asynccontextmanager
-async def observing(suite: Suite) -> AsyncIterator[tuple[dict[str, Tail], dict[str, ControlRoom]]]:
-    """A tail and a control room for each force, inside the block."""
-    tails = {force: Tail(suite, force) for force in suite.settings.forces}
-    rooms = {force: ControlRoom(suite, force) for force in suite.settings.forces}
+async def observing(
+    suite: Suite, *, store: str | None = None, match: str | None = None
+) -> AsyncIterator[tuple[dict[str, Tail], dict[str, ControlRoom]]]:
+    """A tail and a control room for each force, inside the block.
+
+    They call the suite's first processes, or what stands before the replicas.
+    """
+    store, match = store or suite.address("store"), match or suite.address("match")
+    tails = {force: Tail(suite, force, store) for force in suite.settings.forces}
+    rooms = {force: ControlRoom(suite, force, match) for force in suite.settings.forces}
     tasks = [asyncio.create_task(each.follow()) for each in (*tails.values(), *rooms.values())]
     try:
         yield tails, rooms

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 _PIECE_BYTES = 64 * 1024
@@ -58,9 +58,9 @@ class Link:
 
 
 class Proxy:
-    """Stands before `target`; new connections are always carried."""
+    """Stands before a target, which is asked for at each new connection. New ones are always carried."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: Callable[[], str]) -> None:
         self._target = target
         self._links: set[Link] = set()
         self.address = ""
@@ -83,7 +83,7 @@ class Proxy:
         self._links.add(link)
         self.connections += 1
         try:
-            await link.carry(reader, writer, self._target)
+            await link.carry(reader, writer, self._target())
         except asyncio.CancelledError:
             writer.close()
         finally:
@@ -91,9 +91,9 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxy_to(target: str) -> AsyncIterator[Proxy]:
+async def proxy_to(target: str | Callable[[], str]) -> AsyncIterator[Proxy]:
     """A proxy on a free port of this machine."""
-    proxy = Proxy(target)
+    proxy = Proxy(target if callable(target) else lambda: target)
     server = await asyncio.start_server(proxy._connected, "127.0.0.1", 0)
     proxy.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:

@@ -10,7 +10,23 @@ from suite.suite import Suite
 from tests.e2e.machine import fresh_suite
 
 # essex and kent have the simulated cameras; each of the others belongs to the tests of one file.
-FORCES = ("essex", "kent", "avon", "clyde", "dee", "humber", "medway", "orwell", "severn", "tamar", "thames")
+FORCES = (
+    *(
+        "essex",
+        "kent",
+        "avon",
+        "clyde",
+        "dee",
+        "humber",
+        "medway",
+        "orwell",
+        "severn",
+        "tamar",
+        "tees",
+        "thames",
+    ),
+    "trent",
+)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

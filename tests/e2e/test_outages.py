@@ -2,11 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import grpc
-import psutil
 import pytest
 import pytest_asyncio
 from gantry.bridge.v1 import bridge_pb2
@@ -15,6 +14,7 @@ from gantry.ingest.v1.ingest_pb2 import SubmittedRead
 from chassis.errors import Fault
 from suite.suite import Suite
 from tests.e2e.door import PatientFeed, ReadMaker, connected, enrol, public_channel, submit_reads
+from tests.e2e.freezing import frozen
 from tests.e2e.machine import PATIENCE_SECONDS
 from tests.e2e.marks import SHARED_SUITE
 from tests.e2e.outcome import (
@@ -40,22 +40,6 @@ async def maker(suite: Suite, feed_name: Callable[[str], str]) -> ReadMaker:
     return ReadMaker(await enrol(suite, FORCE, feed_name("outage")))
 
 
-@contextmanager
-def _frozen(suite: Suite, what: str) -> Iterator[None]:
-    """Stop the store, or PostgreSQL with all its sessions, in mid-step."""
-    root = suite.process("store").pid if what == "store" else suite.postgres.pid
-    assert root is not None
-    parent = psutil.Process(root)
-    processes = [parent, *(parent.children() if what == "postgres" else ())]
-    try:
-        for process in processes:
-            process.suspend()
-        yield
-    finally:
-        for process in processes:
-            process.resume()
-
-
 @pytest.mark.parametrize("what", ["store", "postgres"])
 async def test_while_reads_cannot_be_stored(suite: Suite, maker: ReadMaker, what: str) -> None:
     kept = [maker.one(PLATE) for _ in range(200)]
@@ -66,7 +50,7 @@ async def test_while_reads_cannot_be_stored(suite: Suite, maker: ReadMaker, what
         feed.on(connection).stream() as stream,
     ):
         await stream.wait_connected()
-        with _frozen(suite, what):
+        with frozen(suite, what):
             for read in kept:
                 await stream.send([read])
             first = await _refused(channel, maker, within=ANSWERED_WITHIN)

@@ -47,15 +47,15 @@ async def verify(records: AuditRecords, force: str) -> tuple[int, int]:
 class OwnAuditor:
     """Records what people do at the store: the auditor of the store's guard."""
 
-    def __init__(self, records: AuditRecords, creating: Container[int]) -> None:
-        """`creating` are the actions that name a force which need not exist yet."""
+    def __init__(self, records: AuditRecords, creating: Container[tuple[int, bool]]) -> None:
+        """`creating`: (action, has a purpose) of the records about a force that need not exist yet."""
         self._records = records
         self._creating = creating
 
     async def record(self, force: str, person: str, action: int, purpose: Any, subject: str) -> int:
         """Write a record; it is durable on return, with this number. Raises NotFound FORCE_UNKNOWN."""
         entry = entry_of(force, ITSELF, person, action, purpose, subject)
-        return await self._records.add(entry, known=action not in self._creating)
+        return await self._records.add(entry, known=(action, purpose is not None) not in self._creating)
 
 
 def entry_of(  # noqa: PLR0917

@@ -16,6 +16,7 @@ from chassis.database import in_forces, open_pool
 from chassis.loops import repeat
 from chassis.migrations import migrate
 from chassis.settings import DatabaseSettings
+from chassis.transient import is_transient
 
 STOP_SECONDS = 3.0
 
@@ -36,6 +37,9 @@ class Wire:
 
     def silence(self) -> None:
         self._flowing.clear()
+
+    def resume(self) -> None:
+        self._flowing.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_unix_connection(self._socket)
@@ -201,3 +205,27 @@ async def test_a_stop_wins_during_an_outage(pool, superuser, wire, caplog):
     await asyncio.sleep(0.3)
     await _ended_in_time(task)
     assert len([record for record in caplog.records if record.getMessage() == "work failed"]) == 1
+
+
+async def test_a_process_that_is_frozen_in_a_transaction_does_not_keep_its_locks(
+    pool, wire, superuser, monkeypatch
+):
+    monkeypatch.setattr("chassis.database._MOST_IDLE", "200ms")
+    await superuser.execute(
+        "create table shared.things (thing text); insert into shared.things values ('one')"
+    )
+    lock = "select from shared.things for update"
+
+    async def frozen_while_it_holds_a_lock() -> None:
+        async with in_forces(pool, "essex") as connection:
+            await connection.execute(lock)
+            wire.silence()
+            async with asyncio.timeout(STOP_SECONDS):
+                await superuser.execute("update shared.things set thing = 'another'")
+            wire.resume()
+            await connection.execute(lock)
+
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)) as caught:
+        await frozen_while_it_holds_a_lock()
+    assert is_transient(caught.value)
+    assert await pool.fetchval("select thing from shared.things") == "another"

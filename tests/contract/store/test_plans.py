@@ -36,7 +36,7 @@ class Filled:
         """The plan that the server makes without knowing the values, as it does for a statement run often."""
         async with self.connection.transaction():
             await self.connection.execute("set local plan_cache_mode = force_generic_plan")
-            await self.connection.execute(SQL["declare_forces"], "essex")
+            await self.connection.execute(SQL["declare_forces"], "essex", "10s")
             await self.connection.execute(SQL["plan_by_index"])
             await self.connection.execute(f"prepare planned ({types}) as {SQL[statement]}")
             arguments = ", ".join(str(value) for value in values)

@@ -18,4 +18,4 @@ def test_an_action_needs_no_purpose_where_an_rpc_asks_for_none() -> None:
 
 
 def test_only_a_force_is_created_under_its_own_name() -> None:
-    assert actions_on_new_forces() == {actions.AUDIT_ACTION_CHANGE_FORCES}
+    assert actions_on_new_forces() == {(actions.AUDIT_ACTION_CHANGE_FORCES, False)}

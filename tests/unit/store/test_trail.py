@@ -103,7 +103,9 @@ async def test_the_stores_own_auditor_names_the_store_and_the_whole_purpose() ->
 
 async def test_only_the_action_that_creates_a_force_may_name_one_that_does_not_exist() -> None:
     records = FakeRecords()
-    auditor = OwnAuditor(records, {AUDIT_ACTION_CHANGE_FORCES})
+    auditor = OwnAuditor(records, {(AUDIT_ACTION_CHANGE_FORCES, False)})
     with pytest.raises(NotFound, match="FORCE_UNKNOWN"):
         await auditor.record("kent", "pat", AUDIT_ACTION_SEARCH_READS, PURPOSE, "")
+    with pytest.raises(NotFound, match="FORCE_UNKNOWN"):
+        await auditor.record("kent", "pat", AUDIT_ACTION_CHANGE_FORCES, PURPOSE, "force kent")
     assert await auditor.record("kent", "pat", AUDIT_ACTION_CHANGE_FORCES, None, "force kent") == 1
