@@ -80,7 +80,7 @@ create table reads (
 -- Every partition of a day also has a unique index on (captured_at_us, hashtextextended(read_id, camera_no)), which finds
 -- duplicates. It is made with the partition: a parent cannot have it, since an expression is no part of a partition key.
 create index reads_vrm on reads (vrm);
--- Rows lie in the order of their positions, so a summary of each 64 pages finds them at no cost a read.
+-- Rows lie in the order of their positions, but for those of one append, so a summary of each 64 pages finds them at no cost a read.
 create index reads_position on reads using brin (position) with (pages_per_range = 64);
 create index reads_read_id on reads using brin (read_id text_bloom_ops (n_distinct_per_range = 5000, false_positive_rate = 0.01))
     with (pages_per_range = 64);
@@ -291,8 +291,10 @@ begin
             stored := null;
         end if;
     else
+        -- Neighbours in the index of plates one after the other, so that its pages are found in the processor's cache.
         insert into reads
-        select * from sent_reads(p_force_no, head_before, p_fixed, p_confidences, p_read_ids, p_vrms, p_details, p_images);
+        select * from sent_reads(p_force_no, head_before, p_fixed, p_confidences, p_read_ids, p_vrms, p_details, p_images)
+        order by vrm;
         head_now := head_before + number_sent;
     end if;
     insert into appends (force_no, first_position, last_position, received_at_us, captured_from_us, captured_to_us,
