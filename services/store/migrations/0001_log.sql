@@ -267,6 +267,8 @@ begin
     -- Assignments, since plpgsql evaluates them without starting a query.
     ignored := set_config('gantry.forces', p_force, true);
     ignored := set_config('lock_timeout', '5s', true);
+    -- Or each call would plan the insert anew, which costs as much as 50 reads.
+    ignored := set_config('plan_cache_mode', 'force_generic_plan', true);
     -- Everything below runs on a snapshot taken after the lock, and positions become visible in the order in which it is held.
     select f.head into head_before from forces f where f.force_no = p_force_no and f.state = 1 for no key update;
     if not found then
