@@ -6,7 +6,9 @@ from uuid import uuid4
 import typer
 from gantry.store.v1.forces_pb2 import FORCE_STATE_RETIRED, Force
 
+from anpr.force import is_force
 from cli.certificates import let_work_for
+from cli.exits import CliError, Exit
 from cli.forms import force_form, moment
 from cli.jsonlines import write_json
 from cli.links import connect
@@ -72,6 +74,8 @@ def retire(
 
 
 async def _add(session: Session, code: str, name: str, consumers: list[str]) -> None:
+    if not is_force(code):
+        raise CliError(f"{code!r} is no force code: 1 to 32 of a-z, 0-9 and dash, a letter first", Exit.USAGE)
     request_id = uuid4()
     let_work_for(session.home, session.person, code)
     async with connect(session.home, session.person) as links:

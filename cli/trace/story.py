@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
+from gantry.bridge.v1.bridge_pb2 import DESTINATION_STATE_RETIRED, GetReceiptResponse
 from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.store.v1.search_pb2 import StoredRead
 
@@ -97,7 +97,9 @@ async def _receipts(links: Links, stored: StoredRead) -> dict[str, GetReceiptRes
         try:
             found[destination.name] = await bridge.receipt(force, destination.name, stored.position)
         except NotFound:
-            found[destination.name] = None
+            # A retired destination gets nothing more: without a receipt it says nothing of this read.
+            if destination.desired_state != DESTINATION_STATE_RETIRED:
+                found[destination.name] = None
     return found
 
 
