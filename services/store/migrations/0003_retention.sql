@@ -127,3 +127,12 @@ end $$;
 revoke execute on function day_reaches_past, late_reads, drop_day, delete_older, forget_appends from public;
 grant execute on function day_reaches_past, late_reads, drop_day, delete_older, forget_appends to gantry_store;
 grant select, update (finished_at_us) on purges to gantry_store;
+
+-- Which replica runs retention, and until when.
+create table retention_turn (
+    only_row boolean primary key default true check (only_row),
+    owner text not null,
+    expires_at timestamptz not null
+);
+insert into retention_turn (owner, expires_at) values ('', '-infinity');
+grant select, update on retention_turn to gantry_store;

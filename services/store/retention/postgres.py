@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import date
 from typing import Any, Final
 
 import asyncpg
 
 from chassis.database import statements
+from chassis.database_faults import DATABASE_TROUBLE
+from chassis.errors import Fault
 from services.store.days import day_of, start_of
 from services.store.postgres import ForceRows
 from services.store.retention.records import BufferState, Identities, PurgeTotals, Times
@@ -30,9 +33,16 @@ class PostgresRetention:
     @asynccontextmanager
     async def leading(self) -> AsyncIterator[bool]:
         """Whether this replica may run retention now. One replica may at a time."""
-        async with self._pool.acquire() as connection:
-            # Released with the connection, which the pool resets.
-            yield await connection.fetchval(_SQL.try_lead_retention)
+        run = secrets.token_hex(8)
+        if await self._pool.fetchval(_SQL.take_retention_turn, run) is None:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            # Without a database the turn ends by the clock.
+            with suppress(Fault, *DATABASE_TROUBLE):
+                await self._pool.execute(_SQL.end_retention_turn, run)
 
     async def forces(self) -> Sequence[str]:
         """All forces, retired ones included."""

@@ -389,6 +389,18 @@ async def test_of_two_replicas_one_purges(buffer: Buffer) -> None:
     assert len(await buffer.certificates()) == 1
 
 
+async def test_a_replica_that_is_frozen_while_it_purges_loses_its_turn_by_the_clock(buffer: Buffer) -> None:
+    async with buffer.records.leading() as leading:
+        assert leading
+        await buffer.store.pool.execute(
+            "update retention_turn set expires_at = present() - interval '1 second'"
+        )
+        async with buffer.records.leading() as other:
+            assert other
+        async with buffer.records.leading() as again:
+            assert again
+
+
 async def test_a_day_without_reads_goes_without_a_certificate(buffer: Buffer) -> None:
     partitions = buffer.store.database.partitions
     await partitions.make_for("essex", {})
