@@ -194,18 +194,24 @@ class ReadStream:
 
         The reader reports why a write failed.
         """
-        if self._call is None or entry.attempt == self._attempt:
+        call = self._call
+        if call is None or entry.attempt == self._attempt:
             return
         entry.attempt = self._attempt
         self._on_wire += entry.batch.count
         try:
-            await self._call.write(request_of(entry.sequence, entry.batch, entry.traceparent))
+            await call.write(request_of(entry.sequence, entry.batch, entry.traceparent))
         except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
-            self._call = None
+            self._lose(call)
         except asyncio.CancelledError:
-            self._call = None
+            self._lose(call)
             if _is_cancelled():
                 raise
+
+    def _lose(self, call: Any) -> None:
+        """Write no more over a call that failed. A newer one stays."""
+        if self._call is call:
+            self._call = None
 
     async def _run(self) -> None:
         try:
@@ -275,16 +281,22 @@ class ReadStream:
 
     async def _resend(self) -> None:
         """Resend the batches that are not acknowledged, in order. Batches that are sent meanwhile follow."""
-        while self._unacked and self._unacked[-1].attempt != self._attempt:
+        while True:
+            await self._write_unsent()
+            if self._call is None:
+                return
+            if not (self._cautious and self._on_wire):
+                break
+            # Batches that are sent during this wait have to be written before the stream has caught up.
+            await self._woken()
+        self._caught_up = True
+
+    async def _write_unsent(self) -> None:
+        while self._call is not None and self._unacked and self._unacked[-1].attempt != self._attempt:
             for entry in list(self._unacked):
                 while self._on_wire and not self._may_follow(entry):
                     await self._woken()
                 await self._write(entry)
-            if self._call is None:
-                return
-        while self._cautious and self._on_wire:
-            await self._woken()
-        self._caught_up = True
 
     def _may_follow(self, entry: _Unacked) -> bool:
         """Whether a batch may be sent while others were sent and not acknowledged.

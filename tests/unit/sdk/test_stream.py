@@ -168,6 +168,40 @@ async def test_reads_without_acknowledgement_are_sent_again(door: Door) -> None:
     assert server.connections == 6
 
 
+async def test_a_batch_that_is_sent_while_a_lone_one_is_awaited_keeps_its_place(door: Door) -> None:
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow_at_first(server: ScriptedServer, context: grpc.aio.ServicerContext) -> None:
+        await server.welcome(context)
+        first = await server.take(context)
+        assert first is not None
+        arrived.set()
+        await go_on.wait()
+        await server.acknowledge(context, first)
+        while (request := await server.take(context)) is not None:
+            await server.acknowledge(context, request)
+
+    # After a connection without an acknowledgement the next one begins with a single batch.
+    _, feed = await door(broken_after(1, acknowledged=0), slow_at_first)
+    receipts: list[Receipt] = []
+    first_receipt = asyncio.Event()
+
+    def note(receipt: Receipt) -> None:
+        receipts.append(receipt)
+        first_receipt.set()
+
+    async with feed.stream(note) as stream:
+        await stream.send(some(1), tag=0)
+        await arrived.wait()
+        await stream.send(some(1), tag=1)
+        go_on.set()
+        await first_receipt.wait()
+        for tag in range(2, 5):
+            await asyncio.sleep(0)
+            await stream.send(some(1), tag=tag)
+    assert [receipt.tag for receipt in receipts] == list(range(5))
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     breaks=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=5),
