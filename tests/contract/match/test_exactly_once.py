@@ -14,6 +14,8 @@ import asyncpg
 import pytest
 
 from chassis.database import in_forces, open_pool
+from chassis.database_faults import DATABASE_TROUBLE
+from chassis.errors import Fault
 from chassis.settings import DatabaseSettings
 from following.rows import restart_line
 from services.match.alerts.postgres import PostgresAlerts
@@ -147,7 +149,7 @@ async def _followed(log: MemoryLog) -> bool:
 async def _passed(alerts: PostgresAlerts, position: int) -> bool:
     try:
         return await position_of(alerts) >= position
-    except (asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (Fault, *DATABASE_TROUBLE):
         return False
 
 

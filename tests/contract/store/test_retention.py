@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import time
 from datetime import date
 from pathlib import Path
 
@@ -79,7 +81,20 @@ class Buffer:
 async def buffer(start_store: StartStore) -> Buffer:
     store = await start_store()
     await store.create("essex", "kent", consumers=["nas"])
-    return Buffer(store)
+    buffer = Buffer(store)
+    # The store runs retention once when it starts, and next in a minute.
+    ends_at = time.monotonic() + 10
+    while not await _first_run_ended(store):
+        assert time.monotonic() < ends_at, "the first run of retention did not end"
+        await asyncio.sleep(0.01)
+    return buffer
+
+
+async def _first_run_ended(store: RunningStore) -> bool:
+    turn = await store.pool.fetchrow(
+        "select expires_at > '-infinity' as begun, expires_at <= present() as over from retention_turn"
+    )
+    return bool(turn["begun"] and turn["over"])
 
 
 def digest(*batches: ReadColumns) -> bytes:
