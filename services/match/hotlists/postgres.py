@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 from gantry.match.v1.hotlist_pb2 import Hotlist
 
-from chassis.database import in_forces, statements
+from chassis.database import allow_long_statements, in_forces, statements
 from following.rows import restart_line
 from reads.epoch import timestamp
 from services.match.hotlists.copy_format import COLUMNS
@@ -76,6 +76,7 @@ class PostgresHotlists:
     async def begin(self, force: str) -> AsyncIterator[PostgresLoading]:
         """Begin a load. It is dropped later unless it is activated."""
         async with self._pool.acquire() as connection:
+            await allow_long_statements(connection, _BULK_SECONDS)
             async with in_forces(connection, force):
                 load_no = await connection.fetchval(SQL["begin_load"], force)
             # The load's lock ends when the pool takes the connection back.
