@@ -18,6 +18,7 @@ from chassis.settings import DatabaseSettings, TlsSettings
 from suite.certificates import Authority
 from suite.child import run_to_end
 from suite.database import SERVICES, Roles, owner_role, prepare_database, runtime_role
+from suite.disk import full_sentence, is_for_want_of_room, is_full
 from suite.errors import SuiteError
 from suite.forces import active_forces, add_destinations, create_forces
 from suite.layout import Layout
@@ -63,8 +64,12 @@ class Suite:
         self._lock.take()
         try:
             await self._up()
-        except BaseException:
+        except BaseException as error:
             await self._leave()
+            if is_for_want_of_room(error):
+                raise SuiteError(
+                    f"the suite cannot start, because {full_sentence(self.layout.folder)}"
+                ) from error
             raise
         return self
 
@@ -217,10 +222,18 @@ class Suite:
         return self.plan.service(name, self.service(service), self.database(service))
 
     async def _start(self, command: Command) -> None:
-        process = Process(command, logs=self.layout.logs, run=self.layout.run, say=self._say)
+        process = Process(
+            command, logs=self.layout.logs, run=self.layout.run, say=self._say, excuse=self._excuse
+        )
         self._processes[command.name] = process
         await process.start()
         self._watch(process.supervise(), command.name)
+
+    def _excuse(self) -> str:
+        """Why no process can live at present. The suite then waits for as long as that takes."""
+        if is_full(self.layout.folder):
+            return full_sentence(self.layout.folder)
+        return self._postgres.trouble() if self._postgres is not None else ""
 
     def _wanted(self, service: str) -> bool:
         return service != "nas_bridge" or bool(self.settings.destinations)
@@ -254,7 +267,8 @@ class Suite:
         while True:
             await asyncio.sleep(_ROTATE_SECONDS)
             for log in (self.postgres.home.log, *self.layout.logs.glob("*.log")):
-                rotate(log)
+                with contextlib.suppress(OSError):
+                    rotate(log)
 
     async def _leave(self) -> None:
         """Stop everything. Cancelling kills what still runs; no process or lock is left in either case."""
