@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgantry/common/v1/read.proto\x12\x10gantry.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"/\n\x08Position\x12\x10\n\x08latitude\x18\x01 \x01(\x01\x12\x11\n\tlongitude\x18\x02 \x01(\x01\"\xcd\x01\n\x0bReadDetails\x12\x0c\n\x04lane\x18\x01 \x01(\r\x12.\n\tdirection\x18\x02 \x01(\x0e\x32\x1b.gantry.common.v1.Direction\x12\x16\n\tspeed_kph\x18\x03 \x01(\x02H\x00\x88\x01\x01\x12\x15\n\rplate_country\x18\x04 \x01(\t\x12\x14\n\x0cvehicle_make\x18\x05 \x01(\t\x12\x16\n\x0evehicle_colour\x18\x06 \x01(\t\x12\x15\n\rvehicle_class\x18\x07 \x01(\tB\x0c\n\n_speed_kph\"\x8b\x02\n\x04Read\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x11\n\tcamera_id\x18\x02 \x01(\t\x12\x0f\n\x07read_id\x18\x03 \x01(\t\x12/\n\x0b\x63\x61ptured_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03vrm\x18\x05 \x01(\t\x12\x12\n\nconfidence\x18\x06 \x01(\x02\x12,\n\x08position\x18\x07 \x01(\x0b\x32\x1a.gantry.common.v1.Position\x12\x14\n\x07heading\x18\x08 \x01(\rH\x00\x88\x01\x01\x12.\n\x07\x64\x65tails\x18\t \x01(\x0b\x32\x1d.gantry.common.v1.ReadDetailsB\n\n\x08_heading*Z\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44IRECTION_APPROACHING\x10\x01\x12\x17\n\x13\x44IRECTION_DEPARTING\x10\x02\x42\x45\n\x13uk.gantry.common.v1P\x01Z\x19gantry/common/v1;commonv1\xaa\x02\x10Gantry.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgantry/common/v1/read.proto\x12\x10gantry.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"/\n\x08Position\x12\x10\n\x08latitude\x18\x01 \x01(\x01\x12\x11\n\tlongitude\x18\x02 \x01(\x01\"\xff\x01\n\x0bReadDetails\x12\x0c\n\x04lane\x18\x01 \x01(\r\x12.\n\tdirection\x18\x02 \x01(\x0e\x32\x1b.gantry.common.v1.Direction\x12\x16\n\tspeed_kph\x18\x03 \x01(\x02H\x00\x88\x01\x01\x12\x15\n\rplate_country\x18\x04 \x01(\t\x12\x14\n\x0cvehicle_make\x18\x05 \x01(\t\x12\x16\n\x0evehicle_colour\x18\x06 \x01(\t\x12\x15\n\rvehicle_class\x18\x07 \x01(\t\x12\x15\n\rvehicle_model\x18\x08 \x01(\t\x12\x19\n\x11position_doubtful\x18\t \x01(\x08\x42\x0c\n\n_speed_kph\"\x8b\x02\n\x04Read\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x11\n\tcamera_id\x18\x02 \x01(\t\x12\x0f\n\x07read_id\x18\x03 \x01(\t\x12/\n\x0b\x63\x61ptured_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03vrm\x18\x05 \x01(\t\x12\x12\n\nconfidence\x18\x06 \x01(\x02\x12,\n\x08position\x18\x07 \x01(\x0b\x32\x1a.gantry.common.v1.Position\x12\x14\n\x07heading\x18\x08 \x01(\rH\x00\x88\x01\x01\x12.\n\x07\x64\x65tails\x18\t \x01(\x0b\x32\x1d.gantry.common.v1.ReadDetailsB\n\n\x08_heading*Z\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44IRECTION_APPROACHING\x10\x01\x12\x17\n\x13\x44IRECTION_DEPARTING\x10\x02\x42\x45\n\x13uk.gantry.common.v1P\x01Z\x19gantry/common/v1;commonv1\xaa\x02\x10Gantry.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,12 +33,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gantry.common.v1.read_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\023uk.gantry.common.v1P\001Z\031gantry/common/v1;commonv1\252\002\020Gantry.Common.V1'
-  _globals['_DIRECTION']._serialized_start=609
-  _globals['_DIRECTION']._serialized_end=699
+  _globals['_DIRECTION']._serialized_start=659
+  _globals['_DIRECTION']._serialized_end=749
   _globals['_POSITION']._serialized_start=82
   _globals['_POSITION']._serialized_end=129
   _globals['_READDETAILS']._serialized_start=132
-  _globals['_READDETAILS']._serialized_end=337
-  _globals['_READ']._serialized_start=340
-  _globals['_READ']._serialized_end=607
+  _globals['_READDETAILS']._serialized_end=387
+  _globals['_READ']._serialized_start=390
+  _globals['_READ']._serialized_end=657
 # @@protoc_insertion_point(module_scope)

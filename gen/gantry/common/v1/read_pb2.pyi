@@ -101,6 +101,8 @@ class ReadDetails(_message.Message):
     VEHICLE_MAKE_FIELD_NUMBER: _builtins.int
     VEHICLE_COLOUR_FIELD_NUMBER: _builtins.int
     VEHICLE_CLASS_FIELD_NUMBER: _builtins.int
+    VEHICLE_MODEL_FIELD_NUMBER: _builtins.int
+    POSITION_DOUBTFUL_FIELD_NUMBER: _builtins.int
     lane: _builtins.int
     """Lane counted from the nearside (the left in the United Kingdom), 1 to 32. 0: not known."""
     direction: Global___Direction.ValueType
@@ -115,6 +117,10 @@ class ReadDetails(_message.Message):
     """Colour the camera recognised, for example "BLUE". Empty: not known."""
     vehicle_class: _builtins.str
     """Class the camera recognised, for example "CAR", "HGV", "MOTORCYCLE". Empty: not known."""
+    vehicle_model: _builtins.str
+    """Model the camera recognised, for example "FOCUS". Empty: not known."""
+    position_doubtful: _builtins.bool
+    """The position is doubtful: it lies outside the area of the force, or far from the enrolled place of a fixed camera. The server sets it."""
     def __init__(
         self,
         *,
@@ -125,10 +131,12 @@ class ReadDetails(_message.Message):
         vehicle_make: _builtins.str = ...,
         vehicle_colour: _builtins.str = ...,
         vehicle_class: _builtins.str = ...,
+        vehicle_model: _builtins.str = ...,
+        position_doubtful: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_speed_kph", b"_speed_kph", "speed_kph", b"speed_kph"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_speed_kph", b"_speed_kph", "direction", b"direction", "lane", b"lane", "plate_country", b"plate_country", "speed_kph", b"speed_kph", "vehicle_class", b"vehicle_class", "vehicle_colour", b"vehicle_colour", "vehicle_make", b"vehicle_make"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_speed_kph", b"_speed_kph", "direction", b"direction", "lane", b"lane", "plate_country", b"plate_country", "position_doubtful", b"position_doubtful", "speed_kph", b"speed_kph", "vehicle_class", b"vehicle_class", "vehicle_colour", b"vehicle_colour", "vehicle_make", b"vehicle_make", "vehicle_model", b"vehicle_model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__speed_kph: _TypeAlias = _typing.Literal["speed_kph"]  # noqa: Y015
     _WhichOneofArgType__speed_kph: _TypeAlias = _typing.Literal["_speed_kph", b"_speed_kph"]  # noqa: Y015

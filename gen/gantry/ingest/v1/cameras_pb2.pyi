@@ -449,6 +449,7 @@ class CameraHealth(_message.Message):
     REJECTED_FIELD_NUMBER: _builtins.int
     LAST_RECEIVED_AT_FIELD_NUMBER: _builtins.int
     LAST_CAPTURED_AT_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     camera_id: _builtins.str
     """The camera."""
     accepted: _builtins.int
@@ -467,6 +468,10 @@ class CameraHealth(_message.Message):
     def last_captured_at(self) -> _timestamp_pb2.Timestamp:
         """Capture time of that read. The difference to last_received_at shows a delay or a wrong clock."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___WarningCount]:
+        """Warnings since enrolment, by reason."""
+
     def __init__(
         self,
         *,
@@ -476,14 +481,41 @@ class CameraHealth(_message.Message):
         rejected: _abc.Iterable[Global___RejectionCount] | None = ...,
         last_received_at: _timestamp_pb2.Timestamp | None = ...,
         last_captured_at: _timestamp_pb2.Timestamp | None = ...,
+        warnings: _abc.Iterable[Global___WarningCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_captured_at", b"last_captured_at", "last_received_at", b"last_received_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "camera_id", b"camera_id", "duplicate", b"duplicate", "last_captured_at", b"last_captured_at", "last_received_at", b"last_received_at", "rejected", b"rejected"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "camera_id", b"camera_id", "duplicate", b"duplicate", "last_captured_at", b"last_captured_at", "last_received_at", b"last_received_at", "rejected", b"rejected", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CameraHealth: _TypeAlias = CameraHealth  # noqa: Y015
+
+@_typing.final
+class WarningCount(_message.Message):
+    """How often a camera's reads had a remark for one reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    reason: _ingest_pb2.WarningReason.ValueType
+    """The reason."""
+    count: _builtins.int
+    """How often."""
+    def __init__(
+        self,
+        *,
+        reason: _ingest_pb2.WarningReason.ValueType = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WarningCount: _TypeAlias = WarningCount  # noqa: Y015
 
 @_typing.final
 class RejectionCount(_message.Message):

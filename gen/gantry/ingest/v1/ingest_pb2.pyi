@@ -90,6 +90,10 @@ class _RejectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rejec
     """read_id is empty, too long or has characters that do not print."""
     REJECTION_REASON_DETAILS_INVALID: _RejectionReason.ValueType  # 15
     """details are out of range or too large."""
+    REJECTION_REASON_VRM_NOT_READ: _RejectionReason.ValueType  # 16
+    """The VRM is a word for a plate that was not read, for example "UNKNOWN" or "NOPLATE". It counts as a failure of the camera to read a plate."""
+    REJECTION_REASON_VRM_MANGLED: _RejectionReason.ValueType  # 17
+    """The VRM is a date, a number with a fraction or exponent, or an error value, which a spreadsheet or data tool made from a plate."""
 
 class RejectionReason(_RejectionReason, metaclass=_RejectionReasonEnumTypeWrapper):
     """Why a read was refused."""
@@ -126,6 +130,10 @@ REJECTION_REASON_READ_ID_INVALID: RejectionReason.ValueType  # 14
 """read_id is empty, too long or has characters that do not print."""
 REJECTION_REASON_DETAILS_INVALID: RejectionReason.ValueType  # 15
 """details are out of range or too large."""
+REJECTION_REASON_VRM_NOT_READ: RejectionReason.ValueType  # 16
+"""The VRM is a word for a plate that was not read, for example "UNKNOWN" or "NOPLATE". It counts as a failure of the camera to read a plate."""
+REJECTION_REASON_VRM_MANGLED: RejectionReason.ValueType  # 17
+"""The VRM is a date, a number with a fraction or exponent, or an error value, which a spreadsheet or data tool made from a plate."""
 Global___RejectionReason: _TypeAlias = RejectionReason  # noqa: Y015
 
 class _WarningReason:
@@ -139,17 +147,41 @@ class _WarningReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Warning
     WARNING_REASON_IMAGE_TOO_LARGE: _WarningReason.ValueType  # 1
     """The image is larger than the limit."""
     WARNING_REASON_IMAGE_INVALID: _WarningReason.ValueType  # 2
-    """The image is not a JPEG, or is cut short."""
+    """The image is not a JPEG, is cut short, claims impossible dimensions, or holds other data besides the JPEG. It was left out."""
+    WARNING_REASON_DUPLICATE_DIFFERS: _WarningReason.ValueType  # 3
+    """The read is a duplicate by its identity, but its plate, confidence or place differs from the read that is stored. The first one was kept. Send a
+    corrected read under a new read_id.
+    """
+    WARNING_REASON_POSITION_UNKNOWN: _WarningReason.ValueType  # 4
+    """The position is latitude 0 and longitude 0, which a receiver without a fix reports. The read was kept without it: the place of a fixed camera is
+    the enrolled one, the place of others is unknown.
+    """
+    WARNING_REASON_POSITION_DOUBTFUL: _WarningReason.ValueType  # 5
+    """The position lies outside the area of the force, or far from the enrolled place of a fixed camera. It was kept and marked as doubtful."""
+    WARNING_REASON_COUNTRY_SPLIT: _WarningReason.ValueType  # 6
+    """A country written beside the plate was moved to details.plate_country."""
 
 class WarningReason(_WarningReason, metaclass=_WarningReasonEnumTypeWrapper):
-    """The part that was left out of an accepted read."""
+    """The remark on a read that is durable. Later versions add to this list: treat unknown values as remarks."""
 
 WARNING_REASON_UNSPECIFIED: WarningReason.ValueType  # 0
 """Never sent."""
 WARNING_REASON_IMAGE_TOO_LARGE: WarningReason.ValueType  # 1
 """The image is larger than the limit."""
 WARNING_REASON_IMAGE_INVALID: WarningReason.ValueType  # 2
-"""The image is not a JPEG, or is cut short."""
+"""The image is not a JPEG, is cut short, claims impossible dimensions, or holds other data besides the JPEG. It was left out."""
+WARNING_REASON_DUPLICATE_DIFFERS: WarningReason.ValueType  # 3
+"""The read is a duplicate by its identity, but its plate, confidence or place differs from the read that is stored. The first one was kept. Send a
+corrected read under a new read_id.
+"""
+WARNING_REASON_POSITION_UNKNOWN: WarningReason.ValueType  # 4
+"""The position is latitude 0 and longitude 0, which a receiver without a fix reports. The read was kept without it: the place of a fixed camera is
+the enrolled one, the place of others is unknown.
+"""
+WARNING_REASON_POSITION_DOUBTFUL: WarningReason.ValueType  # 5
+"""The position lies outside the area of the force, or far from the enrolled place of a fixed camera. It was kept and marked as doubtful."""
+WARNING_REASON_COUNTRY_SPLIT: WarningReason.ValueType  # 6
+"""A country written beside the plate was moved to details.plate_country."""
 Global___WarningReason: _TypeAlias = WarningReason  # noqa: Y015
 
 @_typing.final
@@ -176,7 +208,10 @@ class SubmittedRead(_message.Message):
     Do not put the plate into it: it appears in receipts and fault reports.
     """
     vrm: _builtins.str
-    """The plate as read. Blanks, dots and dashes are removed and letters made upper case; 1 to 12 of A-Z and 0-9 must remain."""
+    """The plate as read. Blanks, invisible characters, dots and dashes are removed, accented and full-width letters are folded to A-Z, and letters
+    are made upper case; 1 to 12 of A-Z and 0-9 must remain. A country written beside the plate ("AB12CDE-GBR", "AB12CDE (NLD)") is moved to
+    details.plate_country, with a warning. Do not send a word for a plate that was not read, such as "UNKNOWN".
+    """
     confidence: _builtins.float
     """Confidence in the plate text, 0 to 1."""
     heading: _builtins.int
@@ -345,7 +380,7 @@ class BatchAck(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
-        """Reads that were kept without an image."""
+        """Remarks on reads that are durable: a part was left out or is doubtful, or a duplicate differs from the read that is stored."""
 
     def __init__(
         self,
@@ -400,29 +435,33 @@ Global___Rejection: _TypeAlias = Rejection  # noqa: Y015
 
 @_typing.final
 class Warning(_message.Message):
-    """A read that was kept without one of its images."""
+    """A remark on a read that is durable."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     INDEX_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Index of the read in its batch, from 0."""
     reason: Global___WarningReason.ValueType
     """What happened."""
     field: _builtins.str
     """The field, by its name in SubmittedRead."""
+    message: _builtins.str
+    """One sentence for a person: what is odd, and what to do. It never contains the plate."""
     def __init__(
         self,
         *,
         index: _builtins.int = ...,
         reason: Global___WarningReason.ValueType = ...,
         field: _builtins.str = ...,
+        message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "index", b"index", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "index", b"index", "message", b"message", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from gantry.common.v1 import access_pb2 as gantry_dot_common_dot_v1_dot_access__pb2
 from gantry.common.v1 import purpose_pb2 as gantry_dot_common_dot_v1_dot_purpose__pb2
 from gantry.common.v1 import read_pb2 as gantry_dot_common_dot_v1_dot_read__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgantry/match/v1/alert.proto\x12\x0fgantry.match.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1egantry/common/v1/purpose.proto\x1a\x1bgantry/common/v1/read.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x01\n\x10SubscribeRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x16\n\x0c\x61\x66ter_number\x18\x03 \x01(\x03H\x00\x12\x12\n\x08\x65\x61rliest\x18\x04 \x01(\x08H\x00\x42\x07\n\x05start\"\x8d\x01\n\x11SubscribeResponse\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12,\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1b.gantry.match.v1.AlertEventH\x00\x12\x32\n\x08progress\x18\x03 \x01(\x0b\x32\x1e.gantry.match.v1.AlertProgressH\x00\x42\x06\n\x04what\"\xc2\x01\n\nAlertEvent\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61lert_id\x18\x03 \x01(\t\x12(\n\x06raised\x18\x04 \x01(\x0b\x32\x16.gantry.match.v1.AlertH\x00\x12\x38\n\x0c\x61\x63knowledged\x18\x05 \x01(\x0b\x32 .gantry.match.v1.AcknowledgementH\x00\x42\x06\n\x04what\"7\n\rAlertProgress\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd1\x02\n\x05\x41lert\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12$\n\x04read\x18\x02 \x01(\x0b\x32\x16.gantry.common.v1.Read\x12\x10\n\x08position\x18\x03 \x01(\x03\x12(\n\x04kind\x18\x04 \x01(\x0e\x32\x1a.gantry.match.v1.MatchKind\x12\x0f\n\x07hotlist\x18\x05 \x01(\t\x12\x11\n\tentry_vrm\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x10\n\x08priority\x18\x08 \x01(\r\x12\x0f\n\x07markers\x18\t \x03(\t\x12\x13\n\x0binstruction\x18\n \x01(\t\x12-\n\traised_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x0f\x61\x63knowledgement\x18\x0c \x01(\x0b\x32 .gantry.match.v1.Acknowledgement\"W\n\x0f\x41\x63knowledgement\x12\x0e\n\x06person\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04note\x18\x03 \x01(\t\"\xe8\x01\n\x11ListAlertsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x11\n\topen_only\x18\x03 \x01(\x08\x12/\n\x0braised_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\traised_to\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\"U\n\x12ListAlertsResponse\x12&\n\x06\x61lerts\x18\x01 \x03(\x0b\x32\x16.gantry.match.v1.Alert\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x0fGetAlertRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x10\n\x08\x61lert_id\x18\x03 \x01(\t\"9\n\x10GetAlertResponse\x12%\n\x05\x61lert\x18\x01 \x01(\x0b\x32\x16.gantry.match.v1.Alert\"o\n\x12\x41\x63knowledgeRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x10\n\x08\x61lert_id\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\"P\n\x13\x41\x63knowledgeResponse\x12\x39\n\x0f\x61\x63knowledgement\x18\x01 \x01(\x0b\x32 .gantry.match.v1.Acknowledgement\"&\n\x15GetMatchStatusRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"u\n\x16GetMatchStatusResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0c\n\x04head\x18\x02 \x01(\x03\x12\x15\n\ralerts_raised\x18\x03 \x01(\x04\x12\x13\n\x0b\x61lerts_open\x18\x04 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x05 \x01(\x04*R\n\tMatchKind\x12\x1a\n\x16MATCH_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10MATCH_KIND_EXACT\x10\x01\x12\x13\n\x0fMATCH_KIND_NEAR\x10\x02\x32\xa4\x05\n\x0c\x41lertService\x12{\n\tSubscribe\x12!.gantry.match.v1.SubscribeRequest\x1a\".gantry.match.v1.SubscribeResponse\"%\xaa\xa1\x19!\x10\x01\"\x0b\x61lerts.view*\x05\x66orceB\x07purposeH\x04\x30\x01\x12|\n\nListAlerts\x12\".gantry.match.v1.ListAlertsRequest\x1a#.gantry.match.v1.ListAlertsResponse\"%\xaa\xa1\x19!\x10\x01\"\x0b\x61lerts.view*\x05\x66orceB\x07purposeH\x04\x12\x80\x01\n\x08GetAlert\x12 .gantry.match.v1.GetAlertRequest\x1a!.gantry.match.v1.GetAlertResponse\"/\xaa\xa1\x19+\x10\x01\"\x0b\x61lerts.view*\x05\x66orceB\x07purposeH\x04R\x08\x61lert_id\x12\x90\x01\n\x0b\x41\x63knowledge\x12#.gantry.match.v1.AcknowledgeRequest\x1a$.gantry.match.v1.AcknowledgeResponse\"6\xaa\xa1\x19\x32\x10\x01\"\x12\x61lerts.acknowledge*\x05\x66orceB\x07purposeH\x05R\x08\x61lert_id\x12\x82\x01\n\x0eGetMatchStatus\x12&.gantry.match.v1.GetMatchStatusRequest\x1a\'.gantry.match.v1.GetMatchStatusResponse\"\x1f\xaa\xa1\x19\x1b\n\x01*\x10\x01\"\rmatching.view*\x05\x66orceBA\n\x12uk.gantry.match.v1P\x01Z\x17gantry/match/v1;matchv1\xaa\x02\x0fGantry.Match.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgantry/match/v1/alert.proto\x12\x0fgantry.match.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1egantry/common/v1/purpose.proto\x1a\x1bgantry/common/v1/read.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb0\x01\n\x10SubscribeRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x16\n\x0c\x61\x66ter_number\x18\x03 \x01(\x03H\x00\x12\x12\n\x08\x65\x61rliest\x18\x04 \x01(\x08H\x00\x12,\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x1c.gantry.match.v1.AlertFilterB\x07\n\x05start\"v\n\x0b\x41lertFilter\x12\x10\n\x08hotlists\x18\x01 \x03(\t\x12\x12\n\ncamera_ids\x18\x02 \x03(\t\x12\x17\n\x0flowest_priority\x18\x03 \x01(\r\x12(\n\x04kind\x18\x04 \x01(\x0e\x32\x1a.gantry.match.v1.MatchKind\"\x8d\x01\n\x11SubscribeResponse\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12,\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1b.gantry.match.v1.AlertEventH\x00\x12\x32\n\x08progress\x18\x03 \x01(\x0b\x32\x1e.gantry.match.v1.AlertProgressH\x00\x42\x06\n\x04what\"\xc2\x01\n\nAlertEvent\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x61lert_id\x18\x03 \x01(\t\x12(\n\x06raised\x18\x04 \x01(\x0b\x32\x16.gantry.match.v1.AlertH\x00\x12\x38\n\x0c\x61\x63knowledged\x18\x05 \x01(\x0b\x32 .gantry.match.v1.AcknowledgementH\x00\x42\x06\n\x04what\"7\n\rAlertProgress\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xea\x03\n\x05\x41lert\x12\x10\n\x08\x61lert_id\x18\x01 \x01(\t\x12$\n\x04read\x18\x02 \x01(\x0b\x32\x16.gantry.common.v1.Read\x12\x10\n\x08position\x18\x03 \x01(\x03\x12(\n\x04kind\x18\x04 \x01(\x0e\x32\x1a.gantry.match.v1.MatchKind\x12\x0f\n\x07hotlist\x18\x05 \x01(\t\x12\x11\n\tentry_vrm\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x10\n\x08priority\x18\x08 \x01(\r\x12\x0f\n\x07markers\x18\t \x03(\t\x12\x13\n\x0binstruction\x18\n \x01(\t\x12-\n\traised_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x0f\x61\x63knowledgement\x18\x0c \x01(\x0b\x32 .gantry.match.v1.Acknowledgement\x12.\n\x07\x65ntries\x18\r \x03(\x0b\x32\x1d.gantry.match.v1.MatchedEntry\x12\x13\n\x0b\x63\x61mera_name\x18\x0e \x01(\t\x12\x1c\n\x14\x64iffering_characters\x18\x0f \x03(\r\x12&\n\x03\x61ge\x18\x10 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04late\x18\x11 \x01(\x08\"\xbc\x01\n\x0cMatchedEntry\x12\x0c\n\x04line\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08priority\x18\x03 \x01(\r\x12\x0f\n\x07markers\x18\x04 \x03(\t\x12\x13\n\x0binstruction\x18\x05 \x01(\t\x12+\n\x07weed_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x07vehicle\x18\x07 \x01(\x0b\x32\x18.gantry.match.v1.Vehicle\"G\n\x07Vehicle\x12\x0c\n\x04make\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0e\n\x06\x63olour\x18\x03 \x01(\t\x12\x0f\n\x07\x63ountry\x18\x04 \x01(\t\"W\n\x0f\x41\x63knowledgement\x12\x0e\n\x06person\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04note\x18\x03 \x01(\t\"\x96\x02\n\x11ListAlertsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x11\n\topen_only\x18\x03 \x01(\x08\x12/\n\x0braised_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\traised_to\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\x12,\n\x06\x66ilter\x18\x08 \x01(\x0b\x32\x1c.gantry.match.v1.AlertFilter\"U\n\x12ListAlertsResponse\x12&\n\x06\x61lerts\x18\x01 \x03(\x0b\x32\x16.gantry.match.v1.Alert\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x0fGetAlertRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x10\n\x08\x61lert_id\x18\x03 \x01(\t\"9\n\x10GetAlertResponse\x12%\n\x05\x61lert\x18\x01 \x01(\x0b\x32\x16.gantry.match.v1.Alert\"o\n\x12\x41\x63knowledgeRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x10\n\x08\x61lert_id\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\"P\n\x13\x41\x63knowledgeResponse\x12\x39\n\x0f\x61\x63knowledgement\x18\x01 \x01(\x0b\x32 .gantry.match.v1.Acknowledgement\"&\n\x15GetMatchStatusRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"u\n\x16GetMatchStatusResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0c\n\x04head\x18\x02 \x01(\x03\x12\x15\n\ralerts_raised\x18\x03 \x01(\x04\x12\x13\n\x0b\x61lerts_open\x18\x04 \x01(\x04\x12\x0f\n\x07\x65ntries\x18\x05 \x01(\x04*R\n\tMatchKind\x12\x1a\n\x16MATCH_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10MATCH_KIND_EXACT\x10\x01\x12\x13\n\x0fMATCH_KIND_NEAR\x10\x02\x32\xa4\x05\n\x0c\x41lertService\x12{\n\tSubscribe\x12!.gantry.match.v1.SubscribeRequest\x1a\".gantry.match.v1.SubscribeResponse\"%\xaa\xa1\x19!\x10\x01\"\x0b\x61lerts.view*\x05\x66orceB\x07purposeH\x04\x30\x01\x12|\n\nListAlerts\x12\".gantry.match.v1.ListAlertsRequest\x1a#.gantry.match.v1.ListAlertsResponse\"%\xaa\xa1\x19!\x10\x01\"\x0b\x61lerts.view*\x05\x66orceB\x07purposeH\x04\x12\x80\x01\n\x08GetAlert\x12 .gantry.match.v1.GetAlertRequest\x1a!.gantry.match.v1.GetAlertResponse\"/\xaa\xa1\x19+\x10\x01\"\x0b\x61lerts.view*\x05\x66orceB\x07purposeH\x04R\x08\x61lert_id\x12\x90\x01\n\x0b\x41\x63knowledge\x12#.gantry.match.v1.AcknowledgeRequest\x1a$.gantry.match.v1.AcknowledgeResponse\"6\xaa\xa1\x19\x32\x10\x01\"\x12\x61lerts.acknowledge*\x05\x66orceB\x07purposeH\x05R\x08\x61lert_id\x12\x82\x01\n\x0eGetMatchStatus\x12&.gantry.match.v1.GetMatchStatusRequest\x1a\'.gantry.match.v1.GetMatchStatusResponse\"\x1f\xaa\xa1\x19\x1b\n\x01*\x10\x01\"\rmatching.view*\x05\x66orceBA\n\x12uk.gantry.match.v1P\x01Z\x17gantry/match/v1;matchv1\xaa\x02\x0fGantry.Match.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,36 +47,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ALERTSERVICE'].methods_by_name['Acknowledge']._serialized_options = b'\252\241\0312\020\001\"\022alerts.acknowledge*\005forceB\007purposeH\005R\010alert_id'
   _globals['_ALERTSERVICE'].methods_by_name['GetMatchStatus']._loaded_options = None
   _globals['_ALERTSERVICE'].methods_by_name['GetMatchStatus']._serialized_options = b'\252\241\031\033\n\001*\020\001\"\rmatching.view*\005force'
-  _globals['_MATCHKIND']._serialized_start=1964
-  _globals['_MATCHKIND']._serialized_end=2046
-  _globals['_SUBSCRIBEREQUEST']._serialized_start=174
-  _globals['_SUBSCRIBEREQUEST']._serialized_end=304
-  _globals['_SUBSCRIBERESPONSE']._serialized_start=307
-  _globals['_SUBSCRIBERESPONSE']._serialized_end=448
-  _globals['_ALERTEVENT']._serialized_start=451
-  _globals['_ALERTEVENT']._serialized_end=645
-  _globals['_ALERTPROGRESS']._serialized_start=647
-  _globals['_ALERTPROGRESS']._serialized_end=702
-  _globals['_ALERT']._serialized_start=705
-  _globals['_ALERT']._serialized_end=1042
-  _globals['_ACKNOWLEDGEMENT']._serialized_start=1044
-  _globals['_ACKNOWLEDGEMENT']._serialized_end=1131
-  _globals['_LISTALERTSREQUEST']._serialized_start=1134
-  _globals['_LISTALERTSREQUEST']._serialized_end=1366
-  _globals['_LISTALERTSRESPONSE']._serialized_start=1368
-  _globals['_LISTALERTSRESPONSE']._serialized_end=1453
-  _globals['_GETALERTREQUEST']._serialized_start=1455
-  _globals['_GETALERTREQUEST']._serialized_end=1549
-  _globals['_GETALERTRESPONSE']._serialized_start=1551
-  _globals['_GETALERTRESPONSE']._serialized_end=1608
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=1610
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=1721
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=1723
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=1803
-  _globals['_GETMATCHSTATUSREQUEST']._serialized_start=1805
-  _globals['_GETMATCHSTATUSREQUEST']._serialized_end=1843
-  _globals['_GETMATCHSTATUSRESPONSE']._serialized_start=1845
-  _globals['_GETMATCHSTATUSRESPONSE']._serialized_end=1962
-  _globals['_ALERTSERVICE']._serialized_start=2049
-  _globals['_ALERTSERVICE']._serialized_end=2725
+  _globals['_MATCHKIND']._serialized_start=2625
+  _globals['_MATCHKIND']._serialized_end=2707
+  _globals['_SUBSCRIBEREQUEST']._serialized_start=206
+  _globals['_SUBSCRIBEREQUEST']._serialized_end=382
+  _globals['_ALERTFILTER']._serialized_start=384
+  _globals['_ALERTFILTER']._serialized_end=502
+  _globals['_SUBSCRIBERESPONSE']._serialized_start=505
+  _globals['_SUBSCRIBERESPONSE']._serialized_end=646
+  _globals['_ALERTEVENT']._serialized_start=649
+  _globals['_ALERTEVENT']._serialized_end=843
+  _globals['_ALERTPROGRESS']._serialized_start=845
+  _globals['_ALERTPROGRESS']._serialized_end=900
+  _globals['_ALERT']._serialized_start=903
+  _globals['_ALERT']._serialized_end=1393
+  _globals['_MATCHEDENTRY']._serialized_start=1396
+  _globals['_MATCHEDENTRY']._serialized_end=1584
+  _globals['_VEHICLE']._serialized_start=1586
+  _globals['_VEHICLE']._serialized_end=1657
+  _globals['_ACKNOWLEDGEMENT']._serialized_start=1659
+  _globals['_ACKNOWLEDGEMENT']._serialized_end=1746
+  _globals['_LISTALERTSREQUEST']._serialized_start=1749
+  _globals['_LISTALERTSREQUEST']._serialized_end=2027
+  _globals['_LISTALERTSRESPONSE']._serialized_start=2029
+  _globals['_LISTALERTSRESPONSE']._serialized_end=2114
+  _globals['_GETALERTREQUEST']._serialized_start=2116
+  _globals['_GETALERTREQUEST']._serialized_end=2210
+  _globals['_GETALERTRESPONSE']._serialized_start=2212
+  _globals['_GETALERTRESPONSE']._serialized_end=2269
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=2271
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=2382
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=2384
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=2464
+  _globals['_GETMATCHSTATUSREQUEST']._serialized_start=2466
+  _globals['_GETMATCHSTATUSREQUEST']._serialized_end=2504
+  _globals['_GETMATCHSTATUSRESPONSE']._serialized_start=2506
+  _globals['_GETMATCHSTATUSRESPONSE']._serialized_end=2623
+  _globals['_ALERTSERVICE']._serialized_start=2710
+  _globals['_ALERTSERVICE']._serialized_end=3386
 # @@protoc_insertion_point(module_scope)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from gantry.common.v1 import purpose_pb2 as _purpose_pb2
 from gantry.common.v1 import read_pb2 as _read_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -56,6 +57,7 @@ class SubscribeRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     AFTER_NUMBER_FIELD_NUMBER: _builtins.int
     EARLIEST_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     force: _builtins.str
     """The force."""
     after_number: _builtins.int
@@ -66,6 +68,10 @@ class SubscribeRequest(_message.Message):
     def purpose(self) -> _purpose_pb2.Purpose:
         """Why."""
 
+    @_builtins.property
+    def filter(self) -> Global___AlertFilter:
+        """Only events of these alerts. Absent: of all. The numbers of progress and of events cover those that were left out."""
+
     def __init__(
         self,
         *,
@@ -73,16 +79,55 @@ class SubscribeRequest(_message.Message):
         purpose: _purpose_pb2.Purpose | None = ...,
         after_number: _builtins.int = ...,
         earliest: _builtins.bool = ...,
+        filter: Global___AlertFilter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "earliest", b"earliest", "purpose", b"purpose", "start", b"start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "earliest", b"earliest", "filter", b"filter", "purpose", b"purpose", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "earliest", b"earliest", "force", b"force", "purpose", b"purpose", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "earliest", b"earliest", "filter", b"filter", "force", b"force", "purpose", b"purpose", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_start: _TypeAlias = _typing.Literal["after_number", "earliest"]  # noqa: Y015
     _WhichOneofArgType_start: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_start) -> _WhichOneofReturnType_start | None: ...
 
 Global___SubscribeRequest: _TypeAlias = SubscribeRequest  # noqa: Y015
+
+@_typing.final
+class AlertFilter(_message.Message):
+    """Which alerts to send or list. Every condition that is given has to hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOTLISTS_FIELD_NUMBER: _builtins.int
+    CAMERA_IDS_FIELD_NUMBER: _builtins.int
+    LOWEST_PRIORITY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    lowest_priority: _builtins.int
+    """With this priority or a higher one: 1 to 9. 0: with any."""
+    kind: Global___MatchKind.ValueType
+    """Of this kind. Unspecified: of any."""
+    @_builtins.property
+    def hotlists(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of one of these hotlists. Empty: of any. At most 100."""
+
+    @_builtins.property
+    def camera_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a read by one of these cameras. Empty: by any. At most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        hotlists: _abc.Iterable[_builtins.str] | None = ...,
+        camera_ids: _abc.Iterable[_builtins.str] | None = ...,
+        lowest_priority: _builtins.int = ...,
+        kind: Global___MatchKind.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["camera_ids", b"camera_ids", "hotlists", b"hotlists", "kind", b"kind", "lowest_priority", b"lowest_priority"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlertFilter: _TypeAlias = AlertFilter  # noqa: Y015
 
 @_typing.final
 class SubscribeResponse(_message.Message):
@@ -192,7 +237,9 @@ Global___AlertProgress: _TypeAlias = AlertProgress  # noqa: Y015
 
 @_typing.final
 class Alert(_message.Message):
-    """A read that matches a hotlist entry. Raised once for each (read, entry)."""
+    """A read that matches entries of a hotlist. Raised once for each (read, hotlist, plate of the entries). When several entries of the hotlist have the
+    plate, the alert merges those that are in force.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -208,6 +255,11 @@ class Alert(_message.Message):
     INSTRUCTION_FIELD_NUMBER: _builtins.int
     RAISED_AT_FIELD_NUMBER: _builtins.int
     ACKNOWLEDGEMENT_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    CAMERA_NAME_FIELD_NUMBER: _builtins.int
+    DIFFERING_CHARACTERS_FIELD_NUMBER: _builtins.int
+    AGE_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
     alert_id: _builtins.str
     """Unique within the force. Opaque."""
     position: _builtins.int
@@ -219,18 +271,22 @@ class Alert(_message.Message):
     entry_vrm: _builtins.str
     """The plate on the hotlist."""
     reason: _builtins.str
-    """Why the vehicle is of interest."""
+    """Why the vehicle is of interest: of the entry with the highest priority; of equal ones, the first line of the file."""
     priority: _builtins.int
-    """1 (highest) to 9."""
+    """1 (highest) to 9: the highest of the entries."""
     instruction: _builtins.str
-    """What a crew should do."""
+    """What a crew should do, as the entry with the highest priority says; when it says nothing, as the next one says."""
+    camera_name: _builtins.str
+    """Name of the camera for people, as the registry had it when the alert was raised. Empty: not known."""
+    late: _builtins.bool
+    """The read came late: the vehicle has probably left. `age` exceeds what the service was set to, usually 2 minutes."""
     @_builtins.property
     def read(self) -> _read_pb2.Read:
         """The read that matched."""
 
     @_builtins.property
     def markers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Warning markers."""
+        """Warning markers of all entries, each once."""
 
     @_builtins.property
     def raised_at(self) -> _timestamp_pb2.Timestamp:
@@ -239,6 +295,18 @@ class Alert(_message.Message):
     @_builtins.property
     def acknowledgement(self) -> Global___Acknowledgement:
         """The acknowledgement, in ListAlerts and GetAlert; absent while the alert is open. Always absent in events, where it is an event of its own."""
+
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___MatchedEntry]:
+        """The entries that the alert merges, highest priority first; at most 20."""
+
+    @_builtins.property
+    def differing_characters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of a near match: indexes of the characters of read.vrm, from 0, that differ from entry_vrm."""
+
+    @_builtins.property
+    def age(self) -> _duration_pb2.Duration:
+        """From the capture of the read to the alert."""
 
     def __init__(
         self,
@@ -255,14 +323,105 @@ class Alert(_message.Message):
         instruction: _builtins.str = ...,
         raised_at: _timestamp_pb2.Timestamp | None = ...,
         acknowledgement: Global___Acknowledgement | None = ...,
+        entries: _abc.Iterable[Global___MatchedEntry] | None = ...,
+        camera_name: _builtins.str = ...,
+        differing_characters: _abc.Iterable[_builtins.int] | None = ...,
+        age: _duration_pb2.Duration | None = ...,
+        late: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "raised_at", b"raised_at", "read", b"read"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "age", b"age", "raised_at", b"raised_at", "read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "alert_id", b"alert_id", "entry_vrm", b"entry_vrm", "hotlist", b"hotlist", "instruction", b"instruction", "kind", b"kind", "markers", b"markers", "position", b"position", "priority", b"priority", "raised_at", b"raised_at", "read", b"read", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "age", b"age", "alert_id", b"alert_id", "camera_name", b"camera_name", "differing_characters", b"differing_characters", "entries", b"entries", "entry_vrm", b"entry_vrm", "hotlist", b"hotlist", "instruction", b"instruction", "kind", b"kind", "late", b"late", "markers", b"markers", "position", b"position", "priority", b"priority", "raised_at", b"raised_at", "read", b"read", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Alert: _TypeAlias = Alert  # noqa: Y015
+
+@_typing.final
+class MatchedEntry(_message.Message):
+    """An entry of a hotlist that an alert was raised for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    MARKERS_FIELD_NUMBER: _builtins.int
+    INSTRUCTION_FIELD_NUMBER: _builtins.int
+    WEED_AT_FIELD_NUMBER: _builtins.int
+    VEHICLE_FIELD_NUMBER: _builtins.int
+    line: _builtins.int
+    """Its line in the file, the header being 1."""
+    reason: _builtins.str
+    """Why the vehicle is of interest."""
+    priority: _builtins.int
+    """1 (highest) to 9."""
+    instruction: _builtins.str
+    """What a crew should do."""
+    @_builtins.property
+    def markers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Warning markers."""
+
+    @_builtins.property
+    def weed_at(self) -> _timestamp_pb2.Timestamp:
+        """When it stops matching. Absent: never."""
+
+    @_builtins.property
+    def vehicle(self) -> Global___Vehicle:
+        """The vehicle, as the list describes it. What the camera saw is in read.details."""
+
+    def __init__(
+        self,
+        *,
+        line: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        priority: _builtins.int = ...,
+        markers: _abc.Iterable[_builtins.str] | None = ...,
+        instruction: _builtins.str = ...,
+        weed_at: _timestamp_pb2.Timestamp | None = ...,
+        vehicle: Global___Vehicle | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["vehicle", b"vehicle", "weed_at", b"weed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instruction", b"instruction", "line", b"line", "markers", b"markers", "priority", b"priority", "reason", b"reason", "vehicle", b"vehicle", "weed_at", b"weed_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MatchedEntry: _TypeAlias = MatchedEntry  # noqa: Y015
+
+@_typing.final
+class Vehicle(_message.Message):
+    """A vehicle as a hotlist describes it. Empty: the list does not say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAKE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    COLOUR_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    make: _builtins.str
+    """Make, for example "Yamaha"."""
+    model: _builtins.str
+    """Model, for example "MT-07"."""
+    colour: _builtins.str
+    """Colour, for example "blue"."""
+    country: _builtins.str
+    """Country of registration, as the list writes it, for example "DE" or "GBR"."""
+    def __init__(
+        self,
+        *,
+        make: _builtins.str = ...,
+        model: _builtins.str = ...,
+        colour: _builtins.str = ...,
+        country: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["colour", b"colour", "country", b"country", "make", b"make", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Vehicle: _TypeAlias = Vehicle  # noqa: Y015
 
 @_typing.final
 class Acknowledgement(_message.Message):
@@ -309,6 +468,7 @@ class ListAlertsRequest(_message.Message):
     RAISED_TO_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     force: _builtins.str
     """The force."""
     open_only: _builtins.bool
@@ -329,6 +489,10 @@ class ListAlertsRequest(_message.Message):
     def raised_to(self) -> _timestamp_pb2.Timestamp:
         """Raised before. Absent: no limit."""
 
+    @_builtins.property
+    def filter(self) -> Global___AlertFilter:
+        """Only these alerts. Absent: all."""
+
     def __init__(
         self,
         *,
@@ -339,10 +503,11 @@ class ListAlertsRequest(_message.Message):
         raised_to: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        filter: Global___AlertFilter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose", "raised_from", b"raised_from", "raised_to", b"raised_to"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "purpose", b"purpose", "raised_from", b"raised_from", "raised_to", b"raised_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "open_only", b"open_only", "page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose", "raised_from", b"raised_from", "raised_to", b"raised_to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "force", b"force", "open_only", b"open_only", "page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose", "raised_from", b"raised_from", "raised_to", b"raised_to"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ from gantry.common.v1 import purpose_pb2 as gantry_dot_common_dot_v1_dot_purpose
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgantry/match/v1/hotlist.proto\x12\x0fgantry.match.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1egantry/common/v1/purpose.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"`\n\x14ImportHotlistRequest\x12/\n\x06header\x18\x01 \x01(\x0b\x32\x1d.gantry.match.v1.ImportHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\xd2\x01\n\x0cImportHeader\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x07purpose\x18\x03 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x14\n\x0cnear_matches\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12!\n\x14max_rejected_percent\x18\x06 \x01(\rH\x00\x88\x01\x01\x12\x13\n\x0b\x61llow_empty\x18\x07 \x01(\x08\x42\x17\n\x15_max_rejected_percent\"\xae\x01\n\x15ImportHotlistResponse\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x04\x12\x16\n\x0erepeated_lines\x18\x03 \x01(\x04\x12\x16\n\x0erejected_lines\x18\x04 \x01(\x04\x12*\n\x06\x65rrors\x18\x05 \x03(\x0b\x32\x1a.gantry.match.v1.LineError\x12\x17\n\x0fignored_columns\x18\x06 \x03(\t\":\n\tLineError\x12\x0c\n\x04line\x18\x01 \x01(\x04\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"$\n\x13ListHotlistsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"B\n\x14ListHotlistsResponse\x12*\n\x08hotlists\x18\x01 \x03(\x0b\x32\x18.gantry.match.v1.Hotlist\"\x96\x01\n\x07Hotlist\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\x04\x12\x14\n\x0cnear_matches\x18\x04 \x01(\x08\x12\x30\n\x0c\x61\x63tivated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bimported_by\x18\x06 \x01(\t2\xb4\x02\n\x0eHotlistService\x12\xa6\x01\n\rImportHotlist\x12%.gantry.match.v1.ImportHotlistRequest\x1a&.gantry.match.v1.ImportHotlistResponse\"D\xaa\xa1\x19@\x10\x01\"\x0fhotlists.import*\x0cheader.forceB\x0eheader.purposeH\x06R\x0bheader.name(\x01\x12y\n\x0cListHotlists\x12$.gantry.match.v1.ListHotlistsRequest\x1a%.gantry.match.v1.ListHotlistsResponse\"\x1c\xaa\xa1\x19\x18\x10\x01\"\rhotlists.list*\x05\x66orceBA\n\x12uk.gantry.match.v1P\x01Z\x17gantry/match/v1;matchv1\xaa\x02\x0fGantry.Match.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgantry/match/v1/hotlist.proto\x12\x0fgantry.match.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1egantry/common/v1/purpose.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"`\n\x14ImportHotlistRequest\x12/\n\x06header\x18\x01 \x01(\x0b\x32\x1d.gantry.match.v1.ImportHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\xd0\x02\n\x0cImportHeader\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x07purpose\x18\x03 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x14\n\x0cnear_matches\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12!\n\x14max_rejected_percent\x18\x06 \x01(\rH\x00\x88\x01\x01\x12\x13\n\x0b\x61llow_empty\x18\x07 \x01(\x08\x12;\n\x07\x63olumns\x18\x08 \x03(\x0b\x32*.gantry.match.v1.ImportHeader.ColumnsEntry\x12\x0f\n\x07\x64ry_run\x18\t \x01(\x08\x1a.\n\x0c\x43olumnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x17\n\x15_max_rejected_percent\"\x8b\x02\n\x15ImportHotlistResponse\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\x04\x12\x16\n\x0erepeated_lines\x18\x03 \x01(\x04\x12\x16\n\x0erejected_lines\x18\x04 \x01(\x04\x12*\n\x06\x65rrors\x18\x05 \x03(\x0b\x32\x1a.gantry.match.v1.LineError\x12\x17\n\x0fignored_columns\x18\x06 \x03(\t\x12\x15\n\rexpired_lines\x18\x07 \x01(\x04\x12+\n\x07remarks\x18\x08 \x03(\x0b\x32\x1a.gantry.match.v1.LineError\x12\x17\n\x0f\x66urniture_lines\x18\t \x01(\x04\":\n\tLineError\x12\x0c\n\x04line\x18\x01 \x01(\x04\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"$\n\x13ListHotlistsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"B\n\x14ListHotlistsResponse\x12*\n\x08hotlists\x18\x01 \x03(\x0b\x32\x18.gantry.match.v1.Hotlist\"\xaf\x01\n\x07Hotlist\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\x04\x12\x14\n\x0cnear_matches\x18\x04 \x01(\x08\x12\x30\n\x0c\x61\x63tivated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bimported_by\x18\x06 \x01(\t\x12\x17\n\x0f\x65xpired_entries\x18\x07 \x01(\x04\x32\xb4\x02\n\x0eHotlistService\x12\xa6\x01\n\rImportHotlist\x12%.gantry.match.v1.ImportHotlistRequest\x1a&.gantry.match.v1.ImportHotlistResponse\"D\xaa\xa1\x19@\x10\x01\"\x0fhotlists.import*\x0cheader.forceB\x0eheader.purposeH\x06R\x0bheader.name(\x01\x12y\n\x0cListHotlists\x12$.gantry.match.v1.ListHotlistsRequest\x1a%.gantry.match.v1.ListHotlistsResponse\"\x1c\xaa\xa1\x19\x18\x10\x01\"\rhotlists.list*\x05\x66orceBA\n\x12uk.gantry.match.v1P\x01Z\x17gantry/match/v1;matchv1\xaa\x02\x0fGantry.Match.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gantry.match.v1.hotlist_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\022uk.gantry.match.v1P\001Z\027gantry/match/v1;matchv1\252\002\017Gantry.Match.V1'
+  _globals['_IMPORTHEADER_COLUMNSENTRY']._loaded_options = None
+  _globals['_IMPORTHEADER_COLUMNSENTRY']._serialized_options = b'8\001'
   _globals['_HOTLISTSERVICE'].methods_by_name['ImportHotlist']._loaded_options = None
   _globals['_HOTLISTSERVICE'].methods_by_name['ImportHotlist']._serialized_options = b'\252\241\031@\020\001\"\017hotlists.import*\014header.forceB\016header.purposeH\006R\013header.name'
   _globals['_HOTLISTSERVICE'].methods_by_name['ListHotlists']._loaded_options = None
@@ -42,17 +44,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMPORTHOTLISTREQUEST']._serialized_start=146
   _globals['_IMPORTHOTLISTREQUEST']._serialized_end=242
   _globals['_IMPORTHEADER']._serialized_start=245
-  _globals['_IMPORTHEADER']._serialized_end=455
-  _globals['_IMPORTHOTLISTRESPONSE']._serialized_start=458
-  _globals['_IMPORTHOTLISTRESPONSE']._serialized_end=632
-  _globals['_LINEERROR']._serialized_start=634
-  _globals['_LINEERROR']._serialized_end=692
-  _globals['_LISTHOTLISTSREQUEST']._serialized_start=694
-  _globals['_LISTHOTLISTSREQUEST']._serialized_end=730
-  _globals['_LISTHOTLISTSRESPONSE']._serialized_start=732
-  _globals['_LISTHOTLISTSRESPONSE']._serialized_end=798
-  _globals['_HOTLIST']._serialized_start=801
-  _globals['_HOTLIST']._serialized_end=951
-  _globals['_HOTLISTSERVICE']._serialized_start=954
-  _globals['_HOTLISTSERVICE']._serialized_end=1262
+  _globals['_IMPORTHEADER']._serialized_end=581
+  _globals['_IMPORTHEADER_COLUMNSENTRY']._serialized_start=510
+  _globals['_IMPORTHEADER_COLUMNSENTRY']._serialized_end=556
+  _globals['_IMPORTHOTLISTRESPONSE']._serialized_start=584
+  _globals['_IMPORTHOTLISTRESPONSE']._serialized_end=851
+  _globals['_LINEERROR']._serialized_start=853
+  _globals['_LINEERROR']._serialized_end=911
+  _globals['_LISTHOTLISTSREQUEST']._serialized_start=913
+  _globals['_LISTHOTLISTSREQUEST']._serialized_end=949
+  _globals['_LISTHOTLISTSRESPONSE']._serialized_start=951
+  _globals['_LISTHOTLISTSRESPONSE']._serialized_end=1017
+  _globals['_HOTLIST']._serialized_start=1020
+  _globals['_HOTLIST']._serialized_end=1195
+  _globals['_HOTLISTSERVICE']._serialized_start=1198
+  _globals['_HOTLISTSERVICE']._serialized_end=1506
 # @@protoc_insertion_point(module_scope)

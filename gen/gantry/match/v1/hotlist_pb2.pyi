@@ -52,17 +52,41 @@ Global___ImportHotlistRequest: _TypeAlias = ImportHotlistRequest  # noqa: Y015
 
 @_typing.final
 class ImportHeader(_message.Message):
-    """The list that is imported. The CSV is UTF-8 with a header line; columns are found by name, in any order and case:
+    """The list that is imported. The file is a table with a header line: columns separated by comma, semicolon, tab or "|", in UTF-8, UTF-16 with a
+    byte-order mark, or Windows-1252; gzip is unpacked. Columns are found by name, in any order and case, or as `columns` says:
       vrm          required; the plate, normalised like a read's
       reason       required; why the vehicle is of interest, at most 500 characters
       priority     1 (highest) to 9; default 5
       markers      warning markers separated by ";", for example "ARMED;DRUGS"
       instruction  what a crew should do, at most 500 characters
       weed_date    ISO date or date-time after which the entry no longer matches; a date means its end, UTC
+      make, model, colour, country   of the vehicle, each at most 40 characters; shown with the alert
+    Each line becomes an entry of its own, also when several lines have the same plate. An alert merges the entries that are in force: the highest
+    priority, its reason and instruction, all markers, and every entry beside them.
     Unknown columns are ignored and named in the answer.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ColumnsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     FORCE_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
@@ -71,6 +95,8 @@ class ImportHeader(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     MAX_REJECTED_PERCENT_FIELD_NUMBER: _builtins.int
     ALLOW_EMPTY_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
     force: _builtins.str
     """The force that owns the list."""
     name: _builtins.str
@@ -87,9 +113,15 @@ class ImportHeader(_message.Message):
     """
     allow_empty: _builtins.bool
     """Import also a file without a good line, which makes the list empty. Otherwise such a file is refused."""
+    dry_run: _builtins.bool
+    """Read and check the file, and answer as an import would, but leave the list as it is."""
     @_builtins.property
     def purpose(self) -> _purpose_pb2.Purpose:
         """Why it is imported."""
+
+    @_builtins.property
+    def columns(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Columns of the file with another name: from our name to the name in the header line, for example "vrm" to "Registration"."""
 
     def __init__(
         self,
@@ -101,10 +133,12 @@ class ImportHeader(_message.Message):
         request_id: _builtins.str = ...,
         max_rejected_percent: _builtins.int | None = ...,
         allow_empty: _builtins.bool = ...,
+        columns: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        dry_run: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_rejected_percent", b"_max_rejected_percent", "max_rejected_percent", b"max_rejected_percent", "purpose", b"purpose"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_rejected_percent", b"_max_rejected_percent", "allow_empty", b"allow_empty", "force", b"force", "max_rejected_percent", b"max_rejected_percent", "name", b"name", "near_matches", b"near_matches", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_rejected_percent", b"_max_rejected_percent", "allow_empty", b"allow_empty", "columns", b"columns", "dry_run", b"dry_run", "force", b"force", "max_rejected_percent", b"max_rejected_percent", "name", b"name", "near_matches", b"near_matches", "purpose", b"purpose", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_rejected_percent: _TypeAlias = _typing.Literal["max_rejected_percent"]  # noqa: Y015
     _WhichOneofArgType__max_rejected_percent: _TypeAlias = _typing.Literal["_max_rejected_percent", b"_max_rejected_percent"]  # noqa: Y015
@@ -124,14 +158,21 @@ class ImportHotlistResponse(_message.Message):
     REJECTED_LINES_FIELD_NUMBER: _builtins.int
     ERRORS_FIELD_NUMBER: _builtins.int
     IGNORED_COLUMNS_FIELD_NUMBER: _builtins.int
+    EXPIRED_LINES_FIELD_NUMBER: _builtins.int
+    REMARKS_FIELD_NUMBER: _builtins.int
+    FURNITURE_LINES_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """The list's new version, counted from 1."""
+    """The list's new version, counted from 1. After a dry run: the version that the list has, 0 when there is none."""
     entries: _builtins.int
-    """Entries now active."""
+    """Entries now active: those that have not passed their weed date."""
     repeated_lines: _builtins.int
-    """Lines that repeat an earlier line's plate; the later one replaces the earlier."""
+    """Lines whose plate an earlier line has too. Each is an entry of its own; an alert merges them."""
     rejected_lines: _builtins.int
     """Lines left out."""
+    expired_lines: _builtins.int
+    """Lines that had passed their weed date at the import. They are kept with the list and match nothing."""
+    furniture_lines: _builtins.int
+    """Lines that were left out because they are furniture of the file and no entries: a header line again, a total, a row count, a blank row."""
     @_builtins.property
     def errors(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineError]:
         """The first 100 of them."""
@@ -139,6 +180,10 @@ class ImportHotlistResponse(_message.Message):
     @_builtins.property
     def ignored_columns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Columns that were ignored."""
+
+    @_builtins.property
+    def remarks(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineError]:
+        """Remarks on lines that were taken, the first 100: a plate that an earlier line has too, a weed date in the past, a country moved off the plate."""
 
     def __init__(
         self,
@@ -149,10 +194,13 @@ class ImportHotlistResponse(_message.Message):
         rejected_lines: _builtins.int = ...,
         errors: _abc.Iterable[Global___LineError] | None = ...,
         ignored_columns: _abc.Iterable[_builtins.str] | None = ...,
+        expired_lines: _builtins.int = ...,
+        remarks: _abc.Iterable[Global___LineError] | None = ...,
+        furniture_lines: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "errors", b"errors", "ignored_columns", b"ignored_columns", "rejected_lines", b"rejected_lines", "repeated_lines", b"repeated_lines", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "errors", b"errors", "expired_lines", b"expired_lines", "furniture_lines", b"furniture_lines", "ignored_columns", b"ignored_columns", "rejected_lines", b"rejected_lines", "remarks", b"remarks", "repeated_lines", b"repeated_lines", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -160,7 +208,7 @@ Global___ImportHotlistResponse: _TypeAlias = ImportHotlistResponse  # noqa: Y015
 
 @_typing.final
 class LineError(_message.Message):
-    """A line that was left out."""
+    """A line that was left out, or a remark on one that was taken."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -172,7 +220,7 @@ class LineError(_message.Message):
     column: _builtins.str
     """The bad column; empty when the whole line is bad."""
     message: _builtins.str
-    """The error, without the plate."""
+    """The error or remark, without the plate."""
     def __init__(
         self,
         *,
@@ -246,16 +294,19 @@ class Hotlist(_message.Message):
     NEAR_MATCHES_FIELD_NUMBER: _builtins.int
     ACTIVATED_AT_FIELD_NUMBER: _builtins.int
     IMPORTED_BY_FIELD_NUMBER: _builtins.int
+    EXPIRED_ENTRIES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     version: _builtins.int
     """Version, counted from 1."""
     entries: _builtins.int
-    """Active entries, those past their weed date included."""
+    """Entries, those past their weed date included."""
     near_matches: _builtins.bool
     """Whether near matches raise alerts."""
     imported_by: _builtins.str
     """The person who imported it."""
+    expired_entries: _builtins.int
+    """Entries that have passed their weed date and match nothing."""
     @_builtins.property
     def activated_at(self) -> _timestamp_pb2.Timestamp:
         """When this version became active."""
@@ -269,10 +320,11 @@ class Hotlist(_message.Message):
         near_matches: _builtins.bool = ...,
         activated_at: _timestamp_pb2.Timestamp | None = ...,
         imported_by: _builtins.str = ...,
+        expired_entries: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["activated_at", b"activated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activated_at", b"activated_at", "entries", b"entries", "imported_by", b"imported_by", "name", b"name", "near_matches", b"near_matches", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activated_at", b"activated_at", "entries", b"entries", "expired_entries", b"expired_entries", "imported_by", b"imported_by", "name", b"name", "near_matches", b"near_matches", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -38,13 +38,14 @@ class HotlistServiceStub:
     returns, every read stored from now on is matched against the new entries. Bad lines are named and left out, and the good ones are kept. But a file with mostly bad
     lines does not replace a list.
     Errors, after all of which the list is as it was: INVALID_ARGUMENT
-      CSV_HEADER_INVALID: the columns in the message are missing or double; repair the header line.
+      CSV_HEADER_INVALID: the file cannot be read as a table, or the columns in the message are missing or double: repair the file, or map its columns.
       HOTLIST_BROKEN: more lines are bad than max_rejected_percent allows. Metadata: lines, rejected_lines, and errors, which names the first ten, a
         line each ("line 7, vrm: ..."). Repair the file, or ask for its good lines with a larger max_rejected_percent.
       HOTLIST_EMPTY: the file has no good line. Set allow_empty if the list is to become empty.
       HOTLIST_INVALID: header, order of messages, chunk or number of entries is wrong, as the message says, or the request_id was used for another list.
-    DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute. UNAVAILABLE: the store cannot take the audit record, or this instance stops. Import again, with
-    the same request_id.
+    DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute; IMPORT_LATE: the import took longer than the service allows, 30 minutes by default.
+    UNAVAILABLE: the store cannot take the audit record, this instance stops, or (IMPORT_INTERRUPTED) it did not run for a minute. Import again, with the
+    same request_id.
     """
     ListHotlists: _grpc.UnaryUnaryMultiCallable[_hotlist_pb2.ListHotlistsRequest, _hotlist_pb2.ListHotlistsResponse]
     """The hotlists of a force, by name."""
@@ -59,13 +60,14 @@ class HotlistServiceAsyncStub(HotlistServiceStub):
     returns, every read stored from now on is matched against the new entries. Bad lines are named and left out, and the good ones are kept. But a file with mostly bad
     lines does not replace a list.
     Errors, after all of which the list is as it was: INVALID_ARGUMENT
-      CSV_HEADER_INVALID: the columns in the message are missing or double; repair the header line.
+      CSV_HEADER_INVALID: the file cannot be read as a table, or the columns in the message are missing or double: repair the file, or map its columns.
       HOTLIST_BROKEN: more lines are bad than max_rejected_percent allows. Metadata: lines, rejected_lines, and errors, which names the first ten, a
         line each ("line 7, vrm: ..."). Repair the file, or ask for its good lines with a larger max_rejected_percent.
       HOTLIST_EMPTY: the file has no good line. Set allow_empty if the list is to become empty.
       HOTLIST_INVALID: header, order of messages, chunk or number of entries is wrong, as the message says, or the request_id was used for another list.
-    DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute. UNAVAILABLE: the store cannot take the audit record, or this instance stops. Import again, with
-    the same request_id.
+    DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute; IMPORT_LATE: the import took longer than the service allows, 30 minutes by default.
+    UNAVAILABLE: the store cannot take the audit record, this instance stops, or (IMPORT_INTERRUPTED) it did not run for a minute. Import again, with the
+    same request_id.
     """
     ListHotlists: _aio.UnaryUnaryMultiCallable[_hotlist_pb2.ListHotlistsRequest, _hotlist_pb2.ListHotlistsResponse]  # type: ignore[assignment]
     """The hotlists of a force, by name."""
@@ -83,13 +85,14 @@ class HotlistServiceServicer(metaclass=_abc_1.ABCMeta):
         returns, every read stored from now on is matched against the new entries. Bad lines are named and left out, and the good ones are kept. But a file with mostly bad
         lines does not replace a list.
         Errors, after all of which the list is as it was: INVALID_ARGUMENT
-          CSV_HEADER_INVALID: the columns in the message are missing or double; repair the header line.
+          CSV_HEADER_INVALID: the file cannot be read as a table, or the columns in the message are missing or double: repair the file, or map its columns.
           HOTLIST_BROKEN: more lines are bad than max_rejected_percent allows. Metadata: lines, rejected_lines, and errors, which names the first ten, a
             line each ("line 7, vrm: ..."). Repair the file, or ask for its good lines with a larger max_rejected_percent.
           HOTLIST_EMPTY: the file has no good line. Set allow_empty if the list is to become empty.
           HOTLIST_INVALID: header, order of messages, chunk or number of entries is wrong, as the message says, or the request_id was used for another list.
-        DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute. UNAVAILABLE: the store cannot take the audit record, or this instance stops. Import again, with
-        the same request_id.
+        DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute; IMPORT_LATE: the import took longer than the service allows, 30 minutes by default.
+        UNAVAILABLE: the store cannot take the audit record, this instance stops, or (IMPORT_INTERRUPTED) it did not run for a minute. Import again, with the
+        same request_id.
         """
 
     @_abc_1.abstractmethod

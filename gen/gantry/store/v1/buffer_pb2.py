@@ -26,7 +26,7 @@ from gantry.common.v1 import access_pb2 as gantry_dot_common_dot_v1_dot_access__
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cgantry/store/v1/buffer.proto\x12\x0fgantry.store.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\'\n\x16GetBufferStatusRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"\x9b\x01\n\x17GetBufferStatusResponse\x12\x14\n\x0creads_stored\x18\x01 \x01(\x04\x12\x0c\n\x04head\x18\x02 \x01(\x03\x12\x32\n\tconsumers\x18\x03 \x03(\x0b\x32\x1f.gantry.store.v1.ConsumerStatus\x12\x12\n\noldest_day\x18\x04 \x01(\t\x12\x14\n\x0coverdue_days\x18\x05 \x03(\t\"e\n\x0e\x43onsumerStatus\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12/\n\x0breported_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"T\n\x1cListPurgeCertificatesRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"q\n\x1dListPurgeCertificatesResponse\x12\x37\n\x0c\x63\x65rtificates\x18\x01 \x03(\x0b\x32!.gantry.store.v1.PurgeCertificate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x84\x01\n\x10PurgeCertificate\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\r\n\x05reads\x18\x02 \x01(\x04\x12\x15\n\rimage_objects\x18\x03 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x04 \x01(\x0c\x12-\n\tpurged_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xba\x02\n\rBufferService\x12\x93\x01\n\x0fGetBufferStatus\x12\'.gantry.store.v1.GetBufferStatusRequest\x1a(.gantry.store.v1.GetBufferStatusResponse\"-\xaa\xa1\x19)\n\x05match\n\nnas_bridge\x10\x01\"\x0b\x62uffer.view*\x05\x66orce\x12\x92\x01\n\x15ListPurgeCertificates\x12-.gantry.store.v1.ListPurgeCertificatesRequest\x1a..gantry.store.v1.ListPurgeCertificatesResponse\"\x1a\xaa\xa1\x19\x16\x10\x01\"\x0b\x62uffer.view*\x05\x66orceBA\n\x12uk.gantry.store.v1P\x01Z\x17gantry/store/v1;storev1\xaa\x02\x0fGantry.Store.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cgantry/store/v1/buffer.proto\x12\x0fgantry.store.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\'\n\x16GetBufferStatusRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"\xcc\x01\n\x17GetBufferStatusResponse\x12\x14\n\x0creads_stored\x18\x01 \x01(\x04\x12\x0c\n\x04head\x18\x02 \x01(\x03\x12\x32\n\tconsumers\x18\x03 \x03(\x0b\x32\x1f.gantry.store.v1.ConsumerStatus\x12\x12\n\noldest_day\x18\x04 \x01(\t\x12\x14\n\x0coverdue_days\x18\x05 \x03(\t\x12/\n\x07refusal\x18\x06 \x01(\x0b\x32\x1e.gantry.store.v1.AppendRefusal\"[\n\rAppendRefusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"e\n\x0e\x43onsumerStatus\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x03\x12/\n\x0breported_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"T\n\x1cListPurgeCertificatesRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"q\n\x1dListPurgeCertificatesResponse\x12\x37\n\x0c\x63\x65rtificates\x18\x01 \x03(\x0b\x32!.gantry.store.v1.PurgeCertificate\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x84\x01\n\x10PurgeCertificate\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\r\n\x05reads\x18\x02 \x01(\x04\x12\x15\n\rimage_objects\x18\x03 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x04 \x01(\x0c\x12-\n\tpurged_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\xba\x02\n\rBufferService\x12\x93\x01\n\x0fGetBufferStatus\x12\'.gantry.store.v1.GetBufferStatusRequest\x1a(.gantry.store.v1.GetBufferStatusResponse\"-\xaa\xa1\x19)\n\x05match\n\nnas_bridge\x10\x01\"\x0b\x62uffer.view*\x05\x66orce\x12\x92\x01\n\x15ListPurgeCertificates\x12-.gantry.store.v1.ListPurgeCertificatesRequest\x1a..gantry.store.v1.ListPurgeCertificatesResponse\"\x1a\xaa\xa1\x19\x16\x10\x01\"\x0b\x62uffer.view*\x05\x66orceBA\n\x12uk.gantry.store.v1P\x01Z\x17gantry/store/v1;storev1\xaa\x02\x0fGantry.Store.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,15 +41,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETBUFFERSTATUSREQUEST']._serialized_start=113
   _globals['_GETBUFFERSTATUSREQUEST']._serialized_end=152
   _globals['_GETBUFFERSTATUSRESPONSE']._serialized_start=155
-  _globals['_GETBUFFERSTATUSRESPONSE']._serialized_end=310
-  _globals['_CONSUMERSTATUS']._serialized_start=312
-  _globals['_CONSUMERSTATUS']._serialized_end=413
-  _globals['_LISTPURGECERTIFICATESREQUEST']._serialized_start=415
-  _globals['_LISTPURGECERTIFICATESREQUEST']._serialized_end=499
-  _globals['_LISTPURGECERTIFICATESRESPONSE']._serialized_start=501
-  _globals['_LISTPURGECERTIFICATESRESPONSE']._serialized_end=614
-  _globals['_PURGECERTIFICATE']._serialized_start=617
-  _globals['_PURGECERTIFICATE']._serialized_end=749
-  _globals['_BUFFERSERVICE']._serialized_start=752
-  _globals['_BUFFERSERVICE']._serialized_end=1066
+  _globals['_GETBUFFERSTATUSRESPONSE']._serialized_end=359
+  _globals['_APPENDREFUSAL']._serialized_start=361
+  _globals['_APPENDREFUSAL']._serialized_end=452
+  _globals['_CONSUMERSTATUS']._serialized_start=454
+  _globals['_CONSUMERSTATUS']._serialized_end=555
+  _globals['_LISTPURGECERTIFICATESREQUEST']._serialized_start=557
+  _globals['_LISTPURGECERTIFICATESREQUEST']._serialized_end=641
+  _globals['_LISTPURGECERTIFICATESRESPONSE']._serialized_start=643
+  _globals['_LISTPURGECERTIFICATESRESPONSE']._serialized_end=756
+  _globals['_PURGECERTIFICATE']._serialized_start=759
+  _globals['_PURGECERTIFICATE']._serialized_end=891
+  _globals['_BUFFERSERVICE']._serialized_start=894
+  _globals['_BUFFERSERVICE']._serialized_end=1208
 # @@protoc_insertion_point(module_scope)

@@ -52,6 +52,7 @@ class GetBufferStatusResponse(_message.Message):
     CONSUMERS_FIELD_NUMBER: _builtins.int
     OLDEST_DAY_FIELD_NUMBER: _builtins.int
     OVERDUE_DAYS_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
     reads_stored: _builtins.int
     """Reads stored since the force began, purged ones included."""
     head: _builtins.int
@@ -66,6 +67,10 @@ class GetBufferStatusResponse(_message.Message):
     def overdue_days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Days past their time that wait for a consumer, as YYYY-MM-DD: an alarm."""
 
+    @_builtins.property
+    def refusal(self) -> Global___AppendRefusal:
+        """Set while appends of this force are refused, as seen by the replica that answers."""
+
     def __init__(
         self,
         *,
@@ -74,14 +79,47 @@ class GetBufferStatusResponse(_message.Message):
         consumers: _abc.Iterable[Global___ConsumerStatus] | None = ...,
         oldest_day: _builtins.str = ...,
         overdue_days: _abc.Iterable[_builtins.str] | None = ...,
+        refusal: Global___AppendRefusal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refusal", b"refusal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumers", b"consumers", "head", b"head", "oldest_day", b"oldest_day", "overdue_days", b"overdue_days", "reads_stored", b"reads_stored"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumers", b"consumers", "head", b"head", "oldest_day", b"oldest_day", "overdue_days", b"overdue_days", "reads_stored", b"reads_stored", "refusal", b"refusal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetBufferStatusResponse: _TypeAlias = GetBufferStatusResponse  # noqa: Y015
+
+@_typing.final
+class AppendRefusal(_message.Message):
+    """Why appends of one force are refused at present."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Reason as in ErrorInfo, for example DATABASE_UNAVAILABLE or STORAGE_FULL."""
+    message: _builtins.str
+    """One sentence for a person."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """When the first append was refused since the last success."""
+
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppendRefusal: _TypeAlias = AppendRefusal  # noqa: Y015
 
 @_typing.final
 class ConsumerStatus(_message.Message):

@@ -27,7 +27,7 @@ from gantry.common.v1 import purpose_pb2 as gantry_dot_common_dot_v1_dot_purpose
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cgantry/store/v1/forces.proto\x12\x0fgantry.store.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1egantry/common/v1/purpose.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x01\n\x05\x46orce\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.gantry.store.v1.ForceState\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nretired_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x12\x43reateForceRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tconsumers\x18\x03 \x03(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"<\n\x13\x43reateForceResponse\x12%\n\x05\x66orce\x18\x01 \x01(\x0b\x32\x16.gantry.store.v1.Force\",\n\x11ListForcesRequest\x12\x17\n\x0finclude_retired\x18\x01 \x01(\x08\"<\n\x12ListForcesResponse\x12&\n\x06\x66orces\x18\x01 \x03(\x0b\x32\x16.gantry.store.v1.Force\"O\n\x12RetireForceRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\"<\n\x13RetireForceResponse\x12%\n\x05\x66orce\x18\x01 \x01(\x0b\x32\x16.gantry.store.v1.Force\"\x0e\n\x0cWatchRequest\"\x93\x01\n\rWatchResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12/\n\tdirectory\x18\x02 \x01(\x0b\x32\x1a.gantry.store.v1.DirectoryH\x00\x12\x36\n\x08progress\x18\x03 \x01(\x0b\x32\".gantry.store.v1.DirectoryProgressH\x00\x42\x07\n\x05\x65vent\"3\n\tDirectory\x12&\n\x06\x66orces\x18\x01 \x03(\x0b\x32\x16.gantry.store.v1.Force\"\x13\n\x11\x44irectoryProgress*Z\n\nForceState\x12\x1b\n\x17\x46ORCE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46ORCE_STATE_ACTIVE\x10\x01\x12\x17\n\x13\x46ORCE_STATE_RETIRED\x10\x02\x32\x8e\x03\n\x0c\x46orceService\x12\x81\x01\n\x0b\x43reateForce\x12#.gantry.store.v1.CreateForceRequest\x1a$.gantry.store.v1.CreateForceResponse\"\'\xaa\xa1\x19#\x10\x01\"\rforces.change*\x05\x66orceH\tR\x05\x66orceX\x01\x12o\n\nListForces\x12\".gantry.store.v1.ListForcesRequest\x1a#.gantry.store.v1.ListForcesResponse\"\x18\xaa\xa1\x19\x14\n\x01*\x10\x01\"\x0b\x66orces.list8\x01\x12\x88\x01\n\x0bRetireForce\x12#.gantry.store.v1.RetireForceRequest\x1a$.gantry.store.v1.RetireForceResponse\".\xaa\xa1\x19*\x10\x01\"\rforces.change*\x05\x66orceB\x07purposeH\tR\x05\x66orce2g\n\x10\x44irectoryService\x12S\n\x05Watch\x12\x1d.gantry.store.v1.WatchRequest\x1a\x1e.gantry.store.v1.WatchResponse\"\t\xaa\xa1\x19\x05\n\x01*8\x01\x30\x01\x42\x41\n\x12uk.gantry.store.v1P\x01Z\x17gantry/store/v1;storev1\xaa\x02\x0fGantry.Store.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cgantry/store/v1/forces.proto\x12\x0fgantry.store.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1egantry/common/v1/purpose.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\x01\n\x05\x46orce\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.gantry.store.v1.ForceState\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nretired_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x08settings\x18\x06 \x01(\x0b\x32\x1e.gantry.store.v1.ForceSettings\"g\n\rForceSettings\x12#\n\x04\x61rea\x18\x01 \x01(\x0b\x32\x15.gantry.store.v1.Area\x12\x31\n\x0enot_read_words\x18\x02 \x01(\x0b\x32\x19.gantry.store.v1.WordList\"@\n\x04\x41rea\x12\r\n\x05south\x18\x01 \x01(\x01\x12\x0c\n\x04west\x18\x02 \x01(\x01\x12\r\n\x05north\x18\x03 \x01(\x01\x12\x0c\n\x04\x65\x61st\x18\x04 \x01(\x01\"\x19\n\x08WordList\x12\r\n\x05words\x18\x01 \x03(\t\"X\n\x12\x43reateForceRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tconsumers\x18\x03 \x03(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"<\n\x13\x43reateForceResponse\x12%\n\x05\x66orce\x18\x01 \x01(\x0b\x32\x16.gantry.store.v1.Force\",\n\x11ListForcesRequest\x12\x17\n\x0finclude_retired\x18\x01 \x01(\x08\"<\n\x12ListForcesResponse\x12&\n\x06\x66orces\x18\x01 \x03(\x0b\x32\x16.gantry.store.v1.Force\"O\n\x12RetireForceRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\"<\n\x13RetireForceResponse\x12%\n\x05\x66orce\x18\x01 \x01(\x0b\x32\x16.gantry.store.v1.Force\"\x81\x01\n\x12\x43hangeForceRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x30\n\x08settings\x18\x03 \x01(\x0b\x32\x1e.gantry.store.v1.ForceSettings\"<\n\x13\x43hangeForceResponse\x12%\n\x05\x66orce\x18\x01 \x01(\x0b\x32\x16.gantry.store.v1.Force\"\x0e\n\x0cWatchRequest\"\x93\x01\n\rWatchResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12/\n\tdirectory\x18\x02 \x01(\x0b\x32\x1a.gantry.store.v1.DirectoryH\x00\x12\x36\n\x08progress\x18\x03 \x01(\x0b\x32\".gantry.store.v1.DirectoryProgressH\x00\x42\x07\n\x05\x65vent\"3\n\tDirectory\x12&\n\x06\x66orces\x18\x01 \x03(\x0b\x32\x16.gantry.store.v1.Force\"\x13\n\x11\x44irectoryProgress*Z\n\nForceState\x12\x1b\n\x17\x46ORCE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46ORCE_STATE_ACTIVE\x10\x01\x12\x17\n\x13\x46ORCE_STATE_RETIRED\x10\x02\x32\x99\x04\n\x0c\x46orceService\x12\x81\x01\n\x0b\x43reateForce\x12#.gantry.store.v1.CreateForceRequest\x1a$.gantry.store.v1.CreateForceResponse\"\'\xaa\xa1\x19#\x10\x01\"\rforces.change*\x05\x66orceH\tR\x05\x66orceX\x01\x12o\n\nListForces\x12\".gantry.store.v1.ListForcesRequest\x1a#.gantry.store.v1.ListForcesResponse\"\x18\xaa\xa1\x19\x14\n\x01*\x10\x01\"\x0b\x66orces.list8\x01\x12\x88\x01\n\x0bRetireForce\x12#.gantry.store.v1.RetireForceRequest\x1a$.gantry.store.v1.RetireForceResponse\".\xaa\xa1\x19*\x10\x01\"\rforces.change*\x05\x66orceB\x07purposeH\tR\x05\x66orce\x12\x88\x01\n\x0b\x43hangeForce\x12#.gantry.store.v1.ChangeForceRequest\x1a$.gantry.store.v1.ChangeForceResponse\".\xaa\xa1\x19*\x10\x01\"\rforces.change*\x05\x66orceB\x07purposeH\tR\x05\x66orce2g\n\x10\x44irectoryService\x12S\n\x05Watch\x12\x1d.gantry.store.v1.WatchRequest\x1a\x1e.gantry.store.v1.WatchResponse\"\t\xaa\xa1\x19\x05\n\x01*8\x01\x30\x01\x42\x41\n\x12uk.gantry.store.v1P\x01Z\x17gantry/store/v1;storev1\xaa\x02\x0fGantry.Store.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,34 +41,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FORCESERVICE'].methods_by_name['ListForces']._serialized_options = b'\252\241\031\024\n\001*\020\001\"\013forces.list8\001'
   _globals['_FORCESERVICE'].methods_by_name['RetireForce']._loaded_options = None
   _globals['_FORCESERVICE'].methods_by_name['RetireForce']._serialized_options = b'\252\241\031*\020\001\"\rforces.change*\005forceB\007purposeH\tR\005force'
+  _globals['_FORCESERVICE'].methods_by_name['ChangeForce']._loaded_options = None
+  _globals['_FORCESERVICE'].methods_by_name['ChangeForce']._serialized_options = b'\252\241\031*\020\001\"\rforces.change*\005forceB\007purposeH\tR\005force'
   _globals['_DIRECTORYSERVICE'].methods_by_name['Watch']._loaded_options = None
   _globals['_DIRECTORYSERVICE'].methods_by_name['Watch']._serialized_options = b'\252\241\031\005\n\001*8\001'
-  _globals['_FORCESTATE']._serialized_start=966
-  _globals['_FORCESTATE']._serialized_end=1056
+  _globals['_FORCESTATE']._serialized_start=1408
+  _globals['_FORCESTATE']._serialized_end=1498
   _globals['_FORCE']._serialized_start=146
-  _globals['_FORCE']._serialized_end=321
-  _globals['_CREATEFORCEREQUEST']._serialized_start=323
-  _globals['_CREATEFORCEREQUEST']._serialized_end=411
-  _globals['_CREATEFORCERESPONSE']._serialized_start=413
-  _globals['_CREATEFORCERESPONSE']._serialized_end=473
-  _globals['_LISTFORCESREQUEST']._serialized_start=475
-  _globals['_LISTFORCESREQUEST']._serialized_end=519
-  _globals['_LISTFORCESRESPONSE']._serialized_start=521
-  _globals['_LISTFORCESRESPONSE']._serialized_end=581
-  _globals['_RETIREFORCEREQUEST']._serialized_start=583
-  _globals['_RETIREFORCEREQUEST']._serialized_end=662
-  _globals['_RETIREFORCERESPONSE']._serialized_start=664
-  _globals['_RETIREFORCERESPONSE']._serialized_end=724
-  _globals['_WATCHREQUEST']._serialized_start=726
-  _globals['_WATCHREQUEST']._serialized_end=740
-  _globals['_WATCHRESPONSE']._serialized_start=743
-  _globals['_WATCHRESPONSE']._serialized_end=890
-  _globals['_DIRECTORY']._serialized_start=892
-  _globals['_DIRECTORY']._serialized_end=943
-  _globals['_DIRECTORYPROGRESS']._serialized_start=945
-  _globals['_DIRECTORYPROGRESS']._serialized_end=964
-  _globals['_FORCESERVICE']._serialized_start=1059
-  _globals['_FORCESERVICE']._serialized_end=1457
-  _globals['_DIRECTORYSERVICE']._serialized_start=1459
-  _globals['_DIRECTORYSERVICE']._serialized_end=1562
+  _globals['_FORCE']._serialized_end=371
+  _globals['_FORCESETTINGS']._serialized_start=373
+  _globals['_FORCESETTINGS']._serialized_end=476
+  _globals['_AREA']._serialized_start=478
+  _globals['_AREA']._serialized_end=542
+  _globals['_WORDLIST']._serialized_start=544
+  _globals['_WORDLIST']._serialized_end=569
+  _globals['_CREATEFORCEREQUEST']._serialized_start=571
+  _globals['_CREATEFORCEREQUEST']._serialized_end=659
+  _globals['_CREATEFORCERESPONSE']._serialized_start=661
+  _globals['_CREATEFORCERESPONSE']._serialized_end=721
+  _globals['_LISTFORCESREQUEST']._serialized_start=723
+  _globals['_LISTFORCESREQUEST']._serialized_end=767
+  _globals['_LISTFORCESRESPONSE']._serialized_start=769
+  _globals['_LISTFORCESRESPONSE']._serialized_end=829
+  _globals['_RETIREFORCEREQUEST']._serialized_start=831
+  _globals['_RETIREFORCEREQUEST']._serialized_end=910
+  _globals['_RETIREFORCERESPONSE']._serialized_start=912
+  _globals['_RETIREFORCERESPONSE']._serialized_end=972
+  _globals['_CHANGEFORCEREQUEST']._serialized_start=975
+  _globals['_CHANGEFORCEREQUEST']._serialized_end=1104
+  _globals['_CHANGEFORCERESPONSE']._serialized_start=1106
+  _globals['_CHANGEFORCERESPONSE']._serialized_end=1166
+  _globals['_WATCHREQUEST']._serialized_start=1168
+  _globals['_WATCHREQUEST']._serialized_end=1182
+  _globals['_WATCHRESPONSE']._serialized_start=1185
+  _globals['_WATCHRESPONSE']._serialized_end=1332
+  _globals['_DIRECTORY']._serialized_start=1334
+  _globals['_DIRECTORY']._serialized_end=1385
+  _globals['_DIRECTORYPROGRESS']._serialized_start=1387
+  _globals['_DIRECTORYPROGRESS']._serialized_end=1406
+  _globals['_FORCESERVICE']._serialized_start=1501
+  _globals['_FORCESERVICE']._serialized_end=2038
+  _globals['_DIRECTORYSERVICE']._serialized_start=2040
+  _globals['_DIRECTORYSERVICE']._serialized_end=2143
 # @@protoc_insertion_point(module_scope)

@@ -56,6 +56,7 @@ class Force(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     RETIRED_AT_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Its code: 1 to 32 of a-z, 0-9 and dash, beginning with a letter."""
     name: _builtins.str
@@ -70,6 +71,10 @@ class Force(_message.Message):
     def retired_at(self) -> _timestamp_pb2.Timestamp:
         """When it was retired. Absent: it was not."""
 
+    @_builtins.property
+    def settings(self) -> Global___ForceSettings:
+        """Its settings."""
+
     def __init__(
         self,
         *,
@@ -78,14 +83,103 @@ class Force(_message.Message):
         state: Global___ForceState.ValueType = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         retired_at: _timestamp_pb2.Timestamp | None = ...,
+        settings: Global___ForceSettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "retired_at", b"retired_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "retired_at", b"retired_at", "settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "created_at", b"created_at", "name", b"name", "retired_at", b"retired_at", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "created_at", b"created_at", "name", b"name", "retired_at", b"retired_at", "settings", b"settings", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Force: _TypeAlias = Force  # noqa: Y015
+
+@_typing.final
+class ForceSettings(_message.Message):
+    """What a force chose for itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AREA_FIELD_NUMBER: _builtins.int
+    NOT_READ_WORDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def area(self) -> Global___Area:
+        """Where its cameras are. A position outside is kept and marked as doubtful. Absent: anywhere."""
+
+    @_builtins.property
+    def not_read_words(self) -> Global___WordList:
+        """Words for a plate that was not read, which are rejected with VRM_NOT_READ. Absent: the usual ones, such as UNKNOWN and NOPLATE."""
+
+    def __init__(
+        self,
+        *,
+        area: Global___Area | None = ...,
+        not_read_words: Global___WordList | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "not_read_words", b"not_read_words"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area", b"area", "not_read_words", b"not_read_words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForceSettings: _TypeAlias = ForceSettings  # noqa: Y015
+
+@_typing.final
+class Area(_message.Message):
+    """A rectangle on the map, in degrees, WGS 84. It may not cross the 180th meridian."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOUTH_FIELD_NUMBER: _builtins.int
+    WEST_FIELD_NUMBER: _builtins.int
+    NORTH_FIELD_NUMBER: _builtins.int
+    EAST_FIELD_NUMBER: _builtins.int
+    south: _builtins.float
+    """Southern edge, -90 to 90, less than north."""
+    west: _builtins.float
+    """Western edge, -180 to 180, less than east."""
+    north: _builtins.float
+    """Northern edge."""
+    east: _builtins.float
+    """Eastern edge."""
+    def __init__(
+        self,
+        *,
+        south: _builtins.float = ...,
+        west: _builtins.float = ...,
+        north: _builtins.float = ...,
+        east: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["east", b"east", "north", b"north", "south", b"south", "west", b"west"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Area: _TypeAlias = Area  # noqa: Y015
+
+@_typing.final
+class WordList(_message.Message):
+    """A list of words."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WORDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 200 words of at most 40 characters. Compared after normalisation, like plates, with blanks, punctuation and case ignored."""
+
+    def __init__(
+        self,
+        *,
+        words: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WordList: _TypeAlias = WordList  # noqa: Y015
 
 @_typing.final
 class CreateForceRequest(_message.Message):
@@ -244,6 +338,64 @@ class RetireForceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RetireForceResponse: _TypeAlias = RetireForceResponse  # noqa: Y015
+
+@_typing.final
+class ChangeForceRequest(_message.Message):
+    """The settings to change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORCE_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    force: _builtins.str
+    """Its code."""
+    @_builtins.property
+    def purpose(self) -> _purpose_pb2.Purpose:
+        """Why."""
+
+    @_builtins.property
+    def settings(self) -> Global___ForceSettings:
+        """The settings that replace those it has. A setting that is absent here becomes the default."""
+
+    def __init__(
+        self,
+        *,
+        force: _builtins.str = ...,
+        purpose: _purpose_pb2.Purpose | None = ...,
+        settings: Global___ForceSettings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose", "settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "purpose", b"purpose", "settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeForceRequest: _TypeAlias = ChangeForceRequest  # noqa: Y015
+
+@_typing.final
+class ChangeForceResponse(_message.Message):
+    """The force as it now is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def force(self) -> Global___Force:
+        """The force."""
+
+    def __init__(
+        self,
+        *,
+        force: Global___Force | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["force", b"force"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeForceResponse: _TypeAlias = ChangeForceResponse  # noqa: Y015
 
 @_typing.final
 class WatchRequest(_message.Message):

@@ -51,6 +51,11 @@ class ForceServiceStub:
                 request_serializer=gantry_dot_store_dot_v1_dot_forces__pb2.RetireForceRequest.SerializeToString,
                 response_deserializer=gantry_dot_store_dot_v1_dot_forces__pb2.RetireForceResponse.FromString,
                 _registered_method=True)
+        self.ChangeForce = channel.unary_unary(
+                '/gantry.store.v1.ForceService/ChangeForce',
+                request_serializer=gantry_dot_store_dot_v1_dot_forces__pb2.ChangeForceRequest.SerializeToString,
+                response_deserializer=gantry_dot_store_dot_v1_dot_forces__pb2.ChangeForceResponse.FromString,
+                _registered_method=True)
 
 
 class ForceServiceServicer:
@@ -83,6 +88,13 @@ class ForceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ChangeForce(self, request, context):
+        """Change the settings of a force. Every service uses them within 5 seconds. Errors: INVALID_ARGUMENT SETTINGS_INVALID with the field.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ForceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -100,6 +112,11 @@ def add_ForceServiceServicer_to_server(servicer, server):
                     servicer.RetireForce,
                     request_deserializer=gantry_dot_store_dot_v1_dot_forces__pb2.RetireForceRequest.FromString,
                     response_serializer=gantry_dot_store_dot_v1_dot_forces__pb2.RetireForceResponse.SerializeToString,
+            ),
+            'ChangeForce': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeForce,
+                    request_deserializer=gantry_dot_store_dot_v1_dot_forces__pb2.ChangeForceRequest.FromString,
+                    response_serializer=gantry_dot_store_dot_v1_dot_forces__pb2.ChangeForceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -185,6 +202,33 @@ class ForceService:
             '/gantry.store.v1.ForceService/RetireForce',
             gantry_dot_store_dot_v1_dot_forces__pb2.RetireForceRequest.SerializeToString,
             gantry_dot_store_dot_v1_dot_forces__pb2.RetireForceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeForce(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gantry.store.v1.ForceService/ChangeForce',
+            gantry_dot_store_dot_v1_dot_forces__pb2.ChangeForceRequest.SerializeToString,
+            gantry_dot_store_dot_v1_dot_forces__pb2.ChangeForceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,8 @@ class ForceServiceStub:
     and purged, and people can still search them. It cannot be undone, and the code cannot be used again. Retiring a retired force changes nothing.
     Errors: NOT_FOUND FORCE_UNKNOWN.
     """
+    ChangeForce: _grpc.UnaryUnaryMultiCallable[_forces_pb2.ChangeForceRequest, _forces_pb2.ChangeForceResponse]
+    """Change the settings of a force. Every service uses them within 5 seconds. Errors: INVALID_ARGUMENT SETTINGS_INVALID with the field."""
 
 @_typing.type_check_only
 class ForceServiceAsyncStub(ForceServiceStub):
@@ -67,6 +69,8 @@ class ForceServiceAsyncStub(ForceServiceStub):
     and purged, and people can still search them. It cannot be undone, and the code cannot be used again. Retiring a retired force changes nothing.
     Errors: NOT_FOUND FORCE_UNKNOWN.
     """
+    ChangeForce: _aio.UnaryUnaryMultiCallable[_forces_pb2.ChangeForceRequest, _forces_pb2.ChangeForceResponse]  # type: ignore[assignment]
+    """Change the settings of a force. Every service uses them within 5 seconds. Errors: INVALID_ARGUMENT SETTINGS_INVALID with the field."""
 
 class ForceServiceServicer(metaclass=_abc_1.ABCMeta):
     """Creates, lists and retires forces. Every service begins to serve a new force within 5 seconds. Errors of every RPC: see
@@ -102,6 +106,14 @@ class ForceServiceServicer(metaclass=_abc_1.ABCMeta):
         and purged, and people can still search them. It cannot be undone, and the code cannot be used again. Retiring a retired force changes nothing.
         Errors: NOT_FOUND FORCE_UNKNOWN.
         """
+
+    @_abc_1.abstractmethod
+    def ChangeForce(
+        self,
+        request: _forces_pb2.ChangeForceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_forces_pb2.ChangeForceResponse, _abc.Awaitable[_forces_pb2.ChangeForceResponse]]:
+        """Change the settings of a force. Every service uses them within 5 seconds. Errors: INVALID_ARGUMENT SETTINGS_INVALID with the field."""
 
 def add_ForceServiceServicer_to_server(servicer: ForceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

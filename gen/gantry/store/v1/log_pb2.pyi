@@ -52,21 +52,29 @@ class AppendReadsResponse(_message.Message):
 
     DUPLICATE_INDEXES_FIELD_NUMBER: _builtins.int
     LAST_POSITION_FIELD_NUMBER: _builtins.int
+    DIFFERING_INDEXES_FIELD_NUMBER: _builtins.int
     last_position: _builtins.int
     """Position of the last read appended; 0 when all were duplicates."""
     @_builtins.property
     def duplicate_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Indexes of duplicates: reads that are in the log already or occur twice in the request. Ascending."""
 
+    @_builtins.property
+    def differing_indexes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Those of duplicate_indexes whose plate, confidence or place differs from the read that is stored under the same identity. The stored read
+        was kept. Ascending.
+        """
+
     def __init__(
         self,
         *,
         duplicate_indexes: _abc.Iterable[_builtins.int] | None = ...,
         last_position: _builtins.int = ...,
+        differing_indexes: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicate_indexes", b"duplicate_indexes", "last_position", b"last_position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differing_indexes", b"differing_indexes", "duplicate_indexes", b"duplicate_indexes", "last_position", b"last_position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -91,7 +91,7 @@ class ReadLogServiceServicer:
     def ReportCursor(self, request, context):
         """Record the cursor of a consumer: the position up to which it has durably processed a force's log. Positions never go back: a smaller one is ignored. Errors: NOT_FOUND
         CONSUMER_UNKNOWN: register it first; OUT_OF_RANGE POSITION_AHEAD: the log never reached it, as after a restored backup; INVALID_ARGUMENT
-        CONSUMER_INVALID.
+        CONSUMER_INVALID; PERMISSION_DENIED CONSUMER_NOT_YOURS: another service registered the consumer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,15 +99,16 @@ class ReadLogServiceServicer:
 
     def RegisterConsumer(self, request, context):
         """Register a consumer of a force's log. Retention keeps every read until each registered consumer has passed it. A consumer that is registered
-        again keeps its cursor. One that was retired starts at the oldest read of the buffer. Errors: INVALID_ARGUMENT CONSUMER_INVALID.
+        again keeps its cursor. One that was retired starts at the oldest read of the buffer. It belongs to the service that registers it first.
+        Errors: INVALID_ARGUMENT CONSUMER_INVALID; PERMISSION_DENIED CONSUMER_NOT_YOURS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RetireConsumer(self, request, context):
-        """Retire a consumer: retention no longer waits for it. Retiring one that is unknown or retired changes nothing. Errors: INVALID_ARGUMENT
-        CONSUMER_INVALID.
+        """Retire a consumer: retention no longer waits for it. Retiring one that is unknown or retired changes nothing. A service retires only its own.
+        Errors: INVALID_ARGUMENT CONSUMER_INVALID; PERMISSION_DENIED CONSUMER_NOT_YOURS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

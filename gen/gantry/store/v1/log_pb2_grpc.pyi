@@ -50,15 +50,16 @@ class ReadLogServiceStub:
     ReportCursor: _grpc.UnaryUnaryMultiCallable[_log_pb2.ReportCursorRequest, _log_pb2.ReportCursorResponse]
     """Record the cursor of a consumer: the position up to which it has durably processed a force's log. Positions never go back: a smaller one is ignored. Errors: NOT_FOUND
     CONSUMER_UNKNOWN: register it first; OUT_OF_RANGE POSITION_AHEAD: the log never reached it, as after a restored backup; INVALID_ARGUMENT
-    CONSUMER_INVALID.
+    CONSUMER_INVALID; PERMISSION_DENIED CONSUMER_NOT_YOURS: another service registered the consumer.
     """
     RegisterConsumer: _grpc.UnaryUnaryMultiCallable[_log_pb2.RegisterConsumerRequest, _log_pb2.RegisterConsumerResponse]
     """Register a consumer of a force's log. Retention keeps every read until each registered consumer has passed it. A consumer that is registered
-    again keeps its cursor. One that was retired starts at the oldest read of the buffer. Errors: INVALID_ARGUMENT CONSUMER_INVALID.
+    again keeps its cursor. One that was retired starts at the oldest read of the buffer. It belongs to the service that registers it first.
+    Errors: INVALID_ARGUMENT CONSUMER_INVALID; PERMISSION_DENIED CONSUMER_NOT_YOURS.
     """
     RetireConsumer: _grpc.UnaryUnaryMultiCallable[_log_pb2.RetireConsumerRequest, _log_pb2.RetireConsumerResponse]
-    """Retire a consumer: retention no longer waits for it. Retiring one that is unknown or retired changes nothing. Errors: INVALID_ARGUMENT
-    CONSUMER_INVALID.
+    """Retire a consumer: retention no longer waits for it. Retiring one that is unknown or retired changes nothing. A service retires only its own.
+    Errors: INVALID_ARGUMENT CONSUMER_INVALID; PERMISSION_DENIED CONSUMER_NOT_YOURS.
     """
 
 @_typing.type_check_only
@@ -83,15 +84,16 @@ class ReadLogServiceAsyncStub(ReadLogServiceStub):
     ReportCursor: _aio.UnaryUnaryMultiCallable[_log_pb2.ReportCursorRequest, _log_pb2.ReportCursorResponse]  # type: ignore[assignment]
     """Record the cursor of a consumer: the position up to which it has durably processed a force's log. Positions never go back: a smaller one is ignored. Errors: NOT_FOUND
     CONSUMER_UNKNOWN: register it first; OUT_OF_RANGE POSITION_AHEAD: the log never reached it, as after a restored backup; INVALID_ARGUMENT
-    CONSUMER_INVALID.
+    CONSUMER_INVALID; PERMISSION_DENIED CONSUMER_NOT_YOURS: another service registered the consumer.
     """
     RegisterConsumer: _aio.UnaryUnaryMultiCallable[_log_pb2.RegisterConsumerRequest, _log_pb2.RegisterConsumerResponse]  # type: ignore[assignment]
     """Register a consumer of a force's log. Retention keeps every read until each registered consumer has passed it. A consumer that is registered
-    again keeps its cursor. One that was retired starts at the oldest read of the buffer. Errors: INVALID_ARGUMENT CONSUMER_INVALID.
+    again keeps its cursor. One that was retired starts at the oldest read of the buffer. It belongs to the service that registers it first.
+    Errors: INVALID_ARGUMENT CONSUMER_INVALID; PERMISSION_DENIED CONSUMER_NOT_YOURS.
     """
     RetireConsumer: _aio.UnaryUnaryMultiCallable[_log_pb2.RetireConsumerRequest, _log_pb2.RetireConsumerResponse]  # type: ignore[assignment]
-    """Retire a consumer: retention no longer waits for it. Retiring one that is unknown or retired changes nothing. Errors: INVALID_ARGUMENT
-    CONSUMER_INVALID.
+    """Retire a consumer: retention no longer waits for it. Retiring one that is unknown or retired changes nothing. A service retires only its own.
+    Errors: INVALID_ARGUMENT CONSUMER_INVALID; PERMISSION_DENIED CONSUMER_NOT_YOURS.
     """
 
 class ReadLogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -131,7 +133,7 @@ class ReadLogServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_log_pb2.ReportCursorResponse, _abc.Awaitable[_log_pb2.ReportCursorResponse]]:
         """Record the cursor of a consumer: the position up to which it has durably processed a force's log. Positions never go back: a smaller one is ignored. Errors: NOT_FOUND
         CONSUMER_UNKNOWN: register it first; OUT_OF_RANGE POSITION_AHEAD: the log never reached it, as after a restored backup; INVALID_ARGUMENT
-        CONSUMER_INVALID.
+        CONSUMER_INVALID; PERMISSION_DENIED CONSUMER_NOT_YOURS: another service registered the consumer.
         """
 
     @_abc_1.abstractmethod
@@ -141,7 +143,8 @@ class ReadLogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_log_pb2.RegisterConsumerResponse, _abc.Awaitable[_log_pb2.RegisterConsumerResponse]]:
         """Register a consumer of a force's log. Retention keeps every read until each registered consumer has passed it. A consumer that is registered
-        again keeps its cursor. One that was retired starts at the oldest read of the buffer. Errors: INVALID_ARGUMENT CONSUMER_INVALID.
+        again keeps its cursor. One that was retired starts at the oldest read of the buffer. It belongs to the service that registers it first.
+        Errors: INVALID_ARGUMENT CONSUMER_INVALID; PERMISSION_DENIED CONSUMER_NOT_YOURS.
         """
 
     @_abc_1.abstractmethod
@@ -150,8 +153,8 @@ class ReadLogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _log_pb2.RetireConsumerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_log_pb2.RetireConsumerResponse, _abc.Awaitable[_log_pb2.RetireConsumerResponse]]:
-        """Retire a consumer: retention no longer waits for it. Retiring one that is unknown or retired changes nothing. Errors: INVALID_ARGUMENT
-        CONSUMER_INVALID.
+        """Retire a consumer: retention no longer waits for it. Retiring one that is unknown or retired changes nothing. A service retires only its own.
+        Errors: INVALID_ARGUMENT CONSUMER_INVALID; PERMISSION_DENIED CONSUMER_NOT_YOURS.
         """
 
 def add_ReadLogServiceServicer_to_server(servicer: ReadLogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

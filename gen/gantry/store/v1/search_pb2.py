@@ -28,7 +28,7 @@ from gantry.common.v1 import read_pb2 as gantry_dot_common_dot_v1_dot_read__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cgantry/store/v1/search.proto\x12\x0fgantry.store.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1egantry/common/v1/purpose.proto\x1a\x1bgantry/common/v1/read.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x01\n\x12SearchReadsRequest\x12\x0e\n\x06\x66orces\x18\x01 \x03(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x0b\n\x03vrm\x18\x03 \x01(\t\x12\x31\n\rcaptured_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63\x61ptured_to\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\x12\x11\n\tmax_reads\x18\x08 \x01(\x04\"Z\n\x13SearchReadsResponse\x12*\n\x05reads\x18\x01 \x03(\x0b\x32\x1b.gantry.store.v1.StoredRead\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbd\x01\n\nStoredRead\x12$\n\x04read\x18\x01 \x01(\x0b\x32\x16.gantry.common.v1.Read\x12\x10\n\x08position\x18\x02 \x01(\x03\x12/\n\x0breceived_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11plate_patch_bytes\x18\x04 \x01(\r\x12\x16\n\x0eoverview_bytes\x18\x05 \x01(\r\x12\x13\n\x0btraceparent\x18\x06 \x01(\t\"z\n\x0eGetReadRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x12\n\x08position\x18\x03 \x01(\x03H\x00\x12\x11\n\x07read_id\x18\x04 \x01(\tH\x00\x42\x06\n\x04name\"<\n\x0fGetReadResponse\x12)\n\x04read\x18\x01 \x01(\x0b\x32\x1b.gantry.store.v1.StoredRead\"\x88\x01\n\x0fGetImageRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x10\n\x08position\x18\x03 \x01(\x03\x12(\n\x04kind\x18\x04 \x01(\x0e\x32\x1a.gantry.store.v1.ImageKind\" \n\x10GetImageResponse\x12\x0c\n\x04jpeg\x18\x01 \x01(\x0c*\\\n\tImageKind\x12\x1a\n\x16IMAGE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16IMAGE_KIND_PLATE_PATCH\x10\x01\x12\x17\n\x13IMAGE_KIND_OVERVIEW\x10\x02\x32\xab\x03\n\rSearchService\x12\x88\x01\n\x0bSearchReads\x12#.gantry.store.v1.SearchReadsRequest\x1a$.gantry.store.v1.SearchReadsResponse\",\xaa\xa1\x19(\x10\x01\"\x0creads.search*\x06\x66orcesB\x07purposeH\x01R\x03vrm0\x01\x12\x85\x01\n\x07GetRead\x12\x1f.gantry.store.v1.GetReadRequest\x1a .gantry.store.v1.GetReadResponse\"7\xaa\xa1\x19\x33\x10\x01\"\nreads.view*\x05\x66orceB\x07purposeH\x02R\x08positionR\x07read_id\x12\x86\x01\n\x08GetImage\x12 .gantry.store.v1.GetImageRequest\x1a!.gantry.store.v1.GetImageResponse\"5\xaa\xa1\x19\x31\x10\x01\"\x0bimages.view*\x05\x66orceB\x07purposeH\x03R\x08positionR\x04kindBA\n\x12uk.gantry.store.v1P\x01Z\x17gantry/store/v1;storev1\xaa\x02\x0fGantry.Store.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cgantry/store/v1/search.proto\x12\x0fgantry.store.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1egantry/common/v1/purpose.proto\x1a\x1bgantry/common/v1/read.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x01\n\x12SearchReadsRequest\x12\x0e\n\x06\x66orces\x18\x01 \x03(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x0b\n\x03vrm\x18\x03 \x01(\t\x12\x31\n\rcaptured_from\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63\x61ptured_to\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x06 \x01(\r\x12\x12\n\npage_token\x18\x07 \x01(\t\x12\x11\n\tmax_reads\x18\x08 \x01(\x04\"Z\n\x13SearchReadsResponse\x12*\n\x05reads\x18\x01 \x03(\x0b\x32\x1b.gantry.store.v1.StoredRead\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbd\x01\n\nStoredRead\x12$\n\x04read\x18\x01 \x01(\x0b\x32\x16.gantry.common.v1.Read\x12\x10\n\x08position\x18\x02 \x01(\x03\x12/\n\x0breceived_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11plate_patch_bytes\x18\x04 \x01(\r\x12\x16\n\x0eoverview_bytes\x18\x05 \x01(\r\x12\x13\n\x0btraceparent\x18\x06 \x01(\t\"\x8d\x01\n\x0eGetReadRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x12\n\x08position\x18\x03 \x01(\x03H\x00\x12\x11\n\x07read_id\x18\x04 \x01(\tH\x00\x12\x11\n\tcamera_id\x18\x05 \x01(\tB\x06\n\x04name\"\x7f\n\x0fGetReadResponse\x12)\n\x04read\x18\x01 \x01(\x0b\x32\x1b.gantry.store.v1.StoredRead\x12+\n\x06others\x18\x02 \x03(\x0b\x32\x1b.gantry.store.v1.StoredRead\x12\x14\n\x0cothers_count\x18\x03 \x01(\x04\"\x88\x01\n\x0fGetImageRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12*\n\x07purpose\x18\x02 \x01(\x0b\x32\x19.gantry.common.v1.Purpose\x12\x10\n\x08position\x18\x03 \x01(\x03\x12(\n\x04kind\x18\x04 \x01(\x0e\x32\x1a.gantry.store.v1.ImageKind\" \n\x10GetImageResponse\x12\x0c\n\x04jpeg\x18\x01 \x01(\x0c*\\\n\tImageKind\x12\x1a\n\x16IMAGE_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16IMAGE_KIND_PLATE_PATCH\x10\x01\x12\x17\n\x13IMAGE_KIND_OVERVIEW\x10\x02\x32\xab\x03\n\rSearchService\x12\x88\x01\n\x0bSearchReads\x12#.gantry.store.v1.SearchReadsRequest\x1a$.gantry.store.v1.SearchReadsResponse\",\xaa\xa1\x19(\x10\x01\"\x0creads.search*\x06\x66orcesB\x07purposeH\x01R\x03vrm0\x01\x12\x85\x01\n\x07GetRead\x12\x1f.gantry.store.v1.GetReadRequest\x1a .gantry.store.v1.GetReadResponse\"7\xaa\xa1\x19\x33\x10\x01\"\nreads.view*\x05\x66orceB\x07purposeH\x02R\x08positionR\x07read_id\x12\x86\x01\n\x08GetImage\x12 .gantry.store.v1.GetImageRequest\x1a!.gantry.store.v1.GetImageResponse\"5\xaa\xa1\x19\x31\x10\x01\"\x0bimages.view*\x05\x66orceB\x07purposeH\x03R\x08positionR\x04kindBA\n\x12uk.gantry.store.v1P\x01Z\x17gantry/store/v1;storev1\xaa\x02\x0fGantry.Store.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,22 +42,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHSERVICE'].methods_by_name['GetRead']._serialized_options = b'\252\241\0313\020\001\"\nreads.view*\005forceB\007purposeH\002R\010positionR\007read_id'
   _globals['_SEARCHSERVICE'].methods_by_name['GetImage']._loaded_options = None
   _globals['_SEARCHSERVICE'].methods_by_name['GetImage']._serialized_options = b'\252\241\0311\020\001\"\013images.view*\005forceB\007purposeH\003R\010positionR\004kind'
-  _globals['_IMAGEKIND']._serialized_start=1071
-  _globals['_IMAGEKIND']._serialized_end=1163
+  _globals['_IMAGEKIND']._serialized_start=1158
+  _globals['_IMAGEKIND']._serialized_end=1250
   _globals['_SEARCHREADSREQUEST']._serialized_start=175
   _globals['_SEARCHREADSREQUEST']._serialized_end=426
   _globals['_SEARCHREADSRESPONSE']._serialized_start=428
   _globals['_SEARCHREADSRESPONSE']._serialized_end=518
   _globals['_STOREDREAD']._serialized_start=521
   _globals['_STOREDREAD']._serialized_end=710
-  _globals['_GETREADREQUEST']._serialized_start=712
-  _globals['_GETREADREQUEST']._serialized_end=834
-  _globals['_GETREADRESPONSE']._serialized_start=836
-  _globals['_GETREADRESPONSE']._serialized_end=896
-  _globals['_GETIMAGEREQUEST']._serialized_start=899
-  _globals['_GETIMAGEREQUEST']._serialized_end=1035
-  _globals['_GETIMAGERESPONSE']._serialized_start=1037
-  _globals['_GETIMAGERESPONSE']._serialized_end=1069
-  _globals['_SEARCHSERVICE']._serialized_start=1166
-  _globals['_SEARCHSERVICE']._serialized_end=1593
+  _globals['_GETREADREQUEST']._serialized_start=713
+  _globals['_GETREADREQUEST']._serialized_end=854
+  _globals['_GETREADRESPONSE']._serialized_start=856
+  _globals['_GETREADRESPONSE']._serialized_end=983
+  _globals['_GETIMAGEREQUEST']._serialized_start=986
+  _globals['_GETIMAGEREQUEST']._serialized_end=1122
+  _globals['_GETIMAGERESPONSE']._serialized_start=1124
+  _globals['_GETIMAGERESPONSE']._serialized_end=1156
+  _globals['_SEARCHSERVICE']._serialized_start=1253
+  _globals['_SEARCHSERVICE']._serialized_end=1680
 # @@protoc_insertion_point(module_scope)

@@ -188,12 +188,15 @@ class GetReadRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     READ_ID_FIELD_NUMBER: _builtins.int
+    CAMERA_ID_FIELD_NUMBER: _builtins.int
     force: _builtins.str
     """The force."""
     position: _builtins.int
     """By its position in the log."""
     read_id: _builtins.str
-    """By the vendor's identifier. When several cameras used it, the newest is returned."""
+    """By the vendor's identifier. When several reads have it, the newest is returned, and `others` lists the rest."""
+    camera_id: _builtins.str
+    """With a read_id: only reads of this camera. Empty: of every camera of the force."""
     @_builtins.property
     def purpose(self) -> _purpose_pb2.Purpose:
         """Why."""
@@ -205,10 +208,11 @@ class GetReadRequest(_message.Message):
         purpose: _purpose_pb2.Purpose | None = ...,
         position: _builtins.int = ...,
         read_id: _builtins.str = ...,
+        camera_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "position", b"position", "purpose", b"purpose", "read_id", b"read_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "name", b"name", "position", b"position", "purpose", b"purpose", "read_id", b"read_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["camera_id", b"camera_id", "force", b"force", "name", b"name", "position", b"position", "purpose", b"purpose", "read_id", b"read_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_name: _TypeAlias = _typing.Literal["position", "read_id"]  # noqa: Y015
     _WhichOneofArgType_name: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
@@ -223,18 +227,28 @@ class GetReadResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     READ_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
+    OTHERS_COUNT_FIELD_NUMBER: _builtins.int
+    others_count: _builtins.int
+    """With a read_id: how many other reads have it."""
     @_builtins.property
     def read(self) -> Global___StoredRead:
         """The read."""
+
+    @_builtins.property
+    def others(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoredRead]:
+        """With a read_id: the other reads that have it, newest first, at most 100."""
 
     def __init__(
         self,
         *,
         read: Global___StoredRead | None = ...,
+        others: _abc.Iterable[Global___StoredRead] | None = ...,
+        others_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["others", b"others", "others_count", b"others_count", "read", b"read"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
