@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Final
 

@@ -257,7 +257,8 @@ async def test_streams_wait_for_the_memory_of_their_force() -> None:
     memory = Memory(100)
     essex, kent = memory.of("essex"), memory.of("kent")
     essex.take(60)
-    assert essex.full and not kent.full
+    assert essex.full
+    assert not kent.full
     waiting = essex.waiter()
     essex.release(5)
     assert not waiting.done()
