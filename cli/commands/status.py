@@ -5,8 +5,9 @@ import asyncio
 from cli.exits import CliError, Exit
 from cli.jsonlines import write_json
 from cli.links import connect
+from cli.live import show
 from cli.options import run
-from cli.output import counted, note, show, warn
+from cli.output import counted, note, warn
 from cli.panel.draw import forces_table, processes_line
 from cli.panel.observe import PATIENCE_SECONDS, Observer
 from cli.panel.state import DestinationState, SuiteState
