@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Final
+
+from anpr.latin import in_latin
+from anpr.mangled import cause_of_mangling
 
 LONGEST: Final = 12
 """Most characters a normalised VRM has."""
 
-_BLANKS: Final = (
-    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680"
-    "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u2028\u2029\u202f\u205f\u3000\ufeff"
-)
-_DOTS: Final = ".\xb7\u2022\u2027\u30fb"
-_DASHES: Final = "-\xad\u058a\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
-_DROPPED: Final = str.maketrans("", "", _BLANKS + _DOTS + _DASHES)
+_LONGEST_WRITTEN: Final = 1_000
+_DROPPED: Final = str.maketrans("", "", "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f .-")
 
 
 class VrmEmpty(ValueError):  # noqa: N818
@@ -22,24 +21,33 @@ class VrmEmpty(ValueError):  # noqa: N818
 
 
 class VrmInvalid(ValueError):  # noqa: N818
-    """The VRM has other characters than A-Z and 0-9, or more than 12 of them. The text never shows it."""
+    """The text cannot be a VRM. The message says what is odd, and never shows the text."""
+
+
+class VrmMangled(VrmInvalid):
+    """The text is what a spreadsheet or data tool made of a VRM. The message names the likely cause."""
 
 
 def normalise(text: str) -> str:
-    """The written form of a VRM: blanks, dots and dashes removed, letters upper case.
+    """The written form of a VRM: letters folded to A-Z and upper case; blanks, dots and dashes removed.
 
-    Raises VrmEmpty or VrmInvalid. Only ASCII letters have an upper case here: a plate with any other
-    letter is refused, because a guess would name another vehicle.
+    Raises VrmEmpty, VrmInvalid or VrmMangled. Letters of other scripts are refused, because a guess would
+    name another vehicle. docs/decisions/0015 has the rule and its reasons.
     """
     if is_normal(text):
         return text
-    kept = text.translate(_DROPPED)
+    if len(text) > _LONGEST_WRITTEN:
+        raise VrmInvalid(f"the VRM has more than {LONGEST} characters")
+    written = in_latin(text)
+    if (cause := cause_of_mangling(written)) is not None:
+        raise VrmMangled(cause)
+    kept = written.translate(_DROPPED)
     if not kept:
         raise VrmEmpty("nothing is left of the VRM without blanks, dots and dashes")
+    if not (kept.isascii() and kept.isalnum()):
+        raise VrmInvalid(_oddity(kept))
     if len(kept) > LONGEST:
         raise VrmInvalid(f"the VRM has more than {LONGEST} characters")
-    if not (kept.isascii() and kept.isalnum()):
-        raise VrmInvalid("the VRM has characters other than A-Z and 0-9")
     return kept.upper()
 
 
@@ -57,3 +65,21 @@ def all_normal(vrms: Sequence[str]) -> bool:
         return False
     lengths = [*map(len, vrms)]
     return min(lengths) > 0 and max(lengths) <= LONGEST
+
+
+def _oddity(kept: str) -> str:
+    """What is odd about a text with other characters than A-Z and 0-9, without showing them."""
+    for character in kept:
+        if character.isascii():
+            continue
+        if character.isalpha():
+            return f"the VRM has letters that are not Latin{_script(character)}: write it with A-Z and 0-9"
+        if character.isnumeric():
+            return f"the VRM has digits that are not 0-9{_script(character)}: write it with A-Z and 0-9"
+    return "the VRM has characters other than letters, digits, blanks, dots and dashes"
+
+
+def _script(character: str) -> str:
+    """The script of a character as Unicode names it, such as " (Cyrillic)"."""
+    name = unicodedata.name(character, "")
+    return f" ({name.split()[0].capitalize()})" if name else ""

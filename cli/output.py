@@ -12,9 +12,8 @@ from datetime import datetime
 from typing import Final, TextIO
 
 from cli.grid import GAP, Column, Grid, Marked, Words, fitted, lines, text_of
-from cli.inert import inert
 
-__all__ = ["Column", "Marked", "counted", "fail", "local_time", "note", "plain", "say", "table", "warn"]
+__all__ = ["Column", "Marked", "counted", "fail", "local_time", "note", "say", "table", "warn"]
 
 STYLES: Final = {
     "": "",
@@ -73,11 +72,6 @@ def table(
     if grid.left_out:
         names = ", ".join(grid.left_out)
         note(f"not shown at {width} columns: {names}; a wider terminal, a pipe or --json shows them")
-
-
-def plain(text: str) -> str:
-    """Text from outside on one line, without anything that a terminal obeys."""
-    return inert(text)
 
 
 def local_time(moment: datetime | None) -> str:

@@ -17,8 +17,23 @@ def rotate(log: Path, largest: int = LARGEST) -> None:
             return
     except FileNotFoundError:
         return
-    shutil.copy(log, log.with_name(f"{log.name}.1"))
+    older = log.with_name(f"{log.name}.1")
+    try:
+        shutil.copy(log, older)
+    except OSError:  # such as a full disk, to which the older lines are the first thing to give
+        older.unlink(missing_ok=True)
     os.truncate(log, 0)
+
+
+def lines_from(log: Path, offset: int, most: int = 1 << 20) -> str:
+    """A log from an offset on, at most the last `most` bytes; from its begin when it was cut meanwhile."""
+    try:
+        with log.open("rb") as file:
+            size = log.stat().st_size
+            file.seek(max(offset if offset <= size else 0, size - most))
+            return file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
 
 
 def last_lines(log: Path, count: int = 15) -> str:

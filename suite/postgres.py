@@ -15,17 +15,21 @@ from typing import TypedDict
 import psutil
 
 from suite.child import Child, run_to_end
+from suite.disk import ended_for_want_of_room, full_sentence, is_for_want_of_room, is_full
 from suite.errors import SuiteError
 from suite.lock import FolderLock
-from suite.logfile import last_lines, rotate
+from suite.logfile import last_lines, lines_from, rotate
 from suite.ports import HeldPorts
 from suite.postgres_configuration import SUPERUSER, access_rules, configuration, superuser_names
 from suite.postgres_home import PostgresHome, find_home, give
+from suite.recovery import end_of_wal, starting_sentence
 from suite.restarts import RestartPolicy
 
 _log = logging.getLogger(__name__)
 _MAJOR_VERSION = "18"
-_START_SECONDS = 300.0  # crash recovery reads at most max_wal_size of log
+_START_SECONDS = 300.0  # without any progress in its log
+_TELL_SECONDS = 1.0
+_FULL_SECONDS = 2.0  # between attempts while its disk is full
 _STRAGGLER_SECONDS = 60.0  # sessions of a killed server hold its shared memory until they notice
 _POLL_SECONDS = 0.02
 _FAST_STOP = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 10.0))
@@ -53,12 +57,13 @@ class LocalPostgres:
         os_user: str | None = None,
         settings: Mapping[str, str] | None = None,
         say: Callable[[str], None] = _log.info,
+        run: Path | None = None,
     ) -> None:
         """Choose the folders. Nothing is started.
 
         `listen_tcp` adds 127.0.0.1 on `port` (None: a free one at each start); `settings` override
-        postgresql.conf; `os_user` is who runs it when we are root. SuiteError when the binaries or that user
-        are missing.
+        postgresql.conf; `os_user` is who runs it when we are root; in `run` it leaves its process id, and a
+        file that is there while it takes connections. SuiteError when the binaries or that user are missing.
         """
         self.home: PostgresHome = find_home(folder, os_user)
         self.port = port or 5432
@@ -72,6 +77,9 @@ class LocalPostgres:
         self._stopping = False
         self._restarts = RestartPolicy()
         self._crashed_on_purpose = False
+        self._log_begins = 0
+        self._serves = False
+        self._run = run
         if self.home.base != folder.resolve():
             say(f"PostgreSQL's data is in {self.home.base}, because its OS user cannot reach {folder}")
 
@@ -104,8 +112,12 @@ class LocalPostgres:
             self._check_version()
             await self._configure()
             await self._launch()
-        except BaseException:
+        except BaseException as error:
             await self.stop(immediately=True)
+            if is_for_want_of_room(error):
+                raise SuiteError(
+                    f"PostgreSQL cannot start, because {full_sentence(self.home.base)}"
+                ) from error
             raise
 
     async def stop(self, *, immediately: bool = False) -> None:
@@ -114,6 +126,7 @@ class LocalPostgres:
         if self._child is not None:
             await self._child.stop(_IMMEDIATE_STOP if immediately else _FAST_STOP)
         self._child = None
+        self._mark(None, serves=False)
         self._ports.release()
         self._lock.release()
 
@@ -134,18 +147,60 @@ class LocalPostgres:
             await self._child.exited()
 
     async def supervise(self) -> None:
-        """Restart it whenever it dies, until `stop`. SuiteError when it keeps dying."""
+        """Restart it whenever it dies, until `stop`; while its disk is full, for as long as that takes.
+
+        SuiteError when it keeps dying for another reason.
+        """
         while self._child is not None and not self._stopping:
             await self._child.exited()
-            if self._stopping:
-                return
+            self._serves = False
+            if not self._stopping:
+                await self._bring_back()
+
+    def trouble(self) -> str:
+        """Why it is down, when it is: a sentence for people. Empty while it runs."""
+        if self._stopping or (self._serves and self.pid is not None):
+            return ""
+        return full_sentence(self.home.data) if self._lacks_space() else "PostgreSQL is being started again"
+
+    def _mark(self, pid: int | None, *, serves: bool) -> None:
+        """Write down for others whether it runs and whether it takes connections."""
+        self._serves = serves
+        if self._run is None:
+            return
+        with contextlib.suppress(OSError):
+            _write_or_remove(self._run / "postgres.pid", None if pid is None else f"{pid}\n")
+            _write_or_remove(self._run / "postgres.json", "{}\n" if serves else None)
+
+    async def _bring_back(self) -> None:
+        if self._lacks_space():
+            self._say(
+                f"PostgreSQL stopped, because {full_sentence(self.home.data)}; it starts by itself then"
+            )
+            await asyncio.sleep(_FULL_SECONDS)
+        else:
             delay = 0.0 if self._crashed_on_purpose else self._restarts.delay()
-            self._crashed_on_purpose = False
             if delay is None:
                 raise SuiteError(self._explained("PostgreSQL keeps dying"))
             self._say("PostgreSQL died and is being started again")
             await asyncio.sleep(delay)
+        self._crashed_on_purpose = False
+        begun = time.monotonic()
+        try:
             await self._launch()
+        except SuiteError:
+            if not self._lacks_space():
+                raise
+        if self._serves:
+            self._say(f"PostgreSQL serves again, {time.monotonic() - begun:.0f} s after its start")
+
+    def _lacks_space(self) -> bool:
+        """Whether the server ended for want of room, or would do so again."""
+        return is_full(self.home.data) or ended_for_want_of_room(self._written())
+
+    def _written(self) -> str:
+        """The log since the last start."""
+        return lines_from(self.home.log, self._log_begins)
 
     async def erase(self) -> None:
         """Delete the cluster. A server that a killed suite left behind is stopped first.
@@ -222,6 +277,7 @@ class LocalPostgres:
     async def _launch(self) -> None:
         """Start the server. It is tried again while sessions of a killed server hold its memory."""
         rotate(self.home.log)
+        self._log_begins = self.home.log.stat().st_size if self.home.log.exists() else 0
         stragglers_until = time.monotonic() + _STRAGGLER_SECONDS
         recovering = (self.home.data / "postmaster.pid").exists()
         while not self._stopping:
@@ -232,20 +288,32 @@ class LocalPostgres:
                 user=self.home.os_user,
                 death_signal=signal.SIGINT,
             )
-            if await self._ready(self._child) or self._stopping:
+            self._mark(self._child.pid, serves=False)
+            if await self._ready(self._child):
+                self._mark(self._child.pid, serves=True)
                 return
-            if not recovering or time.monotonic() > stragglers_until:
+            if self._stopping:
+                return
+            if not recovering or self._lacks_space() or time.monotonic() > stragglers_until:
                 raise SuiteError(self._explained("PostgreSQL did not start"))
             await asyncio.sleep(_POLL_SECONDS * 5)
 
     async def _ready(self, child: Child) -> bool:
         """Wait until the server's pid file says that it is ready. False when the server ended."""
-        deadline = time.monotonic() + _START_SECONDS
+        begun = time.monotonic()
+        told, told_at, moved_at = "", begun, begun
         while child.exit_code is None:
             if self._status_of(child.pid) == "ready":
                 return True
-            if time.monotonic() > deadline:
-                raise SuiteError(self._explained(f"PostgreSQL was not ready after {_START_SECONDS:.0f} s"))
+            now = time.monotonic()
+            if now - told_at >= _TELL_SECONDS:
+                told_at, before = now, told
+                told = starting_sentence(self._written(), end_of_wal(self.home.data / "pg_wal"))
+                if told != before:
+                    moved_at = now
+                    self._say(told)
+            if now - moved_at > _START_SECONDS:
+                raise SuiteError(self._explained(f"PostgreSQL made no progress in {_START_SECONDS:.0f} s"))
             await asyncio.sleep(_POLL_SECONDS)
         return False
 
@@ -279,7 +347,16 @@ class LocalPostgres:
         return str(self.home.binaries / name)
 
     def _explained(self, sentence: str) -> str:
+        if self._lacks_space():
+            sentence = f"{sentence}, because {full_sentence(self.home.data)}"
         return f"{sentence}; the end of {self.home.log}:\n{last_lines(self.home.log)}"
+
+
+def _write_or_remove(file: Path, text: str | None) -> None:
+    if text is None:
+        file.unlink(missing_ok=True)
+    else:
+        file.write_text(text)
 
 
 def _runs_with(pid: int, argument: str) -> bool:

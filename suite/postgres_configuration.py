@@ -33,6 +33,7 @@ _FIXED = {
     "timezone": "UTC",
     "password_encryption": "scram-sha-256",
     # A failing statement, its parameters and the detail of an error may hold a plate: none of them is logged.
+    "log_startup_progress_interval": "1s",  # so that the suite can say how far recovery is
     "log_timezone": "UTC",
     "log_min_messages": "log",
     "log_min_error_statement": "panic",

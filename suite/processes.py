@@ -1,6 +1,7 @@
 """A service or simulator as a process: starts it, waits until it is ready, restarts and stops it."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -23,6 +24,7 @@ from suite.restarts import RestartPolicy
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0  # a service drains for ten
 _POLL_SECONDS = 0.05
+_EXCUSED_SECONDS = 2.0
 _BAD_SETTINGS = 2  # the exit code of the chassis for wrong settings, which no restart changes
 _log = logging.getLogger(__name__)
 
@@ -53,8 +55,13 @@ class Process:
         run: Path,
         restarts: RestartPolicy | None = None,
         say: Callable[[str], None] = _log.info,
+        excuse: Callable[[], str] = str,
     ) -> None:
-        """Nothing is started; the folders must exist. The command must write its ports to `port_file`."""
+        """Nothing is started; the folders must exist. The command must write its ports to `port_file`.
+
+        `excuse` says why the process cannot live at present through no fault of its own, such as a full disk;
+        empty otherwise. A death with an excuse does not count.
+        """
         self.name = command.name
         self.log = logs / f"{command.name}.log"
         self.port_file = run / f"{command.name}.json"
@@ -62,6 +69,7 @@ class Process:
         self._command = command
         self._restarts = restarts or RestartPolicy()
         self._say = say
+        self._excuse = excuse
         self._child: Child | None = None
         self._stopping = False
         self._supervised = False
@@ -148,23 +156,31 @@ class Process:
             self._child.send(number)
 
     async def _bring_back(self, code: int) -> None:
-        delay = 0.0 if self._killed_on_purpose else self._restarts.delay()
-        self._killed_on_purpose = False
+        excuse = self._excuse()
+        delay = self._delay(excuse)
         if code == _BAD_SETTINGS:
             raise SuiteError(self._explained("refuses its settings"))
         if delay is None:
             raise SuiteError(self._explained(f"keeps dying (exit code {code})"))
-        self._say(f"{self.name} ended with exit code {code} and is being started again")
+        because = f", because {excuse}" if excuse else ""
+        self._say(f"{self.name} ended with exit code {code}{because}; it is being started again")
         await asyncio.sleep(delay)
         if not self._stopping:
             self._spawn()
+
+    def _delay(self, excuse: str) -> float | None:
+        on_purpose, self._killed_on_purpose = self._killed_on_purpose, False
+        if on_purpose:
+            return 0.0
+        return _EXCUSED_SECONDS if excuse else self._restarts.delay()
 
     def _spawn(self) -> None:
         self.port_file.unlink(missing_ok=True)
         rotate(self.log)
         environment = {**os.environ, **self._command.environment}
         self._child = Child(self._command.line, log=self.log, environment=environment)
-        self._pid_file.write_text(f"{self._child.pid}\n")
+        with contextlib.suppress(OSError):  # on a full disk the process still has to be watched
+            self._pid_file.write_text(f"{self._child.pid}\n")
 
     async def _serving(self) -> bool:
         port = self.ports.get("health")

@@ -114,6 +114,7 @@ def assemble(
         forces,
         at_once=section.imports_at_once,
         most_entries=section.most_entries,
+        most_seconds=section.import_seconds,
         clock=clock,
     )
     return Assembly(

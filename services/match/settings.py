@@ -17,6 +17,8 @@ class MatchSection(BaseModel):
     store_name: str | None = None
     imports_at_once: int = Field(2, ge=1, le=8)
     most_entries: int = Field(60_000_000, ge=1)
+    # From the header of a file to its activation, the wait for a turn included.
+    import_seconds: float = Field(1800.0, ge=1.0, le=3600.0)
     # Alerts hold copies of reads: they are deleted so many days after they were raised.
     alert_days: int = Field(31, ge=7, le=3650)
 

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+import grpc
 from gantry.match.v1.hotlist_pb2 import ImportHotlistResponse, LineError
 
 from anpr.confusable import folded_keys
-from chassis.errors import InvalidInput
+from chassis.errors import Fault, InvalidInput
 from chassis.loops import repeat
 from chassis.telemetry import meter
 from services.match.clock import Clock, utc_now
 from services.match.hotlists.copy_format import copy_text
+from services.match.hotlists.filling import fill
 from services.match.hotlists.hotlist_file import Entries, HotlistFile
 from services.match.hotlists.ports import (
     Activation,
@@ -27,6 +29,7 @@ from services.match.hotlists.ports import (
     Sealed,
 )
 from services.match.hotlists.tolerance import OF_A_NEW_LIST, OF_A_REPLACEMENT, Tolerance, require_tolerable
+from services.match.hotlists.turns import Turns
 from services.match.index.live_index import LiveIndex, Load
 from services.match.names import MetricName
 
@@ -63,14 +66,16 @@ class HotlistImports:
         *,
         at_once: int,
         most_entries: int,
+        most_seconds: float,
         clock: Clock = utc_now,
     ) -> None:
-        """`at_once` imports run, others wait. `most_entries` is the limit of one file."""
+        """`at_once` imports use the database, others wait. Limits of one: its entries, its time in all."""
         self._hotlists = hotlists
         self._index_of = index_of
         self._announcer = announcer
         self._forces = forces
-        self._turns = asyncio.Semaphore(at_once)
+        self._turns = Turns(at_once)
+        self._most_seconds = most_seconds
         self._most_entries = most_entries
         self._clock = clock
         self._replaced = asyncio.Event()
@@ -83,8 +88,7 @@ class HotlistImports:
         """
         answer = await self._answered(order)
         if answer is None:
-            async with self._turns:
-                answer = await self._import(order, chunks)
+            answer = await self._in_time(order, chunks)
         self._replaced.set()
         return ImportHotlistResponse.FromString(answer)
 
@@ -97,21 +101,37 @@ class HotlistImports:
         for force in self._forces():
             await self._hotlists.drop_unused(force)
 
+    async def _in_time(self, order: ImportOrder, chunks: AsyncIterator[bytes]) -> bytes:
+        try:
+            async with asyncio.timeout(self._most_seconds):
+                return await self._import(order, chunks)
+        except TimeoutError:
+            raise Fault(
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+                "IMPORT_LATE",
+                f"the import took longer than {self._most_seconds:g} s, and the list is as it was; "
+                "send the file faster, or split it into several lists",
+            ) from None
+
     async def _import(self, order: ImportOrder, chunks: AsyncIterator[bytes]) -> bytes:
         async with self._hotlists.begin(order.force) as load:
             file = HotlistFile()
-            await load.fill(self._rows(load.load_no, file, chunks))
+            await fill(load, order.force, self._rows(load.load_no, file, chunks), self._turns)
             if file.rejected:
                 _rejected.add(file.rejected, {"force": order.force})
             tolerance = order.tolerance or await self._usual_tolerance(order)
             require_tolerable(file, tolerance, allow_empty=order.allow_empty)
-            sealed = await load.seal()
-            try:
-                return await self._activate(order, load, sealed, file)
-            except AlreadyImported:
-                answer = await self._answered(order)
-                assert answer is not None, "an import that was already made has its answer"
-                return answer
+            async with self._turns.of(order.force):
+                return await self._complete(order, load, file)
+
+    async def _complete(self, order: ImportOrder, load: Loading, file: HotlistFile) -> bytes:
+        sealed = await load.seal(self._clock())
+        try:
+            return await self._activate(order, load, sealed, file)
+        except AlreadyImported:
+            answer = await self._answered(order)
+            assert answer is not None, "an import that was already made has its answer"
+            return answer
 
     async def _usual_tolerance(self, order: ImportOrder) -> Tolerance:
         lists = await self._hotlists.list(order.force)
@@ -176,7 +196,8 @@ def _answer(version: int, sealed: Sealed, file: HotlistFile) -> bytes:
     )
     return ImportHotlistResponse(
         version=version,
-        entries=sealed.entries,
+        entries=sealed.entries - sealed.expired,
+        expired_lines=sealed.expired,
         repeated_lines=sealed.repeated,
         rejected_lines=file.rejected,
         errors=problems,

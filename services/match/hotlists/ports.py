@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,10 +14,11 @@ from gantry.match.v1.hotlist_pb2 import Hotlist
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A closed load: entries that it has, and lines that a later line with the same plate replaced."""
+    """A closed load: its entries, those whose plate an earlier line has, those past their weed date."""
 
     entries: int
     repeated: int
+    expired: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,14 @@ class AlreadyImported(Exception):  # noqa: N818 - not an error: the import is do
 
 
 class Loading(Protocol):
-    """A load that this process fills."""
+    """A load that this process fills. Once dropped, it raises Unavailable IMPORT_INTERRUPTED."""
 
     load_no: int
 
-    async def fill(self, rows: AsyncIterable[bytes]) -> None:
-        """Take rows in the form of `services.match.hotlists.copy_format.copy_text`."""
+    async def fill(self, rows: bytes) -> None:
+        """Add whole rows in the form of `services.match.hotlists.copy_format.copy_text`."""
 
-    async def seal(self) -> Sealed:
+    async def seal(self, now: datetime) -> Sealed:
         """Close the load; it can then be read."""
 
     async def activate(self, activation: Activation, entries: int, answer: Callable[[int], bytes]) -> bytes:
@@ -67,7 +68,7 @@ class Hotlists(Protocol):
     """The hotlists of all forces, and their loads."""
 
     def begin(self, force: str) -> AbstractAsyncContextManager[Loading]:
-        """Begin a load. It is dropped later unless it is activated."""
+        """Begin a load. It is dropped afterwards unless it is activated, also when this process stops."""
 
     async def answered(self, force: str, request_id: UUID) -> Answered | None:
         """The answer of an earlier import with this request id."""

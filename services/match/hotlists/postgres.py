@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from io import BytesIO
 from typing import Final
 from uuid import UUID
 
@@ -11,6 +14,9 @@ import asyncpg
 from gantry.match.v1.hotlist_pb2 import Hotlist
 
 from chassis.database import in_forces, statements
+from chassis.database_faults import DATABASE_TROUBLE
+from chassis.errors import Unavailable
+from chassis.loops import repeat
 from following.rows import restart_line
 from reads.epoch import timestamp
 from services.match.hotlists.copy_format import COLUMNS
@@ -19,37 +25,62 @@ from services.match.hotlists.ports import Activation, AlreadyImported, Answered,
 SQL: Final = statements("services.match.hotlists")
 # Tens of millions of lines take minutes. After an hour something is stuck.
 _BULK_SECONDS: Final = 3600.0
+LEASE: Final = timedelta(seconds=60)
+"""For so long a load is kept for a process that does not run any more."""
+KEEP_SECONDS: Final = 15.0
 
 
 class PostgresLoading:
-    """See `services.match.hotlists.ports.Loading`. The session's lock keeps the load from being dropped."""
+    """See `services.match.hotlists.ports.Loading`. It holds a connection only while a method runs."""
 
-    def __init__(self, connection: asyncpg.Connection, force: str, load_no: int, line: str) -> None:
-        self._connection = connection
+    def __init__(self, pool: asyncpg.Pool, force: str, load_no: int, line: str) -> None:
+        self._pool = pool
         self._force = force
         self._line = line
         self.load_no = load_no
 
-    async def fill(self, rows: AsyncIterable[bytes]) -> None:
-        """Take rows in the form of `services.match.hotlists.copy_format.copy_text`."""
-        await self._connection.copy_to_table(
-            f"entries_{self.load_no}", source=rows, columns=COLUMNS, format="text", timeout=_BULK_SECONDS
-        )
+    async def fill(self, rows: bytes) -> None:
+        """Add whole rows in the form of `services.match.hotlists.copy_format.copy_text`."""
+        try:
+            async with in_forces(self._pool, self._force) as connection:
+                await connection.copy_to_table(
+                    f"entries_{self.load_no}", source=BytesIO(rows), columns=COLUMNS, format="text"
+                )
+        except asyncpg.UndefinedTableError:
+            raise _interrupted() from None
 
-    async def seal(self) -> Sealed:
+    async def seal(self, now: datetime) -> Sealed:
         """Close the load; it can then be read."""
-        async with in_forces(self._connection, self._force) as connection:
-            row = await connection.fetchrow(SQL["seal_load"], self.load_no, timeout=_BULK_SECONDS)
-        return Sealed(row["entries"], row["repeated"])
+        try:
+            async with in_forces(self._pool, self._force) as connection:
+                await connection.execute(SQL["allow_time"], f"{_BULK_SECONDS:.0f}s")
+                row = await connection.fetchrow(SQL["seal_load"], self.load_no, now, timeout=_BULK_SECONDS)
+        except asyncpg.NoDataFoundError:
+            raise _interrupted() from None
+        return Sealed(**row)
+
+    async def keep(self, lease: timedelta = LEASE) -> bool:
+        """Keep the load from being dropped for a while; false when it was dropped already."""
+        async with in_forces(self._pool, self._force) as connection:
+            return bool(await connection.fetchval(SQL["keep_load"], self.load_no, lease))
+
+    async def keep_on(self) -> None:
+        """Keep the load until this is cancelled."""
+        await repeat(self._keep, name="keeping a load", every=KEEP_SECONDS)
+
+    async def _keep(self) -> None:
+        await self.keep()
 
     async def activate(self, activation: Activation, entries: int, answer: Callable[[int], bytes]) -> bytes:
         """Make the load a hotlist's next version and keep `answer(version)`, which is returned."""
         order = activation
-        async with in_forces(self._connection, self._force) as connection:
+        async with in_forces(self._pool, self._force) as connection:
             # After the commit, reads matched against the lists as they were cannot move the cursor. It is
             # first because alerts are raised under a lock of the line and then refer to their hotlist: the
             # other order deadlocks.
             await restart_line(connection, order.force, self._line)
+            if not await connection.fetchval(SQL["keep_load"], self.load_no, LEASE):
+                raise _interrupted()
             hotlist_no, version = await connection.fetchrow(
                 SQL["replace_hotlist"],
                 *(order.force, order.name, self.load_no, order.near_matches, entries, order.at, order.person),
@@ -74,12 +105,19 @@ class PostgresHotlists:
 
     @asynccontextmanager
     async def begin(self, force: str) -> AsyncIterator[PostgresLoading]:
-        """Begin a load. It is dropped later unless it is activated."""
-        async with self._pool.acquire() as connection:
-            async with in_forces(connection, force):
-                load_no = await connection.fetchval(SQL["begin_load"], force)
-            # The load's lock ends when the pool takes the connection back.
-            yield PostgresLoading(connection, force, load_no, self._line)
+        """Begin a load. It is dropped afterwards unless it is activated, also when this process stops."""
+        async with in_forces(self._pool, force) as connection:
+            load_no = await connection.fetchval(SQL["begin_load"], force, LEASE)
+        load = PostgresLoading(self._pool, force, load_no, self._line)
+        keeping = asyncio.create_task(load.keep_on(), name="keeping a load")
+        try:
+            yield load
+        finally:
+            keeping.cancel()
+            await asyncio.wait([keeping])
+            # Without an answer the lease ends by itself.
+            with suppress(Unavailable, TimeoutError, *DATABASE_TROUBLE):
+                await load.keep(timedelta())
 
     async def answered(self, force: str, request_id: UUID) -> Answered | None:
         """The answer of an earlier import with this request id."""
@@ -102,3 +140,11 @@ class PostgresHotlists:
             async with in_forces(self._pool, force) as connection:
                 dropped += await connection.fetchval(SQL["drop_load"], row["load_no"])
         return len(unused) - dropped
+
+
+def _interrupted() -> Unavailable:
+    return Unavailable(
+        "IMPORT_INTERRUPTED",
+        "the service did not run for a while, and the import was given up; import again",
+        retry_after=1.0,
+    )

@@ -8,7 +8,7 @@ from gantry.common.v1.purpose_pb2 import Purpose
 
 from chassis.database import connect
 from chassis.errors import Fault, Forbidden, NotFound
-from services.match.hotlists.postgres import SQL
+from services.match.hotlists.postgres import LEASE, SQL
 from tests.contract.match.memory_log import Seen
 from tests.contract.match.replica import FORCE, load, load_csv, replica, until_matched
 from tests.contract.match.served import WHY, chunks_of, header
@@ -117,7 +117,7 @@ async def test_the_database_refuses_rows_of_a_force_that_was_not_declared(match_
     async with connect(match_database) as connection:
         await connection.execute("select set_config('gantry.forces', 'kent', false)")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.execute(SQL["begin_load"], FORCE)
+            await connection.execute(SQL["begin_load"], FORCE, LEASE)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ CSV = b"vrm,reason,colour\nAB12CDE,Stolen,red\nAB12CDE,Stolen twice,red\n*,bad,r
 async def test_the_answer_says_what_came_of_each_line(served):
     match = await served()
     answer = await (await match.hotlists()).import_csv(header(), chunks_of(CSV[:20], CSV[20:]))
-    assert (answer.version, answer.entries, answer.repeated_lines, answer.rejected_lines) == (1, 1, 1, 1)
+    assert (answer.version, answer.entries, answer.repeated_lines, answer.rejected_lines) == (1, 2, 1, 1)
     (error,) = answer.errors
     assert (error.line, error.column) == (4, "vrm")
     assert list(answer.ignored_columns) == ["colour"]
@@ -43,8 +43,8 @@ async def test_lists_are_listed_by_name_with_their_versions(served):
         (hotlist.name, hotlist.version, hotlist.entries, hotlist.near_matches, hotlist.imported_by)
         for hotlist in await hotlists.hotlists("essex")
     ]
-    assert found == [("stolen", 2, 2, True, "ana"), ("zebra", 1, 1, False, "ana")]
-    assert (await (await match.alerts()).status("essex")).entries == 3
+    assert found == [("stolen", 2, 2, True, "ana"), ("zebra", 1, 2, False, "ana")]
+    assert (await (await match.alerts()).status("essex")).entries == 4
 
 
 async def test_every_read_stored_after_the_answer_meets_the_new_list(match_database, log):

@@ -153,3 +153,25 @@ async def test_it_does_not_outlive_a_killed_owner(tmp_path: Path) -> None:
         assert alive(child)
         owner.send_signal(signal.SIGKILL)
     await eventually(lambda: not alive(child))
+
+
+async def test_deaths_with_an_excuse_do_not_count(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("suite.processes._EXCUSED_SECONDS", 0.01)
+    excuses = ["the disk is full"]
+    said: list[str] = []
+    process = make(RestartPolicy(limit=1, first=0.001), STUB_DIES_WHEN_THERE=str(tmp_path / "now"))
+    process._say, process._excuse = said.append, lambda: excuses[0]
+    await process.start()
+    (tmp_path / "now").touch()
+    supervision = asyncio.create_task(process.supervise())
+    os.kill(process.pid or 0, signal.SIGKILL)
+    await eventually(lambda: len(said) > 5)
+    assert not supervision.done()
+    assert "because the disk is full" in said[-1]
+    (tmp_path / "now").unlink()
+    await process.ready()
+    excuses[0] = ""
+    await process.stop()
+    await asyncio.wait_for(supervision, DEADLINE)

@@ -78,6 +78,8 @@ class World:
     """A text in whatever is said of a hotlist."""
     slow: threading.Event = field(default_factory=_answering)
     """Searches are answered while it is set."""
+    matching: threading.Event = field(default_factory=_answering)
+    """The status of matching is answered while it is set."""
     refuse_camera: tuple[str, str, str] | None = None
     """A camera that cannot be enrolled: its id, the field at fault, and why."""
 
@@ -230,6 +232,7 @@ class Alerts(alert_pb2_grpc.AlertServiceServicer):
         return context.abort(grpc.StatusCode.NOT_FOUND, "no such alert")
 
     def GetMatchStatus(self, request: Any, context: Any) -> Any:
+        self._world.matching.wait()
         return alert_pb2.GetMatchStatusResponse(
             position=5, head=7, alerts_raised=2, alerts_open=1, entries=500
         )

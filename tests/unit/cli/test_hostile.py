@@ -188,7 +188,7 @@ def test_the_panel_and_status_draw_hostile_text_harmless(capsys: pytest.CaptureF
     destination = DestinationState(EVIL, EVIL, delivered=1, lag=1, dead_letters=0)
     state = SuiteState(
         processes=[ProcessState(EVIL, EVIL, None)],
-        forces=[ForceState(EVIL, destinations=[destination]), ForceState("kent", problem=EVIL)],
+        forces=[ForceState(EVIL, destinations=[destination]), ForceState("kent", missing={"match": EVIL})],
         alerts=[AlertLine("12:00:00", EVIL, EVIL, near=True, camera_id=EVIL, reason=EVIL, milliseconds=1.0)],
     )
     LiveConsole(width=200).print(draw(state, EVIL, EVIL))

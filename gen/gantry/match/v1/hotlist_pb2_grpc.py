@@ -61,8 +61,9 @@ class HotlistServiceServicer:
         line each ("line 7, vrm: ..."). Repair the file, or ask for its good lines with a larger max_rejected_percent.
         HOTLIST_EMPTY: the file has no good line. Set allow_empty if the list is to become empty.
         HOTLIST_INVALID: header, order of messages, chunk or number of entries is wrong, as the message says, or the request_id was used for another list.
-        DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute. UNAVAILABLE: the store cannot take the audit record, or this instance stops. Import again, with
-        the same request_id.
+        DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute; IMPORT_LATE: the import took longer than the service allows, 30 minutes by default.
+        UNAVAILABLE: the store cannot take the audit record, this instance stops, or (IMPORT_INTERRUPTED) it did not run for a minute. Import again, with the
+        same request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

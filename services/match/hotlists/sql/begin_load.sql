@@ -1,3 +1,3 @@
--- Begin a load of a force and lock it for this session; returns its number.
---   $1 force
-select begin_load($1)
+-- Begin a load of a force, which is kept for a while; returns its number.
+--   $1 force, $2 how long
+select begin_lines($1, $2)

@@ -1,3 +1,3 @@
--- Close a filled load: repeated plates go, index, statistics; readers see it from here on.
---   $1 load
-select entries, repeated from seal_load($1)
+-- Close a filled load: indexes, statistics; readers see it from here on.
+--   $1 load, $2 now
+select entries, repeated, expired from seal_lines($1, $2)
