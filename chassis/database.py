@@ -15,6 +15,7 @@ import asyncpg
 
 from chassis.backoff import Backoff
 from chassis.database_faults import database_fault, database_unavailable
+from chassis.database_server import check_server
 from chassis.errors import StartupFailure, Unavailable
 from chassis.settings import DatabaseSettings
 
@@ -50,6 +51,7 @@ async def open_pool(
     """
 
     async def make() -> asyncpg.Pool:
+        await _check_server(settings)
         pool = await asyncpg.create_pool(
             **_arguments(settings),
             # With a minimum, asyncpg would reconnect on its own, and log each failure, during an outage.
@@ -76,7 +78,12 @@ async def open_pool(
 @asynccontextmanager
 async def connect(settings: DatabaseSettings) -> AsyncIterator[asyncpg.Connection]:
     """One connection without a statement timeout, for migrations; waits like `open_pool`."""
-    connection = await _when_up(settings, lambda: _connect(**_arguments(settings)))
+
+    async def make() -> asyncpg.Connection:
+        await _check_server(settings)
+        return await _connect(**_arguments(settings))
+
+    connection = await _when_up(settings, make)
     try:
         yield connection
     finally:
@@ -171,6 +178,21 @@ def _arguments(settings: DatabaseSettings) -> dict[str, Any]:
     }
 
 
+async def _check_server(settings: DatabaseSettings) -> None:
+    try:
+        await check_server(
+            lambda: _connect(**_arguments(settings), statement_cache_size=0),
+            _where(settings),
+            statements("chassis").session,
+        )
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise database_fault(error) or error from error
+
+
+def _where(settings: DatabaseSettings) -> str:
+    return f"PostgreSQL at {settings.host}:{settings.port}"
+
+
 async def _connect(*args: Any, **arguments: Any) -> asyncpg.Connection:
     try:
         return await asyncpg.connect(*args, **arguments)
@@ -183,7 +205,7 @@ async def _connect(*args: Any, **arguments: Any) -> asyncpg.Connection:
 async def _when_up(settings: DatabaseSettings, make: Callable[[], Awaitable[T]]) -> T:
     ends_at = time.monotonic() + START_SECONDS
     backoff = Backoff(_FIRST_WAIT, _MOST_WAIT)
-    where = f"PostgreSQL at {settings.host}:{settings.port}"
+    where = _where(settings)
     while True:
         try:
             return await make()

@@ -17,6 +17,7 @@ from typing import Final
 import asyncpg
 
 from chassis.database import statements
+from chassis.database_server import VERSIONS
 from chassis.errors import StartupFailure
 
 _FILE: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
@@ -147,6 +148,8 @@ def _pending(packages: tuple[str, ...], applied: Mapping[str, str]) -> list[Migr
 async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
     try:
         async with connection.transaction():
+            if connection.get_server_version().major < VERSIONS[-1]:
+                await connection.execute(statements("chassis")["defer_function_bodies"])
             await connection.execute(migration.text)
             await connection.execute(
                 statements("chassis")["record_migration"], migration.name, migration.sha256
