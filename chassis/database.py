@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -12,20 +13,20 @@ from importlib import resources
 from typing import Any, Final, TypeVar
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from chassis.backoff import Backoff
 from chassis.database_faults import database_fault, database_unavailable
 from chassis.database_server import check_server
 from chassis.errors import StartupFailure, Unavailable
+from chassis.sessions import MOST_IDLE, OF_MIGRATIONS, OF_SERVICES, QUERY_SECONDS, keep_alive
 from chassis.settings import DatabaseSettings
 
 START_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 5.0
-_QUERY_SECONDS: Final = 60.0
 _CLOSE_SECONDS: Final = 5.0
 _FIRST_WAIT: Final = 0.1
 _MOST_WAIT: Final = 2.0
-_MOST_IDLE: Final = "10s"
 _REFUSED: Final = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -47,17 +48,20 @@ async def open_pool(
     """A pool of up to `settings.pool_size` connections, each passed to `init` once.
 
     Waits up to 30 s for PostgreSQL at the start, then raises StartupFailure. Later, a connection that
-    cannot be made raises Unavailable DATABASE_UNAVAILABLE. The statement timeout is 60 s by default.
+    cannot be made raises Unavailable DATABASE_UNAVAILABLE. Its sessions have the limits of
+    `chassis.sessions`: a statement lasts 60 s at most, unless `allow_long_statements` says otherwise.
     """
 
     async def make() -> asyncpg.Pool:
-        await _check_server(settings)
+        # A pooler takes no settings at the start of a connection. Then each use of one begins with them.
+        pooled = await _is_pooled(settings)
         pool = await asyncpg.create_pool(
-            **_arguments(settings),
+            **_arguments(settings, {} if pooled else OF_SERVICES),
+            setup=(lambda connection: _limit(connection, OF_SERVICES)) if pooled else None,
             # With a minimum, asyncpg would reconnect on its own, and log each failure, during an outage.
             min_size=0,
             max_size=settings.pool_size,
-            command_timeout=_QUERY_SECONDS,
+            command_timeout=QUERY_SECONDS,
             init=init,
             connect=_connect,
         )
@@ -80,8 +84,11 @@ async def connect(settings: DatabaseSettings) -> AsyncIterator[asyncpg.Connectio
     """One connection without a statement timeout, for migrations; waits like `open_pool`."""
 
     async def make() -> asyncpg.Connection:
-        await _check_server(settings)
-        return await _connect(**_arguments(settings))
+        if not await _is_pooled(settings):
+            return await _connect(**_arguments(settings, OF_MIGRATIONS))
+        made = await _connect(**_arguments(settings, {}))
+        await _limit(made, OF_MIGRATIONS)
+        return made
 
     connection = await _when_up(settings, make)
     try:
@@ -107,8 +114,16 @@ async def in_forces(
         if isinstance(database, asyncpg.Pool):
             database = await opened.enter_async_context(database.acquire())
         await opened.enter_async_context(database.transaction(isolation=isolation, readonly=readonly))
-        await database.execute(statements("chassis").declare_forces, _joined(forces), _MOST_IDLE)
+        await database.execute(statements("chassis").declare_forces, _joined(forces), MOST_IDLE)
         yield database
+
+
+async def allow_long_statements(connection: asyncpg.Connection, seconds: float) -> None:
+    """Let statements last `seconds` until the connection goes back to its pool: for bulk loads.
+
+    The driver's own limit is the `timeout` of each call.
+    """
+    await connection.execute(statements("chassis").allow_long_statements, f"{round(seconds * 1000)}ms")
 
 
 async def finished(work: Coroutine[Any, Any, T]) -> T:
@@ -165,7 +180,7 @@ def _joined(forces: str | Iterable[str]) -> str:
     return ",".join(codes)
 
 
-def _arguments(settings: DatabaseSettings) -> dict[str, Any]:
+def _arguments(settings: DatabaseSettings, limits: Mapping[str, str]) -> dict[str, Any]:
     file = settings.password_file
     return {
         "host": settings.host,
@@ -174,19 +189,25 @@ def _arguments(settings: DatabaseSettings) -> dict[str, Any]:
         "user": settings.user,
         "password": file.read_text(encoding="utf-8").strip() if file else None,
         "timeout": _CONNECT_SECONDS,
-        "server_settings": {"application_name": settings.user},
+        "server_settings": {"application_name": f"gantry/{settings.user}", **limits},
     }
 
 
-async def _check_server(settings: DatabaseSettings) -> None:
+async def _is_pooled(settings: DatabaseSettings) -> bool:
+    """Whether a pooler answers. Raises StartupFailure when the server cannot be used."""
+    arguments = _arguments(settings, {})
     try:
-        await check_server(
-            lambda: _connect(**_arguments(settings), statement_cache_size=0),
+        return await check_server(
+            lambda: _connect(**arguments, statement_cache_size=0),
             _where(settings),
             statements("chassis").session,
         )
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise database_fault(error) or error from error
+
+
+async def _limit(connection: asyncpg.Connection | PoolConnectionProxy, limits: Mapping[str, str]) -> None:
+    await connection.execute(statements("chassis").limit_session, json.dumps(dict(limits)))
 
 
 def _where(settings: DatabaseSettings) -> str:
@@ -195,11 +216,13 @@ def _where(settings: DatabaseSettings) -> str:
 
 async def _connect(*args: Any, **arguments: Any) -> asyncpg.Connection:
     try:
-        return await asyncpg.connect(*args, **arguments)
+        connection = await asyncpg.connect(*args, **arguments)
     except (OSError, TimeoutError) as error:
         raise database_unavailable() from error
     except asyncpg.PostgresError as error:
         raise database_fault(error) or error from error
+    keep_alive(connection)
+    return connection
 
 
 async def _when_up(settings: DatabaseSettings, make: Callable[[], Awaitable[T]]) -> T:

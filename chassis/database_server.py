@@ -1,6 +1,6 @@
-"""Which PostgreSQL a service may run on: versions 17 and 18, and no pooler that changes sessions between transactions.
+"""Which PostgreSQL a service may run on: versions 17 and 18, and no pooler in transaction mode.
 
-Both would be found out late otherwise: as INTERNAL for every append, or as statements that a session has lost.
+Otherwise the first sign would be INTERNAL for every append, or statements that a session has lost.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Connect = Callable[[], Awaitable[asyncpg.Connection]]
 """Opens a connection that keeps no prepared statements."""
 
 
-async def check_server(connect: Connect, where: str, session: str) -> None:
-    """Raise StartupFailure when the server behind `connect` is not one that we can use. `where` names it.
+async def check_server(connect: Connect, where: str, session: str) -> bool:
+    """Whether a pooler answers. Raises StartupFailure when the server is one that we cannot use.
 
-    `session` is the statement that asks for the number of the session's process.
+    `where` names the server. `session` is the statement that asks for the number of the session's process.
     """
     first = await connect()
     try:
@@ -34,11 +34,14 @@ async def check_server(connect: Connect, where: str, session: str) -> None:
                 f"{where} is version {major}, and Gantry needs {' or '.join(map(str, VERSIONS))}; "
                 "upgrade it or correct GANTRY_DATABASE__HOST."
             )
-        if await _is_pooled(first, session) and await _changes_sessions(first, connect, session):
+        if not await _is_pooled(first, session):
+            return False
+        if await _changes_sessions(first, connect, session):
             raise StartupFailure(
                 f"{where} is a pooler in transaction mode, which takes a service's session away between two "
                 "transactions; set its pool_mode to session for Gantry, or connect to PostgreSQL itself."
             )
+        return True
     finally:
         await first.close()
 
@@ -55,7 +58,9 @@ async def _changes_sessions(first: asyncpg.Connection, connect: Connect, session
         second = await connect()
         try:
             async with second.transaction():
-                if before == await _session_of(second, session) or before != await _session_of(first, session):
+                if before == await _session_of(second, session) or before != await _session_of(
+                    first, session
+                ):
                     return True
         finally:
             await second.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Final
@@ -76,18 +76,10 @@ async def migrate(
     when the schema does not exist, a file fails, or an applied file was edited since.
     """
     schema = schema or schema_of(packages)
-    sql = statements("chassis")
-    await connection.execute(sql["lock_migrations"], schema)
-    try:
-        await connection.execute(sql["enter_schema"], schema)
-        await _prepare(connection, schema)
-        applied = _digests(await connection.fetch(sql["applied_migrations"]))
-        pending = _pending(packages, applied)
-        for migration in pending:
-            await _apply(connection, migration)
-        return [migration.name for migration in pending]
-    finally:
-        await connection.execute(sql["unlock_migrations"], schema)
+    await connection.execute(statements("chassis")["enter_schema"], schema)
+    await _prepare(connection, schema)
+    pending = _pending(packages, await _applied(connection))
+    return [each.name for each in pending if await _applied_now(connection, each)]
 
 
 async def check_migrated(pool: asyncpg.Pool, packages: tuple[str, ...], *, schema: str | None = None) -> None:
@@ -112,12 +104,15 @@ def schema_of(packages: tuple[str, ...]) -> str:
 async def _prepare(connection: asyncpg.Connection, schema: str) -> None:
     sql = statements("chassis")
     try:
-        await connection.execute(sql["create_schema_migrations"])
+        try:
+            await connection.execute(sql["create_schema_migrations"])
+        except (asyncpg.UniqueViolationError, asyncpg.DuplicateTableError):
+            # Another migrator has made it at the same moment.
+            await connection.execute(sql["create_schema_migrations"])
     except (asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError) as error:
         raise StartupFailure(
             f"Schema {schema} does not exist or this role does not own it; correct GANTRY_DATABASE__USER."
         ) from error
-    await connection.execute(sql["grant_schema_migrations"])
 
 
 async def _applied_in(pool: asyncpg.Pool, schema: str) -> dict[str, str]:
@@ -125,12 +120,13 @@ async def _applied_in(pool: asyncpg.Pool, schema: str) -> dict[str, str]:
     try:
         async with pool.acquire() as connection, connection.transaction(readonly=True):
             await connection.execute(sql["enter_schema_for_transaction"], schema)
-            return _digests(await connection.fetch(sql["applied_migrations"]))
+            return await _applied(connection)
     except (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError):
         return {}
 
 
-def _digests(rows: Sequence[asyncpg.Record]) -> dict[str, str]:
+async def _applied(connection: asyncpg.Connection) -> dict[str, str]:
+    rows = await connection.fetch(statements("chassis")["applied_migrations"])
     return {row["name"]: row["sha256"] for row in rows}
 
 
@@ -145,18 +141,24 @@ def _pending(packages: tuple[str, ...], applied: Mapping[str, str]) -> list[Migr
     return [each for each in migrations if each.name not in applied]
 
 
-async def _apply(connection: asyncpg.Connection, migration: Migration) -> None:
+async def _applied_now(connection: asyncpg.Connection, migration: Migration) -> bool:
+    """Apply a migration unless it was applied; one migrator of the schema at a time. False: it was."""
+    sql = statements("chassis")
     try:
         async with connection.transaction():
+            await connection.execute(sql["lock_migrations"])
+            # Another migrator may have applied it while this one waited.
+            if migration.name in await _applied(connection):
+                return False
+            await connection.execute(sql["grant_schema_migrations"])
             if connection.get_server_version().major < VERSIONS[-1]:
-                await connection.execute(statements("chassis")["defer_function_bodies"])
+                await connection.execute(sql["defer_function_bodies"])
             await connection.execute(migration.text)
-            await connection.execute(
-                statements("chassis")["record_migration"], migration.name, migration.sha256
-            )
+            await connection.execute(sql["record_migration"], migration.name, migration.sha256)
     except asyncpg.PostgresError as error:
         # PostgreSQL's own text may quote a row, so only the kind of error and its place are shown.
         line = migration.text.count("\n", 0, int(error.position or 0)) + 1
         raise StartupFailure(
             f"{migration.name} failed near line {line}: {type(error).__name__}, sqlstate {error.sqlstate}."
         ) from error
+    return True

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeAlias
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from anpr import vrm
 from anpr.force import is_force
+from anpr.plate import understand
 from chassis.errors import InvalidInput
 
 MOST_FORCES: Final = 100
@@ -101,7 +101,7 @@ def _text(field: FieldDescriptor, value: Any) -> str:
 
 def _normalised(text: str) -> str:
     try:
-        return vrm.normalise(text)
+        return understand(text, frozenset()).vrm
     except ValueError:
         return text
 

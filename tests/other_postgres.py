@@ -1,4 +1,4 @@
-"""A PostgreSQL of another version, or a pooler in front of one; the test is skipped where they are not installed."""
+"""A PostgreSQL of another version, or a pooler in front of one. A test is skipped where they are missing."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def binaries(major: int) -> Path:
         if (Path(place) / "postgres").exists():
             return Path(place)
     pytest.skip(
-        f"PostgreSQL {major} is not installed: `make postgres-17` fetches 17, Debian's package postgresql has 15, "
+        f"PostgreSQL {major} is not installed: `make postgres-17` fetches 17, Debian's postgresql-15 is 15, "
         f"and GANTRY_TEST_POSTGRES_{major} names a folder with its binaries"
     )
 
@@ -46,9 +46,18 @@ def other_postgres(major: int) -> Iterator[ConnectArguments]:
         data = folder / "data"
         data.mkdir(mode=0o700)
         _give(data)
-        _run(found / "initdb", "-D", data, "-U", SUPERUSER, "-E", "UTF8", "--locale", "C", "-A", "trust", "-N")
+        _run(
+            found / "initdb", "-D", data, "-U", SUPERUSER, "-E", "UTF8", "--locale", "C", "-A", "trust", "-N"
+        )
         port = _free_port()
-        options = ("-c", "listen_addresses=127.0.0.1", "-c", f"port={port}", "-c", f"unix_socket_directories={data}")
+        options = (
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            f"port={port}",
+            "-c",
+            f"unix_socket_directories={data}",
+        )
         with _process(port, found / "postgres", "-D", data, *options):
             _wait_until(lambda: "ready" in (data / "postmaster.pid").read_text(), "PostgreSQL is not ready")
             yield ConnectArguments(host="127.0.0.1", port=port, user=SUPERUSER, database="postgres")
@@ -56,7 +65,7 @@ def other_postgres(major: int) -> Iterator[ConnectArguments]:
 
 @contextmanager
 def pooler(server: ConnectArguments, mode: str, user: str, password: str) -> Iterator[int]:
-    """The port of a PgBouncer in front of `server`, which one role may pass. `mode` is as in its pool_mode."""
+    """The port of a PgBouncer in front of `server`, for one role. `mode` is as in its pool_mode."""
     program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
     if not Path(program).exists():
         pytest.skip("PgBouncer is not installed: Debian's package pgbouncer has it")
@@ -73,13 +82,13 @@ def pooler(server: ConnectArguments, mode: str, user: str, password: str) -> Ite
 
 
 def _run(*command: object) -> None:
-    subprocess.run([*map(str, command)], user=_user(), cwd="/", check=True, capture_output=True)  # noqa: S603
+    subprocess.run([*map(str, command)], user=_user(), cwd="/", check=True, capture_output=True)
 
 
 @contextmanager
 def _process(port: int, *command: object) -> Iterator[None]:
     """A program that runs until the end of the block, and listens on `port` at its start."""
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         [*map(str, command)], user=_user(), cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as child:
         try:

@@ -1,3 +1,6 @@
--- Wait until no other migrator works on a schema, then keep others out until unlocked.
---   $1 schema name
-select pg_advisory_lock(hashtextextended('gantry migrations ' || $1::text, 0))
+-- Let one migrator of the current schema work at a time, until the transaction ends. It waits for as long as another one works;
+-- PostgreSQL ends the transaction of a frozen one.
+--   no parameters
+set local lock_timeout = 0;
+lock table schema_migrations in share row exclusive mode;
+set local lock_timeout = default

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -50,7 +51,17 @@ class PendingBatch:
     span: Span
     received_at: float = field(default_factory=time.monotonic)
     duplicate: int = 0
+    differing: Sequence[pb.Warning] = ()
+    """Duplicates that differ from the stored read, ascending. Known once the batch is settled."""
     settled: bool = False
+
+    @property
+    def warnings(self) -> Sequence[pb.Warning]:
+        """The remarks on kept reads, ascending by index in the batch."""
+        checked, differing = self.verdict.warnings, self.differing
+        if not differing:
+            return checked
+        return sorted([*checked, *differing], key=lambda warning: warning.index)
 
     @property
     def traceparent(self) -> str:
@@ -60,7 +71,7 @@ class PendingBatch:
     def acknowledgement(self) -> bytes:
         """The stream's response once the batch is settled, serialised."""
         verdict = self.verdict
-        if verdict.rejections or verdict.warnings:
+        if verdict.rejections or verdict.warnings or self.differing:
             return pb.StreamReadsResponse(ack=self.ack()).SerializeToString()
         _ACK.sequence = self.sequence
         _ACK.accepted = self.kept - self.duplicate
@@ -75,7 +86,7 @@ class PendingBatch:
             accepted=self.kept - self.duplicate,
             duplicate=self.duplicate,
             rejections=verdict.rejections,
-            warnings=verdict.warnings,
+            warnings=self.warnings,
         )
 
     def end_span(self) -> None:

@@ -25,6 +25,7 @@ from services.ingest.appending.appender import Appender
 from services.ingest.appending.availability import StoreAvailability
 from services.ingest.appending.batch import PendingBatch
 from services.ingest.appending.memory import Memory, MemoryShare
+from services.ingest.appending.remarks import count_remarks, share_differing
 from services.ingest.appending.request import EncodedAppend, append_of, share_duplicates
 from services.ingest.cameras.counts import UnwrittenCounts
 from services.ingest.cameras.feeds import token_unknown
@@ -246,8 +247,10 @@ class Lane:
     ) -> None:
         duplicates = list(response.duplicate_indexes)
         share_duplicates(batches, duplicates)
+        share_differing(batches, response.differing_indexes)
         now_us = time.time_ns() // 1000
         self._counts.appended(self._force, append.camera_ids, append.captured_at_us, duplicates, now_us)
+        count_remarks(self._force, batches, append.camera_ids, self._counts)
         self._memory.release(sum([batch.cost for batch in batches]))
         self._measure(len(append.camera_ids), len(duplicates), batches[0].received_at)
         for batch in batches:

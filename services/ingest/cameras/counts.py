@@ -30,6 +30,8 @@ class CameraCounts:
     last_captured_us: int = 0
     rejected: Counter[int] = field(default_factory=Counter)
     """Rejections by number of the reason."""
+    warned: Counter[int] = field(default_factory=Counter)
+    """Warnings by number of the reason."""
 
 
 class CountsStore(Protocol):
@@ -67,6 +69,10 @@ class UnwrittenCounts:
         """Count a rejected read of a camera that is enrolled."""
         self._of(force, camera_id).rejected[reason] += 1
 
+    def warned(self, force: str, camera_id: str, reason: int) -> None:
+        """Count a remark on a durable read of a camera."""
+        self._of(force, camera_id).warned[reason] += 1
+
     async def write(self, store: CountsStore) -> None:
         """Add the counts to the database. They are kept for the next time when that fails."""
         taken, self._counts = self._counts, {}
@@ -84,6 +90,7 @@ class UnwrittenCounts:
             current.accepted += lost.accepted
             current.duplicate += lost.duplicate
             current.rejected.update(lost.rejected)
+            current.warned.update(lost.warned)
             if current.last_received_us == 0:
                 current.last_received_us = lost.last_received_us
                 current.last_captured_us = lost.last_captured_us

@@ -30,9 +30,6 @@ _READ_COST: Final = 1024
 _BETWEEN_NEW_TRACES: Final = 0.002
 
 _rejections = meter().create_counter(MetricName.INGEST_REJECTIONS, "1", "Reads rejected, by reason")
-_warnings = meter().create_counter(
-    MetricName.INGEST_WARNINGS, "1", "Images left out of reads that were kept, by reason"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +102,6 @@ class BatchReceiver:
         verdict = check_batch(parsed.reads, parsed.broken, feed, latest_us, self._images)
         if verdict.rejections:
             self._count(feed, verdict)
-        if verdict.warnings:
-            _count_warnings(verdict)
         cost = size + _READ_COST * (1 + len(parsed.reads))
         return PendingBatch(submitter, feed, parsed.sequence, verdict, verdict.kept, cost, span)
 
@@ -139,12 +134,6 @@ class BatchReceiver:
             return UNSAMPLED
         self._next_trace_at = now + _BETWEEN_NEW_TRACES
         return _described(tracer().start_span(SpanName.INGEST_BATCH, _NO_PARENT, SpanKind.SERVER), feed)
-
-
-def _count_warnings(verdict: Verdict) -> None:
-    for reason, count in Counter([warning.reason for warning in verdict.warnings]).items():
-        name = pb.WarningReason.Name(reason).removeprefix("WARNING_REASON_")
-        _warnings.add(count, {"reason": name})
 
 
 def _described(span: Span, feed: Feed) -> Span:

@@ -8,7 +8,7 @@ from typing import Final
 import asyncpg
 
 from anpr.confusable import Keys
-from chassis.database import in_forces, statements
+from chassis.database import allow_long_statements, in_forces, statements
 from services.match.index.key_column import KeyColumn
 from services.match.index.live_index import Load, LoadDroppedError
 
@@ -33,6 +33,7 @@ class PostgresKeys:
         """The folded keys of a load, in no order. Raises LoadDroppedError."""
         column = KeyColumn(load.entries)
         async with in_forces(self._pool, force) as connection:
+            await allow_long_statements(connection, _BULK_SECONDS)
             await connection.copy_from_query(
                 SQL["read_folded_keys"],
                 load.load_no,

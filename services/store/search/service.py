@@ -13,7 +13,8 @@ from gantry.store.v1 import search_pb2
 from gantry.store.v1.search_pb2_grpc import SearchServiceServicer
 
 from anpr.identifiers import is_read_id
-from anpr.vrm import VrmEmpty, VrmInvalid, normalise
+from anpr.plate import understand
+from anpr.vrm import VrmEmpty
 from chassis.errors import InvalidInput, NotFound, Unavailable
 from chassis.pages import PageTokens, page_size
 from chassis.telemetry import meter
@@ -32,6 +33,7 @@ from services.store.search.find import (
 SERVICE: Final = "gantry.store.v1.SearchService"
 _SEARCH: Final = f"{SERVICE}/SearchReads"
 _MOST_FORCES: Final = 100
+_NO_WORDS: Final = frozenset[str]()  # a person may search for what a camera took for a plate
 _KINDS: Final = frozenset({search_pb2.IMAGE_KIND_PLATE_PATCH, search_pb2.IMAGE_KIND_OVERVIEW})
 _seconds = meter().create_histogram(MetricName.SEARCH_SECONDS, "s", "Time to find one page of a plate search")
 
@@ -123,10 +125,14 @@ def _plate_query(request: search_pb2.SearchReadsRequest) -> PlateQuery:
 
 def _vrm(text: str) -> str:
     try:
-        return normalise(text)
-    except (VrmEmpty, VrmInvalid):
-        # Without the cause: its traceback could hold the text.
+        return understand(text, _NO_WORDS).vrm
+    except VrmEmpty:
         raise InvalidInput("VRM_INVALID", "a VRM is 1 to 12 letters and digits", field="vrm") from None
+    except ValueError as odd:
+        # Without the cause: its traceback could hold the text.
+        raise InvalidInput(
+            "VRM_INVALID", f"{odd}; a VRM is 1 to 12 letters and digits", field="vrm"
+        ) from None
 
 
 def _known(found: Found | None) -> Found:

@@ -210,7 +210,7 @@ async def test_a_stop_wins_during_an_outage(pool, superuser, wire, caplog):
 async def test_a_process_that_is_frozen_in_a_transaction_does_not_keep_its_locks(
     pool, wire, superuser, monkeypatch
 ):
-    monkeypatch.setattr("chassis.database._MOST_IDLE", "200ms")
+    monkeypatch.setattr("chassis.database.MOST_IDLE", "200ms")
     await superuser.execute(
         "create table shared.things (thing text); insert into shared.things values ('one')"
     )

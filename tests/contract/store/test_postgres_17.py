@@ -48,7 +48,10 @@ async def test_reads_are_stored_found_again_and_compared(start_store: StartStore
     store = await start_store()
     ingest = await store.log("ingest")
     sent = columns(300, at_us=store.clock(), images=True)
-    sent.latitudes_e7[:3], sent.longitudes_e7[:3] = [-510_000_000, 2_147_483_647, -1], [-1_234_567, 2_147_483_647, 0]
+    sent.latitudes_e7[:3], sent.longitudes_e7[:3] = (
+        [-510_000_000, 2_147_483_647, -1],
+        [-1_234_567, 2_147_483_647, 0],
+    )
     again = ReadColumns.FromString(sent.SerializeToString())
     again.vrms[7] = "OTHER1"
     assert (await ingest.append("essex", sent)).last_position == 300
@@ -63,8 +66,8 @@ async def test_a_service_of_the_release_before_appends_too(store: RunningStore) 
     """It calls the function that the first migration made."""
     ingest = await store.log("ingest")
     await ingest.append("essex", columns(1, at_us=store.clock()))
-    arguments = "1::smallint, 'essex', 5, true, '{1}', '{0}', '{t}', '{0}', '{1}', '{1}', %s, '{1}', 'r', 'AB1', null, null"
+    requests = "1::smallint, 'essex', 5, true, '{1}', '{0}', '{t}', '{0}', '{1}', '{1}'"
     fixed = "int8send(1) || int4send(1) || int4send(-7) || int4send(8) || int2send(360::int2)"
-    query = f"select head_now from append_reads({arguments % fixed})"  # noqa: S608
+    query = f"select head_now from append_reads({requests}, {fixed}, '{{1}}', 'r', 'AB1', null, null)"
     assert await store.rows(query, "essex") == [2]
     assert await store.rows("select latitude_e7 from reads where position = 2", "essex") == [-7]
