@@ -1,4 +1,4 @@
-"""The client of forces: create, list, retire."""
+"""The client of forces: create, list, change, retire."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from uuid import UUID, uuid4
 
 import grpc
 from gantry.common.v1.purpose_pb2 import Purpose
-from gantry.store.v1.forces_pb2 import CreateForceRequest, Force, ListForcesRequest, RetireForceRequest
+from gantry.store.v1.forces_pb2 import (
+    ChangeForceRequest,
+    CreateForceRequest,
+    Force,
+    ForceSettings,
+    ListForcesRequest,
+    RetireForceRequest,
+)
 from gantry.store.v1.forces_pb2_grpc import ForceServiceStub
 
 from clients.answer import answer_of
@@ -41,6 +48,11 @@ class ForceClient:
         """The forces that the caller works for, by code. A service gets all forces."""
         request = ListForcesRequest(include_retired=include_retired)
         return list((await answer_of(self._stub.ListForces(request, timeout=self._deadline))).forces)
+
+    async def change(self, force: str, settings: ForceSettings, purpose: Purpose) -> Force:
+        """Replace the settings of a force. Raises NotFound FORCE_UNKNOWN, InvalidInput SETTINGS_INVALID."""
+        request = ChangeForceRequest(force=force, purpose=purpose, settings=settings)
+        return (await answer_of(self._stub.ChangeForce(request, timeout=self._deadline))).force
 
     async def retire(self, force: str, purpose: Purpose) -> Force:
         """Retire a force. This cannot be undone. Raises NotFound FORCE_UNKNOWN."""

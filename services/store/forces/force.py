@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
+from services.store.forces.settings import DEFAULTS, Settings
+
 ALWAYS_REGISTERED: Final = ("match",)
 """Consumers that every force has from the beginning."""
 
@@ -20,6 +22,7 @@ class Force:
     name: str
     created_at: datetime
     retired_at: datetime | None
+    settings: Settings = DEFAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,9 @@ class Forces(Protocol):
 
     async def retire(self, force: str) -> Force:
         """Retire a force; one that is retired stays as it is. Raises NotFound FORCE_UNKNOWN."""
+
+    async def change(self, force: str, settings: Settings) -> Force:
+        """Replace the settings of a force. Raises NotFound FORCE_UNKNOWN."""
 
     async def revision(self) -> int:
         """The revision of the directory."""

@@ -11,6 +11,7 @@ from chassis.database import finished, statements
 from chassis.database_faults import database_unavailable
 from chassis.errors import AlreadyExists, NotFound
 from services.store.forces.force import Directory, Force, NewForce
+from services.store.forces.settings import Area, Settings
 
 _ONE_FORCE_A_REQUEST: Final = "forces_request"
 _SQL: Final = statements("services.store.forces")
@@ -31,6 +32,16 @@ class PostgresForces:
     async def retire(self, force: str) -> Force:
         """Retire a force; one that is retired stays as it is."""
         await finished(self._pool.execute(_SQL.retire_force, force))
+        return await self._force(force)
+
+    async def change(self, force: str, settings: Settings) -> Force:
+        """Replace the settings of a force."""
+        area = settings.area
+        edges = (None,) * 4 if area is None else (area.south, area.west, area.north, area.east)
+        try:
+            await finished(self._pool.execute(_SQL.change_force, force, *edges, settings.not_read_words))
+        except asyncpg.LockNotAvailableError:
+            raise database_unavailable() from None
         return await self._force(force)
 
     async def revision(self) -> int:
@@ -65,4 +76,9 @@ class PostgresForces:
 
 
 def _force(row: Mapping[str, Any]) -> Force:
-    return Force(row["force"], row["name"], row["created_at"], row["retired_at"])
+    return Force(row["force"], row["name"], row["created_at"], row["retired_at"], _settings(row))
+
+
+def _settings(row: Mapping[str, Any]) -> Settings:
+    area = None if row["south"] is None else Area(row["south"], row["west"], row["north"], row["east"])
+    return Settings(area, row["not_read_words"])

@@ -14,6 +14,7 @@ from gantry.store.v1.forces_pb2_grpc import DirectoryServiceServicer, ForceServi
 from chassis.errors import InvalidInput
 from chassis.identity import caller_of
 from services.store.forces.force import ALWAYS_REGISTERED, Directory, Force, Forces, NewForce
+from services.store.forces.settings import settings_from, settings_message
 from services.store.forces.watching import DirectoryFeed
 
 FORCES: Final = "gantry.store.v1.ForceService"
@@ -25,7 +26,7 @@ Call = grpc.aio.ServicerContext[Any, Any]
 
 
 class ForceService(ForceServiceServicer):
-    """Creates, lists and retires forces."""
+    """Creates, lists, changes and retires forces."""
 
     def __init__(self, forces: Forces) -> None:
         self._forces = forces
@@ -61,6 +62,15 @@ class ForceService(ForceServiceServicer):
     ) -> forces_pb2.RetireForceResponse:
         """Retire a force."""
         return forces_pb2.RetireForceResponse(force=_message(await self._forces.retire(request.force)))
+
+    async def ChangeForce(
+        self,
+        request: forces_pb2.ChangeForceRequest,
+        context: Call,
+    ) -> forces_pb2.ChangeForceResponse:
+        """Replace the settings of a force."""
+        changed = await self._forces.change(request.force, settings_from(request.settings))
+        return forces_pb2.ChangeForceResponse(force=_message(changed))
 
 
 class DirectoryService(DirectoryServiceServicer):
@@ -122,6 +132,7 @@ def _message(force: Force) -> forces_pb2.Force:
         code=force.code,
         name=force.name,
         state=forces_pb2.FORCE_STATE_RETIRED if retired else forces_pb2.FORCE_STATE_ACTIVE,
+        settings=settings_message(force.settings),
     )
     message.created_at.FromDatetime(force.created_at)
     if force.retired_at is not None:

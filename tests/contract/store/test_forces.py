@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -159,6 +160,69 @@ async def test_a_force_that_does_not_exist_cannot_be_retired(store: RunningStore
     with pytest.raises(NotFound, match="FORCE_UNKNOWN"):
         await (await administrator(store, "essex")).retire("essex", PURPOSE)
     assert await store.rows("select force from forces") == []
+
+
+ESSEX_AREA = forces_pb2.Area(south=51.4, west=-0.1, north=52.2, east=1.4)
+REFUSED_SETTINGS = [
+    ({"area": forces_pb2.Area(south=52, west=0, north=51, east=1)}, "settings.area"),
+    ({"area": forces_pb2.Area(south=51, west=1, north=52, east=1)}, "settings.area"),
+    ({"area": forces_pb2.Area(south=math.nan, west=0, north=52, east=1)}, "settings.area"),
+    ({"area": forces_pb2.Area(south=51, west=0, north=math.inf, east=1)}, "settings.area"),
+    ({"area": forces_pb2.Area(south=51, west=-181, north=52, east=1)}, "settings.area"),
+    ({"area": forces_pb2.Area()}, "settings.area"),
+    ({"not_read_words": forces_pb2.WordList(words=["ok", " "])}, "settings.not_read_words.words[1]"),
+    ({"not_read_words": forces_pb2.WordList(words=["x" * 41])}, "settings.not_read_words.words[0]"),
+    ({"not_read_words": forces_pb2.WordList(words=["a\x1b[31m"])}, "settings.not_read_words.words[0]"),
+    ({"not_read_words": forces_pb2.WordList(words=["x"] * 201)}, "settings.not_read_words"),
+]
+
+
+async def test_the_settings_of_a_force_are_replaced_and_every_replica_tells_of_it(
+    start_store: StartStore,
+) -> None:
+    stores = [await start_store(), await start_store()]
+    await stores[0].create("essex", "kent")
+    admin = await administrator(stores[0], "essex")
+    words = forces_pb2.WordList(words=["NO PLATE", "no-plate", "Unlesbar"])
+    settings = forces_pb2.ForceSettings(area=ESSEX_AREA, not_read_words=words)
+    kept = forces_pb2.ForceSettings(
+        area=ESSEX_AREA, not_read_words=forces_pb2.WordList(words=["no-plate", "Unlesbar"])
+    )
+    async with directory_of(stores[1]) as watch:
+        assert watch.forces["essex"].settings == forces_pb2.ForceSettings()
+        changed = await admin.change("essex", settings, PURPOSE)
+        assert changed.settings == kept
+        assert await seconds_until(lambda: watch.forces["essex"].settings == kept) < 1.0
+        assert watch.forces["kent"].settings == forces_pb2.ForceSettings()
+        assert await admin.forces() == [changed]
+        none_at_all = forces_pb2.ForceSettings(not_read_words=forces_pb2.WordList())
+        assert (await admin.change("essex", none_at_all, PURPOSE)).settings == none_at_all
+        await admin.change("essex", forces_pb2.ForceSettings(), PURPOSE)
+        default = forces_pb2.ForceSettings()
+        assert await seconds_until(lambda: watch.forces["essex"].settings == default) < 1.0
+
+
+async def test_settings_that_are_refused_change_nothing(store: RunningStore) -> None:
+    await store.create("essex")
+    admin = await administrator(store, "essex")
+    for settings, field in REFUSED_SETTINGS:
+        with pytest.raises(InvalidInput, match="SETTINGS_INVALID") as refused:
+            await admin.change("essex", forces_pb2.ForceSettings(**settings), PURPOSE)
+        assert refused.value.field == field
+    with pytest.raises(InvalidInput, match="PURPOSE_REQUIRED"):
+        await admin.change("essex", forces_pb2.ForceSettings(area=ESSEX_AREA), Purpose())
+    with pytest.raises(Forbidden, match="FORCE_NOT_PERMITTED"):
+        await admin.change("kent", forces_pb2.ForceSettings(area=ESSEX_AREA), PURPOSE)
+    with pytest.raises(Forbidden, match="CALLER_NOT_ALLOWED"):
+        await ForceClient(await store.channel_of_service("ingest")).change(
+            "essex", forces_pb2.ForceSettings(area=ESSEX_AREA), PURPOSE
+        )
+    assert await store.rows("select force_no from force_settings") == []
+
+
+async def test_a_force_that_does_not_exist_has_no_settings(store: RunningStore) -> None:
+    with pytest.raises(NotFound, match="FORCE_UNKNOWN"):
+        await (await administrator(store, "essex")).change("essex", forces_pb2.ForceSettings(), PURPOSE)
 
 
 async def test_every_replica_tells_of_a_change_within_a_second(start_store: StartStore) -> None:

@@ -11,6 +11,7 @@ import pytest
 from chassis.errors import Unavailable
 from services.store.forces import watching
 from services.store.forces.force import Directory, Force, NewForce
+from services.store.forces.settings import Settings
 from services.store.forces.watching import DirectoryFeed
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,6 +28,9 @@ class FakeForces:
         self.now = Directory(self.now.revision + 1, [*self.now.forces, Force(code, code, AT, None)])
 
     async def create(self, new: NewForce) -> Force:
+        raise NotImplementedError
+
+    async def change(self, force: str, settings: Settings) -> Force:
         raise NotImplementedError
 
     async def retire(self, force: str) -> Force:
