@@ -112,10 +112,16 @@ class Search(search_pb2_grpc.SearchServiceServicer):
             yield search_pb2.SearchReadsResponse(reads=page, next_page_token=more)
 
     def GetRead(self, request: Any, context: Any) -> Any:
-        for one in self._world.reads:
-            names = (one.read.read_id, one.position)
-            if one.read.force == request.force and getattr(request, request.WhichOneof("name")) in names:
-                return search_pb2.GetReadResponse(read=one)
+        found = [
+            one
+            for one in self._world.reads
+            if one.read.force == request.force
+            and getattr(request, request.WhichOneof("name")) in {one.read.read_id, one.position}
+            and request.camera_id in {"", one.read.camera_id}
+        ]
+        if found:
+            others = found[1:]
+            return search_pb2.GetReadResponse(read=found[0], others=others[:100], others_count=len(others))
         return context.abort(grpc.StatusCode.NOT_FOUND, "no such read")
 
 
