@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from chassis.access import BUILT_IN, Auditor, FeedTokens, Rule, Rules
 from chassis.admission import Gate, Offices
+from chassis.draining import Draining
 from chassis.errors import StartupFailure
 from chassis.guard import Handler, guarded
 from chassis.health import Health
@@ -58,6 +59,7 @@ class GrpcServer:
         self._client_certificates = client_certificates
         self._server = grpc.aio.server(options=_options(settings.grpc))
         self._health_server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._draining = Draining()
         self._health = Health()
         self._handlers: dict[str, dict[str, Handler]] = {}
         self._raw: dict[tuple[str, str], Handler] = {}
@@ -198,7 +200,7 @@ class GrpcServer:
     def _guarded(self, service: str, method: str, handler: Handler) -> Handler:
         name = f"{service}/{method}"
         gate = Gate(name, self._rule(name), self._offices, public=service in self._public)
-        return guarded(name, handler, gate, self._settings.message_seconds)
+        return guarded(name, handler, gate, self._settings.message_seconds, self._draining)
 
     def _rule(self, name: str) -> Rule | None:
         rule = BUILT_IN.get(name)
@@ -290,6 +292,10 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
         ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
+        # gRPC would widen the window of every stream with the speed of its connection, to 8 MiB and more, and
+        # so hold as much of each message that nobody has asked for. See docs/decisions/0016.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", settings.unread_bytes),
         # A client that reconnects may reach a replica that joined later. gRPC varies the age by a tenth.
         ("grpc.max_connection_age_ms", round(settings.max_connection_age_seconds * 1000)),
         ("grpc.max_connection_age_grace_ms", round(settings.max_connection_grace_seconds * 1000)),

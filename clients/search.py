@@ -94,7 +94,7 @@ class SearchClient:
     async def read(
         self, force: str, purpose: Purpose, *, position: int | None = None, read_id: str | None = None
     ) -> StoredRead:
-        """One read by position or by read_id, then the newest. Raises NotFound READ_UNKNOWN."""
+        """One read by position or by read_id. Raises NotFound READ_UNKNOWN."""
         request = GetReadRequest(force=force, purpose=purpose)
         if position is not None:
             request.position = position
@@ -105,10 +105,7 @@ class SearchClient:
     async def named(
         self, force: str, purpose: Purpose, read_id: str, *, camera_id: str = ""
     ) -> GetReadResponse:
-        """The newest read with a vendor's identifier, and the others that have it, of one camera if named.
-
-        Raises NotFound READ_UNKNOWN.
-        """
+        """The newest read with this id, and the others that have it. Raises NotFound READ_UNKNOWN."""
         request = GetReadRequest(force=force, purpose=purpose, read_id=read_id, camera_id=camera_id)
         return await answer_of(self._stub.GetRead(request, timeout=self._deadline))
 

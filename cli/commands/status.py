@@ -8,8 +8,9 @@ from cli.exits import CliError, Exit
 from cli.home import SuiteHome
 from cli.jsonlines import write_json
 from cli.links import connect
+from cli.live import show
 from cli.options import run
-from cli.output import counted, note, show, warn
+from cli.output import counted, note, warn
 from cli.panel.draw import forces_table, processes_line, silence
 from cli.panel.observe import PATIENCE_SECONDS, Observer, process_states
 from cli.panel.state import MATCH, STORE, DestinationState, ForceState, SuiteState

@@ -1,7 +1,7 @@
 """`gantry trace`: the path of one read, hop by hop."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
@@ -12,11 +12,19 @@ from cli.forms import moment
 from cli.jsonlines import write_json
 from cli.links import connect
 from cli.options import ForcesOption, PurposeOption, ReferenceOption, one_force, purpose_of
-from cli.output import console, counted, local_time, note, plain, table, warn
+from cli.output import Column, Marked, counted, local_time, note, say, table, warn
 from cli.patience import run_patiently
 from cli.trace.follow import Hop
 from cli.trace.story import Story, tell, tell_of_position
 from cli.verbs import Session, verb
+
+_COLUMNS: Final = (
+    Column("service", rank=1),
+    Column("span"),
+    Column("starts at ms", right=True),
+    Column("takes ms", right=True),
+    Column("", least=16, rank=2),
+)
 
 
 @verb
@@ -86,12 +94,13 @@ async def _trace(session: Session, wanted: _Wanted) -> None:
 def _show(story: Story) -> None:
     stored, read = story.stored, story.stored.read
     captured, received = moment(read, "captured_at"), moment(stored, "received_at")
-    console().print(
-        f"[bold]{plain(read.read_id)}[/bold] of {read.force} {plain(read.camera_id)}: captured "
-        f"{local_time(captured)}, stored {local_time(received)} at position {stored.position:,}"
+    say(
+        Marked(read.read_id, "bold"),
+        f" of {read.force} {read.camera_id}: captured {local_time(captured)}, "
+        f"stored {local_time(received)} at position {stored.position:,}",
     )
     for name, receipt in story.receipts.items():
-        console().print(f"  {plain(name)}: {_receipt(receipt)}")
+        say(f"  {name}: ", *_receipt(receipt))
     for force in story.also_in:
         note(f"{force} has a read with this id too: --force {force} shows it")
     _show_others(story)
@@ -99,8 +108,7 @@ def _show(story: Story) -> None:
         note(story.unsampled)
     if story.hops:
         start = min(hop.span.start_ns for hop in story.hops)
-        columns = ("service", "span", "starts at ms", "takes ms", "")
-        table(columns, [_row(hop, start) for hop in story.hops], right=("starts at ms", "takes ms"))
+        table(_COLUMNS, [_row(hop, start) for hop in story.hops])
 
 
 def _show_others(story: Story) -> None:
@@ -113,7 +121,7 @@ def _show_others(story: Story) -> None:
         "newest is shown; --camera or --position shows another:"
     )
     rows = [
-        (plain(one.read.camera_id), local_time(moment(one.read, "captured_at")), f"{one.position:,}")
+        (one.read.camera_id, local_time(moment(one.read, "captured_at")), f"{one.position:,}")
         for one in story.others
     ]
     table(("camera", "captured (UTC)", "position"), rows, right=("position",))
@@ -121,25 +129,24 @@ def _show_others(story: Story) -> None:
         note(f"{left:,} more are not listed")
 
 
-def _receipt(receipt: GetReceiptResponse | None) -> str:
+def _receipt(receipt: GetReceiptResponse | None) -> list[str | Marked]:
     if receipt is None:
-        return "[yellow]not delivered yet[/yellow]"
+        return [Marked("not delivered yet", "doubt")]
     when = local_time(moment(receipt, "received_at"))
     covers = f"positions {receipt.first_position:,} to {receipt.last_position:,}"
     if not receipt.receipt_id:
-        return f"[red]refused[/red] at {when}: a dead letter"
-    return f"[green]receipt {plain(receipt.receipt_id)}[/green] at {when}, covers {covers}"
+        return [Marked("refused", "bad"), f" at {when}: a dead letter"]
+    return [Marked(f"receipt {receipt.receipt_id}", "good"), f" at {when}, covers {covers}"]
 
 
-def _row(hop: Hop, start_ns: int) -> list[str]:
+def _row(hop: Hop, start_ns: int) -> list[str | Marked]:
     span = hop.span
-    style = "red" if span.status == "ERROR" else "bold" if hop.depth == 0 else ""
-    name = f"{'  ' * hop.depth}{plain(span.name)}"
+    style = "bad" if span.status == "ERROR" else "bold" if hop.depth == 0 else ""
     begins = f"{(span.start_ns - start_ns) / 1e6:,.1f}"
     return [
         span.service,
-        f"[{style}]{name}[/]" if style else name,
+        Marked(f"{'  ' * hop.depth}{span.name}", style),
         begins,
         f"{span.milliseconds:,.1f}",
-        f"[dim]{plain(hop.remark)}[/dim]",
+        Marked(hop.remark, "dim"),
     ]
