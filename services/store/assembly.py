@@ -19,6 +19,7 @@ from gantry.store.v1.search_pb2_grpc import add_SearchServiceServicer_to_server
 
 from chassis.access import Rules
 from chassis.errors import StartupFailure
+from chassis.metrics import showing
 from chassis.pages import PageTokens
 from chassis.server import GrpcServer
 from policy.access import actions_on_new_forces, actions_without_purpose, rules
@@ -31,6 +32,7 @@ from services.store.forces import service as force_service
 from services.store.forces.postgres import PostgresForces
 from services.store.forces.service import DirectoryService, ForceService
 from services.store.forces.watching import DirectoryFeed
+from services.store.gauges import StoreGauges
 from services.store.images.objects import ImageStore, open_images
 from services.store.log import service as log_service
 from services.store.log.live import LiveLogs
@@ -114,8 +116,8 @@ async def assemble(
     """Give the services and the background work to the server. Raises StartupFailure for a bad setting."""
     images = open_images(settings.store.images)
     tokens = await PageTokens.open(database.pool)
-    _add_log(server, settings, database, images, now_us)
-    _add_buffer(server, settings, database, images, tokens, now_us)
+    logs = _add_log(server, settings, database, images, now_us)
+    _add_buffer(server, settings, database, images, logs, tokens, now_us)
     _add_search(server, database, images, tokens)
     _add_audit(server, database, tokens)
     _add_forces(server, database)
@@ -127,7 +129,7 @@ def _add_log(
     database: Database,
     images: ImageStore,
     now_us: Callable[[], int],
-) -> None:
+) -> LiveLogs:
     buffer, log = settings.store, database.log
     limits = Limits(buffer.queue_reads, buffer.queue_bytes, buffer.commit_reads)
 
@@ -153,6 +155,7 @@ def _add_log(
     server.own(news.run(), "news of other replicas")
     server.own(Upkeep(database.partitions, logs.forget, now_us).run(), "upkeep")
     server.on_stop(logs.wake)
+    return logs
 
 
 def _add_buffer(  # noqa: PLR0917
@@ -160,6 +163,7 @@ def _add_buffer(  # noqa: PLR0917
     settings: StoreSettings,
     database: Database,
     images: ImageStore,
+    logs: LiveLogs,
     tokens: PageTokens,
     now_us: Callable[[], int],
 ) -> None:
@@ -174,6 +178,8 @@ def _add_buffer(  # noqa: PLR0917
     )
     retention = Retention(records, images, buffer.retention_days, now_us)
     server.own(retention.run(buffer.retention_interval_seconds), "retention")
+    gauges = StoreGauges(consumers, records, logs, buffer.retention_days, now_us)
+    server.own(showing(*gauges.shown()), "gauges")
 
 
 def _add_search(server: GrpcServer, database: Database, images: ImageStore, tokens: PageTokens) -> None:
