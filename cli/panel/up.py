@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import uvloop
 from gantry.common.v1.purpose_pb2 import Purpose
+from gantry.match.v1.alert_pb2 import Alert
 from rich.live import Live
 
 from chassis.errors import Fault
@@ -23,9 +24,11 @@ from cli.fleet import (
     HOTLIST,
     PROCESS,
     FleetOrder,
+    drawn_alike,
     drawn_reads,
     enrol_fleet,
     import_hotlists,
+    note_drawn,
     run_without_images,
     start_fleet,
 )
@@ -34,6 +37,7 @@ from cli.interrupts import cancel_current, interruptible, on_interrupt
 from cli.jsonlines import write_json
 from cli.links import Links
 from cli.live import live_console
+from cli.options import first
 from cli.output import note, say
 from cli.panel.alert_lines import alert_line
 from cli.panel.draw import draw, status_line
@@ -42,10 +46,9 @@ from cli.panel.state import AlertLine, ProcessState, SuiteState
 from cli.tokens import TokenFile
 from cli.verbs import Session
 from cli.watching import Watch, watched
-from simulators.cameras.world import World
 from suite.child import Child
-from suite.settings import SuiteSettings
-from suite.suite import Suite
+from suite.settings import FORCES, SuiteSettings
+from suite.suite import Suite, remembered_forces
 
 _LOOK_SECONDS: Final = 1.0
 _LINE_EVERY_SECONDS: Final = 5.0
@@ -66,6 +69,7 @@ class Wish:
     seconds: float | None
     base_port: int
     purpose: str
+    forces: tuple[str, ...] = ()
 
 
 @dataclass
@@ -106,7 +110,8 @@ def run_up(session: Session, wish: Wish) -> None:
 
 async def _up(session: Session, wish: Wish) -> None:
     talk = _Talk(quiet=session.as_json)
-    suite = Suite(SuiteSettings(folder=session.home, base_port=wish.base_port), say=talk.say)
+    forces = wish.forces or remembered_forces(session.home) or FORCES
+    suite = Suite(SuiteSettings(session.home, forces, wish.base_port), say=talk.say)
     with on_interrupt(_stopper(talk, cancel_current()), again=partial(_end_now, suite, talk)):
         async with suite:
             home = SuiteHome(suite.layout.folder)
@@ -163,13 +168,14 @@ async def _cameras(scene: Scene, talk: "_Talk") -> AsyncIterator[None]:
     if not scene.wish.cameras:
         yield
         return
-    world = World.build(scene.wish.seed)
-    order = FleetOrder(scene.wish.seed, scene.wish.rate)
+    active = [force.code for force in await (await scene.links.forces()).forces()]
+    forces = tuple(force for force in scene.suite.settings.forces if force in active)
+    order = FleetOrder(scene.wish.seed, scene.wish.rate, forces=forces)
     talk.say("enrolling the simulated cameras")
-    await enrol_fleet(scene.links, world)
+    await enrol_fleet(scene.links, order.world())
     tasks = [
         asyncio.create_task(_keep_cameras(scene, order), name="cameras"),
-        asyncio.create_task(_give_hotlists(scene, world, order), name="hotlists"),
+        asyncio.create_task(_give_hotlists(scene, order), name="hotlists"),
     ]
     try:
         yield
@@ -194,24 +200,23 @@ async def _keep_cameras(scene: Scene, order: FleetOrder) -> None:
         await asyncio.sleep(_RESTART_SECONDS)
 
 
-async def _give_hotlists(scene: Scene, world: World, order: FleetOrder) -> None:
+async def _give_hotlists(scene: Scene, order: FleetOrder) -> None:
     """Import hotlists in the background: choosing the vehicles takes seconds."""
     try:
-        if not await _has_fresh_hotlists(scene.links):
+        if not (drawn_alike(scene.suite.layout, order) and await _has_fresh_hotlists(scene.links)):
             scene.say("Loading hotlists of vehicles that the cameras will meet", lasting=True)
-            await _load_hotlists(scene, world, order)
+            await _load_hotlists(scene, order)
             scene.say("")
     except (Fault, CliError) as error:
         scene.say(f"The hotlists could not be loaded: {error}", lasting=True)
 
 
-async def _load_hotlists(scene: Scene, world: World, order: FleetOrder) -> None:
-    now = datetime.now(UTC)
-    reads = await asyncio.to_thread(drawn_reads, world, run_without_images(order, now))
+async def _load_hotlists(scene: Scene, order: FleetOrder) -> None:
+    now, layout = datetime.now(UTC), scene.suite.layout
+    reads = await asyncio.to_thread(drawn_reads, order.world(), run_without_images(order, now))
     reason = "Demonstration list for the simulated cameras"
-    await import_hotlists(
-        scene.links, scene.suite.layout, reads, seed=order.seed, today=now.date(), reason=reason
-    )
+    await import_hotlists(scene.links, layout, reads, seed=order.seed, today=now.date(), reason=reason)
+    note_drawn(layout, order)
 
 
 async def _has_fresh_hotlists(links: Links) -> bool:
@@ -248,13 +253,28 @@ async def _show_until_stopped(scene: Scene, session: Session) -> None:
 
 
 async def _collect_alerts(scene: Scene) -> None:
-    watch = Watch(Purpose(justification=scene.wish.purpose))
+    """First the alerts that nobody has taken in hand, then each one that is raised."""
+    purpose = Purpose(justification=scene.wish.purpose)
+    with contextlib.suppress(CliError, Fault):
+        scene.alerts.extend(alert_line(alert) for alert in await _open_alerts(scene.links, purpose))
+    watch = Watch(purpose)
     while True:
         with contextlib.suppress(CliError, Fault):
             async for event in watched(scene.links, scene.links.person.forces, watch):
                 if event.alert is not None:
                     scene.alerts.appendleft(alert_line(event.alert))
         await asyncio.sleep(_RESTART_SECONDS)
+
+
+async def _open_alerts(links: Links, purpose: Purpose) -> list[Alert]:
+    """The newest open alerts of all forces, newest first."""
+    found: list[Alert] = []
+    client = await links.alerts()
+    for force in links.person.forces:
+        newest = client.alerts(force, purpose, open_only=True, page_size=_LATEST_ALERTS)
+        found += [alert async for alert in first(newest, _LATEST_ALERTS)]
+    found.sort(key=lambda alert: alert.raised_at.ToMicroseconds(), reverse=True)
+    return found[:_LATEST_ALERTS]
 
 
 async def _show_panel(scene: Scene) -> None:

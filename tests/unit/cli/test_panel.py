@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from gantry.common.v1.purpose_pb2 import Purpose
 from rich.console import Console
 
 from cli.home import SuiteHome
+from cli.links import connect
 from cli.panel import observe, up
 from cli.panel.draw import draw, status_line
 from cli.panel.state import AlertLine, DestinationState, ForceState, ProcessState, SuiteState
 from cli.panel.up import Scene
 from cli.verbs import Session
+from tests.unit.cli.fake_suite import alert, fake_suite
 
 NAS = DestinationState("nas", "running", 990, 10, 0)
 NADC = DestinationState("nadc", "retrying", 500, 500, 0, "connection refused")
@@ -143,3 +146,11 @@ def test_a_service_that_does_not_answer_leaves_what_the_others_say() -> None:
     text = drawn(SuiteState(forces=[frozen, other]))
     for word in ("1,000", "990", "?", "match: no answer for 2 s (all forces)"):
         assert word in text
+
+
+async def test_after_a_restart_the_panel_shows_the_alerts_that_are_open(tmp_path: Path) -> None:
+    with fake_suite(tmp_path) as world:
+        world.alerts = [alert(number, f"AB{number:02}CDE") for number in range(12)]
+        async with connect(tmp_path, None) as links:
+            found = await up._open_alerts(links, Purpose(justification="testing the panel"))
+    assert [one.alert_id for one in found] == [str(number) for number in range(11, 3, -1)]
