@@ -47,6 +47,7 @@ async def test_a_locked_row_of_a_force_is_told_and_forgotten(store: RunningStore
         await store.database.rows.require_writable()
         await ingest.append("essex", columns(1, at_us=store.clock()))
         assert not (await store.status("essex")).HasField("refusal")
+
     # Nobody appends meanwhile.
     async def forgotten() -> bool:
         return not (await store.status("kent")).HasField("refusal")
