@@ -69,12 +69,13 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The counts of a camera since it was enrolled. `rejected` counts by number of the reason."""
+    """The counts of a camera since it was enrolled: `rejected` and `warned` by number of the reason."""
 
     camera_id: str
     accepted: int
     duplicate: int
     rejected: dict[int, int]
+    warned: dict[int, int]
     last_received_at: datetime | None
     last_captured_at: datetime | None
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from gantry.ingest.v1 import cameras_pb2 as pb
 from gantry.ingest.v1.cameras_pb2_grpc import CameraHealthServiceServicer, CameraRegistryServiceServicer
-from gantry.ingest.v1.ingest_pb2 import RejectionReason
+from gantry.ingest.v1.ingest_pb2 import RejectionReason, WarningReason
 
 from anpr.identifiers import is_camera_id, is_feed
 from chassis.errors import NotFound
@@ -182,6 +182,8 @@ def _health_message(health: Health) -> pb.CameraHealth:
     )
     for reason, count in health.rejected.items():
         message.rejected.add(reason=RejectionReason.ValueType(reason), count=count)
+    for reason, count in health.warned.items():
+        message.warnings.add(reason=WarningReason.ValueType(reason), count=count)
     for field, moment in (
         (message.last_received_at, health.last_received_at),
         (message.last_captured_at, health.last_captured_at),
