@@ -16,7 +16,7 @@ from gantry.ingest.v1 import cameras_pb2 as pb
 from gantry.ingest.v1.cameras_pb2_grpc import CameraHealthServiceServicer, CameraRegistryServiceServicer
 from gantry.ingest.v1.ingest_pb2 import RejectionReason, WarningReason
 
-from anpr.identifiers import is_camera_id, is_feed
+from anpr.identifiers import is_camera_id, is_feed, oddity_of_id
 from chassis.errors import NotFound
 from chassis.pages import PageTokens, page_size
 from services.ingest.cameras.enrolment import (
@@ -155,6 +155,8 @@ class _Pages:
 def _enrolment(request: pb.EnrolCamerasRequest, token: str) -> Enrolment:
     if not is_feed(request.feed):
         raise camera_invalid("feed", "should be 1 to 64 of letters, digits, dot, dash, underscore")
+    if (oddity := oddity_of_id(request.feed)) is not None:
+        raise camera_invalid("feed", oddity)
     try:
         request_id = UUID(request.request_id)
     except ValueError:
