@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from chassis.access import ANY_SERVICE, Auditor, AuditRule, FeedTokens, Rule
 from chassis.errors import Fault, Forbidden, InvalidInput, NotFound, Unauthenticated, Unavailable
-from chassis.identity import Call, Caller, certified_caller, remember
+from chassis.identity import Call, Caller, certified_caller, remember, shows_certificate
 
 _AUTHORIZATION: Final = "authorization"
 _BEARER: Final = "bearer "
@@ -72,8 +72,16 @@ class Gate:
             return self._feed(token)
         caller = certified_caller(context)
         if not _admits(self._rule, caller):
-            raise _token_missing() if self._takes_tokens else _not_allowed()
+            raise self._refusal(caller, context)
         return caller
+
+    def _refusal(self, caller: Caller, context: Call) -> Fault:
+        """What the caller lacks, in the words of the port that it called."""
+        if self._takes_tokens:
+            return _token_missing()
+        if caller.kind == "none" and not shows_certificate(context):
+            return _certificate_missing()
+        return _not_allowed()
 
     def _feed(self, token: str) -> Caller:
         assert self._offices.feeds is not None, "checked when the rule was given"
@@ -135,6 +143,14 @@ def _token_of(context: Call) -> str | None:
 
 def _not_allowed() -> Forbidden:
     return Forbidden("CALLER_NOT_ALLOWED", "the access rule of this call does not admit you")
+
+
+def _certificate_missing() -> Forbidden:
+    return Forbidden(
+        "CALLER_NOT_ALLOWED",
+        "a feed's token does not open this service; this port takes reads, and everything else is on a port "
+        "for certificates",
+    )
 
 
 def _token_missing() -> Unauthenticated:

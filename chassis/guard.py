@@ -16,7 +16,7 @@ import inspect
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from contextlib import aclosing, contextmanager
 from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
@@ -35,6 +35,7 @@ from chassis import deadline
 from chassis import traceparent as w3c
 from chassis.admission import Gate
 from chassis.database_faults import database_fault
+from chassis.draining import Draining
 from chassis.errors import DETAILS_KEY, INTERNAL_TEXT, Fault, InvalidInput, encode_fault
 from chassis.identity import Call, Caller
 from chassis.names import MetricName
@@ -43,7 +44,6 @@ from chassis.tracing import UNSAMPLED
 
 _DEFAULT_SECONDS: Final = 30.0
 _LEAST_SECONDS: Final = 0.002
-_DRAIN_SECONDS: Final = 1.0
 _MAX_MESSAGE: Final = 1000
 _OUR_FAULT: Final = frozenset(
     {
@@ -67,10 +67,10 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Parse: TypeAlias = Callable[[bytes], Any]
 
 
-def guarded(method: str, handler: Handler, gate: Gate, message_seconds: float) -> Handler:
+def guarded(method: str, handler: Handler, gate: Gate, message_seconds: float, draining: Draining) -> Handler:
     """The same handler behind the guards. `method` is "package.Service/Method".
 
-    The first message has to arrive within `message_seconds` after the headers.
+    The first message has to arrive within `message_seconds` after the headers. `draining` is the server's.
     """
     behaviour = _behaviour_of(handler)
     if not (inspect.iscoroutinefunction(behaviour) or inspect.isasyncgenfunction(behaviour)):
@@ -78,8 +78,8 @@ def guarded(method: str, handler: Handler, gate: Gate, message_seconds: float) -
         raise TypeError(f"the handler of {method} should be async")
     opening = _Opening(gate, message_seconds, takes_stream=bool(handler.request_streaming))
     if handler.request_streaming or handler.response_streaming:
-        serve = behaviour if handler.response_streaming else _receiving(behaviour)
-        call = _streaming(method, serve, opening)
+        both_ways = bool(handler.request_streaming and handler.response_streaming)
+        call = _streaming(method, behaviour, opening, draining, both_ways=both_ways)
     else:
         call = _unary(method, behaviour, opening)
     make = (
@@ -118,8 +118,7 @@ class _Opening:
             if self._gate.judges_message:
                 await self._gate.judge(first, caller)
             return first
-        async with _drained_on_fault(context):
-            await self._gate.judge(first, caller)
+        await self._gate.judge(first, caller)
         return _resumed(first, requests)
 
     async def _first(self, context: Call) -> Any:
@@ -135,22 +134,6 @@ class _Opening:
         if message is grpc.aio.EOF:
             raise InvalidInput("MALFORMED_MESSAGE", "the call ended without its message; repair the client")
         return message
-
-
-@asynccontextmanager
-async def _drained_on_fault(context: Call) -> AsyncIterator[None]:
-    """Drop what the client is still sending, for a second at most, before a fault ends the call.
-
-    grpc.aio reports INTERNAL, and not the fault, to a client whose write meets the end of its call.
-    """
-    try:
-        yield
-    except Fault:
-        with suppress(TimeoutError, InvalidInput):
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                while await context.read() is not grpc.aio.EOF:
-                    pass
-        raise
 
 
 async def _resumed(first: Any, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
@@ -191,30 +174,25 @@ def _unary(method: str, behaviour: Callable[..., Any], opening: _Opening) -> Cal
 
 
 def _streaming(
-    method: str, behaviour: Callable[..., Any], opening: _Opening
+    method: str, behaviour: Callable[..., Any], opening: _Opening, draining: Draining, *, both_ways: bool
 ) -> Callable[..., Awaitable[Any]]:
     serve = _writing(behaviour) if inspect.isasyncgenfunction(behaviour) else behaviour
     labels = {"method": method}
 
     async def call(requests: Any, context: Call) -> Any:
         _streams.add(1, labels)
+        caller: Caller | None = None
         try:
             caller = opening.admit(context)
             return await serve(await opening.request(caller, requests, context), context)
         except Exception as error:  # noqa: BLE001 - each one has an answer
+            if not isinstance(error, grpc.aio.AbortError):
+                await draining.drain(context, known=caller is not None, both_ways=both_ways)
             await _fail(method, context, error)
         finally:
             _streams.add(-1, labels)
 
     return call
-
-
-def _receiving(behaviour: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    async def serve(requests: Any, context: Call) -> Any:
-        async with _drained_on_fault(context):
-            return await behaviour(requests, context)
-
-    return serve
 
 
 def _writing(generator: Callable[..., Any]) -> Callable[..., Awaitable[None]]:

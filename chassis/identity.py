@@ -16,6 +16,7 @@ import grpc
 
 # Only URI names count: gRPC's joint property would let a DNS name spell out a gantry:// identity.
 _URI_PROPERTY: Final = "peer_uri"
+_CERTIFICATE_PROPERTY: Final = "x509_pem_cert"
 _SCHEME: Final = "gantry://"
 
 
@@ -53,6 +54,11 @@ def caller_of(context: Call) -> Caller:
 def certified_caller(context: Call) -> Caller:
     """The caller that the TLS handshake of this call proved."""
     return caller_from_uris(tuple(context.auth_context().get(_URI_PROPERTY, ())))
+
+
+def shows_certificate(context: Call) -> bool:
+    """Whether the caller has shown a certificate, whatever it names."""
+    return bool(context.auth_context().get(_CERTIFICATE_PROPERTY))
 
 
 def remember(context: Call, caller: Caller) -> None:

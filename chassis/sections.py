@@ -49,7 +49,8 @@ class GrpcSettings(_Section):
     listen: HostPort = "127.0.0.1:0"
     health_listen: HostPort = "127.0.0.1:0"
     max_message_bytes: int = Field(16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
-    max_concurrent_streams: int = Field(10_000, ge=1)
+    max_concurrent_streams: int = Field(2_000, ge=1)
+    unread_bytes: int = Field(32 * 1024, ge=1024, le=1024 * 1024)
     drain_seconds: float = Field(10.0, ge=0, le=3600)
     message_seconds: float = Field(10.0, gt=0, le=600)
     max_connection_age_seconds: float = Field(1800.0, ge=1, le=86_400)

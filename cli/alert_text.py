@@ -1,14 +1,17 @@
 """An alert as text: the plate, the place, and why the vehicle is of interest."""
 
+from collections.abc import Iterator
+
 from gantry.match.v1.alert_pb2 import MATCH_KIND_NEAR, Acknowledgement, Alert
 
 from cli.forms import moment
-from cli.output import local_time, plain
+from cli.output import Marked, local_time, say
 
 
-def alert_text(alert: Alert) -> str:
-    """An alert in two lines of markup."""
-    return f"{_headline(alert)}\n   {_whereabouts(alert)}"
+def show_alert(alert: Alert) -> None:
+    """Print an alert in two lines."""
+    say(*_headline(alert))
+    say("   ", *_whereabouts(alert))
 
 
 def taken_text(alert_id: str, acknowledgement: Acknowledgement, person: str = "") -> str:
@@ -28,24 +31,27 @@ def taken_already_text(alert_id: str, acknowledgement: Acknowledgement, person: 
     return f"alert {alert_id} was in hand already: taken by {who} at {when}{said}{lost}"
 
 
-def _headline(alert: Alert) -> str:
-    match = "[green]exact match[/green]"
-    if alert.kind == MATCH_KIND_NEAR:
-        match = f"[yellow]near match of {plain(alert.entry_vrm)}[/yellow]"
-    parts = [f"[bold black on yellow] {plain(alert.read.vrm)} [/]", match, f"priority {alert.priority}"]
-    parts += [f"[bold white on red] {plain(marker)} [/]" for marker in alert.markers]
-    return " ".join([*parts, plain(alert.reason)])
+def _headline(alert: Alert) -> Iterator[str | Marked]:
+    near = alert.kind == MATCH_KIND_NEAR
+    yield Marked(f" {alert.read.vrm} ", "plate")
+    yield " "
+    yield Marked(f"near match of {alert.entry_vrm}", "doubt") if near else Marked("exact match", "good")
+    yield f" priority {alert.priority} "
+    for marker in alert.markers:
+        yield Marked(f" {marker} ", "danger")
+        yield " "
+    yield alert.reason
 
 
-def _whereabouts(alert: Alert) -> str:
+def _whereabouts(alert: Alert) -> Iterator[str | Marked]:
     read = alert.read
     captured = moment(read, "captured_at")
-    parts = [f"alert {plain(alert.alert_id)}:", local_time(captured), read.force, plain(read.camera_id)]
+    parts = [f"alert {alert.alert_id}:", local_time(captured), read.force, read.camera_id]
     if read.HasField("position"):
         parts.append(f"({read.position.latitude:.4f} {read.position.longitude:.4f})")
-    parts.append(f"list {plain(alert.hotlist)}")
+    parts.append(f"list {alert.hotlist}")
     if alert.instruction:
-        parts.append(f"- {plain(alert.instruction)}")
+        parts.append(f"- {alert.instruction}")
+    yield " ".join(parts)
     if alert.HasField("acknowledgement"):
-        parts.append(f"[dim]{plain(taken_text(alert.alert_id, alert.acknowledgement))}[/dim]")
-    return " ".join(parts)
+        yield Marked(f" {taken_text(alert.alert_id, alert.acknowledgement)}", "dim")

@@ -1,5 +1,6 @@
 """The exit codes of the command, and its error."""
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -32,9 +33,15 @@ MEANINGS: Final = {
 class CliError(Exception):
     """The command cannot do what was asked. The text says what is wrong, where, and what to do."""
 
-    def __init__(self, message: str, code: Exit = Exit.FAILED, *, reason: str = "") -> None:
-        """`reason` is a service's reason code, for `--json`; empty when the command itself refuses."""
+    def __init__(
+        self, message: str, code: Exit = Exit.FAILED, *, reason: str = "", more: Sequence[str] = ()
+    ) -> None:
+        """`message` is one line, and `more` are lines below it.
+
+        `reason` is a service's reason code, for `--json`; empty when the command itself refuses.
+        """
         super().__init__(message)
+        self.more = tuple(more)
         self.message = message
         self.code = code
         self.reason = reason

@@ -6,6 +6,7 @@ import grpc
 
 from chassis.errors import Fault, StartupFailure, fault_from
 from cli.exits import CliError, Exit
+from cli.inert import inert
 from suite.errors import SuiteError
 
 _EXITS: Final = {
@@ -79,9 +80,10 @@ def from_fault(fault: Fault) -> CliError:
 
 def _in_our_words(fault: Fault) -> str:
     """The service's sentence, with the option instead of the request's field."""
+    message = inert(fault.message)
     if fault.field is None:
-        return fault.message
-    said = fault.message.removeprefix(f"{fault.field}: ")
+        return message
+    said = message.removeprefix(f"{fault.field}: ")
     if option := _OPTIONS.get(fault.field):
         about = said.removeprefix(f"{fault.field} ") if "." in fault.field else said
         return f"{option}: {said}" if about == said else f"{option} {about}"
@@ -91,5 +93,5 @@ def _in_our_words(fault: Fault) -> str:
 
 
 def _system_sentence(error: OSError) -> str:
-    what = error.strerror or str(error)
-    return f"{error.filename}: {what.lower()}" if error.filename else what
+    what = inert(error.strerror or str(error))
+    return f"{inert(str(error.filename))}: {what.lower()}" if error.filename else what

@@ -55,10 +55,26 @@ def read_form(read: Read) -> dict[str, Any]:
         "lat": read.position.latitude if read.HasField("position") else None,
         "lon": read.position.longitude if read.HasField("position") else None,
         "heading": read.heading if read.HasField("heading") else None,
+        "position_doubtful": details.position_doubtful,
         "lane": details.lane or None,
         "direction": word(Direction, details.direction, "DIRECTION_") if details.direction else None,
         "speed_kph": round(details.speed_kph, 1) if details.HasField("speed_kph") else None,
+        "plate_country": details.plate_country or None,
+        "vehicle": {
+            "make": details.vehicle_make or None,
+            "model": details.vehicle_model or None,
+            "colour": details.vehicle_colour or None,
+            "class": details.vehicle_class or None,
+        },
     }
+
+
+def place_of(read: Read) -> str:
+    """Where a read was made: latitude and longitude, with the doubt about them; a dash when not known."""
+    if not read.HasField("position"):
+        return "-"
+    doubt = " (doubtful)" if read.details.position_doubtful else ""
+    return f"{read.position.latitude:.5f} {read.position.longitude:.5f}{doubt}"
 
 
 def stored_form(stored: StoredRead) -> dict[str, Any]:

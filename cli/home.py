@@ -9,6 +9,7 @@ from cryptography import x509
 
 from chassis.sections import TlsSettings
 from cli.exits import CliError, Exit
+from suite.steps import Phase, Step, read_step
 
 _FORCE_URI = "gantry://force/"
 
@@ -58,6 +59,15 @@ class SuiteHome:
         """The folder that only its owner may read."""
         return self.folder / "secrets"
 
+    @property
+    def belongs_here(self) -> bool:
+        """Whether suites run in this folder, rather than it being laid out for one that runs elsewhere."""
+        return (self.folder / "lock").exists()
+
+    def step(self) -> Step | None:
+        """What the suite that runs here does; None when none does, or it runs elsewhere."""
+        return read_step(self.folder / "run")
+
     def processes(self) -> list[str]:
         """Names of the processes that were started."""
         found = (path.stem for path in (self.folder / "run").glob("*") if path.suffix in {".json", ".pid"})
@@ -76,7 +86,7 @@ class SuiteHome:
         try:
             found = json.loads(path.read_text())
         except (FileNotFoundError, NotADirectoryError):
-            raise CliError(self._not_running(process), Exit.UNREACHABLE) from None
+            raise CliError(self.not_running(process), Exit.UNREACHABLE) from None
         except ValueError:
             raise CliError(f"{path} is damaged: start the suite again with `gantry up`") from None
         return dict(found)
@@ -103,7 +113,7 @@ class SuiteHome:
         """A person by name, or the one whose certificate names the most forces. CliError if absent."""
         known = self.people()
         if not known:
-            raise CliError(self._not_running(None), Exit.UNREACHABLE)
+            raise CliError(self.not_running(None), Exit.UNREACHABLE)
         if name is not None and name not in known:
             raise CliError(
                 f"there is no certificate of {name!r} here; --as knows {', '.join(known)}", Exit.NOT_FOUND
@@ -119,7 +129,15 @@ class SuiteHome:
         forces = _forces_in(certificate)
         return Person(name, forces, TlsSettings(certificate=certificate, key=key, authority=self.authority))
 
-    def _not_running(self, process: str | None) -> str:
+    def not_running(self, process: str | None) -> str:
+        """Why a process, or the suite, cannot be asked, and what to do."""
+        step, see = self.step(), "; `gantry status` shows it" if process else ""
+        if step is not None and step.phase == Phase.STARTING:
+            return f"the suite in {self.folder} is {step.sentence}. Wait until it runs{see}"
+        if step is not None and step.phase == Phase.STOPPING:
+            return f"the suite in {self.folder} is {step.sentence}. `gantry up` starts it again after that"
+        if step is not None and process:
+            return f"{process} is down in {self.folder} and is being started again; see `gantry status`"
         what = f"{process} is not running" if process else "no suite is running"
         return f"{what} in {self.folder}: start one with `gantry up`, or name another folder with --home"
 

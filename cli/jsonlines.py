@@ -9,8 +9,14 @@ from typing import IO
 def write_json(value: object, *, stream: IO[str] | None = None) -> None:
     """One JSON value on one line, written at once so that a reader of the pipe need not wait."""
     target = stream or sys.stdout
-    target.write(json.dumps(value, ensure_ascii=False, default=_plain, separators=(", ", ": ")) + "\n")
+    text = json.dumps(value, ensure_ascii=False, default=_plain, separators=(", ", ": "))
+    target.write((text if text.isprintable() else _escaped(text)) + "\n")
     target.flush()
+
+
+def _escaped(text: str) -> str:
+    """The same JSON without characters that a terminal obeys or that cannot be seen."""
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def _plain(value: object) -> object:

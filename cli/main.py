@@ -2,12 +2,15 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
 from cli.exits import MEANINGS, Exit
+from cli.inert import inert
 from cli.jsonlines import write_json
 from cli.lazy import LazyVerb, group, loaded
 
@@ -31,6 +34,7 @@ COMMANDS: Final = (
     ),
     _verb("status", "status:status", "Show processes, buffer, matching and deliveries."),
     _verb("search", "search:search", "Find the reads of a plate in the buffer, newest first."),
+    _verb("image", "image:image", "Save a picture of a read."),
     _verb("replay", "replay:replay", "Send a file of reads to ingest."),
     _verb(
         "trace",
@@ -99,6 +103,18 @@ COMMANDS: Final = (
 )
 
 
+@contextmanager
+def _inert_errors() -> Iterator[None]:
+    """Errors in the command line quote its words, such as file names: make them harmless for a terminal."""
+    try:
+        yield
+    except Exception as error:
+        # The class of such errors has no public name. All of them have a message.
+        if isinstance(quoted := getattr(error, "message", None), str):
+            error.message = inert(quoted)  # type: ignore[attr-defined]
+        raise
+
+
 class CommandLine(TyperGroup):
     """The whole command. With --json, errors in the command line are in JSON, too."""
 
@@ -110,12 +126,14 @@ class CommandLine(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Remember whether JSON was asked for, also when the verb cannot be parsed."""
         ctx.meta[_JSON_ASKED] = "--json" in args
-        return super().parse_args(ctx, args)
+        with _inert_errors():
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb."""
         try:
-            return super().invoke(ctx)
+            with _inert_errors():
+                return super().invoke(ctx)
         except Exception as error:
             # The class of such errors has no public name. All of them have this method.
             sentence = getattr(error, "format_message", None)

@@ -1,62 +1,77 @@
-"""Writes for people: results to standard output, remarks and errors to standard error."""
+"""Writes for people: results to standard output, remarks and errors to standard error.
 
+Whatever a verb shows is written here, and made harmless for a terminal on the way: names, reasons, plates,
+file names and messages of servers come from outside. Panels that are redrawn are in `cli.live`.
+"""
+
+import os
+import shutil
+import sys
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TextIO
 
-from rich import box
-from rich.console import Console, RenderableType
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
+from cli.grid import GAP, Column, Grid, Marked, Words, fitted, lines, text_of
 
-_PIPE_WIDTH: Final = 400
+__all__ = ["Column", "Marked", "counted", "fail", "local_time", "note", "say", "table", "warn"]
+
+STYLES: Final = {
+    "": "",
+    "bold": "1",
+    "dim": "2",
+    "bad": "31",
+    "good": "32",
+    "doubt": "33",
+    "error": "1;31",
+    "plate": "1;30;43",
+    "danger": "1;37;41",
+}
+_RULE: Final = "─"
 
 
-def console() -> Console:
-    """Where results go."""
-    return Console(highlight=False, soft_wrap=True)
-
-
-def notes() -> Console:
-    """Where remarks, progress and errors go, so that a pipe gets results only."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+def say(*words: Words) -> None:
+    """Write one line of a result. Its parts are separated by nothing."""
+    _write(sys.stdout, words)
 
 
 def note(text: str) -> None:
     """Say one thing to the person, never to a pipe."""
-    notes().print(text, style="dim", markup=False)
+    _write(sys.stderr, (Marked(text, "dim"),))
 
 
 def warn(text: str) -> None:
     """Say one thing that the person should not overlook."""
-    notes().print(text, style="yellow", markup=False)
+    _write(sys.stderr, (Marked(text, "doubt"),))
 
 
-def show(renderable: RenderableType) -> None:
-    """Print a table; in a pipe it is as wide as its longest row."""
-    target = console()
-    if target.is_terminal:
-        target.print(renderable, soft_wrap=False)
-    else:
-        _unbounded().print(renderable)
+def fail(sentence: str) -> None:
+    """Say why the verb could not do what was asked."""
+    _write(sys.stderr, (Marked(f"gantry: {sentence}", "error"),))
 
 
 def table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", right: Sequence[str] = ()
+    columns: Sequence[Column | str],
+    rows: Sequence[Sequence[Words]],
+    *,
+    title: str = "",
+    right: Sequence[str] = (),
 ) -> None:
-    """Print rows under headings; columns named in `right` hold numbers."""
-    grid = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False, expand=False)
-    for column in columns:
-        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text.from_markup(cell) for cell in row))
-    show(grid)
+    """Print rows under headings. A name alone is a column that is always shown; `right` holds numbers.
 
-
-def plain(text: str) -> str:
-    """Text from outside, safe inside a table cell: no markup, no control characters."""
-    return escape("".join(letter if letter.isprintable() else "�" for letter in text))
+    A terminal gets the columns that fit. A pipe or a file gets all of them, as wide as they are.
+    """
+    wanted = [Column(one, right=one in right) if isinstance(one, str) else one for one in columns]
+    width = _terminal_width()
+    grid = fitted(wanted, rows, width)
+    if title:
+        say(title)
+    if not grid.shown:
+        _blocks(wanted, rows)
+        return
+    _rows(wanted, rows, grid)
+    if grid.left_out:
+        names = ", ".join(grid.left_out)
+        note(f"not shown at {width} columns: {names}; a wider terminal, a pipe or --json shows them")
 
 
 def local_time(moment: datetime | None) -> str:
@@ -69,5 +84,47 @@ def counted(number: int, noun: str, nouns: str = "") -> str:
     return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
-def _unbounded() -> Console:
-    return Console(width=_PIPE_WIDTH, highlight=False)
+def _rows(columns: Sequence[Column], rows: Sequence[Sequence[Words]], grid: Grid) -> None:
+    header = next(lines(columns, [Marked(column.name, "bold") for column in columns], grid))
+    _row(header)
+    say(Marked(_RULE * (sum(grid.widths) + GAP * (len(grid.widths) - 1)), "dim"))
+    for row in rows:
+        for cells in lines(columns, row, grid):
+            _row(cells)
+
+
+def _row(cells: Sequence[Marked]) -> None:
+    *before, last = cells
+    spaced = [one for cell in before for one in (cell, " " * GAP)]
+    say(*spaced, Marked(last.text.rstrip(), last.style))
+
+
+def _blocks(columns: Sequence[Column], rows: Sequence[Sequence[Words]]) -> None:
+    """Each row as lines of name and value, where a terminal is too narrow for columns."""
+    widest = max(len(column.name) for column in columns)
+    for row in rows:
+        for column, words in zip(columns, row, strict=True):
+            say(Marked(f"{column.name:<{widest}}  ", "dim"), words)
+        say()
+
+
+def _write(stream: TextIO | None, words: Sequence[Words]) -> None:
+    """The only way out: every text is made harmless, and gets its style where the stream is a terminal."""
+    if stream is None:
+        return  # the reader of our pipe has gone
+    coloured = stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    line = "".join(_styled(one) if coloured else text_of(one) for one in words)
+    encoding = stream.encoding or "utf-8"
+    stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+    stream.flush()
+
+
+def _styled(words: Words) -> str:
+    code = "" if isinstance(words, str) else STYLES[words.style]
+    return f"\x1b[{code}m{text_of(words)}\x1b[0m" if code else text_of(words)
+
+
+def _terminal_width() -> int | None:
+    if sys.stdout is None or not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns

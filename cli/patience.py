@@ -74,8 +74,13 @@ def run_patiently(session: Session, service: str, work: Work, *, takes_its_time:
     A slow answer is reported, unless it is expected (`takes_its_time`).
     """
 
-    patience = Patience(SuiteHome(session.home).processes, service, quiet_note(as_json=session.as_json))
+    patience = Patience(_runs(SuiteHome(session.home)), service, quiet_note(as_json=session.as_json))
     asyncio.run(_repeated(work, patience, None if takes_its_time else USUAL_SECONDS))
+
+
+def _runs(home: SuiteHome) -> Callable[[], bool]:
+    """Whether a suite runs there, or is about to."""
+    return lambda: bool(home.processes() or home.step())
 
 
 def quiet_note(*, as_json: bool) -> Callable[[str], None]:

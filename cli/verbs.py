@@ -3,6 +3,7 @@
 import functools
 import inspect
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 from cli.exits import CliError, Exit
 from cli.faults import explained
 from cli.jsonlines import write_json
-from cli.output import notes
+from cli.output import fail, note
 
 DEFAULT_HOME: Final = Path(".gantry")
 
@@ -87,9 +88,9 @@ def guarded(call: Callable[[], None], *, as_json: bool, debug: bool) -> None:
         # The reader of our pipe has ended (`| head`), which is no error.
         sys.stdout = None
         raise typer.Exit(Exit.OK) from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - every error has a sentence
         if debug:
-            raise
+            _show_trace(error)
         shown = explain(error)
         _tell(shown, as_json=as_json)
         raise typer.Exit(shown.code) from None
@@ -100,12 +101,25 @@ def explain(error: Exception) -> CliError:
     return error if isinstance(error, CliError) else explained(error)
 
 
+def _show_trace(error: BaseException) -> None:
+    """Where an error came from, and what caused it. Its text may quote what comes from outside."""
+    cause: BaseException | None = error
+    while cause is not None:
+        for line in "".join(traceback.format_tb(cause.__traceback__)).splitlines():
+            note(line)
+        note(f"{type(cause).__name__}: {cause}")
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
 def _tell(error: CliError, *, as_json: bool) -> None:
     if as_json:
-        answer = {"error": error.message, "exit_code": int(error.code), "reason": error.reason}
+        answer = {
+            "error": "\n".join((error.message, *error.more)),
+            "exit_code": int(error.code),
+            "reason": error.reason,
+        }
         write_json(answer, stream=sys.stderr)
         return
-    sentence, _, rest = error.message.partition("\n")
-    notes().print(f"gantry: {sentence}", style="bold red", markup=False)
-    if rest:
-        notes().print(rest, style="dim", markup=False)
+    fail(error.message)
+    for line in error.more:
+        note(line)

@@ -118,10 +118,11 @@ class AlertClient:
         raised_from: datetime | None = None,
         raised_to: datetime | None = None,
         page_size: int = 0,
+        wanted: alert_pb2.AlertFilter | None = None,
     ) -> AsyncIterator[alert_pb2.Alert]:
         """Alerts as they now are, newest first, page after page; each page is audited."""
         request = alert_pb2.ListAlertsRequest(
-            force=force, purpose=purpose, open_only=open_only, page_size=page_size
+            force=force, purpose=purpose, open_only=open_only, page_size=page_size, filter=wanted
         )
         if raised_from is not None:
             request.raised_from.FromDatetime(raised_from)

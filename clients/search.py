@@ -13,6 +13,7 @@ from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.store.v1.search_pb2 import (
     GetImageRequest,
     GetReadRequest,
+    GetReadResponse,
     ImageKind,
     SearchReadsRequest,
     SearchReadsResponse,
@@ -100,6 +101,13 @@ class SearchClient:
         elif read_id is not None:
             request.read_id = read_id
         return (await answer_of(self._stub.GetRead(request, timeout=self._deadline))).read
+
+    async def named(
+        self, force: str, purpose: Purpose, read_id: str, *, camera_id: str = ""
+    ) -> GetReadResponse:
+        """The newest read with this id, and the others that have it. Raises NotFound READ_UNKNOWN."""
+        request = GetReadRequest(force=force, purpose=purpose, read_id=read_id, camera_id=camera_id)
+        return await answer_of(self._stub.GetRead(request, timeout=self._deadline))
 
     async def image(self, force: str, position: int, kind: ImageKind.ValueType, purpose: Purpose) -> bytes:
         """An image of a read. Raises NotFound READ_UNKNOWN or IMAGE_ABSENT."""

@@ -84,7 +84,7 @@ class Plan:
                 "GANTRY_INGEST__PUBLIC_LISTEN": self.address(process, "public"),
             },
             "store": lambda: {"GANTRY_STORE__IMAGES": self.layout.images.absolute().as_uri()},
-            "match": lambda: {"GANTRY_MATCH__STORE": store},
+            "match": lambda: {"GANTRY_MATCH__STORE": store, "GANTRY_MATCH__INGEST": self.address("ingest")},
             "nas_bridge": lambda: {
                 "GANTRY_BRIDGE__STORE": store,
                 "GANTRY_BRIDGE__IDENTITIES": str(self.layout.identities),

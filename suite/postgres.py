@@ -57,12 +57,13 @@ class LocalPostgres:
         os_user: str | None = None,
         settings: Mapping[str, str] | None = None,
         say: Callable[[str], None] = _log.info,
+        run: Path | None = None,
     ) -> None:
         """Choose the folders. Nothing is started.
 
         `listen_tcp` adds 127.0.0.1 on `port` (None: a free one at each start); `settings` override
-        postgresql.conf; `os_user` is who runs it when we are root. SuiteError when the binaries or that user
-        are missing.
+        postgresql.conf; `os_user` is who runs it when we are root; in `run` it leaves its process id, and a
+        file that is there while it takes connections. SuiteError when the binaries or that user are missing.
         """
         self.home: PostgresHome = find_home(folder, os_user)
         self.port = port or 5432
@@ -77,6 +78,8 @@ class LocalPostgres:
         self._restarts = RestartPolicy()
         self._crashed_on_purpose = False
         self._log_begins = 0
+        self._serves = False
+        self._run = run
         if self.home.base != folder.resolve():
             say(f"PostgreSQL's data is in {self.home.base}, because its OS user cannot reach {folder}")
 
@@ -123,6 +126,7 @@ class LocalPostgres:
         if self._child is not None:
             await self._child.stop(_IMMEDIATE_STOP if immediately else _FAST_STOP)
         self._child = None
+        self._mark(None, serves=False)
         self._ports.release()
         self._lock.release()
 
@@ -149,14 +153,24 @@ class LocalPostgres:
         """
         while self._child is not None and not self._stopping:
             await self._child.exited()
+            self._serves = False
             if not self._stopping:
                 await self._bring_back()
 
     def trouble(self) -> str:
         """Why it is down, when it is: a sentence for people. Empty while it runs."""
-        if self._stopping or self.pid is not None:
+        if self._stopping or (self._serves and self.pid is not None):
             return ""
         return full_sentence(self.home.data) if self._lacks_space() else "PostgreSQL is being started again"
+
+    def _mark(self, pid: int | None, *, serves: bool) -> None:
+        """Write down for others whether it runs and whether it takes connections."""
+        self._serves = serves
+        if self._run is None:
+            return
+        with contextlib.suppress(OSError):
+            _write_or_remove(self._run / "postgres.pid", None if pid is None else f"{pid}\n")
+            _write_or_remove(self._run / "postgres.json", "{}\n" if serves else None)
 
     async def _bring_back(self) -> None:
         if self._lacks_space():
@@ -171,11 +185,14 @@ class LocalPostgres:
             self._say("PostgreSQL died and is being started again")
             await asyncio.sleep(delay)
         self._crashed_on_purpose = False
+        begun = time.monotonic()
         try:
             await self._launch()
         except SuiteError:
             if not self._lacks_space():
                 raise
+        if self._serves:
+            self._say(f"PostgreSQL serves again, {time.monotonic() - begun:.0f} s after its start")
 
     def _lacks_space(self) -> bool:
         """Whether the server ended for want of room, or would do so again."""
@@ -271,7 +288,11 @@ class LocalPostgres:
                 user=self.home.os_user,
                 death_signal=signal.SIGINT,
             )
-            if await self._ready(self._child) or self._stopping:
+            self._mark(self._child.pid, serves=False)
+            if await self._ready(self._child):
+                self._mark(self._child.pid, serves=True)
+                return
+            if self._stopping:
                 return
             if not recovering or self._lacks_space() or time.monotonic() > stragglers_until:
                 raise SuiteError(self._explained("PostgreSQL did not start"))
@@ -329,6 +350,13 @@ class LocalPostgres:
         if self._lacks_space():
             sentence = f"{sentence}, because {full_sentence(self.home.data)}"
         return f"{sentence}; the end of {self.home.log}:\n{last_lines(self.home.log)}"
+
+
+def _write_or_remove(file: Path, text: str | None) -> None:
+    if text is None:
+        file.unlink(missing_ok=True)
+    else:
+        file.write_text(text)
 
 
 def _runs_with(pid: int, argument: str) -> bool:

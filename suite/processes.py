@@ -31,7 +31,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Command:
-    """The command of a process, ``python -m module arguments``, with variables added to our environment."""
+    """The command of a process, ``python -m module arguments``, with variables added to our environment.
+
+    An empty variable is left out.
+    """
 
     name: str
     module: str
@@ -42,6 +45,13 @@ class Command:
     def line(self) -> tuple[str, ...]:
         """The whole command line, with our own Python."""
         return (sys.executable, "-m", self.module, *self.arguments)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The whole environment."""
+        left_out = {name for name, value in self.environment.items() if not value}
+        everything = {**os.environ, **self.environment}
+        return {name: value for name, value in everything.items() if name not in left_out}
 
 
 class Process:
@@ -177,8 +187,7 @@ class Process:
     def _spawn(self) -> None:
         self.port_file.unlink(missing_ok=True)
         rotate(self.log)
-        environment = {**os.environ, **self._command.environment}
-        self._child = Child(self._command.line, log=self.log, environment=environment)
+        self._child = Child(self._command.line, log=self.log, environment=self._command.variables)
         with contextlib.suppress(OSError):  # on a full disk the process still has to be watched
             self._pid_file.write_text(f"{self._child.pid}\n")
 

@@ -29,6 +29,7 @@ from suite.ports import HeldPorts, assign
 from suite.postgres import LocalPostgres
 from suite.processes import Command, Process
 from suite.settings import SuiteSettings
+from suite.steps import Phase, Step, Steps, read_step
 
 T = TypeVar("T")
 _ROTATE_SECONDS = 10.0
@@ -47,7 +48,8 @@ class Suite:
         """Nothing is started yet. `say` is called with short sentences about progress."""
         self.settings = settings
         self.layout = Layout.of(settings.folder)
-        self._say = say
+        self._steps = Steps(self.layout.run, say)
+        self._say = self._steps.say
         self._lock = FolderLock(self.layout.lock)
         self._ports = HeldPorts()
         self._roles = Roles(self.layout.secrets)
@@ -61,9 +63,12 @@ class Suite:
 
     async def __aenter__(self) -> Self:
         self.layout.make()
-        self._lock.take()
+        self._take_the_folder()
+        self.layout.forget_the_running()
+        self._steps.begin(Phase.STARTING)
         try:
             await self._up()
+            self._steps.begin(Phase.RUNNING)
         except BaseException as error:
             await self._leave()
             if is_for_want_of_room(error):
@@ -162,13 +167,23 @@ class Suite:
         if self._postgres is not None:
             self._postgres.end_now()
 
+    def _take_the_folder(self) -> None:
+        try:
+            self._lock.take()
+        except SuiteError:
+            step = read_step(self.layout.run)
+            if step is None:
+                raise
+            raise SuiteError(_in_use(self.layout.folder, step)) from None
+
     async def _up(self) -> None:
-        self.layout.forget_the_running()
         self._given_up = asyncio.get_running_loop().create_future()
         self._plan = Plan(self.settings, self.layout, self._choose_ports())
         self._authority = Authority(self.layout.pki)
         self.person()
-        self._postgres = LocalPostgres(self.layout.postgres, settings=self.settings.postgres, say=self._say)
+        self._postgres = LocalPostgres(
+            self.layout.postgres, settings=self.settings.postgres, say=self._say, run=self.layout.run
+        )
         self._say("starting PostgreSQL")
         await self._postgres.start()
         self._watch(self._postgres.supervise(), "postgres")
@@ -285,6 +300,7 @@ class Suite:
 
     async def _down(self) -> None:
         """Stop ingest first and PostgreSQL last. Also works when the suite is half started."""
+        self._steps.begin(Phase.STOPPING)
         self._say("stopping the services and PostgreSQL")
         for services in (("ingest",), ("match", "nas_bridge"), ("store",), ("nas", "nadc")):
             stopped = [each for name, each in self._processes.items() if service_of(name) in services]
@@ -296,6 +312,7 @@ class Suite:
         await asyncio.gather(*self._watches, return_exceptions=True)
         self._failure()  # retrieved, so that asyncio does not log that nobody retrieved it
         self._ports.release()
+        self._steps.end()
         self._lock.release()
 
 
@@ -330,6 +347,16 @@ def _up(value: T | None) -> T:
     if value is None:
         raise SuiteError("the suite is not running")
     return value
+
+
+def _in_use(folder: Path, step: Step) -> str:
+    theirs = f"{folder} is in use by the suite of process {step.pid}, which is {step.sentence}"
+    if step.phase == Phase.STOPPING:
+        return f"{theirs}. Wait for its end and start again, or choose another folder"
+    return (
+        f"{theirs}. `gantry status` shows it. End it with Ctrl-C where it runs or with `kill {step.pid}`, "
+        "or choose another folder"
+    )
 
 
 def _replace(file: Path, text: str) -> None:

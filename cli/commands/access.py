@@ -1,12 +1,21 @@
 """`gantry access`: who may call which RPC."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from cli.jsonlines import write_json
-from cli.output import plain, table
+from cli.output import Column, table
 from cli.verbs import Session, verb
 from policy.access import Row, matrix
+
+_COLUMNS: Final = (
+    Column("rpc"),
+    Column("callers", least=12),
+    Column("permission", rank=1),
+    Column("force", rank=3),
+    Column("purpose", rank=4),
+    Column("audit", least=16, rank=2),
+)
 
 
 @verb
@@ -16,8 +25,7 @@ def access(session: Session) -> None:
     if session.as_json:
         write_json({"access": [_form(row) for row in rows]})
         return
-    columns = ("rpc", "callers", "permission", "force", "purpose", "audit")
-    table(columns, [_cells(row) for row in rows])
+    table(_COLUMNS, [_cells(row) for row in rows])
 
 
 def _form(row: Row) -> dict[str, Any]:
@@ -28,5 +36,4 @@ def _form(row: Row) -> dict[str, Any]:
 def _cells(row: Row) -> list[str]:
     fields = f" ({', '.join(row.audit_fields)})" if row.audit_fields else ""
     audit = row.audit.lower().replace("_", " ") + fields
-    texts = (row.method, ", ".join(row.callers), row.permission, row.force, row.purpose, audit)
-    return [plain(text) for text in texts]
+    return [row.method, ", ".join(row.callers), row.permission, row.force, row.purpose, audit]

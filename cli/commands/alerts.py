@@ -8,7 +8,7 @@ import typer
 from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.match.v1.alert_pb2 import Acknowledgement, Alert
 
-from cli.alert_text import alert_text, taken_already_text, taken_text
+from cli.alert_text import show_alert, taken_already_text, taken_text
 from cli.exits import CliError, Exit
 from cli.forms import acknowledgement_form, alert_form
 from cli.jsonlines import write_json
@@ -24,7 +24,7 @@ from cli.options import (
     purpose_of,
     run,
 )
-from cli.output import console, note, plain, warn
+from cli.output import Marked, note, say, warn
 from cli.patience import quiet_note, run_patiently
 from cli.verbs import Session, verb
 from cli.watching import Event, Watch, watched
@@ -167,7 +167,7 @@ async def _list(session: Session, forces: list[str], wanted: Wanted) -> None:
     if not found:
         note("no alerts")
     for alert in found:
-        console().print(alert_text(alert))
+        show_alert(alert)
 
 
 async def _show_one(session: Session, force: str | None, alert_id: str, purpose: Purpose) -> None:
@@ -177,7 +177,7 @@ async def _show_one(session: Session, force: str | None, alert_id: str, purpose:
     if session.as_json:
         write_json(alert_form(alert) | {"force": chosen})
     else:
-        console().print(alert_text(alert))
+        show_alert(alert)
 
 
 async def _ack(session: Session, force: str | None, alert_id: str, purpose: Purpose, message: str) -> None:
@@ -205,8 +205,6 @@ def _show(event: Event, *, as_json: bool) -> None:
         if (form := event.as_json()) is not None:
             write_json(form)
     elif event.alert is not None:
-        console().print(alert_text(event.alert))
+        show_alert(event.alert)
     elif event.acknowledgement is not None:
-        console().print(
-            f"[dim]{event.force}: {plain(taken_text(event.alert_id, event.acknowledgement))}[/dim]"
-        )
+        say(Marked(f"{event.force}: {taken_text(event.alert_id, event.acknowledgement)}", "dim"))

@@ -1,6 +1,6 @@
 """`gantry audit`: who looked at what, and why."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from gantry.common.v1.audit_action_pb2 import AuditAction
@@ -11,11 +11,21 @@ from cli.forms import audit_form, moment, word
 from cli.jsonlines import write_json
 from cli.links import connect
 from cli.options import ForcesOption, first
-from cli.output import counted, local_time, note, plain, table
+from cli.output import Column, counted, local_time, note, table
 from cli.patience import run_patiently
 from cli.verbs import Session, verb
 
 _PAGE = 1000
+_COLUMNS: Final = (
+    Column("force", rank=2),
+    Column("no.", right=True),
+    Column("when (UTC)"),
+    Column("person"),
+    Column("action", rank=1, least=8),
+    Column("subject", least=16),
+    Column("reason", rank=3, least=16),
+    Column("reference", rank=4),
+)
 
 
 @verb
@@ -45,8 +55,7 @@ async def _list(session: Session, forces: list[str], limit: int) -> None:
     if session.as_json:
         write_json({"records": [audit_form(*one) for one in found]})
         return
-    columns = ("force", "no.", "when (UTC)", "person", "action", "subject", "reason", "reference")
-    table(columns, [_row(*one) for one in found], right=("no.",))
+    table(_COLUMNS, [_row(*one) for one in found])
 
 
 async def _verify(session: Session, forces: list[str]) -> None:
@@ -70,5 +79,11 @@ async def _verify(session: Session, forces: list[str]) -> None:
 def _row(force: str, record: AuditRecord) -> list[str]:
     action = word(AuditAction, record.action, "AUDIT_ACTION_").replace("_", " ")
     texts = (record.subject, record.purpose.justification, record.purpose.reference)
-    when = local_time(moment(record, "recorded_at"))
-    return [force, str(record.number), when, plain(record.person), action, *(plain(text) for text in texts)]
+    return [
+        force,
+        str(record.number),
+        local_time(moment(record, "recorded_at")),
+        record.person,
+        action,
+        *texts,
+    ]

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from gantry.common.v1.read_pb2 import Position
@@ -17,7 +17,7 @@ from cli.forms import camera_form, health_form, moment, word
 from cli.jsonlines import write_json
 from cli.links import Links, connect
 from cli.options import ForceOption, ForcesOption, one_force, run
-from cli.output import counted, local_time, note, plain, table, warn
+from cli.output import Column, Marked, counted, local_time, note, say, table, warn
 from cli.patience import run_patiently
 from cli.tokens import TokenFile
 from cli.verbs import Session, verb
@@ -26,6 +26,17 @@ _KINDS = ("fixed", "mobile", "portable")
 _PAGE = 1000
 _FIELD_OF_CAMERA = re.compile(r"cameras\[(\d+)\]\.(.+)")
 _COLUMNS = {"position": "lat and lon", "position.latitude": "lat", "position.longitude": "lon"}
+_LIST: Final = (
+    Column("force", rank=2),
+    Column("camera"),
+    Column("name", least=20, rank=1),
+    Column("kind", rank=5),
+    Column("feed", rank=3),
+    Column("accepted", right=True),
+    Column("duplicate", right=True, rank=4),
+    Column("rejected", right=True),
+    Column("last read (UTC)"),
+)
 _IDS = typer.Argument(metavar="CAMERA_ID..", help="Cameras by id.", show_default=False)
 _FILE = typer.Option(
     "--file", help="CSV with the columns camera_id, name, kind, lat, lon.", show_default=False
@@ -127,7 +138,7 @@ async def _enrol(
     note(f"{counted(answer.created, 'camera')} of {chosen} enrolled on {feed}, {answer.updated:,} updated")
     if answer.token:
         warn("the feed's token, shown this once:")
-        typer.echo(answer.token)
+        say(answer.token)
 
 
 async def _list(session: Session, forces: list[str]) -> None:
@@ -144,18 +155,7 @@ async def _list(session: Session, forces: list[str]) -> None:
     if not found:
         note("no cameras are enrolled; `gantry camera enrol` enrols some")
         return
-    columns = (
-        "force",
-        "camera",
-        "name",
-        "kind",
-        "feed",
-        "accepted",
-        "duplicate",
-        "rejected",
-        "last read (UTC)",
-    )
-    table(columns, [_row(*one) for one in found], right=("accepted", "duplicate", "rejected"))
+    table(_LIST, [_row(*one) for one in found])
 
 
 async def _health(links: Links, force: str) -> dict[str, CameraHealth]:
@@ -167,15 +167,15 @@ def _form(force: str, camera: Camera, health: CameraHealth | None) -> dict[str, 
     return camera_form(force, camera) | ({} if health is None else health_form(health))
 
 
-def _row(force: str, camera: Camera, health: CameraHealth | None) -> list[str]:
-    state = "" if camera.enabled else " [red](off)[/red]"
+def _row(force: str, camera: Camera, health: CameraHealth | None) -> list[str | Marked]:
+    camera_id = camera.camera_id if camera.enabled else Marked(f"{camera.camera_id} (off)", "bad")
     counts = ["-", "-", "-", "-"]
     if health is not None:
         rejected = sum(one.count for one in health.rejected)
         last = local_time(moment(health, "last_received_at"))
         counts = [f"{health.accepted:,}", f"{health.duplicate:,}", f"{rejected:,}", last]
     kind = word(CameraKind, camera.kind, "CAMERA_KIND_")
-    return [force, plain(camera.camera_id) + state, plain(camera.name), kind, plain(camera.feed), *counts]
+    return [force, camera_id, camera.name, kind, camera.feed, *counts]
 
 
 def _rows_of(path: Path) -> list[dict[str, Any]]:

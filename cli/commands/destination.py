@@ -1,7 +1,7 @@
 """`gantry bridge destination`: where a force's reads are delivered."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from gantry.bridge.v1.bridge_pb2 import Destination, DestinationImages, DestinationSettings
@@ -11,13 +11,25 @@ from cli.forms import destination_form
 from cli.jsonlines import write_json
 from cli.links import connect
 from cli.options import ForceOption, ForcesOption, PurposeOption, ReferenceOption, one_force, purpose_of
-from cli.output import note, plain, table
+from cli.output import Column, note, table
 from cli.patience import run_patiently
 from cli.verbs import Session, verb
 from clients.bridge import BridgeClient
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The destination's name.")]
 Change = Callable[[BridgeClient, str], Awaitable[Destination]]
+_COLUMNS: Final = (
+    Column("force"),
+    Column("name"),
+    Column("adapter", rank=5),
+    Column("options", least=20, rank=3),
+    Column("images", rank=6),
+    Column("desired", rank=4),
+    Column("state"),
+    Column("delivered", right=True, rank=2),
+    Column("behind", right=True),
+    Column("why", least=16, rank=1),
+)
 _IMAGES = {"none": "NONE", "patch": "PLATE_PATCH", "both": "BOTH"}
 
 
@@ -154,33 +166,15 @@ async def _list(session: Session, forces: list[str]) -> None:
     if not found:
         note("no destinations; `gantry bridge destination add` adds one")
         return
-    columns = (
-        "force",
-        "name",
-        "adapter",
-        "options",
-        "images",
-        "desired",
-        "state",
-        "delivered",
-        "behind",
-        "why",
-    )
-    table(columns, [_row(form) for form in forms], right=("delivered", "behind"))
+    table(_COLUMNS, [_row(form) for form in forms])
 
 
 def _row(form: dict[str, object]) -> list[str]:
     options = " ".join(f"{name}={value}" for name, value in sorted(dict(form["options"]).items()))  # type: ignore[call-overload]
     why = form["stopped_reason"] or form["last_error"] or ("paused by a person" if form["paused"] else "")
-    texts = (form["adapter"], options, form["images"], form["desired_state"], form["state"])
-    counts = (f"{form['delivered']:,}", f"{form['lag']:,}")
-    return [
-        str(form["force"]),
-        str(form["name"]),
-        *(plain(str(text)) for text in texts),
-        *counts,
-        plain(str(why)),
-    ]
+    texts = ("force", "name", "adapter"), ("images", "desired_state", "state")
+    before, after = ([str(form[name]) for name in names] for names in texts)
+    return [*before, options, *after, f"{form['delivered']:,}", f"{form['lag']:,}", str(why)]
 
 
 def _options(pairs: list[str]) -> dict[str, str]:

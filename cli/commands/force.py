@@ -13,7 +13,7 @@ from cli.forms import force_form, moment
 from cli.jsonlines import write_json
 from cli.links import connect
 from cli.options import PurposeOption, ReferenceOption, purpose_of, run
-from cli.output import local_time, note, plain, table
+from cli.output import Column, Marked, local_time, note, table
 from cli.patience import run_patiently
 from cli.verbs import Session, verb
 
@@ -100,10 +100,11 @@ async def _list(session: Session, *, include_retired: bool) -> None:
     if not found:
         note("no forces; `gantry force add` creates one")
         return
-    table(("force", "name", "state", "since (UTC)"), [_row(force) for force in found])
+    columns = ("force", Column("name", least=12), "state", "since (UTC)")
+    table(columns, [_row(force) for force in found])
 
 
-def _row(force: Force) -> list[str]:
+def _row(force: Force) -> list[str | Marked]:
     retired = force.state == FORCE_STATE_RETIRED
     since = local_time(moment(force, "retired_at" if retired else "created_at"))
-    return [force.code, plain(force.name), "[dim]retired[/dim]" if retired else "active", since]
+    return [force.code, force.name, Marked("retired", "dim") if retired else "active", since]

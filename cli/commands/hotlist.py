@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from gantry.match.v1.hotlist_pb2 import Hotlist, ImportHeader, ImportHotlistResponse
@@ -22,12 +22,21 @@ from cli.options import (
     one_force,
     purpose_of,
 )
-from cli.output import counted, local_time, note, plain, table, warn
+from cli.output import Column, counted, local_time, note, table, warn
 from cli.patience import run_patiently
 from cli.verbs import Session, verb
 
 _CHUNK = 256 * 1024
 _NAMED_LINES = 20
+_COLUMNS: Final = (
+    Column("force"),
+    Column("name", least=12),
+    Column("version", right=True, rank=3),
+    Column("entries", right=True),
+    Column("near matches", rank=2),
+    Column("active since (UTC)"),
+    Column("imported by", rank=1),
+)
 _ADVICE = {
     "HOTLIST_BROKEN": "repair the file; --allow-broken PERCENT loads the good lines of a file as it is",
     "HOTLIST_EMPTY": "if the list is to become empty, say --allow-empty",
@@ -115,7 +124,7 @@ def _refused(fault: InvalidInput) -> CliError:
     notes = [f"  {line}" for line in fault.metadata.get("errors", "").splitlines()]
     if fault.reason in _ADVICE:
         notes.append(_ADVICE[fault.reason])
-    return CliError("\n".join((error.message, *notes)), error.code, reason=error.reason)
+    return CliError(error.message, error.code, reason=error.reason, more=notes)
 
 
 def _tell(header: ImportHeader, answer: ImportHotlistResponse) -> None:
@@ -143,12 +152,11 @@ async def _list(session: Session, forces: list[str]) -> None:
     if not found:
         note("no hotlists; `gantry hotlist import` loads one")
         return
-    columns = ("force", "name", "version", "entries", "near matches", "active since (UTC)", "imported by")
-    table(columns, [_row(*one) for one in found], right=("version", "entries"))
+    table(_COLUMNS, [_row(*one) for one in found])
 
 
 def _row(force: str, hotlist: Hotlist) -> list[str]:
     near = "yes" if hotlist.near_matches else "no"
     since = local_time(moment(hotlist, "activated_at"))
-    name, person = plain(hotlist.name), plain(hotlist.imported_by)
-    return [force, name, str(hotlist.version), f"{hotlist.entries:,}", near, since, person]
+    counts = (str(hotlist.version), f"{hotlist.entries:,}")
+    return [force, hotlist.name, *counts, near, since, hotlist.imported_by]

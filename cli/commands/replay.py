@@ -10,13 +10,12 @@ from typing import Annotated
 import typer
 import uvloop
 from gantry_sdk import Connection
-from rich.table import Table
 
 from cli.exits import CliError, Exit
 from cli.interrupts import on_interrupt
 from cli.jsonlines import write_json
 from cli.links import Links, connect
-from cli.output import console, counted, note, plain, warn
+from cli.output import Marked, counted, note, say, warn
 from cli.replay.columns import parse_map
 from cli.replay.feeds import Arranger
 from cli.replay.layout import Layout, find_layout
@@ -184,17 +183,16 @@ async def _tokens(session: Session, order: Order, links: Links, found: Scan) -> 
 
 
 def _summarise(tally: Tally) -> None:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(justify="right")
-    for what, count, style in tally.rows():
-        table.add_row(f"{count:,}", what, style=style)
-    console().print(table)
+    rows = tally.rows()
+    widest = max(len(f"{count:,}") for _, count, _ in rows)
+    for what, count, style in rows:
+        say(Marked(f"{count:>{widest},}  {what}", style))
     note(f"{counted(tally.answered, 'read')} in {tally.seconds:.1f} s, {tally.rate:,.0f} reads/s")
     if tally.named:
         warn(f"the {'line' if len(tally.named) == 1 else f'first {len(tally.named)} lines'} that went wrong:")
     for problem in sorted(tally.named, key=lambda one: one.line):
         column = f" {problem.column}:" if problem.column else ""
-        console().print(f"  line {problem.line:,}:{plain(column)} {plain(problem.message)}")
+        say(f"  line {problem.line:,}:{column} {problem.message}")
 
 
 def _judge(tally: Tally, clock: Clock) -> None:

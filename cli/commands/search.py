@@ -2,22 +2,39 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 from gantry.common.v1.purpose_pb2 import Purpose
+from gantry.common.v1.read_pb2 import ReadDetails
 from gantry.store.v1.search_pb2 import StoredRead
 
-from cli.forms import moment, stored_form
+from cli.camera_names import Names, camera_names
+from cli.forms import moment, place_of, stored_form
 from cli.jsonlines import write_json
 from cli.links import connect
 from cli.options import ForcesOption, PurposeOption, ReferenceOption, period_of, purpose_of
-from cli.output import note, plain, table
+from cli.output import Column, Marked, note, table
 from cli.patience import run_patiently
 from cli.verbs import Session, verb
 from clients.search import SearchClient
 
 _PAGE = 1000
+_COLUMNS: Final = (
+    Column("captured (UTC)"),
+    Column("force", rank=2),
+    Column("plate"),
+    Column("conf", right=True, rank=3),
+    Column("camera"),
+    Column("name", least=20, rank=1),
+    Column("place", rank=5),
+    Column("seen", least=12, rank=6),
+    Column("lane", right=True, rank=8),
+    Column("km/h", right=True, rank=7),
+    Column("pictures", rank=4),
+    Column("read_id", rank=9),
+    Column("position", right=True),
+)
 
 
 @dataclass(frozen=True)
@@ -58,12 +75,13 @@ async def _search(session: Session, forces: list[str], query: Query) -> None:
     async with connect(session.home, session.person) as links:
         chosen = links.person.chosen(forces)
         found = await _found(await links.search(), chosen, query)
-    more = len(found) > query.limit
-    found = found[: query.limit]
+        more = len(found) > query.limit
+        found = found[: query.limit]
+        names = await camera_names(links, (stored.read for stored in found))
     if session.as_json:
-        write_json({"reads": [stored_form(read) for read in found], "more": more})
+        write_json({"reads": [_form(stored, names) for stored in found], "more": more})
         return
-    _show(found, more, query.limit)
+    _show(found, names, more=more, limit=query.limit)
 
 
 async def _found(search: SearchClient, forces: tuple[str, ...], query: Query) -> list[StoredRead]:
@@ -81,42 +99,49 @@ async def _found(search: SearchClient, forces: tuple[str, ...], query: Query) ->
     return [read async for read in reads]
 
 
-def _show(found: list[StoredRead], more: bool, limit: int) -> None:
+def _show(found: list[StoredRead], names: Names, *, more: bool, limit: int) -> None:
     if not found:
         note("no read of this plate in the buffer")
         return
-    columns = (
-        "captured (UTC)",
-        "force",
-        "camera",
-        "plate",
-        "conf",
-        "place",
-        "lane",
-        "km/h",
-        "read_id",
-        "position",
-    )
-    table(columns, [_row(read) for read in found], right=("conf", "lane", "km/h", "position"))
+    table(_COLUMNS, [_row(stored, _name(stored, names)) for stored in found])
     if more:
         note(f"the newest {limit:,} are shown; --limit shows more")
 
 
-def _row(stored: StoredRead) -> list[str]:
-    read = stored.read
+def _name(stored: StoredRead, names: Names) -> str:
+    return names.get((stored.read.force, stored.read.camera_id), "")
+
+
+def _form(stored: StoredRead, names: Names) -> dict[str, Any]:
+    return stored_form(stored) | {"camera_name": _name(stored, names)}
+
+
+def _row(stored: StoredRead, name: str) -> list[str | Marked]:
+    read, details = stored.read, stored.read.details
     captured = moment(read, "captured_at")
-    place = (
-        f"{read.position.latitude:.5f} {read.position.longitude:.5f}" if read.HasField("position") else "-"
-    )
     return [
         f"{captured:%Y-%m-%d %H:%M:%S.%f}"[:-3] if captured else "-",
         read.force,
-        plain(read.camera_id),
-        f"[bold]{plain(read.vrm)}[/bold]",
+        Marked(read.vrm, "bold"),
         f"{read.confidence:.2f}",
-        place,
-        str(read.details.lane or "-"),
-        f"{read.details.speed_kph:.0f}" if read.details.HasField("speed_kph") else "-",
-        plain(read.read_id),
+        read.camera_id,
+        name or "-",
+        place_of(read),
+        _seen(details),
+        str(details.lane or "-"),
+        f"{details.speed_kph:.0f}" if details.HasField("speed_kph") else "-",
+        _pictures(stored),
+        read.read_id,
         str(stored.position),
     ]
+
+
+def _seen(details: ReadDetails) -> str:
+    """What the camera saw of the vehicle beside its plate."""
+    seen = (details.vehicle_colour, details.vehicle_make, details.vehicle_model, details.plate_country)
+    return " ".join(filter(None, seen)) or "-"
+
+
+def _pictures(stored: StoredRead) -> str:
+    kinds = ("plate", stored.plate_patch_bytes), ("overview", stored.overview_bytes)
+    return " ".join(kind for kind, size in kinds if size) or "-"

@@ -1,18 +1,30 @@
 """`gantry status`: is everything well?"""
 
 import asyncio
+from dataclasses import asdict
+from typing import Final
 
 from cli.exits import CliError, Exit
+from cli.home import SuiteHome
 from cli.jsonlines import write_json
 from cli.links import connect
+from cli.live import show
 from cli.options import run
-from cli.output import counted, note, show, warn
-from cli.panel.draw import forces_table, processes_line
-from cli.panel.observe import PATIENCE_SECONDS, Observer
-from cli.panel.state import DestinationState, SuiteState
+from cli.output import counted, note, warn
+from cli.panel.draw import forces_table, processes_line, silence
+from cli.panel.observe import PATIENCE_SECONDS, Observer, process_states
+from cli.panel.state import MATCH, STORE, DestinationState, ForceState, SuiteState
 from cli.verbs import Session, verb
+from suite.steps import Phase
 
 _BETWEEN_LOOKS_SECONDS = 1.0
+_RECENT_SECONDS = 60.0
+_TROUBLES: Final = {
+    "frozen": "is frozen: it was stopped by a signal; `kill -CONT {pid}` lets it go on",
+    "silent": "does not answer: it is overloaded or hangs; see {log}",
+    "stopped": "has ended",
+    "failing": "runs, but says that it cannot serve; {log} says why",
+}
 _RESUME = "`gantry bridge destination resume` lets it deliver again"
 
 
@@ -23,37 +35,67 @@ def status(session: Session) -> None:
 
 
 async def _status(session: Session) -> None:
+    home = SuiteHome(session.home)
+    await _require_running(session, home)
     async with connect(session.home, session.person, seconds=PATIENCE_SECONDS) as links:
-        if not links.home.processes():
-            raise CliError(
-                f"no suite is running in {session.home}: start one with `gantry up`", Exit.UNREACHABLE
-            )
         observer = Observer(links, links.person.forces)
         state = await observer.look()
-        if not any(force.problem for force in state.forces):
-            # A rate needs two observations. When no service answers, the person has waited long enough.
+        if not all(STORE in force.missing for force in state.forces):
             await asyncio.sleep(_BETWEEN_LOOKS_SECONDS)
-            state = await observer.look()
+            state = await observer.with_rates(state)
     if session.as_json:
         write_json(state.as_json())
     else:
         show(processes_line(state.processes))
         show(forces_table(state.forces))
-        _remarks(state)
+        _remarks(state, home)
     if not state.ok:
         raise CliError("something is not well; see above")
 
 
-def _remarks(state: SuiteState) -> None:
+async def _require_running(session: Session, home: SuiteHome) -> None:
+    """CliError unless a suite runs; for one that starts or stops, after showing what runs of it."""
+    step = home.step()
+    if step is None and (home.belongs_here or not home.processes()):
+        raise CliError(home.not_running(None), Exit.UNREACHABLE)
+    if step is None or step.phase == Phase.RUNNING:
+        return
+    processes = await process_states(home)
+    if session.as_json:
+        seconds = round(step.phase_seconds, 1)
+        told = {"phase": step.phase, "seconds": seconds, "said": step.said, "ok": False}
+        write_json(told | {"processes": [asdict(process) for process in processes]})
+    elif processes:
+        show(processes_line(processes))
+    raise CliError(home.not_running(None), Exit.UNREACHABLE)
+
+
+def _remarks(state: SuiteState, home: SuiteHome) -> None:
+    step = home.step()
+    if step is not None and step.said and step.said_seconds < _RECENT_SECONDS:
+        note(f"{step.said_seconds:.0f} s ago: {step.said}")
+    for process in state.processes:
+        if sentence := _TROUBLES.get(process.state):
+            log = home.folder / "logs" / f"{process.name}.log"
+            warn(f"{process.name} {sentence.format(pid=process.pid, log=log)}")
+    for sentence in silence(state.forces):
+        warn(sentence)
     for force in state.forces:
         for one in force.destinations:
             _remark(force.force, one)
         if force.overdue_days:
             days = counted(len(force.overdue_days), "day")
             warn(f"{force.force}: {days} over age, waiting for a consumer: {', '.join(force.overdue_days)}")
-        if force.oldest_day:
-            entries = counted(force.entries, "hotlist entry", "hotlist entries")
-            note(f"{force.force}: reads since {force.oldest_day}, {entries}")
+        if held := _held(force):
+            note(f"{force.force}: {held}")
+
+
+def _held(force: ForceState) -> str:
+    """What the buffer and the hotlists hold, as far as their services have told."""
+    kept = "no reads" if force.head == 0 or not force.oldest_day else f"reads since {force.oldest_day}"
+    entries = counted(force.entries, "hotlist entry", "hotlist entries")
+    told = ((STORE, kept), (MATCH, entries))
+    return ", ".join(what for service, what in told if service not in force.missing)
 
 
 def _remark(force: str, one: DestinationState) -> None:

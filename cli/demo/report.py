@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from cli.demo.compare import KEPT, Check, Findings, percentile
-from cli.output import console, plain
+from cli.output import Marked, say
 
 
 @dataclass(frozen=True)
@@ -63,20 +61,18 @@ def write_report(outcome: Outcome, path: Path) -> None:
 
 def show_outcome(outcome: Outcome, path: Path) -> None:
     """Print one screen."""
-    told = outcome.as_json()
-    numbers = Table.grid(padding=(0, 2))
-    numbers.add_column(justify="right")
-    for what, value in _numbers(told):
-        numbers.add_row(f"[bold]{value}[/bold]", what)
-    target = console()
-    target.print(numbers)
-    target.print()
+    numbers = _numbers(outcome.as_json())
+    widest = max(len(value) for _, value in numbers)
+    for what, value in numbers:
+        say(Marked(f"{value:>{widest}}", "bold"), f"  {what}")
+    say()
     for check in outcome.checks:
-        mark = "[green]✓[/green]" if check.holds else "[bold red]✗[/bold red]"
-        target.print(f"{mark} {check.name} [dim]({check.says})[/dim]")
+        mark = Marked("✓", "good") if check.holds else Marked("✗", "error")
+        say(mark, f" {check.name} ", Marked(f"({check.says})", "dim"))
         for difference in check.differences:
-            target.print(f"    [red]{plain(difference)}[/red]")
-    target.print(f"\n[dim]report: {path}[/dim]")
+            say(Marked(f"    {difference}", "bad"))
+    say()
+    say(Marked(f"report: {path}", "dim"))
 
 
 def _numbers(told: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -154,7 +154,7 @@ class _Demo:
         except (OSError, ValueError):
             end = last_lines(suite.layout.logs / f"{PROCESS}.log")
             raise CliError(
-                f"the cameras ended with exit code {child.exit_code} and no report:\n{end}"
+                f"the cameras ended with exit code {child.exit_code} and no report: {end}"
             ) from None
         return found
 

@@ -11,7 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.output import counted
-from cli.panel.state import AlertLine, DestinationState, ForceState, ProcessState, SuiteState
+from cli.panel.state import (
+    BRIDGE,
+    MATCH,
+    STORE,
+    AlertLine,
+    DestinationState,
+    ForceState,
+    ProcessState,
+    SuiteState,
+)
 
 _STYLES: Final = {
     "serving": "green",
@@ -21,6 +30,7 @@ _STYLES: Final = {
     "paused": "yellow",
 }
 _DOT: Final = "●"
+_UNKNOWN: Final = Text("?", style="red")
 _CLOSE: Final = (0, 1, 0, 0)
 
 
@@ -30,6 +40,7 @@ def draw(state: SuiteState, title: str, hint: str) -> RenderableType:
         processes_line(state.processes),
         Text(),
         forces_table(state.forces),
+        *(Text(remark, style="red") for remark in silence(state.forces)),
         alerts_table(state.alerts),
         Text(hint, style="dim", no_wrap=False, overflow="fold"),
     )
@@ -86,9 +97,14 @@ def status_line(state: SuiteState) -> str:
         delivered = " ".join(
             f"{one.name} {one.delivered:,} (lag {one.lag:,})" for one in force.destinations if not one.retired
         )
-        counts = f"{force.stored:,} stored, {counted(force.alerts, 'alert')}"
-        reads = f"{force.reads_per_s:,.0f} reads/s, {counts}, {delivered}"
-        parts.append(f"{force.force}: {force.problem or reads}")
+        stored = [f"{force.reads_per_s:,.0f} reads/s", f"{force.stored:,} stored"]
+        told = [
+            *(stored if STORE not in force.missing else ()),
+            *([counted(force.alerts, "alert")] if MATCH not in force.missing else ()),
+            *([delivered] if delivered else ()),
+        ]
+        parts.append(f"{force.force}: {', '.join(told) or 'nothing is known'}")
+    parts += silence(state.forces)
     down = [f"{process.name} {process.state}" for process in state.processes if process.state != "serving"]
     return " | ".join(parts + down)
 
@@ -101,20 +117,31 @@ def _process(process: ProcessState) -> Text:
     return text
 
 
+def silence(forces: Sequence[ForceState]) -> list[str]:
+    """One sentence for each service that did not tell its part, with the forces that this concerns."""
+    concerned: dict[tuple[str, str], list[str]] = {}
+    for force in forces:
+        for service, why in force.missing.items():
+            concerned.setdefault((service, why), []).append(force.force)
+    return [
+        f"{service}: {why} ({'all forces' if len(codes) == len(forces) > 1 else ', '.join(codes)})"
+        for (service, why), codes in concerned.items()
+    ]
+
+
 def _force_cells(force: ForceState, destinations: Sequence[str]) -> list[RenderableType]:
-    if force.problem:
-        return [force.force, Text(force.problem, style="red")]
     by_name = {one.name: one for one in force.destinations}
+    buffer, match, bridge = (service not in force.missing for service in (STORE, MATCH, BRIDGE))
     cells: list[RenderableType] = [
         force.force,
-        f"{force.reads_per_s:,.0f}",
-        f"{force.stored:,}",
-        _lag(force.match_lag),
-        Text(f"{force.alerts:,}", style="yellow" if force.alerts else ""),
-        f"{force.alerts_open:,}",
+        f"{force.reads_per_s:,.0f}" if buffer else _UNKNOWN,
+        f"{force.stored:,}" if buffer else _UNKNOWN,
+        _lag(force.match_lag) if buffer and match else _UNKNOWN,
+        Text(f"{force.alerts:,}", style="yellow" if force.alerts else "") if match else _UNKNOWN,
+        f"{force.alerts_open:,}" if match else _UNKNOWN,
     ]
     for name in destinations:
-        cells += _destination_cells(by_name.get(name))
+        cells += _destination_cells(by_name.get(name)) if bridge else [_UNKNOWN, Text()]
     return cells
 
 

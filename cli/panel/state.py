@@ -1,13 +1,20 @@
 """The state of a suite, as plain values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
+
+STORE: Final = "store"
+MATCH: Final = "match"
+BRIDGE: Final = "nas_bridge"
 
 
 @dataclass(frozen=True)
 class ProcessState:
-    """One process; `state` is serving, starting, failing, silent (no answer) or stopped."""
+    """One process.
+
+    `state` is serving, starting, failing, silent (no answer), frozen (stopped by a signal) or stopped.
+    """
 
     name: str
     state: str
@@ -42,7 +49,10 @@ class DestinationState:
 
 @dataclass(frozen=True)
 class ForceState:
-    """One force: its buffer, its matching, its destinations. `problem` names a call that failed."""
+    """One force: its buffer, its matching, its destinations.
+
+    `missing` says for each service that did not tell its part why; the fields of that part then mean nothing.
+    """
 
     force: str
     stored: int = 0
@@ -55,7 +65,12 @@ class ForceState:
     oldest_day: str = ""
     overdue_days: Sequence[str] = ()
     destinations: Sequence[DestinationState] = ()
-    problem: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def problem(self) -> str:
+        """The parts that are missing, in one sentence; empty when all services answered."""
+        return "; ".join(f"{service}: {why}" for service, why in self.missing.items())
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,8 @@ class SuiteState:
         """The state for `--json`, without the alerts, which are personal data."""
         found = asdict(self)
         del found["alerts"]
+        for told, force in zip(found["forces"], self.forces, strict=True):
+            told["problem"] = force.problem
         found["ok"] = self.ok
         return found
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -32,7 +33,8 @@ from cli.home import SuiteHome
 from cli.interrupts import cancel_current, interruptible, on_interrupt
 from cli.jsonlines import write_json
 from cli.links import Links
-from cli.output import console, note
+from cli.live import live_console
+from cli.output import note, say
 from cli.panel.alert_lines import alert_line
 from cli.panel.draw import draw, status_line
 from cli.panel.observe import PATIENCE_SECONDS, Observer
@@ -227,7 +229,7 @@ async def _has_fresh_hotlists(links: Links) -> bool:
 
 async def _show_until_stopped(scene: Scene, session: Session) -> None:
     showing = (
-        _show_panel(scene) if console().is_terminal and not session.as_json else _show_lines(scene, session)
+        _show_panel(scene) if sys.stdout.isatty() and not session.as_json else _show_lines(scene, session)
     )
     tasks: list[asyncio.Task[Any]] = [
         asyncio.create_task(showing, name="panel"),
@@ -257,7 +259,7 @@ async def _collect_alerts(scene: Scene) -> None:
 
 async def _show_panel(scene: Scene) -> None:
     observer = Observer(scene.quick, scene.quick.person.forces)
-    with Live(console=console(), auto_refresh=False, screen=False, transient=False) as live:
+    with Live(console=live_console(), auto_refresh=False, screen=False, transient=False) as live:
         while True:
             state = await _look(scene, observer)
             live.update(draw(state, f"Gantry in {scene.suite.settings.folder}", _hint(scene)), refresh=True)
@@ -273,7 +275,7 @@ async def _show_lines(scene: Scene, session: Session) -> None:
         if session.as_json:
             write_json(state.as_json())
         else:
-            console().print(status_line(state), markup=False)
+            say(status_line(state))
         await asyncio.sleep(_LINE_EVERY_SECONDS)
 
 

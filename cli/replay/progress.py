@@ -8,7 +8,8 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from cli.output import counted, notes
+from cli.live import live_console
+from cli.output import counted, note
 from cli.replay.lines import LineFile
 from cli.replay.tally import Tally
 
@@ -20,20 +21,20 @@ Report = Callable[[], None]
 @contextmanager
 def sending_progress(file: LineFile, tally: Tally, *, quiet: bool) -> Iterator[Report]:
     """Show the sending; the report to call now and then is given to the block."""
-    console = notes()
+    console = live_console(stderr=True)
     if quiet:
         yield _nothing
     elif console.is_terminal:
         with _bar(console, file, "sending") as update:
             yield _at_most_every(_REDRAW_EVERY_SECONDS, lambda: update(file.bytes_read, _says(tally)))
     else:
-        yield _at_most_every(_LINE_EVERY_SECONDS, lambda: console.print(_line(file, tally), markup=False))
+        yield _at_most_every(_LINE_EVERY_SECONDS, lambda: note(_line(file, tally)))
 
 
 @contextmanager
 def scanning_progress(file: LineFile, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """Show the first pass; the block tells it the bytes read."""
-    console = notes()
+    console = live_console(stderr=True)
     if quiet or not console.is_terminal:
         yield lambda _: None
     else:

@@ -74,18 +74,17 @@ class Tally:
     def rows(self) -> Sequence[tuple[str, int, str]]:
         """(text, count, style) of each line of the summary."""
         found = [
-            ("accepted", self.accepted, "green"),
-            ("duplicate", self.duplicate, "yellow" if self.duplicate else "dim"),
+            ("accepted", self.accepted, "good"),
+            ("duplicate", self.duplicate, "doubt" if self.duplicate else "dim"),
         ]
-        found += [(f"rejected {reason}", count, "red") for reason, count in self.rejected.most_common()]
+        found += [(f"rejected {reason}", count, "bad") for reason, count in self.rejected.most_common()]
         if self.broken:
-            found.append(("broken lines, not sent", self.broken, "red"))
+            found.append(("broken lines, not sent", self.broken, "bad"))
         found += [
-            (f"kept without image: {reason}", count, "yellow")
-            for reason, count in self.warnings.most_common()
+            (f"kept without image: {reason}", count, "doubt") for reason, count in self.warnings.most_common()
         ]
         if self.sent > self.answered:
-            found.append(("sent, no answer", self.sent - self.answered, "red"))
+            found.append(("sent, no answer", self.sent - self.answered, "bad"))
         return found
 
     def _name(self, line: int, column: str, message: str) -> None:

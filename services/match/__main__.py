@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
@@ -18,6 +19,7 @@ from chassis.server import GrpcServer, grpc_server
 from chassis.telemetry import telemetry
 from clients.audit import AuditClient
 from clients.directory import DirectoryWatch
+from clients.ingest import CameraClient
 from clients.store import ReadLogClient
 from policy.access import rules
 from services.match import MIGRATIONS
@@ -35,6 +37,7 @@ async def main(settings: MatchSettings) -> None:
         telemetry("match", settings.telemetry),
         open_pool(settings.database) as pool,
         open_channel(section.store, settings.tls, server_name=section.store_name, retries=False) as store,
+        cameras(settings) as registry,
     ):
         await check_migrated(pool, MIGRATIONS)
         directory = DirectoryWatch(store)
@@ -44,6 +47,7 @@ async def main(settings: MatchSettings) -> None:
             ReadLogClient(store),
             forces=lambda: directory.forces,
             pages=await PageTokens.open(pool),
+            cameras=registry,
         )
         async with grpc_server(
             settings, rules(HOTLISTS, ALERTS), auditor=AuditClient(store), known_force=directory.is_known
@@ -51,6 +55,19 @@ async def main(settings: MatchSettings) -> None:
             server.own(directory.run(), "directory")
             serve(server, match, partial(ready, directory, match))
             await server.serve_until_signalled()
+
+
+@asynccontextmanager
+async def cameras(settings: MatchSettings) -> AsyncIterator[CameraClient | None]:
+    """The registry of cameras, where the settings say where it is."""
+    section = settings.match
+    if section.ingest is None:
+        yield None
+        return
+    async with open_channel(
+        section.ingest, settings.tls, server_name=section.ingest_name, retries=False
+    ) as channel:
+        yield CameraClient(channel)
 
 
 async def ready(directory: DirectoryWatch, match: Assembly) -> None:

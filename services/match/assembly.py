@@ -21,6 +21,7 @@ from services.match.alerts.postgres import PostgresAlerts
 from services.match.alerts.retention import AlertRetention
 from services.match.alerts.service import AlertService
 from services.match.alerts.subscriptions import Subscriptions
+from services.match.cameras.camera_names import CameraNames, CameraSource
 from services.match.clock import Clock, utc_now
 from services.match.hotlists.importing import HotlistImports
 from services.match.hotlists.postgres import PostgresHotlists
@@ -28,7 +29,7 @@ from services.match.hotlists.service import HotlistService
 from services.match.index.live_index import LiveIndex
 from services.match.index.postgres import PostgresKeys
 from services.match.matching.postgres import PostgresMatching
-from services.match.matching.step import MatchingSteps
+from services.match.matching.step import MatchingSteps, Surroundings
 from services.match.names import MetricName
 from services.match.notices.postgres import PostgresNotices
 from services.match.settings import MatchSection
@@ -69,6 +70,7 @@ class Assembly:
     subscriptions: Subscriptions
     retention: AlertRetention
     lines: Lines
+    cameras: CameraNames
     hotlist_service: HotlistService
     alert_service: AlertService
 
@@ -80,6 +82,7 @@ class Assembly:
         yield self.notices.listen(), "listening for notices"
         yield self.imports.clear_replaced(), "clearing of replaced loads"
         yield self.retention.run(), "retention of alerts"
+        yield self.cameras.run(), "camera names"
 
     async def stop(self) -> None:
         """End the subscriptions and release the leases."""
@@ -94,16 +97,19 @@ def assemble(
     *,
     forces: Forces,
     pages: PageTokens,
+    cameras: CameraSource | None = None,
     clock: Clock = utc_now,
 ) -> Assembly:
     """Put a replica together; nothing runs yet. `forces` are the forces known at the moment."""
+    names = CameraNames(cameras, forces)
     alerts, hotlists = PostgresAlerts(pool), PostgresHotlists(pool, LINE)
     indexes = Indexes(PostgresKeys(pool))
     notices = PostgresNotices(pool)
     subscriptions = Subscriptions(alerts, notices)
     may_hold = pool.get_max_size() - section.imports_at_once - _SHARED_CONNECTIONS
     matching = PostgresMatching(pool, LINE, may_hold=may_hold)
-    steps = MatchingSteps(matching, indexes.of, subscriptions, clock)
+    around = Surroundings(subscriptions, names, section.late_seconds, clock)
+    steps = MatchingSteps(matching, indexes.of, around)
     lines = Lines(pool, _maker(log, steps), forces=forces, in_every_force=[LINE])
     notices.on_events = subscriptions.heard
     notices.on_hotlists = lines.wake
@@ -125,6 +131,7 @@ def assemble(
         subscriptions,
         AlertRetention(alerts, subscriptions, forces, section.alert_days, clock),
         lines,
+        names,
         HotlistService(imports, hotlists),
         AlertService(alerts, alerts, subscriptions, pages, clock),
     )

@@ -21,6 +21,11 @@ class MatchSection(BaseModel):
     import_seconds: float = Field(1800.0, ge=1.0, le=3600.0)
     # Alerts hold copies of reads: they are deleted so many days after they were raised.
     alert_days: int = Field(31, ge=7, le=3650)
+    # An alert is late when its read was captured longer ago.
+    late_seconds: float = Field(120.0, gt=0)
+    # Where the names of cameras come from. Without it, alerts show their ids.
+    ingest: HostPort | None = None
+    ingest_name: str | None = None
 
 
 class MatchSettings(ServiceSettings):

@@ -15,6 +15,7 @@ from tests.postgres_server import throwaway_folder
 ROOT = Path(__file__).parents[2]
 COMMIT_FILE = ROOT / "protos" / "released.commit"
 _SOURCES = (".", "gen", "sdk/python")
+_NEW_SETTINGS = ("GANTRY_MATCH__INGEST",)
 
 
 @contextmanager
@@ -32,9 +33,12 @@ def released_tree() -> Iterator[Path]:
 
 
 def environment_of(tree: Path) -> dict[str, str]:
-    """Variables with which Python runs the sources of a tree instead of ours, with our libraries."""
+    """Variables with which Python runs the sources of a tree instead of ours, with our libraries.
+
+    Settings that the released services refuse as misspelt are left out.
+    """
     paths = os.pathsep.join(str(tree / each) for each in _SOURCES)
-    return {"PYTHONPATH": paths, "PYTHONSAFEPATH": "1"}
+    return {"PYTHONPATH": paths, "PYTHONSAFEPATH": "1", **dict.fromkeys(_NEW_SETTINGS, "")}
 
 
 def runs_its_own_code(tree: Path) -> bool:

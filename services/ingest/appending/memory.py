@@ -39,7 +39,7 @@ class Memory:
 
 
 class MemoryShare:
-    """The memory of one force. A stream asks `full` before it reads, and awaits `room` when it is."""
+    """The memory of one force. A stream asks `full` before it reads, and awaits a `waiter` while it is."""
 
     def __init__(self, memory: Memory) -> None:
         self.used = 0
@@ -63,13 +63,12 @@ class MemoryShare:
         self._memory.used -= cost
         self._memory.released()
 
-    async def room(self) -> None:
-        """Wait until there is room."""
-        while self.full:
-            _waits.add(1)
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            await waiter
+    def waiter(self) -> asyncio.Future[None]:
+        """Done when there may be room again, or when the one who waits has set it."""
+        _waits.add(1)
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        return waiter
 
     def wake(self) -> None:
         """Wake the streams that wait, if there is room."""

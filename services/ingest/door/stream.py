@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
 
+from chassis.draining import mark_drained
 from chassis.errors import Fault
 from services.ingest.appending.batch import PendingBatch
 from services.ingest.appending.lanes import ForceAppends
@@ -20,6 +22,10 @@ _NONE_YET: Final = -1
 # The limit of acknowledgements that are kept for a vendor that does not read them.
 _MOST_UNWRITTEN: Final = 1024 * 1024
 _ACK_COST: Final = 64
+# A vendor whose write meets the end of its stream sees no fault of ours. So the stream drops what still
+# comes, until the vendor pauses.
+_QUIET_SECONDS: Final = 0.1
+_DROP_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class FeedStream:
     """Two tasks: one reads batches, the other writes acknowledgements.
 
     The stream ends when the vendor half-closed and everything is acknowledged, or with the fault given to
-    `end`, after the acknowledgements of the batches under way.
+    `end`, after the acknowledgements of the batches under way. What comes meanwhile is dropped.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class FeedStream:
         self._reads = 0
         self._cost = 0
         self._unwritten = 0
+        self._received = 0
         self._half_closed = False
         self._ending: BaseException | None = None
         self._wanted_ack: asyncio.Future[None] | None = None
@@ -67,6 +74,9 @@ class FeedStream:
         self._reader = asyncio.create_task(self._read(), name="feed stream reader")
         try:
             await self._write()
+        except Fault:
+            await self._drop_rest()
+            raise
         finally:
             self._reader.cancel()
             # The acknowledgements of batches under way have no receiver any more.
@@ -76,8 +86,7 @@ class FeedStream:
         """Take no more batches, acknowledge what is under way, then end with `ending`."""
         if self._ending is None:
             self._ending = ending
-        if self._reader is not None and self._reader is not asyncio.current_task():
-            self._reader.cancel()
+        _wake(self._wanted_room)
         _wake(self._wanted_ack)
 
     def settled(self, batch: PendingBatch) -> None:
@@ -114,6 +123,17 @@ class FeedStream:
             self._wanted_ack = self._loop.create_future()
             await self._wanted_ack
 
+    async def _drop_rest(self) -> None:
+        """Wait until the vendor half-closes, pauses, or has sent for too long. The reader drops the rest."""
+        assert self._reader is not None, "the stream was begun"
+        mark_drained()
+        ends_at = time.monotonic() + _DROP_SECONDS
+        while not self._reader.done() and time.monotonic() < ends_at:
+            before = self._received
+            await asyncio.wait([self._reader], timeout=_QUIET_SECONDS)
+            if self._received == before:
+                return
+
     async def _read(self) -> None:
         try:
             await self._take_batches()
@@ -123,17 +143,17 @@ class FeedStream:
             # The batch that caused it may be pending and would never be settled.
             self._pending.clear()
             self.end(error)
+        while not self._half_closed and await self._next() is not None:
+            pass
 
     async def _take_batches(self) -> None:
-        context, receiver, pending, appends = self._context, self._receiver, self._pending, self._appends
+        receiver, pending, appends = self._receiver, self._pending, self._appends
         after = _NONE_YET
-        while self._ending is None:
+        while True:
             if self._is_full():
                 await self._wait_for_room()
-            data = await context.read()
-            if data is grpc.aio.EOF:
-                self._half_closed = True
-                _wake(self._wanted_ack)
+            data = await self._next()
+            if data is None or self._ending is not None:
                 return
             appends.availability.check()
             batch = receiver.stream_batch(self, self.key, data, after)
@@ -142,6 +162,16 @@ class FeedStream:
             self._reads += batch.kept
             self._cost += batch.cost
             appends.put(batch)
+
+    async def _next(self) -> bytes | None:
+        """The vendor's next message; None when it has half-closed."""
+        data = await self._context.read()
+        if data is grpc.aio.EOF:
+            self._half_closed = True
+            _wake(self._wanted_ack)
+            return None
+        self._received += 1
+        return data  # type: ignore[no-any-return]
 
     def _is_full(self) -> bool:
         limits = self._limits
@@ -154,12 +184,9 @@ class FeedStream:
 
     async def _wait_for_room(self) -> None:
         """While nothing is read, HTTP/2's flow control stops the vendor from sending."""
-        while self._is_full():
-            if self._memory.full:
-                await self._memory.room()
-            else:
-                self._wanted_room = self._loop.create_future()
-                await self._wanted_room
+        while self._ending is None and self._is_full():
+            self._wanted_room = self._memory.waiter() if self._memory.full else self._loop.create_future()
+            await self._wanted_room
 
 
 def _wake(wanted: asyncio.Future[None] | None) -> None:

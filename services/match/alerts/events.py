@@ -14,6 +14,7 @@ from gantry.match.v1.alert_pb2 import (
 )
 
 from reads.epoch import timestamp
+from services.match.alerts.filtering import Happening, Subject
 
 
 def alert(
@@ -29,9 +30,15 @@ def alert(
     markers: str,
     instruction: str,
     raised_at: datetime,
+    entries: bytes,
+    camera_name: str,
+    late: bool,
 ) -> Alert:
-    """An alert without its acknowledgement. `markers` are separated by ";"."""
-    return Alert(
+    """An alert without its acknowledgement.
+
+    `markers` are separated by ";". `entries` is the message Alert with only the fields about its entries.
+    """
+    message = Alert(
         alert_id=str(number),
         read=read,
         position=position,
@@ -43,21 +50,35 @@ def alert(
         markers=markers.split(";") if markers else [],
         instruction=instruction,
         raised_at=timestamp(raised_at),
+        camera_name=camera_name,
+        differing_characters=differing(read.vrm, entry_vrm),
+        late=late,
     )
+    message.age.FromMicroseconds(message.raised_at.ToMicroseconds() - read.captured_at.ToMicroseconds())
+    message.MergeFromString(entries)
+    return message
 
 
-def raised(number: int, raised_alert: Alert) -> AlertEvent:
+def differing(vrm: str, entry_vrm: str) -> list[int]:
+    """Indexes of the characters of a read's plate that differ from the entry's, which has the same length."""
+    return [index for index, pair in enumerate(zip(vrm, entry_vrm, strict=False)) if pair[0] != pair[1]]
+
+
+def raised(number: int, alert: Alert) -> Happening:
     """The event that an alert was raised; it has the alert's number."""
-    return AlertEvent(
-        number=number, at=raised_alert.raised_at, alert_id=raised_alert.alert_id, raised=raised_alert
-    )
+    event = AlertEvent(number=number, at=alert.raised_at, alert_id=alert.alert_id, raised=alert)
+    near = alert.kind == MATCH_KIND_NEAR
+    return Happening(event, Subject(alert.hotlist, alert.read.camera_id, alert.priority, near))
 
 
-def acknowledged(number: int, alert_number: int, acknowledgement: Acknowledgement) -> AlertEvent:
+def acknowledged(
+    number: int, alert_number: int, acknowledgement: Acknowledgement, subject: Subject
+) -> Happening:
     """The event that a person took an alert in hand."""
-    return AlertEvent(
+    event = AlertEvent(
         number=number, at=acknowledgement.at, alert_id=str(alert_number), acknowledged=acknowledgement
     )
+    return Happening(event, subject)
 
 
 def acknowledgement(person: str, at: datetime, note: str) -> Acknowledgement:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
-from gantry.match.v1.alert_pb2 import Alert, AlertEvent, GetMatchStatusResponse
+from gantry.match.v1.alert_pb2 import Alert, GetMatchStatusResponse
+
+from services.match.alerts.filtering import ALL, Happening, Wanted
 
 PAGE: Final = 500
 """Most events in one page of `EventSource.page`."""
@@ -17,7 +19,7 @@ PAGE: Final = 500
 class EventPage:
     """Events in order: all kept events up to `number`."""
 
-    events: Sequence[AlertEvent]
+    events: Sequence[Happening]
     number: int
 
 
@@ -28,6 +30,7 @@ class AlertQuery:
     open_only: bool
     raised_from: datetime | None
     before: tuple[datetime, int] | None
+    wanted: Wanted = ALL
 
 
 class EventSource(Protocol):
@@ -51,7 +54,7 @@ class AlertSource(Protocol):
 
     async def acknowledge(
         self, force: str, number: int, person: str, note: str, at: datetime
-    ) -> tuple[AlertEvent, bool] | None:
+    ) -> tuple[Happening, bool] | None:
         """Append an acknowledgement unless one stands; the event that stands and whether it is new.
 
         None when the force has no such alert.

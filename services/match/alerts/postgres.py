@@ -8,10 +8,11 @@ from typing import Final
 
 import asyncpg
 from gantry.common.v1.read_pb2 import Read
-from gantry.match.v1.alert_pb2 import Alert, AlertEvent, GetMatchStatusResponse
+from gantry.match.v1.alert_pb2 import Alert, GetMatchStatusResponse
 
 from chassis.database import in_forces, statements
 from services.match.alerts import events
+from services.match.alerts.filtering import Happening, Subject
 from services.match.alerts.ports import PAGE, AlertQuery, EventPage
 
 SQL: Final = statements("services.match.alerts")
@@ -36,15 +37,17 @@ class PostgresAlerts:
             rows = await connection.fetch(SQL["list_events"], force, after, PAGE)
         found = [_event(row) for row in rows if row["number"] is not None]
         if len(found) == PAGE:
-            return EventPage(found, found[-1].number)
+            return EventPage(found, found[-1].event.number)
         return EventPage(found, rows[0]["last_number"] if rows else 0)
 
     async def list(self, force: str, query: AlertQuery, most: int) -> Sequence[Alert]:
         """Alerts, newest first."""
         statement = SQL["list_open_alerts" if query.open_only else "list_alerts"]
         raised_from, before = query.raised_from or _FIRST_TIME, query.before or (_LAST_TIME, 0)
+        wanted = query.wanted
+        conditions = wanted.hotlists, wanted.camera_ids, wanted.lowest_priority, wanted.near
         async with in_forces(self._pool, force) as connection:
-            rows = await connection.fetch(statement, force, raised_from, *before, most)
+            rows = await connection.fetch(statement, force, raised_from, *before, most, *conditions)
         return [_alert(row) for row in rows]
 
     async def find(self, force: str, number: int) -> Alert | None:
@@ -55,14 +58,14 @@ class PostgresAlerts:
 
     async def acknowledge(
         self, force: str, number: int, person: str, note: str, at: datetime
-    ) -> tuple[AlertEvent, bool] | None:
+    ) -> tuple[Happening, bool] | None:
         """Append an acknowledgement unless one stands; the event that stands and whether it is new."""
         async with in_forces(self._pool, force) as connection:
             row = await connection.fetchrow(SQL["acknowledge_alert"], force, number, person, note, at)
         if row["number"] is None:
             return None
         stands = events.acknowledgement(row["person"], row["at"], row["note"])
-        return events.acknowledged(row["number"], number, stands), row["is_new"]
+        return events.acknowledged(row["number"], number, stands, _subject(row)), row["is_new"]
 
     async def delete_old(self, force: str, before: datetime, most: int) -> tuple[int, int]:
         """Delete the oldest alerts raised before a moment; how many, and how many of them were open."""
@@ -77,11 +80,15 @@ class PostgresAlerts:
         return GetMatchStatusResponse(**row)
 
 
-def _event(row: asyncpg.Record) -> AlertEvent:
+def _event(row: asyncpg.Record) -> Happening:
     if row["kind"] == 1:
         return events.raised(row["number"], _raised_alert(row))
     acknowledgement = events.acknowledgement(row["person"], row["at"], row["note"])
-    return events.acknowledged(row["number"], row["alert_number"], acknowledgement)
+    return events.acknowledged(row["number"], row["alert_number"], acknowledgement, _subject(row))
+
+
+def _subject(row: asyncpg.Record) -> Subject:
+    return Subject(row["hotlist"], row["camera_id"], row["priority"], row["near"])
 
 
 def _alert(row: asyncpg.Record) -> Alert:
@@ -107,4 +114,7 @@ def _raised_alert(row: asyncpg.Record) -> Alert:
         markers=row["markers"],
         instruction=row["instruction"],
         raised_at=row["raised_at"],
+        entries=row["entries"],
+        camera_name=row["camera_name"],
+        late=row["late"],
     )

@@ -16,6 +16,7 @@ from chassis.errors import InvalidInput, NotFound, OutOfRange
 from chassis.identity import caller_of
 from chassis.pages import PageTokens, page_size
 from reads.epoch import moment, timestamp
+from services.match.alerts.filtering import wanted
 from services.match.alerts.ports import AlertQuery, AlertSource, EventSource
 from services.match.alerts.subscriptions import Subscriptions, Update
 from services.match.clock import Clock, utc_now
@@ -49,8 +50,9 @@ class AlertService(AlertServiceServicer):
         self, request: alert_pb2.SubscribeRequest, context: Call
     ) -> AsyncIterator[alert_pb2.SubscribeResponse]:
         """See the contract."""
+        asked = wanted(request.filter)
         after = await self._start(request)
-        async with aclosing(self._subscriptions.follow(request.force, after)) as updates:
+        async with aclosing(self._subscriptions.follow(request.force, after, asked)) as updates:
             async for update in updates:
                 for response in self._responses(update):
                     yield response
@@ -87,10 +89,10 @@ class AlertService(AlertServiceServicer):
         )
         if outcome is None:
             raise _alert_unknown()
-        event, is_new = outcome
+        happening, is_new = outcome
         if is_new:
-            self._subscriptions.publish(request.force, [event])
-        return alert_pb2.AcknowledgeResponse(acknowledgement=event.acknowledged)
+            self._subscriptions.publish(request.force, [happening])
+        return alert_pb2.AcknowledgeResponse(acknowledgement=happening.event.acknowledged)
 
     async def GetMatchStatus(
         self, request: alert_pb2.GetMatchStatusRequest, context: Call
@@ -126,11 +128,12 @@ class AlertService(AlertServiceServicer):
         raised_to = _time(request, "raised_to")
         if raised_from is not None and raised_to is not None and raised_from >= raised_to:
             raise _time_range_invalid("raised_from is not before raised_to")
+        before = None if raised_to is None else (raised_to, 0)
         place = self._pages.place(LIST_ALERTS, request)
         if place is not None:
             raised_at_us, number = place
-            return AlertQuery(request.open_only, raised_from, (moment(int(raised_at_us)), int(number)))
-        return AlertQuery(request.open_only, raised_from, None if raised_to is None else (raised_to, 0))
+            before = (moment(int(raised_at_us)), int(number))
+        return AlertQuery(request.open_only, raised_from, before, wanted(request.filter))
 
 
 def _time(request: alert_pb2.ListAlertsRequest, field: str) -> datetime | None:

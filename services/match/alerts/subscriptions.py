@@ -20,6 +20,7 @@ from gantry.match.v1.alert_pb2 import AlertEvent
 from chassis.errors import Unavailable
 from chassis.loops import repeat
 from chassis.telemetry import meter
+from services.match.alerts.filtering import ALL, Happening, Wanted
 from services.match.alerts.ports import PAGE, EventPage, EventSource
 from services.match.names import MetricName
 
@@ -54,7 +55,7 @@ class _Recent:
         self.force = force
         self.after = 0
         self.tip: int | None = None
-        self.events: deque[AlertEvent] = deque(maxlen=KEPT_EVENTS)
+        self.events: deque[Happening] = deque(maxlen=KEPT_EVENTS)
         self.subscribers = 0
         self.is_stale = True
         self.is_outdated = False
@@ -63,10 +64,10 @@ class _Recent:
     def take(self, page: EventPage) -> None:
         """Add events that follow `tip`. Events that were added before are left out."""
         tip = self.tip or 0
-        self.events.extend(event for event in page.events if event.number > tip)
+        self.events.extend(each for each in page.events if each.event.number > tip)
         self.tip = max(tip, page.number)
         if self.events:
-            self.after = max(self.after, self.events[0].number - 1)
+            self.after = max(self.after, self.events[0].event.number - 1)
         if self.tip > tip:
             self.tell()
 
@@ -100,14 +101,15 @@ class Subscriptions:
         if recent is not None and (recent.tip is None or number > recent.tip):
             self._read_soon(recent)
 
-    def publish(self, force: str, events: Sequence[AlertEvent]) -> None:
+    def publish(self, force: str, events: Sequence[Happening]) -> None:
         """Send durable events, with consecutive numbers, to the subscribers of all replicas."""
-        self._announcer.tell_events(force, events[-1].number)
+        first, last = events[0].event.number, events[-1].event.number
+        self._announcer.tell_events(force, last)
         recent = self._recent.get(force)
         if recent is None:
             return
-        if recent.tip is not None and events[0].number <= recent.tip + 1:
-            recent.take(EventPage(events, events[-1].number))
+        if recent.tip is not None and first <= recent.tip + 1:
+            recent.take(EventPage(events, last))
         else:
             self._read_soon(recent)
 
@@ -129,33 +131,39 @@ class Subscriptions:
         """Read new events after a notice, and once a second in case a notice was lost."""
         await repeat(self._read_new, name="alert events", every=POLL_SECONDS, wake=self._stale)
 
-    async def follow(self, force: str, after: int) -> AsyncGenerator[Update, None]:
-        """Events after a number, then new ones without end; an update without events every 10 seconds.
+    async def follow(self, force: str, after: int, wanted: Wanted = ALL) -> AsyncGenerator[Update, None]:
+        """The wanted events after a number, then new ones without end.
+
+        Every 10 seconds comes an update without events.
 
         Raises Unavailable STOPPING after `close`.
         """
         number, progress_at = after, 0.0
         with self._subscribed(force) as recent:
             while not self._closed:
-                update = await self._next(recent, number)
-                number = update.number
+                page = await self._next(recent, number)
+                moved, number = page.number > number, page.number
+                events = [each.event for each in page.events if wanted.has(each.subject)]
                 now = time.monotonic()
-                if update.events:
-                    yield update
+                if events:
+                    yield Update(events, number)
+                elif moved:
+                    # All were left out. There may be more.
+                    await asyncio.sleep(0)
                 elif now >= progress_at:
                     progress_at = now + PROGRESS_SECONDS
-                    yield update
+                    yield Update((), number)
                 else:
                     await _grown(recent, number, progress_at - now)
         raise Unavailable("STOPPING", "the server is stopping; subscribe again", retry_after=1.0)
 
-    async def _next(self, recent: _Recent, number: int) -> Update:
+    async def _next(self, recent: _Recent, number: int) -> EventPage:
         if recent.tip is None or number < recent.after:
             page = await self._source.page(recent.force, number)
-            return Update(page.events, max(number, page.number))
+            return EventPage(page.events, max(number, page.number))
         if number >= recent.tip:
-            return Update((), number)
-        return Update([event for event in recent.events if event.number > number], recent.tip)
+            return EventPage((), number)
+        return EventPage([each for each in recent.events if each.event.number > number], recent.tip)
 
     async def _read_new(self) -> None:
         now = time.monotonic()

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 from gantry.match.v1.hotlist_pb2 import Hotlist
 
-from chassis.database import in_forces, statements
+from chassis.database import allow_long_statements, in_forces, statements
 from chassis.database_faults import DATABASE_TROUBLE
 from chassis.errors import Unavailable
 from chassis.loops import repeat
@@ -53,7 +53,7 @@ class PostgresLoading:
         """Close the load; it can then be read."""
         try:
             async with in_forces(self._pool, self._force) as connection:
-                await connection.execute(SQL["allow_time"], f"{_BULK_SECONDS:.0f}s")
+                await allow_long_statements(connection, _BULK_SECONDS)
                 row = await connection.fetchrow(SQL["seal_load"], self.load_no, now, timeout=_BULK_SECONDS)
         except asyncpg.NoDataFoundError:
             raise _interrupted() from None

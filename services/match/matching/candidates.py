@@ -13,21 +13,7 @@ from anpr.vrm import is_normal
 from reads.appended import Appended
 from reads.read import ReadIdentity, identity_at
 from services.match.index.segments import Index
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A vehicle of interest, as its hotlist has it."""
-
-    hotlist_no: int
-    hotlist: str
-    near_matches: bool
-    folded_key: int
-    vrm: str
-    reason: str
-    priority: int
-    markers: str
-    instruction: str
+from services.match.matching.merging import Merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +41,11 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class NewAlert:
-    """A read and an entry that match. Near: equal only when confusable characters count as equal."""
+class Hit:
+    """A read and the entries of a plate. Near: equal only when confusable characters count as equal."""
 
     candidate: Candidate
-    entry: Entry
+    entry: Merged
     near: bool
 
 
@@ -81,20 +67,20 @@ def find_candidates(index: Index, appends: Sequence[Appended]) -> list[Candidate
     return found
 
 
-def match(candidates: Iterable[Candidate], entries: Iterable[Entry]) -> list[NewAlert]:
-    """The alerts that the candidates raise, each (read, entry) once, in the order of the log."""
-    by_key: dict[int, list[Entry]] = defaultdict(list)
+def match(candidates: Iterable[Candidate], entries: Iterable[Merged]) -> list[Hit]:
+    """What the candidates hit: each (read, hotlist, plate) once, in the order of the log."""
+    by_key: dict[int, list[Merged]] = defaultdict(list)
     for entry in entries:
         by_key[entry.folded_key].append(entry)
-    alerts: dict[tuple[object, ...], NewAlert] = {}
+    hits: dict[tuple[object, ...], Hit] = {}
     for candidate in candidates:
         for entry in by_key.get(candidate.folded_key, ()):
             near = entry.vrm != candidate.vrm
             if entry.near_matches or not near:
                 # A read can be in the log twice.
                 key = (candidate.identity, entry.hotlist_no, entry.vrm)
-                alerts.setdefault(key, NewAlert(candidate, entry, near))
-    return list(alerts.values())
+                hits.setdefault(key, Hit(candidate, entry, near))
+    return list(hits.values())
 
 
 def _keys(vrms: list[str]) -> tuple[Keys, bool]:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from gantry.match.v1.alert_pb2 import AlertEvent
-
 from following.lease import Move
-from services.match.matching.candidates import Entry, NewAlert
+from services.match.alerts.filtering import Happening
+from services.match.matching.candidates import Hit
+from services.match.matching.merging import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class NewAlert:
+    """An alert to be raised. `late`: the read is older than an alert should be."""
+
+    hit: Hit
+    camera_name: str
+    late: bool
 
 
 class Raising(Protocol):
@@ -42,5 +52,5 @@ class Matching(Protocol):
 class Publisher(Protocol):
     """Gives events to subscribers; see `services.match.alerts.subscriptions.Subscriptions`."""
 
-    def publish(self, force: str, events: Sequence[AlertEvent]) -> None:
+    def publish(self, force: str, events: Sequence[Happening]) -> None:
         """Send durable events, with consecutive numbers, to the subscribers of all replicas."""

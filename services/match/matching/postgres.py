@@ -13,7 +13,8 @@ from chassis.database import statements
 from following.lease import Move
 from reads.epoch import moment
 from reads.read import read_at
-from services.match.matching.candidates import Entry, NewAlert
+from services.match.matching.merging import Entry
+from services.match.matching.ports import NewAlert
 
 SQL: Final = statements("services.match.matching")
 
@@ -78,14 +79,14 @@ def _columns(force: str, alerts: Sequence[NewAlert]) -> list[tuple[object, ...]]
 
 
 def _row(force: str, alert: NewAlert) -> tuple[object, ...]:
-    seen, entry = alert.candidate, alert.entry
+    seen, entry = alert.hit.candidate, alert.hit.entry
     identity = seen.identity
     return (
         seen.position,
         moment(identity.captured_at_us),
         entry.hotlist_no,
         entry.priority,
-        alert.near,
+        alert.hit.near,
         identity.camera_id,
         identity.read_id,
         entry.vrm,
@@ -94,4 +95,7 @@ def _row(force: str, alert: NewAlert) -> tuple[object, ...]:
         entry.markers,
         entry.instruction,
         read_at(force, seen.appended.columns, seen.index).SerializeToString(),
+        entry.entries,
+        alert.camera_name,
+        alert.late,
     )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
-
-from gantry.match.v1.alert_pb2 import AlertEvent
+from typing import Final, Protocol
 
 from chassis.telemetry import meter, span_following
 from following.lease import Lease
@@ -18,58 +17,86 @@ from reads.appended import Appended
 from reads.epoch import microseconds
 from reads.read import read_at
 from services.match.alerts import events
+from services.match.alerts.filtering import Happening
 from services.match.clock import Clock
 from services.match.index.live_index import LiveIndex
 from services.match.index.segments import Index
-from services.match.matching.candidates import Candidate, Entry, NewAlert, find_candidates, match
-from services.match.matching.ports import Matching, Publisher, Raising
+from services.match.matching.candidates import Candidate, Hit, find_candidates, match
+from services.match.matching.merging import Merged, merge_all
+from services.match.matching.ports import Matching, NewAlert, Publisher, Raising
 from services.match.names import MetricName, SpanName
 
 _MOST_POSITIONS: Final = 100
+# By whether the match is near.
+_KINDS: Final = {False: "exact", True: "near"}
 
 _reads = meter().create_counter(MetricName.MATCH_READS, "1", "Reads matched, by force")
-_alerts = meter().create_counter(MetricName.MATCH_ALERTS, "1", "Alerts raised, by force")
+_alerts = meter().create_counter(
+    MetricName.MATCH_ALERTS, "1", "Alerts raised, by force and kind (exact or near)"
+)
 _seconds = meter().create_histogram(
     MetricName.MATCH_ALERT_SECONDS, "s", "From the store's receipt of a read to its durable alert"
 )
 
 
+class CameraNames(Protocol):
+    """The names of cameras; see `services.match.cameras.camera_names.CameraNames`."""
+
+    def of(self, force: str, camera_id: str) -> str:
+        """The name of a camera; empty when it is not known."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the steps of all forces share. A read that is older than `late_seconds` makes a late alert."""
+
+    publisher: Publisher
+    cameras: CameraNames
+    late_seconds: float
+    clock: Clock
+
+
 class MatchingStep:
     """Matches reads against one index: a change of the hotlists ends the step and opens a new one."""
 
-    def __init__(
-        self, force: str, index: Index, raising: Raising, publisher: Publisher, clock: Clock
-    ) -> None:
+    def __init__(self, force: str, index: Index, raising: Raising, around: Surroundings) -> None:
         self._force = force
         self._labels = {"force": force}
         self._index = index
         self._raising = raising
-        self._publisher = publisher
-        self._clock = clock
+        self._around = around
 
     async def run(self, part: Part[Appended], progress: Progress) -> None:
         """See `following.step.Step`."""
         candidates = find_candidates(self._index, part.items)
         if candidates:
-            alerts = match(candidates, await self._entries(candidates))
-            if alerts:
-                await self._raise(alerts, part.position, progress)
+            hits = match(candidates, await self._entries(candidates))
+            if hits:
+                await self._raise(hits, part.position, progress)
         if part.items:
             _reads.add(part.count, self._labels)
 
-    async def _entries(self, candidates: Sequence[Candidate]) -> Sequence[Entry]:
+    async def _entries(self, candidates: Sequence[Candidate]) -> Sequence[Merged]:
         keys = list({candidate.folded_key for candidate in candidates})
-        return await self._raising.entries(self._index.loads, keys, self._clock())
+        now = self._around.clock()
+        return merge_all(await self._raising.entries(self._index.loads, keys, now))
 
-    async def _raise(self, alerts: Sequence[NewAlert], position: int, progress: Progress) -> None:
-        raised_at = self._clock()
-        traceparents = [alert.candidate.appended.traceparent for alert in alerts]
-        with span_following(SpanName.MATCH_ALERT, traceparents, _positions(alerts)) as span:
+    async def _raise(self, hits: Sequence[Hit], position: int, progress: Progress) -> None:
+        raised_at = self._around.clock()
+        alerts = [self._new(hit, raised_at) for hit in hits]
+        traceparents = [hit.candidate.appended.traceparent for hit in hits]
+        with span_following(SpanName.MATCH_ALERT, traceparents, _positions(hits)) as span:
             write = partial(self._raising.raise_alerts, alerts=alerts, raised_at=raised_at)
             numbers = await progress.commit(position, write)
             assert numbers is not None, "commit raises FencedError for a move that was refused"
             span.set_attribute("alerts", len(numbers) - numbers.count(None))
         self._publish(alerts, numbers, raised_at)
+
+    def _new(self, hit: Hit, raised_at: datetime) -> NewAlert:
+        seen = hit.candidate.identity
+        age_us = microseconds(raised_at) - seen.captured_at_us
+        name = self._around.cameras.of(self._force, seen.camera_id)
+        return NewAlert(hit, name, age_us > self._around.late_seconds * 1e6)
 
     def _publish(
         self, alerts: Sequence[NewAlert], numbers: Sequence[int | None], raised_at: datetime
@@ -77,21 +104,21 @@ class MatchingStep:
         new = [(number, alert) for number, alert in zip(numbers, alerts, strict=True) if number is not None]
         if not new:
             return
-        self._publisher.publish(
+        self._around.publisher.publish(
             self._force, [self._raised(number, alert, raised_at) for number, alert in new]
         )
-        _alerts.add(len(new), self._labels)
-        now_us = microseconds(self._clock())
+        now_us = microseconds(self._around.clock())
         for _, alert in new:
-            _seconds.record((now_us - alert.candidate.appended.received_at_us) / 1e6)
+            _alerts.add(1, {"force": self._force, "kind": _KINDS[alert.hit.near]})
+            _seconds.record((now_us - alert.hit.candidate.appended.received_at_us) / 1e6)
 
-    def _raised(self, number: int, alert: NewAlert, raised_at: datetime) -> AlertEvent:
-        seen, entry = alert.candidate, alert.entry
+    def _raised(self, number: int, alert: NewAlert, raised_at: datetime) -> Happening:
+        seen, entry = alert.hit.candidate, alert.hit.entry
         message = events.alert(
             number=number,
             read=read_at(self._force, seen.appended.columns, seen.index),
             position=seen.position,
-            near=alert.near,
+            near=alert.hit.near,
             hotlist=entry.hotlist,
             entry_vrm=entry.vrm,
             reason=entry.reason,
@@ -99,6 +126,9 @@ class MatchingStep:
             markers=entry.markers,
             instruction=entry.instruction,
             raised_at=raised_at,
+            entries=entry.entries,
+            camera_name=alert.camera_name,
+            late=alert.late,
         )
         return events.raised(number, message)
 
@@ -107,33 +137,31 @@ class MatchingSteps:
     """Opens the steps of all forces."""
 
     def __init__(
-        self,
-        matching: Matching,
-        index_of: Callable[[str], LiveIndex],
-        publisher: Publisher,
-        clock: Clock,
+        self, matching: Matching, index_of: Callable[[str], LiveIndex], around: Surroundings
     ) -> None:
         self._matching = matching
         self._index_of = index_of
-        self._publisher = publisher
-        self._clock = clock
+        self._around = around
 
     @asynccontextmanager
     async def open(self, lease: Lease) -> AsyncIterator[MatchingStep]:
         """See `following.step.OpenStep`: a step with the index as it is after the lease's epoch was given."""
         index = self._index_of(lease.force)
+        # Alarms compare a counter with its past, and so it begins at 0.
+        for kind in _KINDS.values():
+            _alerts.add(0, {"force": lease.force, "kind": kind})
         try:
             async with self._matching.raising(lease.force) as raising:
                 current = await index.refresh()
-                await raising.warm_up(current.loads, self._clock())
-                yield MatchingStep(lease.force, current, raising, self._publisher, self._clock)
+                await raising.warm_up(current.loads, self._around.clock())
+                yield MatchingStep(lease.force, current, raising, self._around)
         finally:
             index.release()
 
 
-def _positions(alerts: Sequence[NewAlert]) -> Mapping[str, int | list[int]]:
+def _positions(hits: Sequence[Hit]) -> Mapping[str, int | list[int]]:
     """The positions of a span's reads, so that a trace shows the alerts of its own read."""
-    found = list(dict.fromkeys(alert.candidate.position for alert in alerts))
+    found = list(dict.fromkeys(hit.candidate.position for hit in hits))
     if len(found) == 1:
         return {"position": found[0]}
     return {"positions": found} if len(found) <= _MOST_POSITIONS else {}

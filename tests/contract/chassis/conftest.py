@@ -148,6 +148,7 @@ class Echo:
 
     async def Both(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         async for part in requests:
+            self._maybe_fail()
             yield part.upper()
 
     def _maybe_fail(self) -> None:

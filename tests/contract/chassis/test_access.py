@@ -303,6 +303,22 @@ async def test_a_token_opens_nothing_that_feeds_may_not_call(lab, echo, faults):
     assert found[0].reason == "CALLER_NOT_ALLOWED"
 
 
+async def test_the_public_port_says_what_it_takes(lab, echo, faults, register, service_name):
+    """A vendor has no certificate, and is not told of one that does not suffice."""
+    server = await lab.server(rules=PEOPLE, feeds=Tokens())
+    server.add(register, echo, service=service_name)
+    server.add_port_public("127.0.0.1:0")
+    await server.start()
+    vendor, stranger = await lab.anonymous(server), await lab.caller(server, lab.authority.service("match"))
+    for options in ({}, _bearer("secret")):
+        async with faults() as found:
+            await vendor.say("Say", **options)
+        assert (found[0].reason, "token" in found[0].message) == ("CALLER_NOT_ALLOWED", True)
+    async with faults() as found:
+        await stranger.say("Say")
+    assert (found[0].reason, "token" in found[0].message) == ("CALLER_NOT_ALLOWED", False)
+
+
 async def test_the_public_port_lets_feeds_into_public_services_only(
     lab, echo, faults, register, service_name
 ):

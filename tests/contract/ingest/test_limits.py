@@ -61,6 +61,25 @@ async def test_reads_may_come_before_flow_control(ingest: RunningIngest, token: 
     assert await stream.call.read() is grpc.aio.EOF
 
 
+async def test_a_vendor_that_still_sends_gets_the_fault(ingest: RunningIngest, token: str) -> None:
+    """A write that meets the end of its stream would hide it: 200 tries, eight at once."""
+    channel = await ingest.channel()
+    batch = pb.StreamReadsRequest(sequence=1, reads=reads_of("a", unique_ids(300))).SerializeToString()
+
+    async def reasons(tries: int) -> list[str]:
+        found = []
+        for _ in range(tries):
+            stream = RawStream(channel, token)
+            stream.call = channel.stream_stream(STREAM, None, pb.StreamReadsResponse.FromString)(
+                iter([batch] * 100), metadata=[("authorization", f"Bearer {token}")]
+            )
+            found.append((await stream.fault()).reason)
+        return found
+
+    answers = await asyncio.gather(*(reasons(25) for _ in range(8)))
+    assert {each for some in answers for each in some} == {"SEQUENCE_NOT_INCREASING"}
+
+
 @pytest.mark.parametrize(
     ("last", "reason"),
     [

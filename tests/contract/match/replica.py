@@ -17,6 +17,7 @@ from chassis.settings import DatabaseSettings
 from following.read_log import ReadLog
 from services.match.alerts.postgres import PostgresAlerts
 from services.match.assembly import Assembly, assemble
+from services.match.cameras.camera_names import CameraSource
 from services.match.clock import Clock, utc_now
 from services.match.hotlists.importing import ImportOrder
 from services.match.settings import MatchSection
@@ -33,12 +34,13 @@ async def replica(
     *,
     forces: tuple[str, ...] = (FORCE,),
     clock: Clock = utc_now,
+    cameras: CameraSource | None = None,
     polite: bool = True,
 ) -> AsyncIterator[Assembly]:
     """A running replica. What dies in the background fails the test. Not `polite`: it keeps its leases."""
     async with open_pool(database) as pool:
         pages = await PageTokens.open(pool)
-        match = assemble(SECTION, pool, log, forces=lambda: forces, pages=pages, clock=clock)
+        match = assemble(SECTION, pool, log, forces=lambda: forces, pages=pages, cameras=cameras, clock=clock)
         tasks = [asyncio.create_task(work, name=name) for work, name in match.tasks()]
         try:
             yield match
@@ -111,6 +113,6 @@ async def alerts_of(database: DatabaseSettings, force: str = FORCE) -> Sequence[
         number = 0
         while number < last:
             page = await source.page(force, number)
-            found += [event.raised for event in page.events if event.HasField("raised")]
+            found += [each.event.raised for each in page.events if each.event.HasField("raised")]
             number = page.number
     return found

@@ -16,6 +16,8 @@ from tests.contract.match.replica import FORCE, load, load_csv, replica, until_m
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 START = datetime(2000, 1, 1, tzinfo=UTC)
 LINES = 20_000
+# No hotlist or camera in particular, any priority and kind.
+EVERY = ([], [], 9, None)
 
 
 def vrms() -> list[str]:
@@ -59,9 +61,10 @@ async def test_an_alert_that_was_raised_before_is_found_by_its_identity(loaded, 
     for position in range(line["position"], line["position"] + 12):
         move = (FORCE, "match", line["epoch"], "main", position, position + 1, position + 1)
         texts = (["a12-east"], [f"new {position}"], ["A000001"], ["stolen"], ["x"], [""], [""], [b""])
+        further = ([b""], [""], [False])
         raised = await loaded.fetchval(
             *(MATCHING["raise_alerts"], *move, NOW),
-            *([position + 1], [NOW], [hotlist_no], [5], [False], *texts),
+            *([position + 1], [NOW], [hotlist_no], [5], [False], *texts, *further),
         )
         last += 1
         assert raised == [last]
@@ -91,6 +94,7 @@ async def test_a_page_of_alerts_reads_no_more_than_the_page(loaded, statement):
         await loaded.fetch(ALERTS["acknowledge_alert"], FORCE, number, "ana", "", NOW)
     before = await fetched(loaded)
     for _ in range(12):
-        assert len(await loaded.fetch(ALERTS[statement], FORCE, START, middle["raised_at"], 1000, 50)) == 50
+        query = (FORCE, START, middle["raised_at"], 1000, 50, *EVERY)
+        assert len(await loaded.fetch(ALERTS[statement], *query)) == 50
     assert await fetched(loaded) - before <= 12 * 50
     assert [(await scans(loaded, table))[0] for table in ("alerts", "alert_events")] == [0, 0]

@@ -27,7 +27,7 @@ from gantry.store.v1 import (
 from google.protobuf.timestamp_pb2 import Timestamp
 from typer.testing import Result
 
-from chassis.errors import DETAILS_KEY, InvalidInput, encode_fault
+from chassis.errors import DETAILS_KEY, Conflict, InvalidInput, NotFound, encode_fault
 from suite.certificates import Authority
 
 LOOK = ("--purpose", "Burglary at Mill Lane", "--reference", "OP 12/25")
@@ -54,6 +54,10 @@ class World:
     acknowledgements: dict[str, alert_pb2.Acknowledgement] = field(default_factory=dict)
     cameras: dict[str, cameras_pb2.Camera] = field(default_factory=dict)
     submitted: set[tuple[str, str]] = field(default_factory=set)
+    images: dict[tuple[str, int, int], bytes] = field(default_factory=dict)
+    """By force, position and kind."""
+    no_names: bool = False
+    """The registry of cameras refuses to be listed."""
     audit: list[audit_pb2.AuditRecord] = field(default_factory=list)
     first_broken: int = 0
     receipts: dict[str, bridge_pb2.GetReceiptResponse] = field(default_factory=dict)
@@ -68,8 +72,14 @@ class World:
     bridge_requests: list[Any] = field(default_factory=list)
     destination_changes: list[Callable[[bridge_pb2.Destination], object]] = field(default_factory=list)
     """What makes destination nas another than one that runs."""
+    refuse_all: str = ""
+    """The words with which every service refuses every call."""
+    hotlist_text: str = ""
+    """A text in whatever is said of a hotlist."""
     slow: threading.Event = field(default_factory=_answering)
     """Searches are answered while it is set."""
+    matching: threading.Event = field(default_factory=_answering)
+    """The status of matching is answered while it is set."""
     refuse_camera: tuple[str, str, str] | None = None
     """A camera that cannot be enrolled: its id, the field at fault, and why."""
 
@@ -110,11 +120,25 @@ class Search(search_pb2_grpc.SearchServiceServicer):
             yield search_pb2.SearchReadsResponse(reads=page, next_page_token=more)
 
     def GetRead(self, request: Any, context: Any) -> Any:
-        for one in self._world.reads:
-            names = (one.read.read_id, one.position)
-            if one.read.force == request.force and getattr(request, request.WhichOneof("name")) in names:
-                return search_pb2.GetReadResponse(read=one)
-        return context.abort(grpc.StatusCode.NOT_FOUND, "no such read")
+        own = [one for one in self._world.reads if one.read.force == request.force]
+        if request.WhichOneof("name") == "position":
+            found = [one for one in own if one.position == request.position]
+        else:
+            found = [one for one in own if one.read.read_id == request.read_id]
+        found = [one for one in found if request.camera_id in ("", one.read.camera_id)]
+        if not found:
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such read")
+        others = found[1:101]
+        return search_pb2.GetReadResponse(read=found[0], others=others, others_count=len(found) - 1)
+
+    def GetImage(self, request: Any, context: Any) -> Any:
+        self._world.purposes.append(request.purpose.justification)
+        jpeg = self._world.images.get((request.force, request.position, request.kind))
+        if jpeg is None:
+            fault = NotFound("IMAGE_ABSENT", "the read has no such image")
+            context.set_trailing_metadata(((DETAILS_KEY, encode_fault(fault)),))
+            context.abort(fault.status, fault.message)
+        return search_pb2.GetImageResponse(jpeg=jpeg)
 
 
 class Buffer(buffer_pb2_grpc.BufferServiceServicer):
@@ -208,6 +232,7 @@ class Alerts(alert_pb2_grpc.AlertServiceServicer):
         return context.abort(grpc.StatusCode.NOT_FOUND, "no such alert")
 
     def GetMatchStatus(self, request: Any, context: Any) -> Any:
+        self._world.matching.wait()
         return alert_pb2.GetMatchStatusResponse(
             position=5, head=7, alerts_raised=2, alerts_open=1, entries=500
         )
@@ -229,11 +254,20 @@ class Hotlists(hotlist_pb2_grpc.HotlistServiceServicer):
             context.set_trailing_metadata(details)
             context.abort(fault.status, fault.message)
         error = hotlist_pb2.LineError(line=3, column="vrm", message="is empty")
-        return hotlist_pb2.ImportHotlistResponse(version=1, entries=2, rejected_lines=1, errors=[error])
+        answer = hotlist_pb2.ImportHotlistResponse(version=1, entries=2, rejected_lines=1, errors=[error])
+        if text := self._world.hotlist_text:
+            answer.errors.add(line=4, column=text, message=text)
+            answer.remarks.add(line=5, column=text, message=text)
+            answer.ignored_columns.append(text)
+        return answer
 
     def ListHotlists(self, request: Any, context: Any) -> Any:
         hotlist = hotlist_pb2.Hotlist(
-            name="stolen", version=1, entries=2, activated_at=NOON, imported_by="ana"
+            name=self._world.hotlist_text or "stolen",
+            version=1,
+            entries=2,
+            activated_at=NOON,
+            imported_by=self._world.hotlist_text or "ana",
         )
         return hotlist_pb2.ListHotlistsResponse(hotlists=[hotlist])
 
@@ -311,6 +345,8 @@ class Registry(cameras_pb2_grpc.CameraRegistryServiceServicer):
                 context.abort(fault.status, fault.message)
 
     def ListCameras(self, request: Any, context: Any) -> Any:
+        if self._world.no_names:
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, "not yours")
         own = list(self._world.cameras.values()) if request.force == "essex" else []
         return cameras_pb2.ListCamerasResponse(cameras=own)
 
@@ -358,16 +394,38 @@ def fake_suite(home: Path) -> Iterator[World]:
             (ingest_pb2_grpc.add_IngestServiceServicer_to_server, Ingest(world)),
         ],
     }
-    running = [_serve(home, authority, name, added) for name, added in servers.items()]
+    running = [_serve(home, authority, world, name, added) for name, added in servers.items()]
     yield world
     for server in running:
         server.stop(None)
 
 
-def _serve(home: Path, authority: Authority, name: str, added: Any) -> grpc.Server:
+class _Refusing(grpc.ServerInterceptor):
+    """Refuses every call while the world says so."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def intercept_service(self, continuation: Any, details: Any) -> Any:
+        handler, words = continuation(details), self._world.refuse_all
+        if not words:
+            return handler
+        fault = Conflict("NOT_NOW", words, field="purpose")
+
+        def refuse(_: Any, context: Any) -> Any:
+            context.set_trailing_metadata(((DETAILS_KEY, encode_fault(fault)),))
+            context.abort(fault.status, words.replace("\0", ""))
+
+        kind = "stream" if handler.request_streaming else "unary"
+        kind += "_stream" if handler.response_streaming else "_unary"
+        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        return make(refuse, handler.request_deserializer, handler.response_serializer)
+
+
+def _serve(home: Path, authority: Authority, world: World, name: str, added: Any) -> grpc.Server:
     tls = authority.issue_service(name)
     pair, trusted = (tls.key.read_bytes(), tls.certificate.read_bytes()), tls.authority.read_bytes()
-    server = grpc.server(ThreadPoolExecutor(20))
+    server = grpc.server(ThreadPoolExecutor(20), interceptors=(_Refusing(world),))
     for add, servicer in added:
         add(servicer, server)
     mutual = grpc.ssl_server_credentials([pair], trusted, require_client_auth=True)

@@ -20,7 +20,8 @@ from cli.verbs import Session
 NAS = DestinationState("nas", "running", 990, 10, 0)
 NADC = DestinationState("nadc", "retrying", 500, 500, 0, "connection refused")
 ESSEX = ForceState("essex", 1000, 1010, 123.4, 5, 7, 2, 500, destinations=[NAS, NADC])
-AWAY = ForceState("kent", problem="a service is away")
+GONE = {"store": "cannot be reached", "match": "no answer for 14 s", "nas_bridge": "not running"}
+AWAY = ForceState("kent", missing=GONE)
 ALERT = AlertLine("12:00:01", "essex", "AB12CDE", True, "ESX-A12-003", "Stolen [vehicle]", 42.0)
 STATE = SuiteState(
     12.0, [ProcessState("store", "serving", 1), ProcessState("match", "starting")], [ESSEX, AWAY], [ALERT]
@@ -35,7 +36,7 @@ def drawn(state: SuiteState) -> str:
 
 def test_the_panel_shows_forces_processes_and_alerts() -> None:
     text = drawn(STATE)
-    for word in ("store", "match starting", "123", "1,000", "990", "retrying", "a service is away"):
+    for word in ("store", "match starting", "123", "1,000", "990", "retrying", "no answer for 14 s"):
         assert word in text
     for word in ("AB12CDE", "near", "Stolen [vehicle]", "42 ms"):
         assert word in text
@@ -45,11 +46,12 @@ def test_the_status_line_holds_no_personal_data() -> None:
     line = status_line(STATE)
     assert line == (
         "12 s | essex: 123 reads/s, 1,000 stored, 7 alerts, nas 990 (lag 10) nadc 500 (lag 500) | "
-        "kent: a service is away | match starting"
+        "kent: nothing is known | store: cannot be reached (kent) | match: no answer for 14 s (kent) | "
+        "nas_bridge: not running (kent) | match starting"
     )
     assert "AB12CDE" not in str(STATE.as_json())
     one = ForceState("essex", alerts=1)
-    assert "1 alert," in status_line(SuiteState(forces=[one]))
+    assert "1 alert" in status_line(SuiteState(forces=[one]))
 
 
 def test_all_is_well_only_when_it_is() -> None:
@@ -119,3 +121,25 @@ async def test_a_silent_process_is_distinguished_from_a_dead_one(
         gone.close()
         states = await observe.process_states(SuiteHome(tmp_path))
     assert [(one.name, one.state) for one in states] == [("frozen", "silent"), ("gone", "stopped")]
+
+
+async def test_a_simulator_that_accepts_connections_and_says_nothing_is_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observe, "PATIENCE_SECONDS", 0.2)
+    (tmp_path / "run").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ports = {"control": server.getsockname()[1]}
+        (tmp_path / "run" / "nas.json").write_text(json.dumps(ports))
+        assert [one.state for one in await observe.process_states(SuiteHome(tmp_path))] == ["silent"]
+    assert [one.state for one in await observe.process_states(SuiteHome(tmp_path))] == ["stopped"]
+
+
+def test_a_service_that_does_not_answer_leaves_what_the_others_say() -> None:
+    frozen = ForceState(
+        "essex", 1000, 1010, 123.4, destinations=[NAS], missing={"match": "no answer for 2 s"}
+    )
+    other = ForceState("kent", 500, 500, missing={"match": "no answer for 2 s"})
+    text = drawn(SuiteState(forces=[frozen, other]))
+    for word in ("1,000", "990", "?", "match: no answer for 2 s (all forces)"):
+        assert word in text

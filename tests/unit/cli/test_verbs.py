@@ -13,6 +13,7 @@ from gantry.store.v1.audit_pb2 import AuditRecord
 
 from cli import patience
 from cli.exits import Exit
+from suite.steps import Phase, Steps
 from tests.unit.cli.fake_suite import LOOK, NOON, Command, World, alert, lines_of, stored
 
 
@@ -233,6 +234,65 @@ def test_status_tells_lag_and_what_is_not_well(gantry: Command) -> None:
         [("nadc", 1), ("nas", 0)],
     )
     assert "at nas" in gantry("status").stdout
+
+
+def test_status_shows_what_the_others_say_beside_a_silent_service(
+    gantry: Command, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.commands.status.PATIENCE_SECONDS", 0.5)
+    world.matching.clear()
+    try:
+        done = gantry("status", code=Exit.FAILED)
+        state = lines_of(gantry("status", "--json", code=Exit.FAILED))[0]
+    finally:
+        world.matching.set()
+    assert "match: no answer for" in done.stderr
+    assert "at nas" in done.stdout
+    (essex,) = (one for one in state["forces"] if one["force"] == "essex")
+    assert list(essex["missing"]) == ["match"]
+    assert (essex["head"], len(essex["destinations"])) == (7, 2)
+
+
+def test_status_says_of_an_empty_buffer_that_it_has_no_reads(gantry: Command) -> None:
+    assert "essex: no reads, " in gantry("status").stderr
+
+
+def test_status_of_a_suite_that_starts_says_at_which_step_it_is(gantry: Command, tmp_path: Path) -> None:
+    steps = Steps(tmp_path / "run", lambda _: None)
+    steps.begin(Phase.STARTING)
+    steps.say("PostgreSQL recovers from a crash: redo is at 40 % of 900 MiB of log after 4 s")
+    try:
+        done = gantry("status", code=Exit.UNREACHABLE)
+        told = lines_of(gantry("status", "--json", code=Exit.UNREACHABLE))[0]
+    finally:
+        steps.end()
+    assert "redo is at 40 % of 900 MiB" in done.stderr
+    assert "gantry up" not in done.stderr
+    assert (told["phase"], told["ok"]) == ("starting", False)
+
+
+def test_trace_lists_the_other_reads_of_an_id(gantry: Command, world: World) -> None:
+    world.reads = [stored("AB12CDE", "r1", number) for number in range(200, 50, -1)]
+    world.reads[-1].read.camera_id = "C9"
+    done = gantry("trace", "r1", *LOOK, "--force", "essex")
+    assert "149 other reads of essex have this id" in done.stderr
+    assert "49 more are not listed" in done.stderr
+    assert [line.split()[-1] for line in done.stdout.splitlines() if line.lstrip().startswith("C1")] == [
+        str(number) for number in range(199, 99, -1)
+    ]
+    told = lines_of(gantry("trace", "r1", *LOOK, "--force", "essex", "--json"))[0]
+    assert (told["others_count"], len(told["others"])) == (149, 100)
+
+
+def test_trace_of_one_camera_tells_of_no_others(gantry: Command, world: World) -> None:
+    world.reads = [stored("AB12CDE", "r1", number) for number in (9, 8)]
+    world.reads[-1].read.camera_id = "C9"
+    done = gantry("trace", "r1", *LOOK, "--camera", "C9")
+    assert "at position 8" in done.stdout
+    assert "other read" not in done.stderr
+    missing = gantry("trace", "r1", *LOOK, "--camera", "C8", code=Exit.NOT_FOUND)
+    assert "of camera C8" in missing.stderr
+    gantry("trace", "--position", "9", *LOOK, "--camera", "C9", code=Exit.USAGE)
 
 
 def test_trace_of_an_unsampled_read_shows_what_is_stored(gantry: Command, world: World) -> None:

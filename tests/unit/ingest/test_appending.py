@@ -257,14 +257,13 @@ async def test_streams_wait_for_the_memory_of_their_force() -> None:
     memory = Memory(100)
     essex, kent = memory.of("essex"), memory.of("kent")
     essex.take(60)
-    waiting = asyncio.create_task(essex.room())
-    await asyncio.sleep(0)
-    await kent.room()
+    assert essex.full
+    assert not kent.full
+    waiting = essex.waiter()
     essex.release(5)
-    await asyncio.sleep(0)
     assert not waiting.done()
     essex.release(10)
-    await waiting
+    assert waiting.done()
 
 
 def test_the_circuit_opens_probes_and_closes() -> None:

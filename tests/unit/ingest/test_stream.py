@@ -175,3 +175,30 @@ async def test_an_unexpected_error_ends_the_stream() -> None:
     door.settling = broken
     with pytest.raises(ZeroDivisionError):
         await stream_of(wire, door).serve()
+
+
+async def test_a_stream_that_waits_for_room_ends_too() -> None:
+    memory = Memory(100).of("essex")
+    memory.take(60)
+    stream = stream_of(Wire(), Door(memory=memory))
+    serving = asyncio.create_task(stream.serve())
+    await turns()
+    stream.end(Unavailable("STOPPING", "ends"))
+    with pytest.raises(Fault, match="STOPPING"):
+        async with asyncio.timeout(5):
+            await serving
+
+
+async def test_what_comes_after_the_end_is_dropped() -> None:
+    wire, door = Wire(), Door()
+    serving = asyncio.create_task((stream := stream_of(wire, door)).serve())
+    await turns()
+    assert (taken := len(door.batches)) == LIMITS.reads
+    stream.end(Unavailable("STOPPING", "ends"))
+    for batch in door.batches:
+        stream.settled(batch)
+    wire.last = wire.sent + 50
+    with pytest.raises(Fault, match="STOPPING"):
+        await serving
+    assert wire.sent == wire.last
+    assert len(door.batches) == taken

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from anpr.confusable import CLASSES, fold, folded_keys
 from reads.appended import Appended, encoded_appended
 from services.match.index.segments import Index, Segment
-from services.match.matching.candidates import Entry, find_candidates, match
+from services.match.matching.candidates import find_candidates, match
+from services.match.matching.merging import Entry, merge_all
 
 # Few characters, most of them confusable, so that exact and near matches are common.
 PLATES = st.text(alphabet="0OQD1I8BA", min_size=1, max_size=4)
@@ -20,11 +21,12 @@ RUNS = st.lists(st.lists(PLATES, max_size=6), max_size=5)
 
 
 def entries_of(lists) -> list[Entry]:
-    return [
-        Entry(number, f"list {number}", near, int(folded_keys([vrm])[0]), vrm, "why", 5, "", "")
-        for number, (near, vrms) in enumerate(lists)
-        for vrm in sorted(vrms)
-    ]
+    return [entry_of(number, near, vrm) for number, (near, vrms) in enumerate(lists) for vrm in sorted(vrms)]
+
+
+def entry_of(number: int, near: bool, vrm: str) -> Entry:
+    key = int(folded_keys([vrm])[0])
+    return Entry(number, f"list {number}", near, key, vrm, 2, None, 5, "why", "", "")
 
 
 def index_of(entries: list[Entry]) -> Index:
@@ -56,7 +58,7 @@ def test_alerts_are_those_of_comparing_everything_with_everything(lists, runs):
     entries = entries_of(lists)
     candidates = find_candidates(index_of(entries), appends_of(runs))
     keys = {candidate.folded_key for candidate in candidates}
-    alerts = match(candidates, [entry for entry in entries if entry.folded_key in keys])
+    alerts = match(candidates, merge_all(entry for entry in entries if entry.folded_key in keys))
     found = {
         (
             alert.candidate.position,
@@ -101,6 +103,9 @@ def test_no_lists_no_candidates():
 
 def test_every_confusable_class_is_near():
     for group in CLASSES:
-        entry = Entry(1, "l", True, int(folded_keys([group[0]])[0]), group[0], "why", 5, "", "")
+        entry = entry_of(1, True, group[0])
         candidates = find_candidates(index_of([entry]), appends_of([list(group)]))
-        assert [alert.near for alert in match(candidates, [entry])] == [False, *[True] * (len(group) - 1)]
+        assert [hit.near for hit in match(candidates, merge_all([entry]))] == [
+            False,
+            *[True] * (len(group) - 1),
+        ]

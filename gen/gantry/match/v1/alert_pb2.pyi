@@ -260,6 +260,7 @@ class Alert(_message.Message):
     DIFFERING_CHARACTERS_FIELD_NUMBER: _builtins.int
     AGE_FIELD_NUMBER: _builtins.int
     LATE_FIELD_NUMBER: _builtins.int
+    FURTHER_ENTRIES_FIELD_NUMBER: _builtins.int
     alert_id: _builtins.str
     """Unique within the force. Opaque."""
     position: _builtins.int
@@ -280,6 +281,8 @@ class Alert(_message.Message):
     """Name of the camera for people, as the registry had it when the alert was raised. Empty: not known."""
     late: _builtins.bool
     """The read came late: the vehicle has probably left. `age` exceeds what the service was set to, usually 2 minutes."""
+    further_entries: _builtins.int
+    """Entries in force beyond the 20 in `entries`. Their markers are in `markers`."""
     @_builtins.property
     def read(self) -> _read_pb2.Read:
         """The read that matched."""
@@ -328,10 +331,11 @@ class Alert(_message.Message):
         differing_characters: _abc.Iterable[_builtins.int] | None = ...,
         age: _duration_pb2.Duration | None = ...,
         late: _builtins.bool = ...,
+        further_entries: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "age", b"age", "raised_at", b"raised_at", "read", b"read"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "age", b"age", "alert_id", b"alert_id", "camera_name", b"camera_name", "differing_characters", b"differing_characters", "entries", b"entries", "entry_vrm", b"entry_vrm", "hotlist", b"hotlist", "instruction", b"instruction", "kind", b"kind", "late", b"late", "markers", b"markers", "position", b"position", "priority", b"priority", "raised_at", b"raised_at", "read", b"read", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledgement", b"acknowledgement", "age", b"age", "alert_id", b"alert_id", "camera_name", b"camera_name", "differing_characters", b"differing_characters", "entries", b"entries", "entry_vrm", b"entry_vrm", "further_entries", b"further_entries", "hotlist", b"hotlist", "instruction", b"instruction", "kind", b"kind", "late", b"late", "markers", b"markers", "position", b"position", "priority", b"priority", "raised_at", b"raised_at", "read", b"read", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -73,7 +73,8 @@ class AlertServiceServicer:
         stream, subscribe with the number of the last response. The stream has no end. A progress message comes when all past events have been sent, and then
         at least every 10 seconds.
         Errors: OUT_OF_RANGE NUMBER_AHEAD: the sequence never reached the number, as after a restored backup: subscribe from the earliest event; UNAVAILABLE
-        STOPPING: subscribe again with the last number, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
+        STOPPING: subscribe again with the last number, after RetryInfo; UNAVAILABLE when the store cannot take the audit record; INVALID_ARGUMENT FILTER_INVALID:
+        the filter names too many hotlists or cameras, or a priority above 9.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -81,7 +82,7 @@ class AlertServiceServicer:
 
     def ListAlerts(self, request, context):
         """List the alerts of a force, newest first, each as it now is. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
-        of another query: begin without one), TIME_RANGE_INVALID (raised_from is not before raised_to).
+        of another query: begin without one), TIME_RANGE_INVALID (raised_from is not before raised_to), FILTER_INVALID (as Subscribe).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,11 +40,12 @@ class AlertServiceStub:
     stream, subscribe with the number of the last response. The stream has no end. A progress message comes when all past events have been sent, and then
     at least every 10 seconds.
     Errors: OUT_OF_RANGE NUMBER_AHEAD: the sequence never reached the number, as after a restored backup: subscribe from the earliest event; UNAVAILABLE
-    STOPPING: subscribe again with the last number, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
+    STOPPING: subscribe again with the last number, after RetryInfo; UNAVAILABLE when the store cannot take the audit record; INVALID_ARGUMENT FILTER_INVALID:
+    the filter names too many hotlists or cameras, or a priority above 9.
     """
     ListAlerts: _grpc.UnaryUnaryMultiCallable[_alert_pb2.ListAlertsRequest, _alert_pb2.ListAlertsResponse]
     """List the alerts of a force, newest first, each as it now is. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
-    of another query: begin without one), TIME_RANGE_INVALID (raised_from is not before raised_to).
+    of another query: begin without one), TIME_RANGE_INVALID (raised_from is not before raised_to), FILTER_INVALID (as Subscribe).
     """
     GetAlert: _grpc.UnaryUnaryMultiCallable[_alert_pb2.GetAlertRequest, _alert_pb2.GetAlertResponse]
     """One alert as it now is. Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted."""
@@ -68,11 +69,12 @@ class AlertServiceAsyncStub(AlertServiceStub):
     stream, subscribe with the number of the last response. The stream has no end. A progress message comes when all past events have been sent, and then
     at least every 10 seconds.
     Errors: OUT_OF_RANGE NUMBER_AHEAD: the sequence never reached the number, as after a restored backup: subscribe from the earliest event; UNAVAILABLE
-    STOPPING: subscribe again with the last number, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
+    STOPPING: subscribe again with the last number, after RetryInfo; UNAVAILABLE when the store cannot take the audit record; INVALID_ARGUMENT FILTER_INVALID:
+    the filter names too many hotlists or cameras, or a priority above 9.
     """
     ListAlerts: _aio.UnaryUnaryMultiCallable[_alert_pb2.ListAlertsRequest, _alert_pb2.ListAlertsResponse]  # type: ignore[assignment]
     """List the alerts of a force, newest first, each as it now is. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
-    of another query: begin without one), TIME_RANGE_INVALID (raised_from is not before raised_to).
+    of another query: begin without one), TIME_RANGE_INVALID (raised_from is not before raised_to), FILTER_INVALID (as Subscribe).
     """
     GetAlert: _aio.UnaryUnaryMultiCallable[_alert_pb2.GetAlertRequest, _alert_pb2.GetAlertResponse]  # type: ignore[assignment]
     """One alert as it now is. Errors: NOT_FOUND ALERT_UNKNOWN: there is none of that id, or its time is over and it was deleted."""
@@ -99,7 +101,8 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         stream, subscribe with the number of the last response. The stream has no end. A progress message comes when all past events have been sent, and then
         at least every 10 seconds.
         Errors: OUT_OF_RANGE NUMBER_AHEAD: the sequence never reached the number, as after a restored backup: subscribe from the earliest event; UNAVAILABLE
-        STOPPING: subscribe again with the last number, after RetryInfo; UNAVAILABLE when the store cannot take the audit record.
+        STOPPING: subscribe again with the last number, after RetryInfo; UNAVAILABLE when the store cannot take the audit record; INVALID_ARGUMENT FILTER_INVALID:
+        the filter names too many hotlists or cameras, or a priority above 9.
         """
 
     @_abc_1.abstractmethod
@@ -109,7 +112,7 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_alert_pb2.ListAlertsResponse, _abc.Awaitable[_alert_pb2.ListAlertsResponse]]:
         """List the alerts of a force, newest first, each as it now is. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
-        of another query: begin without one), TIME_RANGE_INVALID (raised_from is not before raised_to).
+        of another query: begin without one), TIME_RANGE_INVALID (raised_from is not before raised_to), FILTER_INVALID (as Subscribe).
         """
 
     @_abc_1.abstractmethod

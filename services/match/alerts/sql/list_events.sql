@@ -8,10 +8,10 @@ left join lateral (
     where force = $1 and number > $2 order by number limit $3
 ) as event on true
 left join lateral (
-    -- An alert has the number of the event that raised it. The limit makes PostgreSQL look it up by its key, also while the
-    -- tables have no statistics.
-    select position, raised_at, priority, near, entry_vrm, hotlist, reason, markers, instruction, read from alerts
-    where alerts.force = $1 and alerts.number = event.number limit 1
+    -- The limit makes PostgreSQL look the alert up by its key, also while the tables have no statistics.
+    select position, raised_at, priority, near, camera_id, entry_vrm, hotlist, reason, markers, instruction, read,
+        entries, camera_name, late
+    from alerts where alerts.force = $1 and alerts.number = event.alert_number limit 1
 ) as alert on true
 where alert_sequences.force = $1
 order by event.number

@@ -1,0 +1,46 @@
+"""Panels, bars and tables that rich draws. Their text is made harmless for a terminal, too."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from cli.inert import inert
+
+_PIPE_WIDTH: Final = 400
+_LINE_END: Final = "\n"
+
+
+class LiveConsole(Console):
+    """A console of rich without markup, through which no text reaches a terminal raw."""
+
+    def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(
+            stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True
+        )
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What rich draws, with every text harmless. rich's own control codes are segments of their own."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=_harmless(segment.text))
+
+
+def live_console(*, stderr: bool = False) -> LiveConsole:
+    """For what is redrawn: results go to standard output, progress to standard error."""
+    return LiveConsole(stderr=stderr)
+
+
+def show(renderable: Any) -> None:
+    """Print what rich draws; in a pipe it is as wide as its longest row."""
+    target = live_console()
+    if target.is_terminal:
+        target.print(renderable, soft_wrap=False)
+    else:
+        LiveConsole(width=_PIPE_WIDTH).print(renderable)
+
+
+def _harmless(text: str) -> str:
+    if text.isprintable():
+        return text
+    return _LINE_END.join(inert(line) for line in text.split(_LINE_END))

@@ -1,0 +1,1 @@
+"""Names of cameras for people, learnt from ingest's registry."""
