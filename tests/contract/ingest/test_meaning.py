@@ -20,6 +20,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from reads.read import read_at
 from tests.contract.ingest.conftest import RunningIngest, StartIngest, StoreProcess, unique_ids
 from tests.contract.ingest.test_deliver import reads_of
+from tests.unit.ingest.test_jpeg import picture, with_size
 
 HERE = Position(latitude=51.7, longitude=0.5)
 FAR = Position(latitude=51.8, longitude=0.5)
@@ -28,6 +29,12 @@ NULL_ISLAND = Position(latitude=0.0, longitude=0.000001)
 
 def camera(camera_id: str, kind: int = cameras_pb2.CAMERA_KIND_FIXED, **fields: Any) -> cameras_pb2.Camera:
     return cameras_pb2.Camera(camera_id=camera_id, kind=cameras_pb2.CameraKind.ValueType(kind), **fields)
+
+
+def placed(camera_id: str, read_id: str, place: Position) -> pb.SubmittedRead:
+    (read,) = reads_of(camera_id, [read_id])
+    read.position.CopyFrom(place)
+    return read
 
 
 def rejected(receipt: Receipt) -> dict[int, str]:
@@ -108,12 +115,14 @@ async def test_impossible_places_are_told_marked_and_counted(
     feed = (await ingest.connect()).feed(token)
     ids = unique_ids(5)
     places = [("placed", NULL_ISLAND), ("placed", FAR), ("placed", HERE), ("car", NULL_ISLAND), ("car", FAR)]
-    reads = [reads_of(name, [one], position=place)[0] for one, (name, place) in zip(ids, places, strict=True)]
+    reads = [placed(name, one, place) for one, (name, place) in zip(ids, places, strict=True)]
     receipt = await feed.submit(reads)
     assert receipt.accepted == 5
     assert warned(receipt) == [
-        (0, "POSITION_UNKNOWN", "position"), (1, "POSITION_DOUBTFUL", "position"), (3, "POSITION_UNKNOWN", "position")
-    ]  # fmt: skip
+        (0, "POSITION_UNKNOWN", "position"),
+        (1, "POSITION_DOUBTFUL", "position"),
+        (3, "POSITION_UNKNOWN", "position"),
+    ]
     assert all(each.message for each in receipt.warnings)
     found = [(await stored(store_process, force))[one] for one in ids]
     assert [each.details.position_doubtful for each in found] == [False, True, False, False, False]
@@ -138,7 +147,7 @@ async def test_the_settings_of_a_force_hold_within_five_seconds(
 
     async def seen() -> tuple[dict[int, str], list[tuple[int, str, str]]]:
         one, two, three = unique_ids(3)
-        reads = [*reads_of("a", [one], position=FAR), *reads_of("a", [two, three])]
+        reads = [placed("a", one, FAR), *reads_of("a", [two, three])]
         reads[1].vrm, reads[2].vrm = "NOTAG", "UNKNOWN"
         receipt = await feed.submit(reads)
         return rejected(receipt), warned(receipt)
@@ -188,8 +197,6 @@ async def test_times_and_numbers_at_their_extremes_are_the_callers_mistake(
 async def test_a_picture_that_claims_too_much_is_left_out_and_named(
     ingest: RunningIngest, force: str
 ) -> None:
-    from tests.unit.ingest.test_jpeg import picture, with_size
-
     feed = (await ingest.connect()).feed(await ingest.enrol(force, "gateway", "a"))
     reads = reads_of("a", unique_ids(3))
     reads[0].plate_patch, reads[1].overview = with_size(65_535, 65_535), picture() + b"PK\x03\x04"
