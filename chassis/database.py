@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -12,9 +13,11 @@ from importlib import resources
 from typing import Any, Final, TypeVar
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from chassis.backoff import Backoff
 from chassis.database_faults import database_fault, database_unavailable
+from chassis.database_server import check_server
 from chassis.errors import StartupFailure, Unavailable
 from chassis.sessions import MOST_IDLE, OF_MIGRATIONS, OF_SERVICES, QUERY_SECONDS, keep_alive
 from chassis.settings import DatabaseSettings
@@ -50,8 +53,11 @@ async def open_pool(
     """
 
     async def make() -> asyncpg.Pool:
+        # A pooler takes no settings at the start of a connection. Then each use of one begins with them.
+        pooled = await _is_pooled(settings)
         pool = await asyncpg.create_pool(
-            **_arguments(settings, OF_SERVICES),
+            **_arguments(settings, {} if pooled else OF_SERVICES),
+            setup=(lambda connection: _limit(connection, OF_SERVICES)) if pooled else None,
             # With a minimum, asyncpg would reconnect on its own, and log each failure, during an outage.
             min_size=0,
             max_size=settings.pool_size,
@@ -76,7 +82,15 @@ async def open_pool(
 @asynccontextmanager
 async def connect(settings: DatabaseSettings) -> AsyncIterator[asyncpg.Connection]:
     """One connection without a statement timeout, for migrations; waits like `open_pool`."""
-    connection = await _when_up(settings, lambda: _connect(**_arguments(settings, OF_MIGRATIONS)))
+
+    async def make() -> asyncpg.Connection:
+        if not await _is_pooled(settings):
+            return await _connect(**_arguments(settings, OF_MIGRATIONS))
+        made = await _connect(**_arguments(settings, {}))
+        await _limit(made, OF_MIGRATIONS)
+        return made
+
+    connection = await _when_up(settings, make)
     try:
         yield connection
     finally:
@@ -179,6 +193,27 @@ def _arguments(settings: DatabaseSettings, limits: Mapping[str, str]) -> dict[st
     }
 
 
+async def _is_pooled(settings: DatabaseSettings) -> bool:
+    """Whether a pooler answers. Raises StartupFailure when the server cannot be used."""
+    arguments = _arguments(settings, {})
+    try:
+        return await check_server(
+            lambda: _connect(**arguments, statement_cache_size=0),
+            _where(settings),
+            statements("chassis").session,
+        )
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise database_fault(error) or error from error
+
+
+async def _limit(connection: asyncpg.Connection | PoolConnectionProxy, limits: Mapping[str, str]) -> None:
+    await connection.execute(statements("chassis").limit_session, json.dumps(dict(limits)))
+
+
+def _where(settings: DatabaseSettings) -> str:
+    return f"PostgreSQL at {settings.host}:{settings.port}"
+
+
 async def _connect(*args: Any, **arguments: Any) -> asyncpg.Connection:
     try:
         connection = await asyncpg.connect(*args, **arguments)
@@ -193,7 +228,7 @@ async def _connect(*args: Any, **arguments: Any) -> asyncpg.Connection:
 async def _when_up(settings: DatabaseSettings, make: Callable[[], Awaitable[T]]) -> T:
     ends_at = time.monotonic() + START_SECONDS
     backoff = Backoff(_FIRST_WAIT, _MOST_WAIT)
-    where = f"PostgreSQL at {settings.host}:{settings.port}"
+    where = _where(settings)
     while True:
         try:
             return await make()

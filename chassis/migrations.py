@@ -17,6 +17,7 @@ from typing import Final
 import asyncpg
 
 from chassis.database import statements
+from chassis.database_server import VERSIONS
 from chassis.errors import StartupFailure
 
 _FILE: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
@@ -150,6 +151,8 @@ async def _applied_now(connection: asyncpg.Connection, migration: Migration) -> 
             if migration.name in await _applied(connection):
                 return False
             await connection.execute(sql["grant_schema_migrations"])
+            if connection.get_server_version().major < VERSIONS[-1]:
+                await connection.execute(sql["defer_function_bodies"])
             await connection.execute(migration.text)
             await connection.execute(sql["record_migration"], migration.name, migration.sha256)
     except asyncpg.PostgresError as error:

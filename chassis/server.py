@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from chassis.access import BUILT_IN, Auditor, FeedTokens, Rule, Rules
 from chassis.admission import Gate, Offices
@@ -24,6 +23,8 @@ from chassis.draining import Draining
 from chassis.errors import StartupFailure
 from chassis.guard import Handler, guarded
 from chassis.health import Health
+from chassis.reflection import NAMES as REFLECTION
+from chassis.reflection import Reflection
 from chassis.settings import GrpcSettings, ServiceSettings, TlsSettings
 from chassis.telemetry import metrics_port
 
@@ -186,10 +187,9 @@ class GrpcServer:
             self._ending.set()
 
     def _register(self) -> None:
-        names = (*self._handlers, reflection.SERVICE_NAME)
         for (service, method), handler in self._raw.items():
             self._handlers[service][method] = handler
-        self._add_reflection(names)
+        self._handlers |= Reflection(list(self._handlers), self._public).handlers()
         for service, handlers in self._handlers.items():
             wrapped = {
                 method: self._guarded(service, method, handler) for method, handler in handlers.items()
@@ -199,21 +199,21 @@ class GrpcServer:
 
     def _guarded(self, service: str, method: str, handler: Handler) -> Handler:
         name = f"{service}/{method}"
-        gate = Gate(name, self._rule(name), self._offices, public=service in self._public)
+        public = service in self._public or (service in REFLECTION and self._is_public)
+        gate = Gate(name, self._rule(name), self._offices, public=public)
         return guarded(name, handler, gate, self._settings.message_seconds, self._draining)
 
     def _rule(self, name: str) -> Rule | None:
         rule = BUILT_IN.get(name)
         if rule is None:
             return self._rules.get(name)
-        # Where certificates are asked for, only their holders may read the list of services.
-        return rule if self._client_certificates else replace(rule, anyone=True)
+        # Where certificates are asked for, only their holders may read the list of services; those of a
+        # token may where it opens any.
+        return replace(rule, anyone=not self._client_certificates, feeds=self._is_public)
 
-    def _add_reflection(self, names: Sequence[str]) -> None:
-        collected = _CollectedHandlers()
-        servicer = reflection.aio.ReflectionServicer(names)
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, collected)
-        self._handlers[reflection.SERVICE_NAME] = collected.of(reflection.SERVICE_NAME)
+    @property
+    def _is_public(self) -> bool:
+        return bool(self._public) and self._offices.feeds is not None
 
     def _open_ports(self) -> None:
         credentials = _credentials(self._tls, ask_client=self._client_certificates)

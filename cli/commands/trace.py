@@ -1,5 +1,6 @@
 """`gantry trace`: the path of one read, hop by hop."""
 
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 import typer
@@ -11,7 +12,7 @@ from cli.forms import moment
 from cli.jsonlines import write_json
 from cli.links import connect
 from cli.options import ForcesOption, PurposeOption, ReferenceOption, one_force, purpose_of
-from cli.output import Column, Marked, local_time, note, say, table
+from cli.output import Column, Marked, counted, local_time, note, say, table, warn
 from cli.patience import run_patiently
 from cli.trace.follow import Hop
 from cli.trace.story import Story, tell, tell_of_position
@@ -33,7 +34,7 @@ def trace(
         str | None,
         typer.Argument(
             metavar="READ_ID",
-            help="The vendor's identifier of the read; the newest, when several have it.",
+            help="The vendor's identifier of the read; the newest, when several have it, and a list of them.",
             show_default=False,
         ),
     ] = None,
@@ -45,26 +46,45 @@ def trace(
             min=1, help="Instead: its position in the force's log, as search shows it.", show_default=False
         ),
     ] = None,
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CAMERA_ID", help="With READ_ID: only a read of this camera.", show_default=False
+        ),
+    ] = None,
     force: ForcesOption = None,
     reference: ReferenceOption = "",
 ) -> None:
     """Show one read's way from the camera to the national services, with times."""
     if (read_id is None) is (position is None):
         raise CliError("name the read: either by its READ_ID or with --position", Exit.USAGE)
-    why = purpose_of(purpose, reference)
-    run_patiently(session, "store", lambda: _trace(session, read_id, position, force or [], why))
+    if camera is not None and read_id is None:
+        raise CliError("--camera goes with a READ_ID: a position names one read of the force", Exit.USAGE)
+    wanted = _Wanted(read_id, position, camera, force or [], purpose_of(purpose, reference))
+    run_patiently(session, "store", lambda: _trace(session, wanted))
 
 
-async def _trace(
-    session: Session, read_id: str | None, position: int | None, forces: list[str], purpose: Purpose
-) -> None:
+@dataclass(frozen=True)
+class _Wanted:
+    """The read to trace, and why."""
+
+    read_id: str | None
+    position: int | None
+    camera: str | None
+    forces: list[str]
+    purpose: Purpose
+
+
+async def _trace(session: Session, wanted: _Wanted) -> None:
+    forces = wanted.forces
     async with connect(session.home, session.person) as links:
-        if read_id is not None:
-            story = await tell(links, links.person.chosen(forces), read_id, purpose)
+        if wanted.read_id is not None:
+            chosen = links.person.chosen(forces)
+            story = await tell(links, chosen, wanted.read_id, wanted.camera, wanted.purpose)
         else:
             # Each force counts its positions: in another force the same number names another read.
             force = one_force(links.person, forces[0] if len(forces) == 1 else None)
-            story = await tell_of_position(links, force, position or 0, purpose)
+            story = await tell_of_position(links, force, wanted.position or 0, wanted.purpose)
     if session.as_json:
         write_json(story.as_json())
     else:
@@ -83,11 +103,30 @@ def _show(story: Story) -> None:
         say(f"  {name}: ", *_receipt(receipt))
     for force in story.also_in:
         note(f"{force} has a read with this id too: --force {force} shows it")
+    _show_others(story)
     if story.unsampled:
         note(story.unsampled)
     if story.hops:
         start = min(hop.span.start_ns for hop in story.hops)
         table(_COLUMNS, [_row(hop, start) for hop in story.hops])
+
+
+def _show_others(story: Story) -> None:
+    """The other reads of this id: the person may have meant one of them."""
+    if not story.others_count:
+        return
+    has = "has" if story.others_count == 1 else "have"
+    warn(
+        f"{counted(story.others_count, 'other read')} of {story.stored.read.force} {has} this id, and the "
+        "newest is shown; --camera or --position shows another:"
+    )
+    rows = [
+        (one.read.camera_id, local_time(moment(one.read, "captured_at")), f"{one.position:,}")
+        for one in story.others
+    ]
+    table(("camera", "captured (UTC)", "position"), rows, right=("position",))
+    if left := story.others_count - len(story.others):
+        note(f"{left:,} more are not listed")
 
 
 def _receipt(receipt: GetReceiptResponse | None) -> list[str | Marked]:

@@ -1,12 +1,13 @@
 """The story of one read: where it is stored, its receipts, and the hops on its way."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gantry.bridge.v1.bridge_pb2 import DESTINATION_STATE_RETIRED, GetReceiptResponse
 from gantry.common.v1.purpose_pb2 import Purpose
-from gantry.store.v1.search_pb2 import StoredRead
+from gantry.store.v1.search_pb2 import GetReadResponse, StoredRead
 
 from chassis.errors import NotFound
 from cli.exits import CliError, Exit
@@ -25,7 +26,8 @@ _UNSAMPLED: Final = (
 class Story:
     """The result of `gantry trace`. `unsampled` says why there are no hops; a receipt may be None so far.
 
-    `also_in` names other forces that have a read of this id.
+    `others` are reads of the force that have the same id, newest first, at most as many as the store lists;
+    `others_count` is how many there are. `also_in` names other forces that have a read of this id.
     """
 
     stored: StoredRead
@@ -33,6 +35,8 @@ class Story:
     hops: list[Hop] = field(default_factory=list)
     unsampled: str = ""
     also_in: list[str] = field(default_factory=list)
+    others: Sequence[StoredRead] = ()
+    others_count: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The story for `--json`."""
@@ -46,14 +50,19 @@ class Story:
             "hops": [_hop_form(hop, start) for hop in self.hops],
             "note": self.unsampled,
             "also_in": self.also_in,
+            "others_count": self.others_count,
+            "others": [stored_form(other) for other in self.others],
         }
 
 
-async def tell(links: Links, forces: tuple[str, ...], read_id: str, purpose: Purpose) -> Story:
-    """Look a read up by its id and follow it. CliError when no force has it."""
-    found = await _find(links, forces, read_id, purpose)
-    story = await _followed(links, found[0])
-    story.also_in = [stored.read.force for stored in found[1:]]
+async def tell(
+    links: Links, forces: tuple[str, ...], read_id: str, camera: str | None, purpose: Purpose
+) -> Story:
+    """Look a read up by its id, and its camera if named, and follow it. CliError when no force has it."""
+    found = await _find(links, forces, read_id, camera or "", purpose)
+    story = await _followed(links, found[0].read)
+    story.others, story.others_count = found[0].others, found[0].others_count
+    story.also_in = [answer.read.read.force for answer in found[1:]]
     return story
 
 
@@ -76,17 +85,22 @@ async def _followed(links: Links, stored: StoredRead) -> Story:
     return story
 
 
-async def _find(links: Links, forces: tuple[str, ...], read_id: str, purpose: Purpose) -> list[StoredRead]:
+async def _find(
+    links: Links, forces: tuple[str, ...], read_id: str, camera: str, purpose: Purpose
+) -> list[GetReadResponse]:
     """The newest read with this id of each force that has one: ids are unique for a camera and time only."""
     search, found = await links.search(), []
     for force in forces:
         with suppress(NotFound):
-            found.append(await search.read(force, purpose, read_id=read_id))
+            found.append(await search.named(force, purpose, read_id, camera_id=camera))
     if found:
         return found
+    of_camera = f" of camera {camera}" if camera else ""
     where = ", ".join(forces)
     raise CliError(
-        f"no read with that read_id is in the buffer of {where}", Exit.NOT_FOUND, reason="READ_UNKNOWN"
+        f"no read with that read_id{of_camera} is in the buffer of {where}",
+        Exit.NOT_FOUND,
+        reason="READ_UNKNOWN",
     )
 
 

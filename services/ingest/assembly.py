@@ -31,7 +31,7 @@ from services.ingest.appending.memory import Memory
 from services.ingest.cameras.counts import UnwrittenCounts, write_counts
 from services.ingest.cameras.feeds import FeedDirectory
 from services.ingest.cameras.postgres import PostgresRegistry
-from services.ingest.cameras.refresh import FeedRefresh, retire_feeds
+from services.ingest.cameras.refresh import FeedRefresh, follow_forces
 from services.ingest.cameras.service import HEALTH, REGISTRY, CameraHealthService, CameraRegistryService
 from services.ingest.cameras.watching import CameraWatch
 from services.ingest.checking.batch import ImageLimits
@@ -153,7 +153,7 @@ def _own_loops(
 
     own, every = ingest.server.own, section.refresh_seconds
     own(ingest.directory.run(), "directory")
-    own(retire_feeds(ingest.feeds, ingest.directory), "retired forces")
+    own(follow_forces(ingest.feeds, ingest.directory), "settings of forces")
     own(refresh.run(), "camera registry")
     own(repeat(listen, name="camera registry notifications", every=every), "camera registry notifications")
     own(write_counts(ingest.counts, registry, section.health_seconds), "camera counts")

@@ -2,7 +2,7 @@
 
 ``accepted.log`` has one line a read: force, camera_id, captured_at in microseconds and read_id, separated
 by tabs; a tab, carriage return, newline or backslash inside a field is written as in a Python string.
-A crash can leave an incomplete last line. The next start cuts it off.
+A crash can leave an incomplete last line. The next start cuts it off. ``accepted.index`` finds duplicates.
 """
 
 from __future__ import annotations
@@ -11,17 +11,22 @@ import asyncio
 import fcntl
 import os
 import re
+import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from threading import Lock
 from typing import Final
+
+from simulators.national.index import Index, Key, key_of
 
 FILE_NAME: Final = "accepted.log"
 _CHUNK_BYTES: Final = 1 << 20
+_INDEX_AT_ONCE: Final = 50_000
 _LINE: Final = "%s\t%s\t%d\t%s\n"
 _SPECIAL: Final = re.compile(r"[\\\t\r\n]")
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\r": "\\r", "\n": "\\n"})
@@ -54,6 +59,7 @@ class Outcome:
 class _Waiting:
     force: str
     lines: list[str]
+    keys: list[Key]
     refuse_every: int
     done: asyncio.Future[Outcome]
 
@@ -72,14 +78,13 @@ class _Judged:
 class Ledger:
     """The reads accepted so far; open it with `open_ledger`."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, index: Index) -> None:
         self._descriptor = descriptor
-        # Hashes of lines take a tenth of the memory of lines. With 64 bits, two of ten million reads collide
-        # with a chance of three in a million.
-        self._seen: set[int] = set()
+        self._index = index
         self._size = 0
         self._queue: list[_Waiting] = []
         self._wake = asyncio.Event()
+        self.writing = Lock()
         self.accepted: Counter[str] = Counter()
         self.duplicate: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
@@ -95,7 +100,9 @@ class Ledger:
         With `refuse_every` N, about one new read in N is refused. The same reads are refused in a repeat.
         """
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(reads.force, _lines_of(reads), refuse_every, done))
+        lines = _lines_of(reads)
+        keys = list(map(key_of, reads.captured_at_us, lines))
+        self._queue.append(_Waiting(reads.force, lines, keys, refuse_every, done))
         self._wake.set()
         return await done
 
@@ -109,21 +116,38 @@ class Ledger:
             await self._wake.wait()
             self._wake.clear()
             queued, self._queue = self._queue, []
-            judged = [self._judge(waiting) for waiting in queued]
             try:
-                await asyncio.get_running_loop().run_in_executor(None, self._append, judged)
+                judged = await asyncio.get_running_loop().run_in_executor(None, self._write, queued)
             except OSError as error:
-                self._forget(judged, error)
+                self._fail(queued, error)
             else:
                 self._answer(judged)
 
     def load(self) -> None:
-        """Read the ledger of earlier runs, and cut off an incomplete last line."""
-        for line in _lines_in(self._descriptor):
-            self._seen.add(hash(line))
+        """Take over the ledger of earlier runs: complete the index, and cut off an incomplete last line."""
+        if self._index.bytes > os.fstat(self._descriptor).st_size:
+            self._index.start_again()
+        self._size = self._index.bytes
+        keys: dict[Key, None] = {}
+        counts: Counter[str] = Counter()
+        for line in _lines_in(self._descriptor, self._size):
+            force, _, captured, _ = line.split("\t")
+            keys[key_of(int(captured), line)] = None
+            counts[force] += 1
             self._size += len(line.encode())
-            self.accepted[line.partition("\t")[0]] += 1
+            if len(keys) >= _INDEX_AT_ONCE:
+                self._take_over(keys, counts)
+        self._take_over(keys, counts)
         os.ftruncate(self._descriptor, self._size)
+        self.accepted = self._index.accepted()
+
+    def _take_over(self, keys: dict[Key, None], counts: Counter[str]) -> None:
+        if not self._index.add_all(list(keys)):
+            for key in keys:
+                self._index.add(key)
+        self._index.keep(self._size, counts)
+        keys.clear()
+        counts.clear()
 
     async def contents(self) -> AsyncIterator[bytes]:
         """The durable part of the file, in pieces."""
@@ -133,37 +157,48 @@ class Ledger:
             offset += len(piece)
             yield piece
 
-    def _judge(self, waiting: _Waiting) -> _Judged:
-        keys = list(map(hash, waiting.lines))
-        unique = set(keys)
-        if not waiting.refuse_every and len(unique) == len(keys) and self._seen.isdisjoint(unique):
-            self._seen |= unique
-            return _Judged(waiting, waiting.lines, ())
-        return self._judge_each(waiting, keys)
+    def _write(self, queued: list[_Waiting]) -> list[_Judged]:
+        """Judge the queue, and make ledger and index durable. After an OSError both are as before."""
+        with self.writing:
+            return self._write_alone(queued)
 
-    def _judge_each(self, waiting: _Waiting, keys: list[int]) -> _Judged:
+    def _write_alone(self, queued: list[_Waiting]) -> list[_Judged]:
+        try:
+            judged = [self._judge(waiting) for waiting in queued]
+            size = self._append(judged)
+            fresh: Counter[str] = Counter()
+            for one in judged:
+                fresh[one.waiting.force] += len(one.fresh)
+            self._index.keep(size, fresh)
+        except (OSError, sqlite3.Error) as error:
+            self._index.forget()
+            os.ftruncate(self._descriptor, self._size)
+            raise error if isinstance(error, OSError) else OSError(str(error)) from error
+        self._size = size
+        return judged
+
+    def _judge(self, waiting: _Waiting) -> _Judged:
+        if not waiting.refuse_every and self._index.add_all(waiting.keys):
+            return _Judged(waiting, waiting.lines, ())
+        return self._judge_each(waiting)
+
+    def _judge_each(self, waiting: _Waiting) -> _Judged:
         fresh, refused = [], []
-        for index, (key, line) in enumerate(zip(keys, waiting.lines, strict=True)):
-            if key in self._seen:
-                continue
-            if waiting.refuse_every and _is_one_in(waiting.refuse_every, line):
+        for index, (key, line) in enumerate(zip(waiting.keys, waiting.lines, strict=True)):
+            if not waiting.refuse_every or not _is_one_in(waiting.refuse_every, line):
+                if self._index.add(key):
+                    fresh.append(line)
+            elif not self._index.has(key):
                 refused.append(index)
-                continue
-            self._seen.add(key)
-            fresh.append(line)
         return _Judged(waiting, fresh, refused)
 
-    def _append(self, judged: list[_Judged]) -> None:
+    def _append(self, judged: list[_Judged]) -> int:
+        """The size of the file after it."""
         data = "".join(line for one in judged for line in one.fresh).encode()
-        if not data:
-            return
-        try:
+        if data:
             _write_whole(self._descriptor, data)
             os.fsync(self._descriptor)
-        except OSError:
-            os.ftruncate(self._descriptor, self._size)
-            raise
-        self._size += len(data)
+        return self._size + len(data)
 
     def _answer(self, judged: list[_Judged]) -> None:
         for one in judged:
@@ -174,11 +209,10 @@ class Ledger:
             if not one.waiting.done.done():
                 one.waiting.done.set_result(outcome)
 
-    def _forget(self, judged: list[_Judged], error: OSError) -> None:
-        for one in judged:
-            self._seen.difference_update(map(hash, one.fresh))
-            if not one.waiting.done.done():
-                one.waiting.done.set_exception(error)
+    def _fail(self, queued: list[_Waiting], error: OSError) -> None:
+        for one in queued:
+            if not one.done.done():
+                one.done.set_exception(error)
 
 
 @asynccontextmanager
@@ -186,12 +220,15 @@ async def open_ledger(folder: Path) -> AsyncIterator[Ledger]:
     """The ledger in `folder`, made if absent. Raises LedgerBusyError when another process has it."""
     descriptor = _open_locked(folder)
     try:
-        ledger = Ledger(descriptor)
-        await asyncio.to_thread(ledger.load)
-        async with asyncio.TaskGroup() as tasks:
-            writer = tasks.create_task(ledger.write_forever(), name="ledger")
-            yield ledger
-            writer.cancel()
+        with closing(Index(folder)) as index:
+            ledger = Ledger(descriptor, index)
+            await asyncio.to_thread(ledger.load)
+            async with asyncio.TaskGroup() as tasks:
+                writer = tasks.create_task(ledger.write_forever(), name="ledger")
+                yield ledger
+                writer.cancel()
+            with ledger.writing:  # a cancelled writer's thread goes on to the end of its turn
+                pass
     finally:
         os.close(descriptor)
 
@@ -224,8 +261,9 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", lambda found: {"t": "\t", "r": "\r", "n": "\n"}.get(found[1], found[1]), text)
 
 
-def _lines_in(descriptor: int) -> Iterator[str]:
-    offset, rest = 0, b""
+def _lines_in(descriptor: int, offset: int) -> Iterator[str]:
+    """The whole lines from an offset on."""
+    rest = b""
     while chunk := os.pread(descriptor, _CHUNK_BYTES, offset):
         offset += len(chunk)
         *whole, rest = (rest + chunk).split(b"\n")

@@ -15,10 +15,14 @@ from services.store.log.ring import LogEntry
 
 @dataclass(frozen=True, slots=True)
 class AppendResult:
-    """The result of one request. `last_position` is 0 when all were duplicates."""
+    """The result of one request. `last_position` is 0 when all were duplicates.
+
+    `differing_indexes` are those of the duplicates that are not equal to the stored read.
+    """
 
     duplicate_indexes: Sequence[int]
     last_position: int
+    differing_indexes: Sequence[int] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -38,11 +42,15 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class CommitResult:
-    """The head before and after, and the positions that were stored; None when all of them were."""
+    """The head before and after, and the positions that were stored; None when all of them were.
+
+    `differing` are the positions that duplicates would have got which are not equal to the stored read.
+    """
 
     head_before: int
     head: int
     stored: Sequence[int] | None
+    differing: Sequence[int] = ()
 
 
 def results_of(commit: Commit, result: CommitResult) -> tuple[list[AppendResult], list[LogEntry]]:
@@ -56,12 +64,13 @@ def results_of(commit: Commit, result: CommitResult) -> tuple[list[AppendResult]
         first += append.count
         new = _new(positions, stored)
         duplicates = () if new is None else sorted(frozenset(range(append.count)).difference(new))
+        differing = sorted(position - positions[0] for position in result.differing if position in positions)
         if len(duplicates) == append.count:
-            results.append(AppendResult(duplicates, 0))
+            results.append(AppendResult(duplicates, 0, differing))
             continue
         entries.append(_entry(commit, index, positions, new, after))
         after = entries[-1].last
-        results.append(AppendResult(duplicates, after))
+        results.append(AppendResult(duplicates, after, differing))
     return results, entries
 
 

@@ -107,7 +107,7 @@ class PostgresLog:
         row = await self._append(commit.force, (number, commit.force, commit.received_at_us), encoded)
         if row["head_before"] is None:
             raise force_unknown()
-        return CommitResult(row["head_before"], row["head_now"], row["stored"])
+        return CommitResult(row["head_before"], row["head_now"], row["stored"], row["differing"] or ())
 
     async def entries_after(self, force: str, position: int, most_reads: int) -> Sequence[LogEntry]:
         """Entries after a position, oldest first: at least one if there is any."""

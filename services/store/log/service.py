@@ -69,7 +69,9 @@ class ReadLogService(ReadLogServiceServicer):
             return log_pb2.AppendReadsResponse()
         result = await log.writer.submit(reads)
         return log_pb2.AppendReadsResponse(
-            duplicate_indexes=result.duplicate_indexes, last_position=result.last_position
+            duplicate_indexes=result.duplicate_indexes,
+            last_position=result.last_position,
+            differing_indexes=result.differing_indexes,
         )
 
     async def TailReads(

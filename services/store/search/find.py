@@ -54,6 +54,14 @@ class Page:
     more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Reads with one identifier, newest first, and how many there are in all."""
+
+    found: Sequence[Found]
+    count: int
+
+
 class BufferedReads(Protocol):
     """The reads of the named forces, and of no other. Each method raises NotFound FORCE_UNKNOWN."""
 
@@ -63,8 +71,8 @@ class BufferedReads(Protocol):
     async def at(self, force: str, position: int) -> Found | None:
         """The read at a position."""
 
-    async def named(self, force: str, read_id: str) -> Found | None:
-        """The newest read with a vendor's identifier."""
+    async def named(self, force: str, read_id: str, camera_id: str, rows: int) -> Named:
+        """Up to `rows` reads with a vendor's identifier, of one camera if `camera_id` names it."""
 
 
 class Images(Protocol):

@@ -14,7 +14,7 @@ from services.store.days import day_of
 from services.store.images.objects import object_key
 from services.store.images.packing import unpack_ref
 from services.store.postgres import ForceRows
-from services.store.search.find import Found, ImagePlace, Place, PlateQuery
+from services.store.search.find import Found, ImagePlace, Named, Place, PlateQuery
 
 _SQL: Final = statements("services.store.search")
 
@@ -36,17 +36,21 @@ class PostgresReads:
 
     async def at(self, force: str, position: int) -> Found | None:
         """The read at a position."""
-        return await self._one(_SQL.read_at, force, position)
+        rows = await self._rows_of(_SQL.read_at, force, position)
+        return _found(rows[0], force) if rows else None
 
-    async def named(self, force: str, read_id: str) -> Found | None:
-        """The newest read with a vendor's identifier."""
-        return await self._one(_SQL.read_named, force, read_id)
+    async def named(self, force: str, read_id: str, camera_id: str, rows: int) -> Named:
+        """Up to `rows` reads with a vendor's identifier, of one camera if `camera_id` names it."""
+        found = await self._rows_of(_SQL.read_named, force, read_id, camera_id, rows)
+        return Named([_found(row, force) for row in found], found[0]["named"] if found else 0)
 
-    async def _one(self, statement: str, force: str, name: int | str) -> Found | None:
+    async def _rows_of(
+        self, statement: str, force: str, *arguments: int | str
+    ) -> Sequence[Mapping[str, Any]]:
         number = await self._rows.number_of(force)
         async with self._rows.transaction(force) as connection:
-            row = await connection.fetchrow(statement, number, name)
-        return None if row is None else _found(row, force)
+            rows: Sequence[Mapping[str, Any]] = await connection.fetch(statement, number, *arguments)
+        return rows
 
 
 def _found(row: Mapping[str, Any], force: str) -> Found:

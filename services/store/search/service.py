@@ -12,7 +12,7 @@ import grpc
 from gantry.store.v1 import search_pb2
 from gantry.store.v1.search_pb2_grpc import SearchServiceServicer
 
-from anpr.identifiers import is_read_id
+from anpr.identifiers import is_camera_id, is_read_id
 from anpr.plate import understand
 from anpr.vrm import VrmEmpty
 from chassis.errors import InvalidInput, NotFound, Unavailable
@@ -33,6 +33,7 @@ from services.store.search.find import (
 SERVICE: Final = "gantry.store.v1.SearchService"
 _SEARCH: Final = f"{SERVICE}/SearchReads"
 _MOST_FORCES: Final = 100
+_MOST_OTHERS: Final = 100
 _NO_WORDS: Final = frozenset[str]()  # a person may search for what a camera took for a plate
 _KINDS: Final = frozenset({search_pb2.IMAGE_KIND_PLATE_PATCH, search_pb2.IMAGE_KIND_OVERVIEW})
 _seconds = meter().create_histogram(MetricName.SEARCH_SECONDS, "s", "Time to find one page of a plate search")
@@ -78,15 +79,21 @@ class SearchService(SearchServiceServicer):
         request: search_pb2.GetReadRequest,
         context: Call,
     ) -> search_pb2.GetReadResponse:
-        """One read."""
+        """One read; by its identifier also the others that have it."""
         name = request.WhichOneof("name")
         if name == "position":
-            found = await self._reads.at(request.force, request.position)
-        elif name == "read_id" and is_read_id(request.read_id):
-            found = await self._reads.named(request.force, request.read_id)
-        else:
+            return search_pb2.GetReadResponse(
+                read=_known(await self._reads.at(request.force, request.position)).read
+            )
+        if name != "read_id" or not is_read_id(request.read_id):
             raise InvalidInput("NAME_INVALID", "name the read by its position or its read_id", field="name")
-        return search_pb2.GetReadResponse(read=_known(found).read)
+        if request.camera_id and not is_camera_id(request.camera_id):
+            raise InvalidInput("NAME_INVALID", "that is no camera_id", field="camera_id")
+        named = await self._reads.named(request.force, request.read_id, request.camera_id, 1 + _MOST_OTHERS)
+        newest, others = _known(next(iter(named.found), None)), named.found[1:]
+        return search_pb2.GetReadResponse(
+            read=newest.read, others=[each.read for each in others], others_count=named.count - 1
+        )
 
     async def GetImage(
         self,

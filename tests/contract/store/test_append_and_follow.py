@@ -83,6 +83,45 @@ async def test_a_read_twice_in_one_request_is_stored_once(start_store: StartStor
         assert positions(appends) == [1, 2, 4, 6]
 
 
+async def test_a_repeated_read_with_other_content_is_named_and_the_first_is_kept(store: RunningStore) -> None:
+    ingest, match = await store.log("ingest"), await store.log("match")
+    sent = columns(6, at_us=store.clock())
+    await ingest.append("essex", sent)
+    again = ReadColumns.FromString(sent.SerializeToString())
+    again.vrms[1], again.confidences[2], again.latitudes_e7[4] = "OTHER1", 0.125, 123
+    again.headings[5] = 7  # no part of what a read claims
+    answer = await ingest.append("essex", again)
+    assert list(answer.duplicate_indexes) == [0, 1, 2, 3, 4, 5]
+    assert list(answer.differing_indexes) == [1, 2, 4]
+    mixed = columns(2, at_us=store.clock())
+    mixed.MergeFrom(picked(again, [3, 4]))
+    mixed.camera_ids[:] = sent.camera_ids
+    answer = await ingest.append("essex", mixed)
+    assert (list(answer.duplicate_indexes), list(answer.differing_indexes)) == ([2, 3], [3])
+    appends = await collect(match, "essex", after=0, reads=8)
+    assert appends[0].columns == sent
+
+
+async def test_a_read_twice_in_one_request_is_compared_with_its_first(store: RunningStore) -> None:
+    ingest, match = await store.log("ingest"), await store.log("match")
+    twice = picked(columns(3, at_us=store.clock()), [0, 1, 0, 2, 1])
+    twice.vrms[4] = "OTHER1"
+    answer = await ingest.append("essex", twice)
+    assert (list(answer.duplicate_indexes), list(answer.differing_indexes)) == ([2, 4], [4])
+    appends = await collect(match, "essex", after=0, reads=3)
+    assert [*appends[0].columns.vrms] == [twice.vrms[0], twice.vrms[1], twice.vrms[3]]
+
+
+async def test_requests_of_one_commit_get_their_own_differing_reads(store: RunningStore) -> None:
+    ingest = await store.log("ingest")
+    sent = columns(3, at_us=store.clock())
+    other = ReadColumns.FromString(sent.SerializeToString())
+    other.vrms[2] = "OTHER1"
+    await ingest.append("essex", sent)
+    answers = await asyncio.gather(*(ingest.append("essex", each) for each in (sent, other, sent, other)))
+    assert [list(answer.differing_indexes) for answer in answers] == [[], [2], [], [2]]
+
+
 async def test_the_same_read_id_is_another_read_for_another_camera_or_time(store: RunningStore) -> None:
     ingest = await store.log("ingest")
     sent = columns(2, at_us=store.clock(), step_us=0)

@@ -73,7 +73,7 @@ async def test_frequent_queries_use_an_index(filled: Filled) -> None:
         ("search_reads", "vrm_idx", *search, *ends),
         ("reads_between", "position_idx", "smallint, bigint, bigint", 1, position, position + 500),
         ("read_at", "position_idx", "smallint, bigint", 1, position),
-        ("read_named", "read_id_idx", "smallint, text", 1, "'r00000000077'"),
+        ("read_named", "read_id_idx", "smallint, text, text, int", 1, "'r00000000077'", "''", 101),
     ):
         plan = await filled.plan(statement, types, *values)
         for days_ago in range(1, DAYS + 1):

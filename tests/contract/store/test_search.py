@@ -139,6 +139,23 @@ async def test_of_one_read_id_at_several_cameras_the_newest_is_shown(store: Runn
     assert (await person.read("essex", PURPOSE, read_id="same")).position == 2
 
 
+async def test_the_others_of_a_read_id_are_listed_and_counted(store: RunningStore) -> None:
+    ingest, person = await store.log("ingest"), await store.search("pat", "essex")
+    reads = columns(120, at_us=store.clock())
+    reads.read_ids[:] = ["same"] * 120
+    await ingest.append("essex", reads)
+    named = await person.named("essex", PURPOSE, "same")
+    assert (named.read.position, named.others_count) == (120, 119)
+    assert [other.position for other in named.others] == list(range(119, 19, -1))
+    camera = named.others[0].read.camera_id
+    of_camera = await person.named("essex", PURPOSE, "same", camera_id=camera)
+    told = [of_camera.read, *of_camera.others]
+    assert {each.read.camera_id for each in told} == {camera}
+    assert of_camera.others_count == list(reads.camera_indexes).count(reads.camera_indexes[118]) - 1
+    with pytest.raises(NotFound, match="READ_UNKNOWN"):
+        await person.named("essex", PURPOSE, "same", camera_id="elsewhere")
+
+
 async def test_images_come_back_byte_for_byte(store: RunningStore) -> None:
     ingest, person = await store.log("ingest"), await store.search("pat", "essex")
     first = columns(4, at_us=store.clock() - 2 * DAY_US, step_us=DAY_US, images=True)
@@ -171,7 +188,8 @@ async def test_what_is_not_there_is_not_found(store: RunningStore) -> None:
 
 async def test_a_name_or_kind_that_says_nothing_is_refused(store: RunningStore) -> None:
     person = await store.search("pat", "essex")
-    for name in ({}, {"read_id": ""}, {"read_id": "x" * 129}, {"read_id": "a\nb"}):
+    camera = {"read_id": "r1", "camera_id": "a\0b"}
+    for name in ({}, {"read_id": ""}, {"read_id": "x" * 129}, {"read_id": "a\nb"}, camera):
         request = GetReadRequest(force="essex", purpose=PURPOSE, **name)
         with pytest.raises(InvalidInput, match="NAME_INVALID"):
             await answer_of(person._stub.GetRead(request))

@@ -271,6 +271,30 @@ def test_status_of_a_suite_that_starts_says_at_which_step_it_is(gantry: Command,
     assert (told["phase"], told["ok"]) == ("starting", False)
 
 
+def test_trace_lists_the_other_reads_of_an_id(gantry: Command, world: World) -> None:
+    world.reads = [stored("AB12CDE", "r1", number) for number in range(200, 50, -1)]
+    world.reads[-1].read.camera_id = "C9"
+    done = gantry("trace", "r1", *LOOK, "--force", "essex")
+    assert "149 other reads of essex have this id" in done.stderr
+    assert "49 more are not listed" in done.stderr
+    assert [line.split()[-1] for line in done.stdout.splitlines() if line.lstrip().startswith("C1")] == [
+        str(number) for number in range(199, 99, -1)
+    ]
+    told = lines_of(gantry("trace", "r1", *LOOK, "--force", "essex", "--json"))[0]
+    assert (told["others_count"], len(told["others"])) == (149, 100)
+
+
+def test_trace_of_one_camera_tells_of_no_others(gantry: Command, world: World) -> None:
+    world.reads = [stored("AB12CDE", "r1", number) for number in (9, 8)]
+    world.reads[-1].read.camera_id = "C9"
+    done = gantry("trace", "r1", *LOOK, "--camera", "C9")
+    assert "at position 8" in done.stdout
+    assert "other read" not in done.stderr
+    missing = gantry("trace", "r1", *LOOK, "--camera", "C8", code=Exit.NOT_FOUND)
+    assert "of camera C8" in missing.stderr
+    gantry("trace", "--position", "9", *LOOK, "--camera", "C9", code=Exit.USAGE)
+
+
 def test_trace_of_an_unsampled_read_shows_what_is_stored(gantry: Command, world: World) -> None:
     world.reads = [stored("AB12CDE", "r1", 7)]
     world.receipts["nas"] = GetReceiptResponse(receipt_id="N-1", first_position=5, last_position=9)

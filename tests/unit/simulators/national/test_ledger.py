@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from simulators.national.index import FILE_NAME as INDEX
 from simulators.national.ledger import (
     FILE_NAME,
     Identities,
@@ -68,6 +70,63 @@ async def test_odd_characters_come_back_as_they_were(tmp_path: Path) -> None:
     async with open_ledger(tmp_path) as ledger:
         assert [read_id for *_, read_id in await accepted_in(ledger)] == odd
         assert (await ledger.accept(reads(*odd))).duplicate == len(odd)
+
+
+async def test_a_start_reads_nothing_of_the_ledger_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.accept(reads("1", "2"))
+    offsets: list[int] = []
+    real = os.pread
+
+    def pread(descriptor: int, length: int, offset: int) -> bytes:
+        offsets.append(offset)
+        return real(descriptor, length, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    async with open_ledger(tmp_path) as ledger:
+        assert offsets == [ledger.size]
+        assert dict(ledger.accepted) == {"essex": 2}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no database" * 1000])
+async def test_an_index_that_is_missing_or_damaged_is_made_again(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.accept(reads("1", "2"))
+    (tmp_path / INDEX).unlink()
+    if content is not None:
+        (tmp_path / INDEX).write_bytes(content)
+    async with open_ledger(tmp_path) as ledger:
+        assert dict(ledger.accepted) == {"essex": 2}
+        assert (await ledger.accept(reads("1", "2", "3"))) == Outcome(1, 2, [])
+
+
+async def test_an_index_that_knows_more_than_the_ledger_is_not_believed(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.accept(reads("1"))
+        whole = ledger.size
+        await ledger.accept(reads("2"))
+    os.truncate(tmp_path / FILE_NAME, whole)
+    async with open_ledger(tmp_path) as ledger:
+        assert dict(ledger.accepted) == {"essex": 1}
+        assert (await ledger.accept(reads("1", "2"))) == Outcome(1, 1, [])
+
+
+async def test_memory_does_not_grow_with_the_reads(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        tracemalloc.start()
+        try:
+            await ledger.accept(reads("warm"))
+            before, _ = tracemalloc.get_traced_memory()
+            for start in range(0, 20_000, 1_000):
+                await ledger.accept(reads(*(str(number) for number in range(start, start + 1_000))))
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert after - before < 500_000, "twenty thousand hashes in a set take more"
 
 
 async def test_concurrent_repeats_count_once(tmp_path: Path) -> None:
