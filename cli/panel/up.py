@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -34,11 +33,12 @@ from cli.interrupts import cancel_current, interruptible, on_interrupt
 from cli.jsonlines import write_json
 from cli.links import Links
 from cli.live import live_console
+from cli.options import first
 from cli.output import note, say
-from cli.panel.alert_lines import alert_line
+from cli.panel.alert_lines import AlertBoard
 from cli.panel.draw import draw, status_line
 from cli.panel.observe import PATIENCE_SECONDS, Observer
-from cli.panel.state import AlertLine, ProcessState, SuiteState
+from cli.panel.state import ProcessState, SuiteState
 from cli.tokens import TokenFile
 from cli.verbs import Session
 from cli.watching import Watch, watched
@@ -77,7 +77,7 @@ class Scene:
     quick: Links
     wish: Wish
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    alerts: deque[AlertLine] = field(default_factory=lambda: deque(maxlen=_LATEST_ALERTS))
+    alerts: AlertBoard = field(default_factory=lambda: AlertBoard(_LATEST_ALERTS))
     cameras: Child | None = None
     said: str = ""
     lasting: bool = False
@@ -251,10 +251,23 @@ async def _collect_alerts(scene: Scene) -> None:
     watch = Watch(Purpose(justification=scene.wish.purpose))
     while True:
         with contextlib.suppress(CliError, Fault):
+            begun: set[str] = set()
             async for event in watched(scene.links, scene.links.person.forces, watch):
                 if event.alert is not None:
-                    scene.alerts.appendleft(alert_line(event.alert))
+                    scene.alerts.add(event.alert)
+                if event.force not in begun:
+                    # Not before: an alert that is raised between the list and the watch would be missing.
+                    begun.add(event.force)
+                    await _show_open(scene, event.force, watch.purpose)
         await asyncio.sleep(_RESTART_SECONDS)
+
+
+async def _show_open(scene: Scene, force: str, purpose: Purpose) -> None:
+    """Show the alerts that nobody has taken in hand yet, also those from before a restart."""
+    alerts = await scene.links.alerts()
+    newest = alerts.alerts(force, purpose, open_only=True, page_size=_LATEST_ALERTS)
+    async for alert in first(newest, _LATEST_ALERTS):
+        scene.alerts.add(alert)
 
 
 async def _show_panel(scene: Scene) -> None:
@@ -281,7 +294,7 @@ async def _show_lines(scene: Scene, session: Session) -> None:
 
 async def _look(scene: Scene, observer: Observer) -> SuiteState:
     state = await observer.look()
-    state.alerts = list(scene.alerts)
+    state.alerts = scene.alerts.lines()
     if scene.wish.cameras:
         cameras = scene.cameras
         running = cameras is not None and cameras.exit_code is None
