@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,6 @@ from typing import Any, Final
 
 import uvloop
 from gantry.common.v1.purpose_pb2 import Purpose
-from gantry.match.v1.alert_pb2 import Alert
 from rich.live import Live
 
 from chassis.errors import Fault
@@ -39,10 +37,10 @@ from cli.links import Links
 from cli.live import live_console
 from cli.options import first
 from cli.output import note, say
-from cli.panel.alert_lines import alert_line
+from cli.panel.alert_lines import AlertBoard
 from cli.panel.draw import draw, status_line
 from cli.panel.observe import PATIENCE_SECONDS, Observer
-from cli.panel.state import AlertLine, ProcessState, SuiteState
+from cli.panel.state import ProcessState, SuiteState
 from cli.tokens import TokenFile
 from cli.verbs import Session
 from cli.watching import Watch, watched
@@ -81,7 +79,7 @@ class Scene:
     quick: Links
     wish: Wish
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    alerts: deque[AlertLine] = field(default_factory=lambda: deque(maxlen=_LATEST_ALERTS))
+    alerts: AlertBoard = field(default_factory=lambda: AlertBoard(_LATEST_ALERTS))
     cameras: Child | None = None
     said: str = ""
     lasting: bool = False
@@ -170,6 +168,8 @@ async def _cameras(scene: Scene, talk: "_Talk") -> AsyncIterator[None]:
         return
     active = [force.code for force in await (await scene.links.forces()).forces()]
     forces = tuple(force for force in scene.suite.settings.forces if force in active)
+    if not forces:
+        raise CliError("no force is active, so that no simulated camera can send: add one, or --no-cameras")
     order = FleetOrder(scene.wish.seed, scene.wish.rate, forces=forces)
     talk.say("enrolling the simulated cameras")
     await enrol_fleet(scene.links, order.world())
@@ -253,28 +253,26 @@ async def _show_until_stopped(scene: Scene, session: Session) -> None:
 
 
 async def _collect_alerts(scene: Scene) -> None:
-    """First the alerts that nobody has taken in hand, then each one that is raised."""
-    purpose = Purpose(justification=scene.wish.purpose)
-    with contextlib.suppress(CliError, Fault):
-        scene.alerts.extend(alert_line(alert) for alert in await _open_alerts(scene.links, purpose))
-    watch = Watch(purpose)
+    watch = Watch(Purpose(justification=scene.wish.purpose))
     while True:
         with contextlib.suppress(CliError, Fault):
+            begun: set[str] = set()
             async for event in watched(scene.links, scene.links.person.forces, watch):
                 if event.alert is not None:
-                    scene.alerts.appendleft(alert_line(event.alert))
+                    scene.alerts.add(event.alert)
+                if event.force not in begun:
+                    # Not before: an alert that is raised between the list and the watch would be missing.
+                    begun.add(event.force)
+                    await _show_open(scene, event.force, watch.purpose)
         await asyncio.sleep(_RESTART_SECONDS)
 
 
-async def _open_alerts(links: Links, purpose: Purpose) -> list[Alert]:
-    """The newest open alerts of all forces, newest first."""
-    found: list[Alert] = []
-    client = await links.alerts()
-    for force in links.person.forces:
-        newest = client.alerts(force, purpose, open_only=True, page_size=_LATEST_ALERTS)
-        found += [alert async for alert in first(newest, _LATEST_ALERTS)]
-    found.sort(key=lambda alert: alert.raised_at.ToMicroseconds(), reverse=True)
-    return found[:_LATEST_ALERTS]
+async def _show_open(scene: Scene, force: str, purpose: Purpose) -> None:
+    """Show the alerts that nobody has taken in hand yet, also those from before a restart."""
+    alerts = await scene.links.alerts()
+    newest = alerts.alerts(force, purpose, open_only=True, page_size=_LATEST_ALERTS)
+    async for alert in first(newest, _LATEST_ALERTS):
+        scene.alerts.add(alert)
 
 
 async def _show_panel(scene: Scene) -> None:
@@ -301,7 +299,7 @@ async def _show_lines(scene: Scene, session: Session) -> None:
 
 async def _look(scene: Scene, observer: Observer) -> SuiteState:
     state = await observer.look()
-    state.alerts = list(scene.alerts)
+    state.alerts = scene.alerts.lines()
     if scene.wish.cameras:
         cameras = scene.cameras
         running = cameras is not None and cameras.exit_code is None

@@ -31,7 +31,7 @@ from services.ingest.appending.memory import Memory
 from services.ingest.cameras.counts import UnwrittenCounts, write_counts
 from services.ingest.cameras.feeds import FeedDirectory
 from services.ingest.cameras.postgres import PostgresRegistry
-from services.ingest.cameras.refresh import FeedRefresh, retire_feeds
+from services.ingest.cameras.refresh import FeedRefresh, follow_forces
 from services.ingest.cameras.service import HEALTH, REGISTRY, CameraHealthService, CameraRegistryService
 from services.ingest.cameras.watching import CameraWatch
 from services.ingest.checking.batch import ImageLimits
@@ -153,7 +153,7 @@ def _own_loops(
 
     own, every = ingest.server.own, section.refresh_seconds
     own(ingest.directory.run(), "directory")
-    own(retire_feeds(ingest.feeds, ingest.directory), "retired forces")
+    own(follow_forces(ingest.feeds, ingest.directory), "settings of forces")
     own(refresh.run(), "camera registry")
     own(repeat(listen, name="camera registry notifications", every=every), "camera registry notifications")
     own(write_counts(ingest.counts, registry, section.health_seconds), "camera counts")
@@ -168,6 +168,13 @@ def _observe(ingest: Ingest) -> None:
     def queued(_: CallbackOptions) -> Iterator[Observation]:
         yield Observation(ingest.appends.queued_reads)
 
+    def failing(_: CallbackOptions) -> Iterator[Observation]:
+        for force, seconds in ingest.appends.failing_seconds.items():
+            yield Observation(seconds, {"force": force})
+
+    meter().create_observable_gauge(
+        MetricName.INGEST_FAILING_SECONDS, [failing], "s", "For how long appends of a force have failed"
+    )
     meter().create_observable_gauge(MetricName.INGEST_STREAMS, [streams], "1", "Vendors' streams open")
     meter().create_observable_gauge(
         MetricName.INGEST_QUEUED_READS, [queued], "1", "Reads waiting for an append"
