@@ -104,7 +104,8 @@ async def test_a_wrong_authority_is_said_once_and_waiting_does_not_help(
             await connection.feed("gf_x").submit(one(), seconds=60)
     assert isinstance(error, ServerNotTrusted)
     assert error.reason == "CERTIFICATE_NOT_TRUSTED"
-    (said,) = warnings_of(caplog)
+    said, left = warnings_of(caplog)
+    assert "1 read was not acknowledged" in left
     assert "ask the force for its authority's current certificate" in said
     assert "Waiting will not mend this" in said
 
