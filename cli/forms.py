@@ -14,7 +14,7 @@ from gantry.common.v1.audit_action_pb2 import AuditAction
 from gantry.common.v1.read_pb2 import Direction, Read
 from gantry.ingest.v1.cameras_pb2 import Camera, CameraHealth, CameraKind
 from gantry.ingest.v1.ingest_pb2 import RejectionReason
-from gantry.match.v1.alert_pb2 import Acknowledgement, Alert, MatchKind
+from gantry.match.v1.alert_pb2 import Acknowledgement, Alert, MatchedEntry, MatchKind
 from gantry.match.v1.hotlist_pb2 import Hotlist, ImportHotlistResponse
 from gantry.store.v1.audit_pb2 import AuditRecord
 from gantry.store.v1.forces_pb2 import Force, ForceState
@@ -156,6 +156,25 @@ def acknowledgement_form(alert_id: str, acknowledgement: Acknowledgement) -> dic
     }
 
 
+def entry_form(entry: MatchedEntry) -> dict[str, Any]:
+    """A line of a hotlist that an alert was raised for."""
+    vehicle = entry.vehicle
+    return {
+        "line": entry.line,
+        "reason": entry.reason,
+        "priority": entry.priority,
+        "markers": list(entry.markers),
+        "instruction": entry.instruction,
+        "weed_at": iso(entry, "weed_at"),
+        "vehicle": {
+            "make": vehicle.make or None,
+            "model": vehicle.model or None,
+            "colour": vehicle.colour or None,
+            "country": vehicle.country or None,
+        },
+    }
+
+
 def alert_form(alert: Alert) -> dict[str, Any]:
     """An alert."""
     taken = alert.HasField("acknowledgement")
@@ -168,7 +187,13 @@ def alert_form(alert: Alert) -> dict[str, Any]:
         "priority": alert.priority,
         "markers": list(alert.markers),
         "instruction": alert.instruction,
+        "entries": [entry_form(entry) for entry in alert.entries],
+        "further_entries": alert.further_entries,
+        "camera_name": alert.camera_name,
+        "differing_characters": list(alert.differing_characters),
         "raised_at": iso(alert, "raised_at"),
+        "age_seconds": alert.age.ToMicroseconds() / 1e6 if alert.HasField("age") else None,
+        "late": alert.late,
         "position": alert.position,
         "read": read_form(alert.read),
         "acknowledgement": acknowledgement_form(alert.alert_id, alert.acknowledgement) if taken else None,

@@ -168,6 +168,13 @@ def _observe(ingest: Ingest) -> None:
     def queued(_: CallbackOptions) -> Iterator[Observation]:
         yield Observation(ingest.appends.queued_reads)
 
+    def failing(_: CallbackOptions) -> Iterator[Observation]:
+        for force, seconds in ingest.appends.failing_seconds.items():
+            yield Observation(seconds, {"force": force})
+
+    meter().create_observable_gauge(
+        MetricName.INGEST_FAILING_SECONDS, [failing], "s", "For how long appends of a force have failed"
+    )
     meter().create_observable_gauge(MetricName.INGEST_STREAMS, [streams], "1", "Vendors' streams open")
     meter().create_observable_gauge(
         MetricName.INGEST_QUEUED_READS, [queued], "1", "Reads waiting for an append"

@@ -19,4 +19,5 @@ class MetricName(StrEnum):
     INGEST_STREAMS = "gantry_ingest_streams"
     INGEST_QUEUED_READS = "gantry_ingest_queued_reads"
     INGEST_ACK_SECONDS = "gantry_ingest_ack_seconds"
+    INGEST_FAILING_SECONDS = "gantry_ingest_failing_seconds"
     INGEST_BACKPRESSURE = "gantry_ingest_backpressure"

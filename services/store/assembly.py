@@ -114,8 +114,8 @@ async def assemble(
     """Give the services and the background work to the server. Raises StartupFailure for a bad setting."""
     images = open_images(settings.store.images)
     tokens = await PageTokens.open(database.pool)
-    _add_log(server, settings, database, images, now_us)
-    _add_buffer(server, settings, database, images, tokens, now_us)
+    logs = _add_log(server, settings, database, images, now_us)
+    _add_buffer(server, settings, database, images, tokens, now_us, logs)
     _add_search(server, database, images, tokens)
     _add_audit(server, database, tokens)
     _add_forces(server, database)
@@ -127,7 +127,7 @@ def _add_log(
     database: Database,
     images: ImageStore,
     now_us: Callable[[], int],
-) -> None:
+) -> LiveLogs:
     buffer, log = settings.store, database.log
     limits = Limits(buffer.queue_reads, buffer.queue_bytes, buffer.commit_reads)
 
@@ -147,12 +147,13 @@ def _add_log(
         add_ReadLogServiceServicer_to_server,
         service,
         service=log_service.SERVICE,
-        ready=database.rows.ping,
+        ready=database.rows.require_writable,
     )
     server.own(logs.run(), "logs")
     server.own(news.run(), "news of other replicas")
     server.own(Upkeep(database.partitions, logs.forget, now_us).run(), "upkeep")
     server.on_stop(logs.wake)
+    return logs
 
 
 def _add_buffer(  # noqa: PLR0917
@@ -162,13 +163,14 @@ def _add_buffer(  # noqa: PLR0917
     images: ImageStore,
     tokens: PageTokens,
     now_us: Callable[[], int],
+    logs: LiveLogs,
 ) -> None:
     buffer = settings.store
     records = PostgresRetention(database.rows, database.pool)
     consumers = PostgresConsumers(database.rows, database.pool)
     server.add(
         add_BufferServiceServicer_to_server,
-        BufferService(records, consumers, tokens, buffer.retention_days, now_us),
+        BufferService(records, consumers, tokens, buffer.retention_days, now_us, logs.trouble),
         service=buffer_service.SERVICE,
         ready=database.rows.ping,
     )

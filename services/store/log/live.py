@@ -13,6 +13,7 @@ from services.store.log.commit import CommitResult
 from services.store.log.ring import LogEntry, Ring
 from services.store.log.writer import ForceWriter, Published
 from services.store.names import MetricName
+from services.store.trouble import Trouble
 
 _FILL_SECONDS: Final = 1.0
 _FILL_READS: Final = 5_000
@@ -63,6 +64,7 @@ class LiveLogs:
             while True:
                 log = await self._opened.get()
                 tasks.create_task(log.writer.run(), name=f"writer of {log.force}")
+                tasks.create_task(log.writer.close_breaker(), name=f"breaker of {log.force}")
                 tasks.create_task(self._keep_whole(log), name=f"ring of {log.force}")
 
     async def open(self, force: str) -> LiveLog:
@@ -78,6 +80,11 @@ class LiveLogs:
                 log.ring.announce(head)
             # The announcement may be older than our own last commit.
             _position.set(head if log is None else log.ring.head, {"force": force})
+
+    def trouble(self, force: str) -> Trouble | None:
+        """Why appends of a force fail at this replica, and since when."""
+        log = self._logs.get(force)
+        return None if log is None else log.writer.trouble
 
     def forget(self, before_us: int) -> None:
         """Drop entries received before a time from memory."""

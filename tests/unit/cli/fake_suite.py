@@ -65,6 +65,7 @@ class World:
     header: hotlist_pb2.ImportHeader = field(default_factory=hotlist_pb2.ImportHeader)
     purposes: list[str] = field(default_factory=list)
     subscriptions: list[alert_pb2.SubscribeRequest] = field(default_factory=list)
+    listings: list[alert_pb2.ListAlertsRequest] = field(default_factory=list)
     drop_first_subscription: bool = False
     refused_since: Timestamp | None = None
     forces: dict[str, forces_pb2.Force] = field(default_factory=dict)
@@ -217,6 +218,7 @@ class Alerts(alert_pb2_grpc.AlertServiceServicer):
         return alert_pb2.AcknowledgeResponse(acknowledgement=stands)
 
     def ListAlerts(self, request: Any, context: Any) -> Any:
+        self._world.listings.append(request)
         start = int(request.page_token or 0)
         found = self._world.alerts[::-1] if request.force == "essex" else []
         if request.open_only:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from gantry.bridge.v1 import bridge_pb2
-from gantry.match.v1.alert_pb2 import Acknowledgement
+from gantry.match.v1.alert_pb2 import MATCH_KIND_NEAR, Acknowledgement, AlertFilter
 
 from cli.exits import Exit
 from tests.unit.cli.fake_suite import LOOK, NOON, Command, World, alert, lines_of
@@ -21,6 +21,28 @@ def test_alerts_are_listed_page_by_page_and_shown_one_by_one(gantry: Command, wo
     assert "no alerts" in gantry("alerts", "list", "--force", "kent", *LOOK).stderr
     assert "alert 7:" in gantry("alerts", "show", "7", "--force", "essex", *LOOK).stdout
     gantry("alerts", "show", "9999", "--force", "essex", *LOOK, code=Exit.NOT_FOUND)
+
+
+ONLY = ("--hotlist", "stolen", "--hotlist", "wanted", "--camera", "a12", "--priority", "3", "--kind", "near")
+
+
+def test_a_watch_ends_after_as_many_alerts_as_wanted(gantry: Command, world: World) -> None:
+    world.alerts = [alert(number, "AB12CDE") for number in range(1, 8)]
+    words = ("alerts", "watch", "--force", "essex", "--earliest", "--limit", "3", *LOOK)
+    assert [one["alert_id"] for one in lines_of(gantry(*words, "--json"))] == ["1", "2", "3"]
+    assert "go on from here: --force essex --after 3" in gantry(*words).stderr
+
+
+def test_alerts_are_filtered_by_the_service(gantry: Command, world: World) -> None:
+    gantry("alerts", "watch", "--force", "essex", "--once", *ONLY, *LOOK)
+    gantry("alerts", "list", "--force", "essex", *ONLY, *LOOK)
+    only = AlertFilter(
+        hotlists=["stolen", "wanted"], camera_ids=["a12"], lowest_priority=3, kind=MATCH_KIND_NEAR
+    )
+    assert [request.filter for request in (*world.subscriptions, *world.listings)] == [only, only]
+    gantry("alerts", "list", "--force", "essex", *LOOK)
+    assert world.listings[-1].filter == AlertFilter()
+    assert "'--priority'" in gantry("alerts", "list", "--priority", "10", *LOOK, code=Exit.USAGE).output
 
 
 def test_a_force_is_created_with_the_authority_on_this_machine(
