@@ -92,8 +92,10 @@ class HotlistImports:
         """
         answer = await self._answered(order)
         if answer is None:
-            answer = await self._in_time(order, chunks)
-        self._replaced.set()
+            try:
+                answer = await self._in_time(order, chunks)
+            finally:
+                self._replaced.set()
         return ImportHotlistResponse.FromString(answer)
 
     async def clear_replaced(self) -> None:

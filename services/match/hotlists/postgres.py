@@ -72,6 +72,7 @@ class PostgresLoading:
 
     async def keep_on(self) -> None:
         """Keep the load until this is cancelled."""
+        await asyncio.sleep(KEEP_SECONDS)
         await repeat(self._keep, name="keeping a load", every=KEEP_SECONDS)
 
     async def _keep(self) -> None:
@@ -144,7 +145,10 @@ class PostgresHotlists:
         dropped = 0
         for row in unused:
             async with in_forces(self._pool, force) as connection:
-                dropped += await connection.fetchval(SQL["drop_load"], row["load_no"])
+                is_gone = await connection.fetchval(SQL["drop_load"], row["load_no"])
+                if not is_gone:
+                    await connection.execute(SQL["end_abandoned_copy"], row["load_no"])
+            dropped += is_gone
         return len(unused) - dropped
 
 
