@@ -6,15 +6,40 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from anpr.mangled import cause_of_mangling
+
 LONGEST_READ_ID: Final = 128
 """Most characters a read_id has."""
 
+_NO_NAMES: Final = frozenset(
+    {"none", "null", "nil", "nan", "na", "n.a.", "unknown", "undefined", "true", "false"}
+)
+_ERROR_VALUE: Final = re.compile(r"#(?:N/A|NAME\?|REF!|VALUE!|DIV/0!|NUM!|NULL!)|#{3,}")
+# Sites and addresses are numbered like this: 12-03-01, 1.2, 10.0.0.12.
+_NUMBERED: Final = re.compile(r"[\d.-]+")
+_MANGLED_NUMBER: Final = re.compile(r"\d+\.0+|\d{4}-\d\d-\d\d")
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def is_camera_id(text: str) -> bool:
     """Whether `text` names a camera: 1 to 64 of letters, digits, dot, dash, underscore (ASCII)."""
     return _NAME.fullmatch(text) is not None
+
+
+def oddity_of_id(text: str) -> str | None:
+    """Why the id of a camera or feed is no id that anybody gave, in one sentence; None when it may be one."""
+    if text.lower() in _NO_NAMES:
+        return "this is a word for a missing value, and no id"
+    if _NUMBERED.fullmatch(text) and not _MANGLED_NUMBER.fullmatch(text):
+        return None
+    return cause_of_mangling(text)
+
+
+def oddity_of_name(text: str) -> str | None:
+    """Why a name for people is none, in one sentence; None when it may be one. An empty name is one."""
+    if text.strip().lower() in _NO_NAMES or _ERROR_VALUE.fullmatch(text.strip()):
+        return "this is a word for a missing value or a spreadsheet's error, and no name; leave it out"
+    return None
 
 
 def is_feed(text: str) -> bool:

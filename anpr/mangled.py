@@ -1,4 +1,4 @@
-"""Recognises what spreadsheets and data tools make of a plate: dates, fractions, exponents, error values.
+"""Recognises what spreadsheets and data tools make of a text: dates, fractions, exponents, error values.
 
 Only forms that nobody writes on a plate are recognised. `10 MAR`, `10-MAR`, `123456` and `1E05` are plates.
 """
@@ -39,7 +39,7 @@ _IN_WORDS: Final = {
     "missing": "a data tool wrote this for a missing value",
     "boolean": "a spreadsheet or data tool turned this into true or false",
 }
-_REMEDY: Final = "; take the plate from the source, and keep the column as text"
+_REMEDY: Final = "; take it from the source again, and keep the column as text"
 
 _FORMS: Final = (
     ("date", rf"{_DATE}(?:[T ]{_CLOCK})?"),

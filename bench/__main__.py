@@ -14,6 +14,7 @@ from rich.console import Console
 
 from bench import measurements
 from bench.baseline import Baseline, bytes_a_read, raw_copy
+from bench.command import command_search, command_start
 from bench.disk import sync_times
 from bench.echo import echo_cpu
 from bench.report import Figure, show, write
@@ -107,6 +108,13 @@ async def _echo(run: Run) -> None:
     run.add("grpc_echo_cpu", await echo_cpu(run.suite, ECHO_SECONDS), "us/message")
 
 
+async def _command(run: Run) -> None:
+    start, search = await command_start(), await command_search(run.suite)
+    run.add("command_start_ms", start.clock_ms, "ms")
+    run.add("command_start_cpu_ms", start.processor_ms, "ms")
+    run.add("command_search_cpu_ms", search.processor_ms, "ms")
+
+
 async def _bytes(run: Run) -> None:
     run.add("bytes_per_read", await bytes_a_read(run.suite), "bytes")
 
@@ -119,6 +127,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "alert_latency": _alerts,
     "alert_beside_load": _beside,
     "bytes_per_read": _bytes,
+    "command": _command,
 }
 
 

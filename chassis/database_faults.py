@@ -38,6 +38,12 @@ def database_fault(error: BaseException) -> Fault | None:
     """The fault for an error of PostgreSQL, or None when the error is a bug of ours."""
     if isinstance(error, _AWAY) or _is_of_a_lost_connection(error):
         return database_unavailable()
+    if isinstance(error, asyncpg.LockNotAvailableError):
+        return Unavailable(
+            "ROW_LOCKED",
+            "another session of the database holds a lock that this needs",
+            retry_after=_RETRY_SECONDS,
+        )
     if isinstance(error, asyncpg.PostgresError) and error.sqlstate == _DISK_FULL:
         return Exhausted("STORAGE_FULL", "the database has no space left; nothing was stored")
     return None

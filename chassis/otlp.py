@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -77,19 +78,29 @@ class Outage:
 class _Quiet(logging.Filter):
     """Drops the lines of the SDK, one for each attempt, and keeps the status that they name."""
 
-    code = ""
+    def __init__(self) -> None:
+        super().__init__()
+        # Each exporter has a thread of its own.
+        self._of_thread = threading.local()
+
+    @property
+    def code(self) -> str:
+        """The last status that this thread met."""
+        return str(getattr(self._of_thread, "code", ""))
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether a line of the SDK is logged: never."""
         arguments = record.args if isinstance(record.args, tuple) else ()
-        self.code = next((each.name for each in arguments if isinstance(each, grpc.StatusCode)), self.code)
+        for status in (each for each in arguments if isinstance(each, grpc.StatusCode)):
+            self._of_thread.code = status.name
         return False
 
 
 _quiet: Final = _Quiet()
 # In these modules nothing else is logged than failed attempts and what is dropped because of them.
 for _noisy in (_exporter.__name__, _batching.__name__):
-    logging.getLogger(_noisy).addFilter(_quiet)
+    # The SDK's own filter passes on only the first of equal lines.
+    logging.getLogger(_noisy).filters.insert(0, _quiet)
 
 
 def _is_plaintext(endpoint: str) -> bool:

@@ -5,13 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-
-from chassis.sections import TlsSettings
+from cli.certified import uris_in
 from cli.exits import CliError, Exit
 from suite.steps import Phase, Step, read_step
 
 _FORCE_URI = "gantry://force/"
+
+
+@dataclass(frozen=True)
+class PersonFiles:
+    """The files with which a person calls: certificate, key, and the authority to trust."""
+
+    certificate: Path
+    key: Path
+    authority: Path
 
 
 @dataclass(frozen=True)
@@ -20,7 +27,7 @@ class Person:
 
     name: str
     forces: tuple[str, ...]
-    tls: TlsSettings
+    tls: PersonFiles
 
     def chosen(self, forces: list[str]) -> tuple[str, ...]:
         """The forces asked for, or all of the person's when none was. CliError for one that is not theirs."""
@@ -127,7 +134,7 @@ class SuiteHome:
         if not key.exists():
             raise CliError(f"{key} is missing: start the suite again with `gantry up`")
         forces = _forces_in(certificate)
-        return Person(name, forces, TlsSettings(certificate=certificate, key=key, authority=self.authority))
+        return Person(name, forces, PersonFiles(certificate, key, self.authority))
 
     def not_running(self, process: str | None) -> str:
         """Why a process, or the suite, cannot be asked, and what to do."""
@@ -144,9 +151,7 @@ class SuiteHome:
 
 def _forces_in(certificate: Path) -> tuple[str, ...]:
     try:
-        leaf = x509.load_pem_x509_certificate(certificate.read_bytes())
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (OSError, ValueError, x509.ExtensionNotFound):
+        uris = uris_in(certificate.read_bytes())
+    except (OSError, ValueError, StopIteration):
         raise CliError(f"{certificate} cannot be read as a person's certificate") from None
-    uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     return tuple(sorted(uri.removeprefix(_FORCE_URI) for uri in uris if uri.startswith(_FORCE_URI)))

@@ -1,27 +1,36 @@
 """Connections to the suite's services as one person, opened when first needed and closed together."""
 
-from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import Final, Self
+from __future__ import annotations
 
-import grpc
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final, Self
 
 from chassis.client import open_channel
 from cli.home import Person, SuiteHome
-from clients.audit import AuditClient
-from clients.bridge import BridgeClient
-from clients.forces import ForceClient
-from clients.ingest import CameraClient
-from clients.match import AlertClient, HotlistClient
-from clients.search import SearchClient
-from clients.store import BufferClient
+from cli.lazy import loaded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import grpc
+
+    from clients.audit import AuditClient
+    from clients.bridge import BridgeClient
+    from clients.forces import ForceClient
+    from clients.ingest import CameraClient
+    from clients.match import AlertClient, HotlistClient
+    from clients.search import SearchClient
+    from clients.store import BufferClient
 
 _SECONDS: Final = 10.0
 _AUDIT_SECONDS: Final = 600.0
 
 
 class Links:
-    """Use as an async context manager. Each method raises CliError when its service is not running."""
+    """Use as an async context manager. Each method raises CliError when its service is not running.
+
+    A client is imported when it is first asked for: a verb needs one or two of them.
+    """
 
     def __init__(self, home: SuiteHome, person: Person, *, seconds: float = _SECONDS) -> None:
         """`seconds` is the longest wait for one short answer."""
@@ -39,35 +48,43 @@ class Links:
 
     async def forces(self) -> ForceClient:
         """The forces."""
-        return ForceClient(await self._channel("store"), deadline=self._seconds)
+        client: type[ForceClient] = loaded("clients.forces:ForceClient")
+        return client(await self._channel("store"), deadline=self._seconds)
 
     async def search(self) -> SearchClient:
         """Reads and images."""
-        return SearchClient(await self._channel("store"), deadline=self._seconds)
+        client: type[SearchClient] = loaded("clients.search:SearchClient")
+        return client(await self._channel("store"), deadline=self._seconds)
 
     async def buffer(self) -> BufferClient:
         """The state of the buffer, and certificates of deletion."""
-        return BufferClient(await self._channel("store"), deadline=self._seconds)
+        client: type[BufferClient] = loaded("clients.store:BufferClient")
+        return client(await self._channel("store"), deadline=self._seconds)
 
     async def audit(self) -> AuditClient:
         """The audit trail. Its deadline is long because recomputing a long chain takes minutes."""
-        return AuditClient(await self._channel("store"), deadline=_AUDIT_SECONDS)
+        client: type[AuditClient] = loaded("clients.audit:AuditClient")
+        return client(await self._channel("store"), deadline=_AUDIT_SECONDS)
 
     async def cameras(self) -> CameraClient:
         """Cameras and their health."""
-        return CameraClient(await self._channel("ingest"), deadline=self._seconds)
+        client: type[CameraClient] = loaded("clients.ingest:CameraClient")
+        return client(await self._channel("ingest"), deadline=self._seconds)
 
     async def hotlists(self) -> HotlistClient:
         """Lists of vehicles of interest."""
-        return HotlistClient(await self._channel("match"), deadline=self._seconds)
+        client: type[HotlistClient] = loaded("clients.match:HotlistClient")
+        return client(await self._channel("match"), deadline=self._seconds)
 
     async def alerts(self) -> AlertClient:
         """Alerts, and the progress of matching."""
-        return AlertClient(await self._channel("match"), deadline=self._seconds)
+        client: type[AlertClient] = loaded("clients.match:AlertClient")
+        return client(await self._channel("match"), deadline=self._seconds)
 
     async def bridge(self) -> BridgeClient:
         """Deliveries to the national services."""
-        return BridgeClient(await self._channel("nas_bridge"), deadline=self._seconds)
+        client: type[BridgeClient] = loaded("clients.bridge:BridgeClient")
+        return client(await self._channel("nas_bridge"), deadline=self._seconds)
 
     async def _channel(self, process: str) -> grpc.aio.Channel:
         if process not in self._channels:

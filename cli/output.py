@@ -7,13 +7,14 @@ file names and messages of servers come from outside. Panels that are redrawn ar
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, TextIO
 
+from cli.flow import flowing
 from cli.grid import GAP, Column, Grid, Marked, Words, fitted, lines, text_of
 
-__all__ = ["Column", "Marked", "counted", "fail", "local_time", "note", "say", "table", "warn"]
+__all__ = ["Column", "Marked", "counted", "fail", "flow", "local_time", "note", "say", "table", "warn"]
 
 STYLES: Final = {
     "": "",
@@ -32,6 +33,15 @@ _RULE: Final = "─"
 def say(*words: Words) -> None:
     """Write one line of a result. Its parts are separated by nothing."""
     _write(sys.stdout, words)
+
+
+def flow(pieces: Iterable[Words], indent: str = "", *, continued: str | None = None) -> None:
+    """Write pieces with blanks between. A terminal ends a line only between two of them, a pipe never does.
+
+    Further lines are indented by `continued`, by default as the first one.
+    """
+    for line in flowing(pieces, _terminal_width(), indent, indent if continued is None else continued):
+        say(*line)
 
 
 def note(text: str) -> None:

@@ -1,13 +1,13 @@
 """Follow the alerts of several forces at once, through restarts of the service."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from gantry.common.v1.purpose_pb2 import Purpose
-from gantry.match.v1.alert_pb2 import Acknowledgement, Alert, SubscribeRequest, SubscribeResponse
+from gantry.match.v1.alert_pb2 import Acknowledgement, Alert, AlertFilter, SubscribeRequest, SubscribeResponse
 
 from chassis.errors import Fault
 from cli.exits import CliError
@@ -30,6 +30,8 @@ class Watch:
 
     Without it, a service that is unavailable at first is an error at once.
     """
+    only: AlertFilter | None = None
+    """The alerts to watch; all by default."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Event:
         return None
 
 
-async def watched(links: Links, forces: Sequence[str], watch: Watch) -> AsyncIterator[Event]:
+async def watched(links: Links, forces: Sequence[str], watch: Watch) -> AsyncGenerator[Event, None]:
     """The events of all forces as they come. With `once` it ends when every force is caught up."""
     patience = Patience(links.home.processes, "match", watch.say or _nothing, SECONDS if watch.say else 0.0)
     events: asyncio.Queue[Event | None] = asyncio.Queue(maxsize=1000)
@@ -91,7 +93,7 @@ async def watched(links: Links, forces: Sequence[str], watch: Watch) -> AsyncIte
 
 async def _followed(links: Links, force: str, watch: Watch, patience: Patience) -> AsyncIterator[Event]:
     """One force's events. The client subscribes again when the service was unavailable."""
-    request = SubscribeRequest(force=force, purpose=watch.purpose)
+    request = SubscribeRequest(force=force, purpose=watch.purpose, filter=watch.only)
     if watch.after is not None:
         request.after_number = watch.after
     elif watch.earliest:

@@ -1,12 +1,21 @@
 """`gantry alerts`: watches alerts, lists them, and takes them in hand."""
 
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 from gantry.common.v1.purpose_pb2 import Purpose
-from gantry.match.v1.alert_pb2 import Acknowledgement, Alert
+from gantry.match.v1.alert_pb2 import (
+    MATCH_KIND_EXACT,
+    MATCH_KIND_NEAR,
+    MATCH_KIND_UNSPECIFIED,
+    Acknowledgement,
+    Alert,
+    AlertFilter,
+)
 
 from cli.alert_text import show_alert, taken_already_text, taken_text
 from cli.exits import CliError, Exit
@@ -29,10 +38,47 @@ from cli.patience import quiet_note, run_patiently
 from cli.verbs import Session, verb
 from cli.watching import Event, Watch, watched
 
+
+class Kind(StrEnum):
+    """How a read matched."""
+
+    EXACT = "exact"
+    NEAR = "near"
+
+
 AlertIdArgument = Annotated[
     str, typer.Argument(metavar="ALERT_ID", help="The alert, as `watch` and `list` show it.")
 ]
 _PAGE = 1000
+_KINDS = {Kind.EXACT: MATCH_KIND_EXACT, Kind.NEAR: MATCH_KIND_NEAR}
+
+
+HotlistsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hotlist", metavar="NAME", help="Only alerts of this hotlist; repeat for more.", show_default=False
+    ),
+]
+CamerasOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--camera", metavar="ID", help="Only reads of this camera; repeat for more.", show_default=False
+    ),
+]
+PriorityOption = Annotated[
+    int | None,
+    typer.Option(
+        "--priority",
+        metavar="1-9",
+        min=1,
+        max=9,
+        help="Only this priority and higher ones; 1 is the highest.",
+        show_default=False,
+    ),
+]
+KindOption = Annotated[
+    Kind | None, typer.Option("--kind", help="Only exact or only near matches.", show_default=False)
+]
 
 
 @dataclass(frozen=True)
@@ -40,6 +86,7 @@ class Wanted:
     """The alerts to list."""
 
     purpose: Purpose
+    filter: AlertFilter
     open_only: bool
     since: datetime | None
     until: datetime | None
@@ -66,13 +113,22 @@ def watch(
             show_default=False,
         ),
     ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Stop after this many alerts.", show_default=False)
+    ] = None,
+    hotlist: HotlistsOption = None,
+    camera: CamerasOption = None,
+    priority: PriorityOption = None,
+    kind: KindOption = None,
 ) -> None:
     """Watch alerts as they are raised. It reconnects by itself and misses none."""
     if after is not None and earliest:
         raise CliError("--after and --earliest exclude each other", Exit.USAGE)
 
     say = quiet_note(as_json=session.as_json)
-    run(_watch(session, force or [], Watch(purpose_of(purpose, reference), earliest, once, after, say)))
+    only = _filter(hotlist, camera, priority, kind)
+    wish = Watch(purpose_of(purpose, reference), earliest, once, after, say, only)
+    run(_watch(session, force or [], wish, limit))
 
 
 @verb
@@ -92,9 +148,14 @@ def list_alerts(
         str | None, typer.Option("--to", metavar="TIME", help="Raised before.", show_default=False)
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most alerts of each force, newest first.")] = 50,
+    hotlist: HotlistsOption = None,
+    camera: CamerasOption = None,
+    priority: PriorityOption = None,
+    kind: KindOption = None,
 ) -> None:
     """List alerts, newest first."""
-    wanted = Wanted(purpose_of(purpose, reference), open_only, *period_of(since, until), limit)
+    only = _filter(hotlist, camera, priority, kind)
+    wanted = Wanted(purpose_of(purpose, reference), only, open_only, *period_of(since, until), limit)
     run_patiently(session, "match", lambda: _list(session, force or [], wanted))
 
 
@@ -127,18 +188,33 @@ def ack(
     run_patiently(session, "match", lambda: _ack(session, force, alert_id, why, message))
 
 
-async def _watch(session: Session, forces: list[str], watch: Watch) -> None:
+def _filter(
+    hotlists: list[str] | None, cameras: list[str] | None, priority: int | None, kind: Kind | None
+) -> AlertFilter:
+    return AlertFilter(
+        hotlists=hotlists or (),
+        camera_ids=cameras or (),
+        lowest_priority=priority or 0,
+        kind=_KINDS[kind] if kind else MATCH_KIND_UNSPECIFIED,
+    )
+
+
+async def _watch(session: Session, forces: list[str], watch: Watch, limit: int | None) -> None:
     async with connect(session.home, session.person) as links:
         chosen = links.person.chosen(forces)
         if watch.after is not None and len(chosen) > 1:
             raise CliError("numbers count the events of one force: say which with --force", Exit.USAGE)
         numbers: dict[str, int] = {}
-        shown = False
+        shown, alerts = False, 0
         try:
-            async for event in watched(links, chosen, watch):
-                numbers[event.force] = event.number
-                shown |= event.alert is not None or event.acknowledgement is not None
-                _show(event, as_json=session.as_json)
+            async with aclosing(watched(links, chosen, watch)) as events:
+                async for event in events:
+                    numbers[event.force] = event.number
+                    shown |= event.alert is not None or event.acknowledgement is not None
+                    _show(event, as_json=session.as_json)
+                    alerts += event.alert is not None
+                    if alerts == limit:
+                        break
             if not shown and not session.as_json:
                 note("no alerts" if watch.earliest else "no new alerts; --earliest shows those before")
         finally:
@@ -159,6 +235,7 @@ async def _list(session: Session, forces: list[str], wanted: Wanted) -> None:
                 raised_from=wanted.since,
                 raised_to=wanted.until,
                 page_size=min(_PAGE, wanted.limit),
+                wanted=wanted.filter,
             )
             found += [alert async for alert in first(newest, wanted.limit)]
     if session.as_json:

@@ -81,6 +81,8 @@ def _remarks(state: SuiteState, home: SuiteHome) -> None:
     for sentence in silence(state.forces):
         warn(sentence)
     for force in state.forces:
+        if force.refusal:
+            warn(f"{force.force}: its reads cannot be stored since {force.refused_since}. {force.refusal}")
         for one in force.destinations:
             _remark(force.force, one)
         if force.overdue_days:

@@ -77,6 +77,8 @@ class Observer:
                 reads_per_s=self._rate(force, buffer.reads_stored),
                 oldest_day=buffer.oldest_day,
                 overdue_days=list(buffer.overdue_days),
+                refusal=_refusal(buffer),
+                refused_since=iso(buffer.refusal, "since"),
             )
         if match is not None:
             state = replace(
@@ -191,6 +193,12 @@ def _destination(destination: Destination, head: int) -> DestinationState:
         paused=destination.paused,
         stopped_reason=destination.stopped_reason,
     )
+
+
+def _refusal(buffer: GetBufferStatusResponse) -> str:
+    """Why reads cannot be stored: a reason and a sentence."""
+    refusal = buffer.refusal
+    return f"{refusal.reason}: {refusal.message}" if buffer.HasField("refusal") else ""
 
 
 def _why(fault: Fault, silent_seconds: float) -> str:

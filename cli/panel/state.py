@@ -64,6 +64,9 @@ class ForceState:
     entries: int = 0
     oldest_day: str = ""
     overdue_days: Sequence[str] = ()
+    refusal: str = ""
+    """Why its reads cannot be stored, in a sentence; empty while they can."""
+    refused_since: str | None = None
     destinations: Sequence[DestinationState] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
 
@@ -106,9 +109,9 @@ class SuiteState:
 
     @property
     def ok(self) -> bool:
-        """Whether everything serves, nothing is overdue, and no delivery fails, is stopped or paused."""
+        """Whether all serves and stores, nothing is overdue, and no delivery fails, is stopped or paused."""
         return (
             all(process.state == "serving" for process in self.processes)
-            and not any(force.problem or force.overdue_days for force in self.forces)
+            and not any(force.problem or force.overdue_days or force.refusal for force in self.forces)
             and all(one.ok for force in self.forces for one in force.destinations)
         )

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,9 +22,11 @@ from cli.fleet import (
     HOTLIST,
     PROCESS,
     FleetOrder,
+    drawn_alike,
     drawn_reads,
     enrol_fleet,
     import_hotlists,
+    note_drawn,
     run_without_images,
     start_fleet,
 )
@@ -34,18 +35,18 @@ from cli.interrupts import cancel_current, interruptible, on_interrupt
 from cli.jsonlines import write_json
 from cli.links import Links
 from cli.live import live_console
+from cli.options import first
 from cli.output import note, say
-from cli.panel.alert_lines import alert_line
+from cli.panel.alert_lines import AlertBoard
 from cli.panel.draw import draw, status_line
 from cli.panel.observe import PATIENCE_SECONDS, Observer
-from cli.panel.state import AlertLine, ProcessState, SuiteState
+from cli.panel.state import ProcessState, SuiteState
 from cli.tokens import TokenFile
 from cli.verbs import Session
 from cli.watching import Watch, watched
-from simulators.cameras.world import World
 from suite.child import Child
-from suite.settings import SuiteSettings
-from suite.suite import Suite
+from suite.settings import FORCES, SuiteSettings
+from suite.suite import Suite, remembered_forces
 
 _LOOK_SECONDS: Final = 1.0
 _LINE_EVERY_SECONDS: Final = 5.0
@@ -66,6 +67,7 @@ class Wish:
     seconds: float | None
     base_port: int
     purpose: str
+    forces: tuple[str, ...] = ()
 
 
 @dataclass
@@ -77,7 +79,7 @@ class Scene:
     quick: Links
     wish: Wish
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    alerts: deque[AlertLine] = field(default_factory=lambda: deque(maxlen=_LATEST_ALERTS))
+    alerts: AlertBoard = field(default_factory=lambda: AlertBoard(_LATEST_ALERTS))
     cameras: Child | None = None
     said: str = ""
     lasting: bool = False
@@ -106,7 +108,8 @@ def run_up(session: Session, wish: Wish) -> None:
 
 async def _up(session: Session, wish: Wish) -> None:
     talk = _Talk(quiet=session.as_json)
-    suite = Suite(SuiteSettings(folder=session.home, base_port=wish.base_port), say=talk.say)
+    forces = wish.forces or remembered_forces(session.home) or FORCES
+    suite = Suite(SuiteSettings(session.home, forces, wish.base_port), say=talk.say)
     with on_interrupt(_stopper(talk, cancel_current()), again=partial(_end_now, suite, talk)):
         async with suite:
             home = SuiteHome(suite.layout.folder)
@@ -163,13 +166,16 @@ async def _cameras(scene: Scene, talk: "_Talk") -> AsyncIterator[None]:
     if not scene.wish.cameras:
         yield
         return
-    world = World.build(scene.wish.seed)
-    order = FleetOrder(scene.wish.seed, scene.wish.rate)
+    active = [force.code for force in await (await scene.links.forces()).forces()]
+    forces = tuple(force for force in scene.suite.settings.forces if force in active)
+    if not forces:
+        raise CliError("no force is active, so that no simulated camera can send: add one, or --no-cameras")
+    order = FleetOrder(scene.wish.seed, scene.wish.rate, forces=forces)
     talk.say("enrolling the simulated cameras")
-    await enrol_fleet(scene.links, world)
+    await enrol_fleet(scene.links, order.world())
     tasks = [
         asyncio.create_task(_keep_cameras(scene, order), name="cameras"),
-        asyncio.create_task(_give_hotlists(scene, world, order), name="hotlists"),
+        asyncio.create_task(_give_hotlists(scene, order), name="hotlists"),
     ]
     try:
         yield
@@ -194,24 +200,23 @@ async def _keep_cameras(scene: Scene, order: FleetOrder) -> None:
         await asyncio.sleep(_RESTART_SECONDS)
 
 
-async def _give_hotlists(scene: Scene, world: World, order: FleetOrder) -> None:
+async def _give_hotlists(scene: Scene, order: FleetOrder) -> None:
     """Import hotlists in the background: choosing the vehicles takes seconds."""
     try:
-        if not await _has_fresh_hotlists(scene.links):
+        if not (drawn_alike(scene.suite.layout, order) and await _has_fresh_hotlists(scene.links)):
             scene.say("Loading hotlists of vehicles that the cameras will meet", lasting=True)
-            await _load_hotlists(scene, world, order)
+            await _load_hotlists(scene, order)
             scene.say("")
     except (Fault, CliError) as error:
         scene.say(f"The hotlists could not be loaded: {error}", lasting=True)
 
 
-async def _load_hotlists(scene: Scene, world: World, order: FleetOrder) -> None:
-    now = datetime.now(UTC)
-    reads = await asyncio.to_thread(drawn_reads, world, run_without_images(order, now))
+async def _load_hotlists(scene: Scene, order: FleetOrder) -> None:
+    now, layout = datetime.now(UTC), scene.suite.layout
+    reads = await asyncio.to_thread(drawn_reads, order.world(), run_without_images(order, now))
     reason = "Demonstration list for the simulated cameras"
-    await import_hotlists(
-        scene.links, scene.suite.layout, reads, seed=order.seed, today=now.date(), reason=reason
-    )
+    await import_hotlists(scene.links, layout, reads, seed=order.seed, today=now.date(), reason=reason)
+    note_drawn(layout, order)
 
 
 async def _has_fresh_hotlists(links: Links) -> bool:
@@ -251,10 +256,23 @@ async def _collect_alerts(scene: Scene) -> None:
     watch = Watch(Purpose(justification=scene.wish.purpose))
     while True:
         with contextlib.suppress(CliError, Fault):
+            begun: set[str] = set()
             async for event in watched(scene.links, scene.links.person.forces, watch):
                 if event.alert is not None:
-                    scene.alerts.appendleft(alert_line(event.alert))
+                    scene.alerts.add(event.alert)
+                if event.force not in begun:
+                    # Not before: an alert that is raised between the list and the watch would be missing.
+                    begun.add(event.force)
+                    await _show_open(scene, event.force, watch.purpose)
         await asyncio.sleep(_RESTART_SECONDS)
+
+
+async def _show_open(scene: Scene, force: str, purpose: Purpose) -> None:
+    """Show the alerts that nobody has taken in hand yet, also those from before a restart."""
+    alerts = await scene.links.alerts()
+    newest = alerts.alerts(force, purpose, open_only=True, page_size=_LATEST_ALERTS)
+    async for alert in first(newest, _LATEST_ALERTS):
+        scene.alerts.add(alert)
 
 
 async def _show_panel(scene: Scene) -> None:
@@ -281,7 +299,7 @@ async def _show_lines(scene: Scene, session: Session) -> None:
 
 async def _look(scene: Scene, observer: Observer) -> SuiteState:
     state = await observer.look()
-    state.alerts = list(scene.alerts)
+    state.alerts = scene.alerts.lines()
     if scene.wish.cameras:
         cameras = scene.cameras
         running = cameras is not None and cameras.exit_code is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, cast
@@ -18,7 +18,7 @@ from gantry.store.v1.log_pb2 import AppendReadsResponse
 
 from chassis.errors import Unavailable
 from chassis.loops import repeat
-from chassis.metrics import Gauge, known, showing
+from chassis.metrics import Gauge, Values, known, showing
 from chassis.pages import PageTokens
 from chassis.server import GrpcServer, grpc_server
 from clients.audit import AuditClient
@@ -30,7 +30,7 @@ from services.ingest.appending.memory import Memory
 from services.ingest.cameras.counts import UnwrittenCounts, write_counts
 from services.ingest.cameras.feeds import FeedDirectory
 from services.ingest.cameras.postgres import PostgresRegistry
-from services.ingest.cameras.refresh import FeedRefresh, retire_feeds
+from services.ingest.cameras.refresh import FeedRefresh, follow_forces
 from services.ingest.cameras.service import HEALTH, REGISTRY, CameraHealthService, CameraRegistryService
 from services.ingest.cameras.watching import CameraWatch
 from services.ingest.checking.batch import ImageLimits
@@ -43,6 +43,7 @@ from services.ingest.settings import IngestSection, IngestSettings
 INGEST: Final = "gantry.ingest.v1.IngestService"
 _streams: Final = Gauge(MetricName.INGEST_STREAMS)
 _queued: Final = Gauge(MetricName.INGEST_QUEUED_READS)
+_failing: Final = Gauge(MetricName.INGEST_FAILING_SECONDS)
 _APPEND: Final = "/gantry.store.v1.ReadLogService/AppendReads"
 
 
@@ -154,7 +155,7 @@ def _own_loops(
     own, every = ingest.server.own, section.refresh_seconds
     own(ingest.directory.run(), "directory")
     own(showing(*_shown(ingest)), "gauges")
-    own(retire_feeds(ingest.feeds, ingest.directory), "retired forces")
+    own(follow_forces(ingest.feeds, ingest.directory), "settings of forces")
     own(refresh.run(), "camera registry")
     own(repeat(listen, name="camera registry notifications", every=every), "camera registry notifications")
     own(write_counts(ingest.counts, registry, section.health_seconds), "camera counts")
@@ -165,5 +166,10 @@ def _shown(ingest: Ingest) -> tuple[AbstractContextManager[None], ...]:
     return (
         _streams.observing(lambda: [(ingest.door.streams, {})]),
         _queued.observing(lambda: [(ingest.appends.queued_reads, {})]),
+        _failing.observing(lambda: _by_force(ingest.appends.failing_seconds)),
         known(lambda: [{"force": force} for force in ingest.directory.active]),
     )
+
+
+def _by_force(values: Mapping[str, float]) -> Values:
+    return [(value, {"force": force}) for force, value in tuple(values.items())]

@@ -56,6 +56,13 @@ class MetricName(Metric):
         "s",
         "From the arrival of a batch to its acknowledgement, the oldest of each append",
     )
+    INGEST_FAILING_SECONDS = (
+        "gantry_ingest_failing_seconds",
+        Kind.GAUGE,
+        "s",
+        "For how long appends of a force have failed",
+        "force",
+    )
     INGEST_BACKPRESSURE = (
         "gantry_ingest_backpressure",
         Kind.COUNTER,

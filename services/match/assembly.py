@@ -58,7 +58,7 @@ class Indexes:
 
     def entries(self) -> Iterator[tuple[str, int]]:
         """How many entries of each force are in memory, of the forces that this replica matches."""
-        for force, index in self._indexes.items():
+        for force, index in tuple(self._indexes.items()):
             if index.in_memory:
                 yield force, index.current.entries
 
@@ -140,7 +140,7 @@ def assemble(
         lines,
         names,
         MatchGauges(ShownLines(pool, lines.replica, heads), indexes.entries, forces),
-        HotlistService(imports, hotlists),
+        HotlistService(imports, hotlists, clock),
         AlertService(alerts, alerts, subscriptions, pages, clock),
     )
 

@@ -117,7 +117,7 @@ async def assemble(
     images = open_images(settings.store.images)
     tokens = await PageTokens.open(database.pool)
     logs = _add_log(server, settings, database, images, now_us)
-    _add_buffer(server, settings, database, images, logs, tokens, now_us)
+    _add_buffer(server, settings, database, images, tokens, now_us, logs)
     _add_search(server, database, images, tokens)
     _add_audit(server, database, tokens)
     _add_forces(server, database)
@@ -149,7 +149,7 @@ def _add_log(
         add_ReadLogServiceServicer_to_server,
         service,
         service=log_service.SERVICE,
-        ready=database.rows.ping,
+        ready=database.rows.require_writable,
     )
     server.own(logs.run(), "logs")
     server.own(news.run(), "news of other replicas")
@@ -163,16 +163,16 @@ def _add_buffer(  # noqa: PLR0917
     settings: StoreSettings,
     database: Database,
     images: ImageStore,
-    logs: LiveLogs,
     tokens: PageTokens,
     now_us: Callable[[], int],
+    logs: LiveLogs,
 ) -> None:
     buffer = settings.store
     records = PostgresRetention(database.rows, database.pool)
     consumers = PostgresConsumers(database.rows, database.pool)
     server.add(
         add_BufferServiceServicer_to_server,
-        BufferService(records, consumers, tokens, buffer.retention_days, now_us),
+        BufferService(records, consumers, tokens, buffer.retention_days, now_us, logs.trouble),
         service=buffer_service.SERVICE,
         ready=database.rows.ping,
     )

@@ -43,6 +43,10 @@ class ForceRows:
         """Raise when the database does not answer."""
         await self._pool.fetchval(_SQL.ping)
 
+    async def require_writable(self) -> None:
+        """Raise when nothing can be written, as on a full disk. The row of no force is touched."""
+        await self._pool.execute(_SQL.write_probe)
+
 
 def force_unknown() -> NotFound:
     """The fault for a force that does not exist, or that was retired."""

@@ -29,7 +29,12 @@ READS_PER_PASSING = 1.03
 SHOWN_SECONDS = 1_200.0
 # The last moments of a run are for reads that are late.
 TAIL_SECONDS = 0.75
-_NOISE = (("", "VRM_EMPTY"), (" -", "VRM_EMPTY"), ("?????", "VRM_INVALID"), ("ABCDEFGHJKLMNP", "VRM_INVALID"))
+_NOISE = (
+    ("", "VRM_EMPTY"),
+    (" -", "VRM_EMPTY"),
+    ("?????", "VRM_NOT_READ"),
+    ("ABCDEFGHJKLMNP", "VRM_INVALID"),
+)
 _ID_ALPHABET = "23456789bcdfghjkmnpqrstvwxyz"
 
 

@@ -12,8 +12,8 @@ _SECONDS = 60.0
 WHY = ("--purpose", "end-to-end test with made-up vehicles")
 
 
-async def gantry(suite: Suite, person: str, *words: str) -> dict[str, Any]:
-    """Run a verb with ``--json`` as a person; its answer. AssertionError when it fails."""
+async def gantry(suite: Suite, person: str, *words: str, code: int = 0) -> dict[str, Any]:
+    """Run a verb with ``--json`` as a person; its answer. AssertionError when it ends with another code."""
     home = str(suite.layout.folder)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _PROGRAM, *words, "--home", home, "--as", person, "--json"),
@@ -25,6 +25,6 @@ async def gantry(suite: Suite, person: str, *words: str) -> dict[str, Any]:
     except BaseException:
         process.kill()
         raise
-    assert process.returncode == 0, said.decode()
+    assert process.returncode == code, said.decode()
     answer: dict[str, Any] = json.loads(out)
     return answer

@@ -1,6 +1,7 @@
 """Locks on one force's rows hold up that force and no other."""
 
 import asyncio
+import datetime as dt
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ import pytest
 
 from chassis.errors import Fault
 from suite.suite import Suite
+from tests.e2e.command import gantry
 from tests.e2e.door import PatientFeed, ReadMaker, connected, enrol, public_channel, submit_reads
 from tests.e2e.health import is_serving
 from tests.e2e.machine import PATIENCE_SECONDS
@@ -23,6 +25,7 @@ pytestmark = SHARED_SUITE
 
 LOCKED, OTHER = "tees", "trent"
 PLATE = "KV63WYX"
+ENGINEER = "lock-engineer"
 READS = 30
 AT_ONCE_SECONDS = 1.0
 REFUSED_WITHIN = PATIENCE_SECONDS + 4.0
@@ -101,6 +104,18 @@ async def _health_is_true(suite: Suite) -> None:
     assert (await buffer_status(suite, LOCKED)).reads_stored == 0
     await eventually(lambda: _refuses(suite, LOCKED), within=REFUSED_WITHIN, what="the store's word of it")
     assert not await _refuses(suite, OTHER)
+    await _status_is_true(suite)
+
+
+async def _status_is_true(suite: Suite) -> None:
+    """The command names the force, the cause, and since when."""
+    suite.person(ENGINEER, [LOCKED, OTHER])
+    told = await gantry(suite, ENGINEER, "status", code=1)
+    locked, other = ({force["force"]: force for force in told["forces"]}[each] for each in (LOCKED, OTHER))
+    assert locked["refusal"].startswith("ROW_LOCKED: ")
+    since = dt.datetime.fromisoformat(locked["refused_since"])
+    assert abs((dt.datetime.now(dt.UTC) - since).total_seconds()) < 60
+    assert (other["refusal"], other["refused_since"]) == ("", None)
 
 
 async def _refuses(suite: Suite, force: str) -> bool:

@@ -6,12 +6,15 @@ async with Connection("gantry.example:7443", authority=Path("ca.pem")) as connec
         await stream.send([read(camera_id="A12-003", read_id="77", captured_at=now, vrm="AB12CDE")])
 """
 
+from gantry.common.v1.read_pb2 import ReadDetails
+
 from gantry_sdk.backoff import Backoff
 from gantry_sdk.batches import PreparedBatch, prepare, read
 from gantry_sdk.connection import Connection
 from gantry_sdk.errors import BatchTooLarge, FeedError, FeedRefused, FeedUnavailable, ServerNotTrusted
 from gantry_sdk.feed import FeedClient
-from gantry_sdk.receipts import Receipt, reason_name
+from gantry_sdk.leaving import run
+from gantry_sdk.receipts import Receipt, reason_name, remark_text
 from gantry_sdk.stream import ReadStream, StreamLimits
 
 __all__ = [
@@ -23,6 +26,7 @@ __all__ = [
     "FeedRefused",
     "FeedUnavailable",
     "PreparedBatch",
+    "ReadDetails",
     "ReadStream",
     "Receipt",
     "ServerNotTrusted",
@@ -30,4 +34,6 @@ __all__ = [
     "prepare",
     "read",
     "reason_name",
+    "remark_text",
+    "run",
 ]

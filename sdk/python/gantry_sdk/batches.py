@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from gantry.common.v1.read_pb2 import Position, ReadDetails
 from gantry.ingest.v1.ingest_pb2 import StreamReadsRequest, SubmittedRead
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from gantry_sdk import checks
 from gantry_sdk.errors import BatchTooLarge
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,32 +42,42 @@ def read(
     """A read to send.
 
     `captured_at` is an aware datetime, or whole microseconds since 1970-01-01T00:00:00Z. Angles are in
-    degrees; leave the position out for a fixed camera. Images are JPEG. Raises ValueError for a datetime
-    without a time zone, or a latitude without a longitude.
+    degrees; leave the position out for a fixed camera. Images are JPEG. Raises TypeError for an argument of
+    another type, and ValueError for a datetime without a time zone, for a time in another unit, for a heading
+    out of 0 to 359, or for a latitude without a longitude. The server judges everything else.
     """
     if (latitude is None) != (longitude is None):
         raise ValueError("give both latitude and longitude, or neither")
-    seconds, micros = divmod(_microseconds(captured_at), 1_000_000)
+    seconds, micros = divmod(checks.microseconds(captured_at), 1_000_000)
     position = None
     if latitude is not None and longitude is not None:
-        position = Position(latitude=latitude, longitude=longitude)
+        position = Position(
+            latitude=checks.number(latitude, "latitude"), longitude=checks.number(longitude, "longitude")
+        )
     return SubmittedRead(
-        camera_id=camera_id,
-        read_id=read_id,
+        camera_id=checks.text(camera_id, "camera_id"),
+        read_id=checks.text(read_id, "read_id"),
         captured_at=Timestamp(seconds=seconds, nanos=micros * 1000),
-        vrm=vrm,
-        confidence=confidence,
+        vrm=checks.text(vrm, "vrm"),
+        confidence=checks.number(confidence, "confidence"),
         position=position,
-        heading=heading,
-        details=details,
-        plate_patch=plate_patch,
-        overview=overview,
-        force=force,
+        heading=None if heading is None else checks.course(heading),
+        details=checks.details(details),
+        plate_patch=checks.picture(plate_patch, "plate_patch"),
+        overview=checks.picture(overview, "overview"),
+        force=checks.text(force, "force"),
     )
 
 
 def prepare(reads: Sequence[SubmittedRead]) -> PreparedBatch:
-    """Serialise reads, for example in another thread or once for many sends."""
+    """Serialise reads, for example in another thread or once for many sends.
+
+    Raises TypeError for anything else than a list of reads.
+    """
+    return _serialised(checks.batch(reads))
+
+
+def _serialised(reads: Sequence[SubmittedRead]) -> PreparedBatch:
     return PreparedBatch(StreamReadsRequest(reads=reads).SerializeToString(), len(reads))
 
 
@@ -86,7 +93,7 @@ def split(reads: Sequence[SubmittedRead], most_reads: int, most_bytes: int) -> I
 
 
 def _halved(reads: Sequence[SubmittedRead], most_bytes: int) -> Iterator[PreparedBatch]:
-    batch = prepare(reads)
+    batch = _serialised(reads)
     if len(batch.body) <= most_bytes:
         yield batch
     elif len(reads) == 1:
@@ -95,11 +102,3 @@ def _halved(reads: Sequence[SubmittedRead], most_bytes: int) -> Iterator[Prepare
         middle = len(reads) // 2
         yield from _halved(reads[:middle], most_bytes)
         yield from _halved(reads[middle:], most_bytes)
-
-
-def _microseconds(moment: datetime | int) -> int:
-    if isinstance(moment, int):
-        return moment
-    if moment.tzinfo is None:
-        raise ValueError("captured_at needs a time zone; use datetime.now(UTC)")
-    return (moment - _EPOCH) // _MICROSECOND

@@ -9,6 +9,7 @@ from typing import Final
 
 import grpc
 
+from gantry_sdk import checks
 from gantry_sdk.backoff import Backoff
 from gantry_sdk.feed import FeedClient
 from gantry_sdk.stream import StreamLimits
@@ -38,9 +39,10 @@ class Connection:
 
         `authority` is the certificate authority the force gave you, as PEM bytes or their file.
         `server_name` is the name the server's certificate must have, when it is not the target's host.
-        Raises OSError when the file cannot be read, ValueError when it is no certificate in PEM.
+        Raises OSError when the file cannot be read, ValueError when it is no certificate in PEM or `target`
+        is not HOST:PORT, and TypeError for arguments of another type.
         """
-        pem = authority if isinstance(authority, bytes) else authority.read_bytes()
+        target, pem = checks.target(target), checks.authority(authority)
         if _PEM_BEGIN not in pem:
             raise ValueError("authority should be a certificate in PEM, as the force gave it to you")
         credentials = grpc.ssl_channel_credentials(pem)
@@ -52,7 +54,10 @@ class Connection:
     def feed(
         self, token: str, *, limits: StreamLimits | None = None, backoff: Backoff | None = None
     ) -> FeedClient:
-        """A client for the feed that `token` belongs to; lives as long as the connection."""
+        """A client for the feed that `token` belongs to; lives as long as the connection.
+
+        Raises ValueError for a token with a line break around it, TypeError for one that is no text.
+        """
         channel = next(self._next)
         return FeedClient(channel, token, limits=limits, backoff=backoff, trouble=self._trouble)
 

@@ -10,6 +10,7 @@ from typing import Final
 import grpc
 from gantry.ingest.v1.ingest_pb2 import SubmitReadsRequest, SubmitReadsResponse, SubmittedRead
 
+from gantry_sdk import checks
 from gantry_sdk.backoff import Backoff
 from gantry_sdk.batches import PreparedBatch
 from gantry_sdk.errors import FeedUnavailable, ServerNotTrusted, feed_error
@@ -36,7 +37,7 @@ class FeedClient:
     ) -> None:
         self._channel = channel
         self._trouble = trouble or Trouble()
-        self._metadata = (("authorization", f"Bearer {token}"),)
+        self._metadata = (("authorization", f"Bearer {checks.token(token)}"),)
         self._limits = limits or StreamLimits()
         self._backoff = backoff or Backoff()
         self._submit = channel.unary_unary(
@@ -46,7 +47,8 @@ class FeedClient:
     def stream(self, on_receipt: Callable[[Receipt], None] | None = None) -> ReadStream:
         """A stream to send batches over, for use in ``async with``.
 
-        `on_receipt` is called in the order of the batches, from the event loop; it must be quick.
+        `on_receipt` is called in the order of the batches, from the event loop; it must be quick. Without it,
+        the logger ``gantry_sdk`` warns of refused reads and of remarks, each reason at most once a minute.
         """
         return ReadStream(
             self._channel,
@@ -61,9 +63,9 @@ class FeedClient:
         """Deliver one batch of at most 1,000 reads without a stream, trying for up to `seconds`.
 
         Raises FeedRefused when the server will never take it, ServerNotTrusted as soon as its certificate
-        turns out wrong, and FeedUnavailable when time is up.
+        turns out wrong, FeedUnavailable when time is up, and TypeError for what is no list of reads.
         """
-        request, started, failures = SubmitReadsRequest(reads=reads), time.monotonic(), 0
+        request, started, failures = SubmitReadsRequest(reads=checks.batch(reads)), time.monotonic(), 0
         while True:
             left = started + seconds - time.monotonic()
             try:

@@ -41,7 +41,7 @@ class Receipt:
     rejections: Sequence[Rejection]
     """Why which read was refused; its `index` counts from the batch's first read."""
     warnings: Sequence[Warning]
-    """Which accepted read lost an image, and why."""
+    """Remarks on durable reads: a picture was left out, the place is doubtful, a duplicate differs, ..."""
     seconds: float
     """From the first attempt to send it to the acknowledgement."""
 
@@ -54,3 +54,12 @@ def reason_name(remark: Rejection | Warning) -> str:
     if isinstance(remark, Rejection):
         return _REJECTIONS.get(remark.reason, str(remark.reason))
     return _WARNINGS.get(remark.reason, str(remark.reason))
+
+
+def remark_text(remark: Rejection | Warning) -> str:
+    """A rejection or warning as one line for a log: reason, field, sentence. It never has the plate.
+
+    A reason that this SDK does not know is shown by its number, and with the sentence of the server.
+    """
+    parts = (reason_name(remark), remark.field, remark.message)
+    return ": ".join(filter(None, parts))

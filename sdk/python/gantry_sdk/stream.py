@@ -13,6 +13,7 @@ from typing import Any, Final
 import grpc
 from gantry.ingest.v1.ingest_pb2 import BatchAck, FlowControl, StreamReadsResponse, SubmittedRead
 
+from gantry_sdk import checks, leaving
 from gantry_sdk.backoff import Backoff
 from gantry_sdk.batches import PreparedBatch, prepare, request_of, split
 from gantry_sdk.errors import FeedError, FeedUnavailable, feed_error
@@ -50,7 +51,8 @@ class ReadStream:
     """Sends batches and receives receipts, over one connection after the other.
 
     It runs one task. Use ``async with``: leaving it normally waits until everything is acknowledged, leaving
-    it by an exception drops the rest. Only one task at a time may call `send`.
+    it by an exception drops the rest. Then, and when the process ends, the logger ``gantry_sdk`` says how
+    many reads these are. Only one task at a time may call `send`.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class ReadStream:
         self._most_reads = min(limits.unacknowledged_reads, _ASSUMED.max_reads_in_flight)
         self._unacked: deque[_Unacked] = deque()
         self._reads = 0
+        self._waiting_reads = 0
         self._bytes = 0
         self._sequence = 0
         self._call: Any = None
@@ -112,6 +115,16 @@ class ReadStream:
         """Reads sent and not acknowledged."""
         return self._reads
 
+    @property
+    def held_reads(self) -> int:
+        """The same, with those of the last `send` that wait for room."""
+        return self._reads + self._waiting_reads
+
+    @property
+    def target(self) -> str:
+        """The server's address."""
+        return self._trouble.target
+
     async def send(
         self,
         batch: Sequence[SubmittedRead] | PreparedBatch,
@@ -123,10 +136,13 @@ class ReadStream:
 
         Waits while too much is unacknowledged. Reads that exceed the server's limits are split into several
         batches, each with a receipt of its own and the same `tag`. `traceparent` is the W3C trace context of
-        your own span. Raises FeedRefused once the server has refused the stream.
+        your own span. Raises FeedRefused once the server has refused the stream, and TypeError for anything
+        else than a list of reads.
         """
-        offset = 0
-        for piece in self._pieces(batch):
+        checks.text(traceparent, "traceparent")
+        pieces, offset = self._pieces(batch), 0
+        self._waiting_reads = sum(piece.count for piece in pieces)
+        for piece in pieces:
             await self._send_piece(piece, tag, offset, traceparent)
             offset += piece.count
 
@@ -144,6 +160,7 @@ class ReadStream:
 
     async def __aenter__(self) -> ReadStream:
         self._pump = asyncio.create_task(self._run(), name="gantry-sdk stream")
+        leaving.opened(self)
         return self
 
     async def __aexit__(
@@ -157,11 +174,12 @@ class ReadStream:
         finally:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
+            leaving.ended(self)
 
     def _pieces(self, batch: Sequence[SubmittedRead] | PreparedBatch) -> Sequence[PreparedBatch]:
         if isinstance(batch, PreparedBatch):
             return (batch,)
-        if not batch:
+        if not checks.batch(batch):
             return (prepare(()),)
         return list(split(batch, self._flow.max_batch_reads, self._flow.max_batch_bytes))
 
@@ -172,6 +190,7 @@ class ReadStream:
         self._sequence += 1
         entry = _Unacked(self._sequence, batch, tag, offset, traceparent, time.monotonic())
         self._unacked.append(entry)
+        self._waiting_reads -= batch.count
         self._reads += batch.count
         self._bytes += len(batch.body)
         if self._caught_up:
@@ -317,6 +336,8 @@ class ReadStream:
         self._cautious = False
         if self._on_receipt is not None:
             self._on_receipt(_receipt(entry, ack))
+        elif ack.rejections or ack.warnings:
+            self._trouble.remarked(_receipt(entry, ack))
         if self._waiting:
             self._wake()
 

@@ -7,7 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from gantry.ingest.v1.ingest_pb2 import Rejection
+from gantry.ingest.v1.ingest_pb2 import Warning as Remark
+
 from gantry_sdk.errors import FeedError, FeedRefused, ServerNotTrusted
+from gantry_sdk.receipts import Receipt, reason_name, remark_text
 
 _REPEAT_SECONDS: Final = 60.0
 _ADVICE: Final = {
@@ -19,6 +23,7 @@ _ADVICE: Final = {
     "NAME_NOT_RESOLVED": "its name cannot be resolved: check the address and the name server",
     "SERVER_UNREACHABLE": "no server answers there: check host, port, network and firewall",
 }
+_VERDICTS: Final[dict[type, str]] = {Rejection: "a read was refused:", Remark: "of a read that is stored:"}
 _log = logging.getLogger("gantry_sdk")
 
 
@@ -30,9 +35,10 @@ class Trouble:
     """
 
     def __init__(self, target: str = "the server", clock: Callable[[], float] = time.monotonic) -> None:
-        self._target = target
+        self.target = target
         self._clock = clock
         self._told: dict[str, float] = {}
+        self._remarked: dict[str, float] = {}
         self._down = False
 
     def failed(self, error: FeedError) -> None:
@@ -41,13 +47,23 @@ class Trouble:
         if error.reason in self._told:
             return
         self._told[error.reason] = self._clock()
-        _log.warning("%s: %s. %s", self._target, _sentence(error), _what_follows(error))
+        _log.warning("%s: %s. %s", self.target, _sentence(error), _what_follows(error))
+
+    def remarked(self, receipt: Receipt) -> None:
+        """A receipt that the program does not take has rejections or warnings: log each reason at times."""
+        now = self._clock()
+        remarks: list[Rejection | Remark] = [*receipt.rejections, *receipt.warnings]
+        for remark in remarks:
+            reason = reason_name(remark)
+            if now - self._remarked.get(reason, -_REPEAT_SECONDS) >= _REPEAT_SECONDS:
+                self._remarked[reason] = now
+                _log.warning("%s: %s %s", self.target, _VERDICTS[type(remark)], remark_text(remark))
 
     def over(self) -> None:
         """The server has answered."""
         if self._down:
             self._down = False
-            _log.info("%s: connected again", self._target)
+            _log.info("%s: connected again", self.target)
         before = self._clock() - _REPEAT_SECONDS
         self._told = {reason: told for reason, told in self._told.items() if told > before}
 

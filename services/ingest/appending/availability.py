@@ -12,6 +12,8 @@ from chassis.errors import Unavailable
 _OPEN_SECONDS: Final = 1.0
 _SPREAD_SECONDS: Final = 4.0
 _PROBE_SECONDS: Final = 2.0
+# Vendors come back within half a minute; then the next append fails too, or none is tried any more.
+_RECENT_SECONDS: Final = 60.0
 
 
 class StoreAvailability:
@@ -25,6 +27,15 @@ class StoreAvailability:
         self._patience = patience
         self._clock = clock
         self._open_until: float | None = None
+        self._failing_since = self._failed_at = 0.0
+
+    @property
+    def failing_seconds(self) -> float:
+        """For how long appends have failed; 0 when the last one succeeded, or is long ago."""
+        now = self._clock()
+        if self._open_until is None or now - self._failed_at > _RECENT_SECONDS:
+            return 0.0
+        return now - self._failing_since
 
     @property
     def patience(self) -> float:
@@ -42,7 +53,11 @@ class StoreAvailability:
 
     def failed(self) -> None:
         """An append was tried for too long."""
-        self._open_until = self._clock() + _OPEN_SECONDS
+        now = self._clock()
+        if self._open_until is None or now - self._failed_at > _RECENT_SECONDS:
+            self._failing_since = now
+        self._failed_at = now
+        self._open_until = now + _OPEN_SECONDS
 
 
 def store_unavailable() -> Unavailable:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Final
@@ -76,6 +76,11 @@ class Appends:
     def queued_reads(self) -> int:
         """Reads that wait for an append."""
         return sum(lane.queued_reads for force in self._forces.values() for lane in force.lanes)
+
+    @property
+    def failing_seconds(self) -> Mapping[str, float]:
+        """For how long the appends of each force have failed; 0 for those that succeed."""
+        return {force: appends.availability.failing_seconds for force, appends in tuple(self._forces.items())}
 
     def of(self, force: str) -> ForceAppends:
         """The appends of one force."""

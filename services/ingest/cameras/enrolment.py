@@ -11,7 +11,8 @@ from uuid import UUID
 from gantry.common.v1.read_pb2 import Position
 from gantry.ingest.v1 import cameras_pb2 as pb
 
-from anpr.identifiers import is_camera_id
+from anpr.identifiers import is_camera_id, oddity_of_id, oddity_of_name
+from anpr.place import is_no_fix
 from chassis.errors import InvalidInput
 
 MOST_CAMERAS: Final = 1_000
@@ -69,12 +70,13 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The counts of a camera since it was enrolled. `rejected` counts by number of the reason."""
+    """The counts of a camera since it was enrolled: `rejected` and `warned` by number of the reason."""
 
     camera_id: str
     accepted: int
     duplicate: int
     rejected: dict[int, int]
+    warned: dict[int, int]
     last_received_at: datetime | None
     last_captured_at: datetime | None
 
@@ -144,6 +146,10 @@ def _check(camera: pb.Camera, where: str) -> None:
         raise camera_invalid(
             f"{where}.camera_id", "should be 1 to 64 of letters, digits, dot, dash, underscore"
         )
+    if (oddity := oddity_of_id(camera.camera_id)) is not None:
+        raise camera_invalid(f"{where}.camera_id", oddity)
+    if (oddity := oddity_of_name(camera.name)) is not None:
+        raise camera_invalid(f"{where}.name", oddity)
     if len(camera.name) > _MOST_NAME or not camera.name.isprintable():
         raise camera_invalid(f"{where}.name", f"should be at most {_MOST_NAME} printable characters")
     if camera.kind not in pb.CameraKind.values():
@@ -151,10 +157,18 @@ def _check(camera: pb.Camera, where: str) -> None:
     if camera.HasField("position"):
         if camera.kind == pb.CAMERA_KIND_MOBILE:
             raise placed_mobile(where)
-        if not -90.0 <= camera.position.latitude <= 90.0:
-            raise camera_invalid(f"{where}.position.latitude", "should be -90 to 90 degrees")
-        if not -180.0 <= camera.position.longitude <= 180.0:
-            raise camera_invalid(f"{where}.position.longitude", "should be -180 to 180 degrees")
+        _check_place(camera.position, f"{where}.position")
+
+
+def _check_place(place: Position, where: str) -> None:
+    if not -90.0 <= place.latitude <= 90.0:
+        raise camera_invalid(f"{where}.latitude", "should be -90 to 90 degrees")
+    if not -180.0 <= place.longitude <= 180.0:
+        raise camera_invalid(f"{where}.longitude", "should be -180 to 180 degrees")
+    if is_no_fix(place.latitude, place.longitude):
+        raise camera_invalid(
+            where, "0,0 is what a receiver without a fix reports; leave the place out until it is known"
+        )
 
 
 def _change_from(camera: pb.Camera) -> CameraChange:

@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from gantry.ingest.v1.cameras_pb2 import CAMERA_KIND_UNSPECIFIED
+
 from chassis.errors import Unauthenticated
 from chassis.identity import Caller
 from reads.columns import PLACE_UNKNOWN
 from reads.read import e7
+from services.ingest.cameras.expectation import USUAL_RULES, Box, ForceRules, expected_box, is_inside
 
 _NOT_LOADED: Final = -1
 
@@ -28,6 +31,7 @@ class Camera:
     enabled: bool
     latitude_e7: int = PLACE_UNKNOWN
     longitude_e7: int = PLACE_UNKNOWN
+    kind: int = CAMERA_KIND_UNSPECIFIED
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +43,11 @@ class Feed:
     cameras: dict[str, Camera] = field(default_factory=dict)
     enabled: dict[str, Camera] = field(default_factory=dict)
     """The cameras that are switched on."""
+    rules: ForceRules = USUAL_RULES
+    expected: dict[str, Box] = field(default_factory=dict)
+    """Where positions of a camera are expected. Absent: anywhere."""
+    misplaced: set[str] = field(default_factory=set)
+    """Cameras whose enrolled place lies outside the area of the force."""
     number: int = field(init=False)
     """A hash of the name. It is the same in every process and after every change of the registry."""
 
@@ -50,6 +59,24 @@ class Feed:
         self.cameras[camera.camera_id] = camera
         if camera.enabled:
             self.enabled[camera.camera_id] = camera
+        self._expect(camera)
+
+    def follow(self, rules: ForceRules) -> None:
+        """Check reads by these rules from now on."""
+        if rules != self.rules:
+            self.rules = rules
+            self.expected.clear()
+            self.misplaced.clear()
+            for camera in self.cameras.values():
+                self._expect(camera)
+
+    def _expect(self, camera: Camera) -> None:
+        area, latitude, longitude = self.rules.area, camera.latitude_e7, camera.longitude_e7
+        box = expected_box(camera.kind, latitude, longitude, area)
+        if box is not None:
+            self.expected[camera.camera_id] = box
+        if area is not None and latitude != PLACE_UNKNOWN and not is_inside(latitude, longitude, area):
+            self.misplaced.add(camera.camera_id)
 
 
 @dataclass(frozen=True)
@@ -72,6 +99,7 @@ class FeedDirectory:
         self.changed = asyncio.Event()
         self._all: Mapping[bytes, Feed] = {}
         self._retired: frozenset[str] = frozenset()
+        self._rules: Mapping[str, ForceRules] = {}
         self._listeners: list[Callable[[], None]] = []
 
     @property
@@ -96,6 +124,11 @@ class FeedDirectory:
             self._retired = forces
             self._apply()
 
+    def follow(self, rules: Mapping[str, ForceRules]) -> None:
+        """Check the reads of each force by its rules. A force without any has the usual ones."""
+        self._rules = rules
+        self._apply_rules()
+
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` after every change."""
         self._listeners.append(listener)
@@ -107,10 +140,15 @@ class FeedDirectory:
 
     def _apply(self) -> None:
         retired = self._retired
+        self._apply_rules()
         self.feeds = {key: feed for key, feed in self._all.items() if feed.force not in retired}
         self.wake()
         for listener in self._listeners:
             listener()
+
+    def _apply_rules(self) -> None:
+        for feed in self._all.values():
+            feed.follow(self._rules.get(feed.force, USUAL_RULES))
 
 
 def token_key(token: str) -> bytes:
@@ -144,7 +182,8 @@ def feeds_from(rows: Iterable[Mapping[str, object]]) -> dict[bytes, Feed]:
 
 
 def _camera(row: Mapping[str, object]) -> Camera:
-    latitude, longitude = row["latitude"], row["longitude"]
+    latitude, longitude, kind = row["latitude"], row["longitude"], row["kind"]
+    assert isinstance(kind, int), "the column is a smallint"
     if not (isinstance(latitude, float) and isinstance(longitude, float)):
-        return Camera(str(row["camera_id"]), bool(row["enabled"]))
-    return Camera(str(row["camera_id"]), bool(row["enabled"]), e7(latitude), e7(longitude))
+        return Camera(str(row["camera_id"]), bool(row["enabled"]), kind=kind)
+    return Camera(str(row["camera_id"]), bool(row["enabled"]), e7(latitude), e7(longitude), kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -112,9 +113,12 @@ class PostgresRegistry:
             delivered = _delivered_columns(counts)
             if delivered[0]:
                 await connection.execute(self._sql.add_deliveries, *delivered)
-            rejected = _rejected_columns(counts)
+            rejected = _reason_columns([(key, each.rejected) for key, each in counts.items()])
             if rejected[0]:
                 await connection.execute(self._sql.add_rejections, *rejected)
+            warned = _reason_columns([(key, each.warned) for key, each in counts.items()])
+            if warned[0]:
+                await connection.execute(self._sql.add_warnings, *warned)
 
     async def _enrol_and_announce(self, enrolment: Enrolment) -> Enrolled:
         enrolled = await self._enrol(enrolment)
@@ -203,12 +207,12 @@ def _delivered_columns(counts: Mapping[CameraKey, CameraCounts]) -> tuple[list[A
     )
 
 
-def _rejected_columns(counts: Mapping[CameraKey, CameraCounts]) -> tuple[list[Any], ...]:
-    """Columns $1 to $4 of `add_rejections`."""
+def _reason_columns(counts: Sequence[tuple[CameraKey, Counter[int]]]) -> tuple[list[Any], ...]:
+    """Columns $1 to $4 of `add_rejections` and of `add_warnings`."""
     rows = [
         (force, camera_id, reason, reads)
-        for (force, camera_id), each in counts.items()
-        for reason, reads in each.rejected.items()
+        for (force, camera_id), reasons in counts
+        for reason, reads in reasons.items()
     ]
     return tuple(list(column) for column in zip(*rows, strict=True)) or ([], [], [], [])
 
@@ -219,6 +223,7 @@ def _health(row: Mapping[str, Any]) -> Health:
         row["accepted"],
         row["duplicate"],
         dict(zip(row["reasons"], row["refused"], strict=True)),
+        dict(zip(row["remarks"], row["remarked"], strict=True)),
         row["last_received_at"],
         row["last_captured_at"],
     )

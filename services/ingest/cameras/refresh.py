@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from gantry.store.v1.forces_pb2 import Force
+
 from chassis.loops import repeat
+from services.ingest.cameras.expectation import rules_from
 from services.ingest.cameras.feeds import Feed, FeedDirectory
 
 
@@ -24,8 +27,8 @@ class ForceDirectory(Protocol):
     """The directory of forces."""
 
     @property
-    def forces(self) -> Collection[str]:
-        """Every force, retired ones included."""
+    def forces(self) -> Mapping[str, Force]:
+        """Every force by code, retired ones included."""
 
     @property
     def active(self) -> Collection[str]:
@@ -57,12 +60,13 @@ class FeedRefresh:
         await repeat(self.refresh, name="camera registry", every=self._every, wake=self.wake)
 
 
-async def retire_feeds(feeds: FeedDirectory, directory: ForceDirectory) -> None:
-    """Keep leaving out the feeds of retired forces.
+async def follow_forces(feeds: FeedDirectory, directory: ForceDirectory) -> None:
+    """Keep checking reads by the settings of their forces, and leaving out the feeds of retired forces.
 
     A force that the directory does not have yet is not retired: its feeds deliver.
     """
     while True:
         await directory.changed.wait()
         directory.changed.clear()
+        feeds.follow({code: rules_from(force.settings) for code, force in directory.forces.items()})
         feeds.retire(frozenset(directory.forces) - frozenset(directory.active))

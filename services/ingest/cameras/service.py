@@ -14,9 +14,9 @@ from uuid import UUID
 
 from gantry.ingest.v1 import cameras_pb2 as pb
 from gantry.ingest.v1.cameras_pb2_grpc import CameraHealthServiceServicer, CameraRegistryServiceServicer
-from gantry.ingest.v1.ingest_pb2 import RejectionReason
+from gantry.ingest.v1.ingest_pb2 import RejectionReason, WarningReason
 
-from anpr.identifiers import is_camera_id, is_feed
+from anpr.identifiers import is_camera_id, is_feed, oddity_of_id
 from chassis.errors import NotFound
 from chassis.pages import PageTokens, page_size
 from services.ingest.cameras.enrolment import (
@@ -155,6 +155,8 @@ class _Pages:
 def _enrolment(request: pb.EnrolCamerasRequest, token: str) -> Enrolment:
     if not is_feed(request.feed):
         raise camera_invalid("feed", "should be 1 to 64 of letters, digits, dot, dash, underscore")
+    if (oddity := oddity_of_id(request.feed)) is not None:
+        raise camera_invalid("feed", oddity)
     try:
         request_id = UUID(request.request_id)
     except ValueError:
@@ -182,6 +184,8 @@ def _health_message(health: Health) -> pb.CameraHealth:
     )
     for reason, count in health.rejected.items():
         message.rejected.add(reason=RejectionReason.ValueType(reason), count=count)
+    for reason, count in health.warned.items():
+        message.warnings.add(reason=WarningReason.ValueType(reason), count=count)
     for field, moment in (
         (message.last_received_at, health.last_received_at),
         (message.last_captured_at, health.last_captured_at),

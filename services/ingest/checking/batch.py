@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, NamedTuple
 
 from gantry.common.v1.read_pb2 import ReadDetails
 from gantry.ingest.v1 import ingest_pb2 as pb
 
 from anpr.identifiers import all_read_ids
-from anpr.vrm import VrmEmpty, VrmInvalid, all_normal, normalise
+from anpr.plate import understand
+from anpr.vrm import all_normal
 from reads.columns import HEADING_UNKNOWN
-from reads.read import E7
 from services.ingest.cameras.feeds import Feed
-from services.ingest.checking.jpeg import is_jpeg
+from services.ingest.checking.jpeg import fault_in
+from services.ingest.checking.places import place_columns
 from services.ingest.checking.read import (
     DIRECTIONS,
     MOST_DETAILS_BYTES,
@@ -30,8 +32,10 @@ from services.ingest.checking.read import (
     Row,
     checked_row,
     is_country,
+    texts_of,
 )
 from services.ingest.checking.rejections import Cause, ReadRejected
+from services.ingest.checking.remarks import Remark
 
 _PATCH: Final = 9
 _OVERVIEW: Final = 10
@@ -112,15 +116,18 @@ def check_batch(
 
 def _single(read: pb.SubmittedRead, feed: Feed, latest_us: int) -> Verdict | None:
     """The verdict on a batch of one right read without images, the most frequent batch; None for others."""
+    remarked: list[Remark] = []
     try:
-        row = checked_row(read, feed, latest_us)
+        row = checked_row(read, feed, latest_us, remarked)
     except ReadRejected:
         return None
-    return None if row[_PATCH] or row[_OVERVIEW] else Verdict(1, None, (row,))
+    if row[_PATCH] or row[_OVERVIEW]:
+        return None
+    return Verdict(1, None, (row,), warnings=[remark.at(0) for remark in remarked])
 
 
 def columns_of_right_reads(reads: Sequence[pb.SubmittedRead], feed: Feed, latest_us: int) -> KeptReads | None:
-    """The columns of a batch in which every read is right. None when any read might be wrong."""
+    """The columns of a batch of right reads. None when any read might be wrong, or worth a remark."""
     reads = list(reads)
     camera_ids = [read.camera_id for read in reads]
     forces = [read.force for read in reads]
@@ -134,8 +141,9 @@ def columns_of_right_reads(reads: Sequence[pb.SubmittedRead], feed: Feed, latest
     # NaN compares as neither inside nor outside a range. `not inside` rejects it.
     if not all_read_ids(read_ids) or [value for value in confidences if not 0.0 <= value <= 1.0]:
         return None
-    vrms, headings, details = _vrm_column(reads), _heading_column(reads), _details_column(reads)
-    places = _place_columns(reads, camera_ids, feed)
+    vrms, headings = _vrm_column(reads, feed.rules.not_read_words), _heading_column(reads)
+    details = _details_column(reads)
+    places = place_columns(reads, camera_ids, feed)
     if vrms is None or headings is None or details is None or places is None:
         return None
     patches, overviews = [read.plate_patch for read in reads], [read.overview for read in reads]
@@ -153,14 +161,15 @@ def _captured_column(reads: list[pb.SubmittedRead], latest_us: int) -> list[int]
     return column if min(column) >= OLDEST_US and max(column) <= latest_us else None
 
 
-def _vrm_column(reads: list[pb.SubmittedRead]) -> list[str] | None:
+def _vrm_column(reads: list[pb.SubmittedRead], words: frozenset[str]) -> list[str] | None:
     vrms = [read.vrm for read in reads]
     if all_normal(vrms):
-        return vrms
+        return vrms if words.isdisjoint(vrms) else None
     try:
-        return [normalise(vrm) for vrm in vrms]
-    except (VrmEmpty, VrmInvalid):
+        plates = [understand(vrm, words) for vrm in vrms]
+    except ValueError:
         return None
+    return None if any(plate.country for plate in plates) else [plate.vrm for plate in plates]
 
 
 def _heading_column(reads: list[pb.SubmittedRead]) -> list[int] | None:
@@ -173,36 +182,6 @@ def _heading_column(reads: list[pb.SubmittedRead]) -> list[int] | None:
         heading or (0 if read.HasField("heading") else HEADING_UNKNOWN)
         for heading, read in zip(headings, reads, strict=True)
     ]
-
-
-def _place_columns(
-    reads: list[pb.SubmittedRead], camera_ids: list[str], feed: Feed
-) -> tuple[list[int], list[int]] | None:
-    placed = [read.HasField("position") for read in reads]
-    if True not in placed:
-        cameras = [*map(feed.enabled.__getitem__, camera_ids)]
-        return [camera.latitude_e7 for camera in cameras], [camera.longitude_e7 for camera in cameras]
-    positions = [read.position for read in reads]
-    latitudes = [position.latitude for position in positions]
-    longitudes = [position.longitude for position in positions]
-    if [value for value in latitudes if not -90.0 <= value <= 90.0]:
-        return None
-    if [value for value in longitudes if not -180.0 <= value <= 180.0]:
-        return None
-    north, east = [round(value * E7) for value in latitudes], [round(value * E7) for value in longitudes]
-    if False in placed:
-        _fill_places(placed, camera_ids, feed, north, east)
-    return north, east
-
-
-def _fill_places(
-    placed: list[bool], camera_ids: list[str], feed: Feed, north: list[int], east: list[int]
-) -> None:
-    cameras = feed.enabled
-    for index, is_placed in enumerate(placed):
-        if not is_placed:
-            camera = cameras[camera_ids[index]]
-            north[index], east[index] = camera.latitude_e7, camera.longitude_e7
 
 
 def _details_column(reads: list[pb.SubmittedRead]) -> list[bytes] | None:
@@ -227,10 +206,10 @@ def _are_details(details: Collection[ReadDetails]) -> bool:
     countries = {detail.plate_country for detail in details}
     if not all(map(is_country, countries)):
         return False
-    texts = [detail.vehicle_make for detail in details]
-    texts += [detail.vehicle_colour for detail in details]
-    texts += [detail.vehicle_class for detail in details]
-    return "".join(texts).isprintable()
+    if True in [detail.position_doubtful for detail in details]:
+        # Only the server says so: the read is checked by itself, which takes it away.
+        return False
+    return "".join(chain.from_iterable(map(texts_of, details))).isprintable()
 
 
 def _one_by_one(
@@ -247,11 +226,13 @@ def _one_by_one(
     for index, read in enumerate(reads):
         cause = broken.get(index) if broken else None
         if cause is None:
+            remarked: list[Remark] = []
             try:
-                row = checked_row(read, feed, latest_us)
+                row = checked_row(read, feed, latest_us, remarked)
             except ReadRejected as rejected:
                 cause = rejected.cause
             else:
+                warnings += [remark.at(index) for remark in remarked]
                 if row[_PATCH] or row[_OVERVIEW]:
                     row = _screened_row(row, index, images, warnings)
                 rows.append(row)
@@ -290,10 +271,11 @@ def _image(image: bytes, limit: int, index: int, name: str, warnings: list[pb.Wa
     if not image:
         return image
     if len(image) > limit:
-        reason = pb.WARNING_REASON_IMAGE_TOO_LARGE
-    elif not is_jpeg(image):
-        reason = pb.WARNING_REASON_IMAGE_INVALID
+        fault = f"the image has more than {limit:,} bytes; compress it more"
+        remark = Remark(pb.WARNING_REASON_IMAGE_TOO_LARGE, name, fault)
+    elif (what := fault_in(image)) is not None:
+        remark = Remark(pb.WARNING_REASON_IMAGE_INVALID, name, what)
     else:
         return image
-    warnings.append(pb.Warning(index=index, reason=reason, field=name))
+    warnings.append(remark.at(index))
     return b""

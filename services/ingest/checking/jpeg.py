@@ -1,42 +1,128 @@
-"""Whether bytes are a JPEG. Reads the markers and decodes nothing, so it is cheap enough for every image."""
+"""Whether bytes are one JPEG and nothing else. Reads the markers and decodes nothing, so it is cheap."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
+MOST_SIDE: Final = 16_384
+"""Most pixels of a side. Larger pictures are no camera's, and would cost a reader gigabytes."""
+MOST_PIXELS: Final = 64_000_000
+
 _START: Final = b"\xff\xd8\xff"
-_END: Final = b"\xff\xd9"
-# Some cameras write padding after the end marker.
-_PADDING: Final = 64
-_MOST_SEGMENTS: Final = 64
+# Some cameras pad the picture to a multiple of their block. Only these bytes are padding.
+_PADDING: Final = b"\0\xff\r\n "
+_MOST_PADDING: Final = 64
+_MOST_SEGMENTS: Final = 256
 _FILL: Final = 0xFF
-_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_LEAST_FRAME: Final = 11
+_END: Final = 0xD9
 _SCAN: Final = 0xDA
+_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_TABLES: Final = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD})
+_TEXTS: Final = frozenset({*range(0xE0, 0xF0), 0xFE})
+"""Markers of applications' data and of comments."""
+_SHORT_TEXT: Final = 16
+_COMPONENTS: Final = (1, 3, 4)
+# In a scan, 0xFF is followed by zero, or by a restart marker, or it begins the next segment.
+_AFTER_SCAN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_OTHER_FORMATS: Final = (
+    b"%pdf-",
+    b"pk\x03\x04",
+    b"pk\x05\x06",
+    b"rar!\x1a",
+    b"7z\xbc\xaf",
+    b"\x89png\r\n",
+    b"gif87a",
+    b"gif89a",
+    b"\x7felf",
+    b"mz\x90\0",
+    b"<html",
+    b"<!doctype",
+    b"<script",
+    b"<svg",
+    b"<?php",
+)
+"""How other formats begin, in small letters."""
 
 
-def is_jpeg(image: bytes) -> bool:
-    """Whether the bytes begin and end as a JPEG and have a frame with a width and a height."""
+class _Broken(ValueError):  # noqa: N818 - a verdict, not an error
+    """The bytes are not one whole JPEG of possible dimensions. The text says why."""
+
+
+def fault_in(image: bytes) -> str | None:
+    """What is wrong with a picture, in one sentence; None for one whole JPEG of possible dimensions."""
+    try:
+        _require_padding(image, _end_of_picture(image))
+    except _Broken as broken:
+        return str(broken)
+    return None
+
+
+def _end_of_picture(image: bytes) -> int:
+    """Read the segments up to the end marker; the offset behind it."""
     if not image.startswith(_START):
-        return False
-    if not image.endswith(_END) and image.rfind(_END, -_PADDING) < 0:
-        return False
-    return _has_frame(image)
-
-
-def _has_frame(image: bytes) -> bool:
-    """Read the segments up to the frame header, which states the size of the picture."""
-    at = 2
+        raise _Broken("the image is not a JPEG")
+    at, framed, scanned = 2, False, False
     for _ in range(_MOST_SEGMENTS):
-        while image[at : at + 2] == b"\xff\xff":
-            at += 1
-        if at + 4 > len(image) or image[at] != _FILL:
-            return False
-        marker, length = image[at + 1], int.from_bytes(image[at + 2 : at + 4])
-        if marker in _FRAMES:
-            size = image[at + 5 : at + 9]
-            return length >= _LEAST_FRAME and len(size) == 4 and size[:2] != b"\0\0" and size[2:] != b"\0\0"
-        if marker == _SCAN or length < 2:
-            return False
-        at += 2 + length
-    return False
+        at = _marker(image, at)
+        marker = image[at + 1]
+        if marker == _END and scanned:
+            return at + 2
+        begin, end = at + 4, at + 2 + int.from_bytes(image[at + 2 : at + 4])
+        if not begin <= end <= len(image):
+            raise _Broken("the image is cut short")
+        if marker == _SCAN and framed:
+            at, scanned = _end_of_scan(image, end), True
+            continue
+        if marker in _FRAMES and not framed:
+            framed = True
+            _require_possible_frame(image[begin:end])
+        elif marker in _TEXTS:
+            _require_text(image, begin, end)
+        elif marker not in _TABLES:
+            raise _Broken("the JPEG's segments are not in order")
+        at = end
+    raise _Broken("the JPEG has too many segments")
+
+
+def _marker(image: bytes, at: int) -> int:
+    """The offset of the next marker, after fill bytes."""
+    while image[at : at + 2] == b"\xff\xff":
+        at += 1
+    if at + 2 > len(image):
+        raise _Broken("the image is cut short")
+    if image[at] != _FILL:
+        raise _Broken("the JPEG has bytes between its segments")
+    return at
+
+
+def _end_of_scan(image: bytes, begin: int) -> int:
+    found = _AFTER_SCAN.search(image, begin)
+    if found is None:
+        raise _Broken("the image is cut short")
+    return found.start()
+
+
+def _require_possible_frame(frame: bytes) -> None:
+    """The frame header states the size of the picture."""
+    components = frame[5] if len(frame) > 5 else 0
+    if components not in _COMPONENTS or len(frame) != 6 + 3 * components:
+        raise _Broken("the JPEG's frame is broken")
+    height, width = int.from_bytes(frame[1:3]), int.from_bytes(frame[3:5])
+    if not height or not width:
+        raise _Broken("the JPEG claims a picture without width or height")
+    if max(height, width) > MOST_SIDE or height * width > MOST_PIXELS:
+        raise _Broken(f"the JPEG claims {width} x {height} pixels, which no camera has")
+
+
+def _require_text(image: bytes, begin: int, end: int) -> None:
+    """Applications' data and comments may not hold another format, which a careless reader would open."""
+    if end - begin > _SHORT_TEXT:
+        text = image[begin:end].lower()
+        if any(form in text for form in _OTHER_FORMATS):
+            raise _Broken("the JPEG carries data of another format")
+
+
+def _require_padding(image: bytes, end: int) -> None:
+    if len(image) > end and (len(image) - end > _MOST_PADDING or image[end:].strip(_PADDING)):
+        raise _Broken("there is other data behind the end of the JPEG")

@@ -10,15 +10,18 @@ from functools import lru_cache
 from typing import Final
 
 from gantry.common.v1.read_pb2 import Direction, ReadDetails
-from gantry.ingest.v1.ingest_pb2 import SubmittedRead
+from gantry.ingest.v1.ingest_pb2 import WARNING_REASON_POSITION_DOUBTFUL, SubmittedRead
 
 from anpr.identifiers import is_read_id
-from anpr.vrm import VrmEmpty, VrmInvalid, normalise
+from anpr.not_read import VrmNotRead
+from anpr.plate import Plate, understand
+from anpr.vrm import VrmEmpty, VrmInvalid, VrmMangled
 from reads.columns import HEADING_UNKNOWN
-from reads.read import e7
-from services.ingest.cameras.feeds import Camera, Feed
-from services.ingest.checking import rejections
+from services.ingest.cameras.feeds import Feed
+from services.ingest.checking import rejections, remarks
+from services.ingest.checking.places import place_of
 from services.ingest.checking.rejections import ReadRejected
+from services.ingest.checking.remarks import Remark
 
 OLDEST_US: Final = 631_152_000_000_000
 """1990-01-01T00:00:00Z in microseconds since 1970. Earlier capture times are rejected."""
@@ -41,8 +44,11 @@ Row = tuple[str, str, int, str, float, int, int, int, bytes, bytes, bytes]
 plate_patch, overview: one read in the order and with the placeholders of the columns."""
 
 
-def checked_row(read: SubmittedRead, feed: Feed, latest_us: int) -> Row:
-    """The row of a read. `latest_us` is the latest capture time accepted. Raises ReadRejected."""
+def checked_row(read: SubmittedRead, feed: Feed, latest_us: int, remarked: list[Remark]) -> Row:
+    """The row of a read. `latest_us` is the latest capture time accepted. Raises ReadRejected.
+
+    Appends to `remarked` what is odd about a read that is kept.
+    """
     if (force := read.force) and force != feed.force:
         raise ReadRejected(rejections.WRONG_FORCE)
     camera = feed.enabled.get(read.camera_id)
@@ -54,15 +60,18 @@ def checked_row(read: SubmittedRead, feed: Feed, latest_us: int) -> Row:
         raise ReadRejected(rejections.READ_ID_INVALID)
     if not 0.0 <= confidence <= 1.0:
         raise ReadRejected(rejections.CONFIDENCE_INVALID)
+    captured_us, heading = _captured_us(read, latest_us), _heading(read)
+    plate = _plate(read, feed.rules.not_read_words)
+    place = place_of(read, camera, feed, remarked)
     return (
         camera.camera_id,
         read_id,
-        _captured_us(read, latest_us),
-        _vrm(read),
+        captured_us,
+        plate.vrm,
         confidence,
-        *_place(read, camera),
-        _heading(read),
-        _details(read) if read.HasField("details") else b"",
+        *place,
+        heading,
+        _details(read, plate.country, remarked),
         read.plate_patch,
         read.overview,
     )
@@ -82,22 +91,17 @@ def _captured_us(read: SubmittedRead, latest_us: int) -> int:
     raise ReadRejected(rejections.TIME_TOO_OLD if read.HasField("captured_at") else rejections.TIME_INVALID)
 
 
-def _vrm(read: SubmittedRead) -> str:
+def _plate(read: SubmittedRead, words: frozenset[str]) -> Plate:
     try:
-        return normalise(read.vrm)
+        return understand(read.vrm, words)
     except VrmEmpty:
         raise ReadRejected(rejections.VRM_EMPTY) from None
-    except VrmInvalid:
-        raise ReadRejected(rejections.VRM_INVALID) from None
-
-
-def _place(read: SubmittedRead, camera: Camera) -> tuple[int, int]:
-    if not read.HasField("position"):
-        return camera.latitude_e7, camera.longitude_e7
-    latitude, longitude = read.position.latitude, read.position.longitude
-    if -90.0 <= latitude <= 90.0 and -180.0 <= longitude <= 180.0:
-        return e7(latitude), e7(longitude)
-    raise ReadRejected(rejections.POSITION_INVALID)
+    except VrmNotRead:
+        raise ReadRejected(rejections.VRM_NOT_READ) from None
+    except VrmMangled as mangled:
+        raise ReadRejected(rejections.vrm_mangled(str(mangled))) from None
+    except VrmInvalid as invalid:
+        raise ReadRejected(rejections.vrm_invalid(str(invalid))) from None
 
 
 def _heading(read: SubmittedRead) -> int:
@@ -107,14 +111,30 @@ def _heading(read: SubmittedRead) -> int:
     return heading if heading or read.HasField("heading") else HEADING_UNKNOWN
 
 
-def _details(read: SubmittedRead) -> bytes:
+def _details(read: SubmittedRead, country: str, remarked: list[Remark]) -> bytes:
+    doubtful = any(remark.reason == WARNING_REASON_POSITION_DOUBTFUL for remark in remarked)
+    if not (country or doubtful or read.HasField("details")):
+        return b""
     details = read.details
+    if country or doubtful or details.position_doubtful:
+        details = _amended(details, country, doubtful, remarked)
     encoded = details.SerializeToString()
     if len(encoded) > MOST_DETAILS_BYTES:
         raise ReadRejected(rejections.details_invalid(_TOO_MUCH))
     if fault := _fault_in(encoded):
         raise ReadRejected(rejections.details_invalid(fault))
     return encoded
+
+
+def _amended(details: ReadDetails, country: str, doubtful: bool, remarked: list[Remark]) -> ReadDetails:
+    """The details with what the server knows. A country that the vendor gives stays."""
+    amended = ReadDetails()
+    amended.CopyFrom(details)
+    amended.position_doubtful = doubtful
+    if country:
+        remarked.append(remarks.COUNTRY_DROPPED if amended.plate_country else remarks.COUNTRY_SPLIT)
+        amended.plate_country = amended.plate_country or country
+    return amended
 
 
 # The details of many reads are equal.
@@ -129,9 +149,14 @@ def _fault_in(encoded: bytes) -> str | None:
         return f"details.speed_kph should be 0 to {MOST_SPEED_KPH:.0f} km/h; leave it out if not measured"
     if not is_country(details.plate_country):
         return "details.plate_country should be two capital letters such as GB; leave it out if not known"
-    if not (details.vehicle_make + details.vehicle_colour + details.vehicle_class).isprintable():
-        return "details.vehicle_make, vehicle_colour and vehicle_class should have printable characters only"
+    if not "".join(texts_of(details)).isprintable():
+        return "the texts in details should have printable characters only"
     return None
+
+
+def texts_of(details: ReadDetails) -> tuple[str, str, str, str]:
+    """The free texts in the details."""
+    return details.vehicle_make, details.vehicle_model, details.vehicle_colour, details.vehicle_class
 
 
 def is_country(code: str) -> bool:

@@ -35,10 +35,10 @@ MALFORMED: Final = Cause(
 VRM_EMPTY: Final = Cause(
     pb.REJECTION_REASON_VRM_EMPTY, "vrm", "there is no VRM; send reads only when a plate was recognised"
 )
-VRM_INVALID: Final = Cause(
-    pb.REJECTION_REASON_VRM_INVALID,
+VRM_NOT_READ: Final = Cause(
+    pb.REJECTION_REASON_VRM_NOT_READ,
     "vrm",
-    "after removing blanks, dots and dashes the VRM should be 1 to 12 of A-Z and 0-9",
+    "this is a word for a plate that was not read; send reads only when a plate was recognised",
 )
 TIME_INVALID: Final = Cause(
     pb.REJECTION_REASON_TIME_INVALID, "captured_at", "captured_at is missing or no valid time; set it in UTC"
@@ -82,6 +82,16 @@ HEADING_INVALID: Final = Cause(
 READ_ID_INVALID: Final = Cause(
     pb.REJECTION_REASON_READ_ID_INVALID, "read_id", "read_id should be 1 to 128 printable characters"
 )
+
+
+def vrm_invalid(oddity: str) -> Cause:
+    """The cause when a text is no VRM. `oddity` says what is odd, without the text."""
+    return Cause(pb.REJECTION_REASON_VRM_INVALID, "vrm", f"{oddity}; it should be 1 to 12 of A-Z and 0-9")
+
+
+def vrm_mangled(cause: str) -> Cause:
+    """The cause when a tool made something else of a VRM."""
+    return Cause(pb.REJECTION_REASON_VRM_MANGLED, "vrm", cause)
 
 
 def details_invalid(fault: str) -> Cause:

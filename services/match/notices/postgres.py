@@ -81,6 +81,8 @@ class PostgresNotices:
     def _heard(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         force, _, number = str(payload).partition(" ")
         if channel == EVENTS:
-            self.on_events(force, int(number))
+            # Any role of the database may send notices: one causes a look into the database and no more.
+            if number.isdecimal():
+                self.on_events(force, int(number))
         else:
             self.on_hotlists()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from typing import Any, Final
 
 import asyncpg
 
 from chassis.database import finished, in_forces, statements
 from chassis.errors import NotFound
-from services.store.audit.chain import START, AuditEntry, HashedEntry, chained
+from services.store.audit.chain import START, AuditEntry, HashedEntry
 
 _PAST_ALL: Final = 2**63 - 1
 _SQL: Final = statements("services.store.audit")
@@ -42,11 +42,14 @@ class PostgresAuditRecords:
             return await _end(connection, force)
 
     async def _add(self, entry: AuditEntry, *, known: bool) -> int:
-        async with in_forces(self._pool, entry.force) as connection:
-            number, before = _known(await connection.fetchrow(_SQL.lock_audit_chain, entry.force, known))
-            entry = replace(entry, number=number + 1, recorded_at_us=self._now_us())
-            await connection.execute(_SQL.add_audit_record, *astuple(entry), chained(before, entry))
-        return entry.number
+        """Add a record in one statement: a process that is frozen before or after it holds no chain."""
+        _force, _number, _at, *content = astuple(entry)
+        number = await self._pool.fetchval(
+            _SQL.add_audit_record, entry.force, known, self._now_us(), *content
+        )
+        if number is None:
+            raise _unknown()
+        return int(number)
 
     async def _entries(self, statement: str, force: str, number: int, rows: int) -> list[HashedEntry]:
         async with in_forces(self._pool, force) as connection:
@@ -61,5 +64,9 @@ async def _end(connection: Any, force: str) -> tuple[int, bytes]:
 
 def _known(chain: Any) -> tuple[int, bytes]:
     if chain is None:
-        raise NotFound("FORCE_UNKNOWN", "there is no such force", field="force")
+        raise _unknown()
     return chain["number"], chain["hash"]
+
+
+def _unknown() -> NotFound:
+    return NotFound("FORCE_UNKNOWN", "there is no such force", field="force")

@@ -32,15 +32,19 @@ class ConsumerLag:
 
 
 class Consumers(Protocol):
-    """The consumers of all forces. Every method raises NotFound FORCE_UNKNOWN."""
+    """The consumers of all forces. Every method raises NotFound FORCE_UNKNOWN.
 
-    async def register(self, force: str, consumer: str) -> int:
+    `service` is the one that asks. A consumer belongs to the service that registered it first; for any other
+    the methods with `service` raise Forbidden CONSUMER_NOT_YOURS.
+    """
+
+    async def register(self, service: str, force: str, consumer: str) -> int:
         """Register a consumer and return its cursor. One that is registered keeps its cursor."""
 
-    async def retire(self, force: str, consumer: str) -> None:
+    async def retire(self, service: str, force: str, consumer: str) -> None:
         """Retire a consumer. One that is unknown or retired stays as it is."""
 
-    async def report(self, force: str, consumer: str, position: int) -> None:
+    async def report(self, service: str, force: str, consumer: str, position: int) -> None:
         """Move a cursor forward; a smaller position changes nothing.
 
         Raises NotFound CONSUMER_UNKNOWN and OutOfRange POSITION_AHEAD.

@@ -11,6 +11,7 @@ from chassis.loops import repeat
 from services.store.log.commit import CommitResult
 from services.store.log.ring import LogEntry, Ring
 from services.store.log.writer import ForceWriter, Published
+from services.store.trouble import Trouble
 
 _FILL_SECONDS: Final = 1.0
 _FILL_READS: Final = 5_000
@@ -60,6 +61,7 @@ class LiveLogs:
             while True:
                 log = await self._opened.get()
                 tasks.create_task(log.writer.run(), name=f"writer of {log.force}")
+                tasks.create_task(log.writer.close_breaker(), name=f"breaker of {log.force}")
                 tasks.create_task(self._keep_whole(log), name=f"ring of {log.force}")
 
     async def open(self, force: str) -> LiveLog:
@@ -76,8 +78,13 @@ class LiveLogs:
 
     def refusing(self) -> Iterator[tuple[str, bool]]:
         """Each log in use, and whether its appends are refused since the last one failed."""
-        for log in self._logs.values():
-            yield log.force, log.writer.refuses
+        for log in tuple(self._logs.values()):
+            yield log.force, log.writer.trouble is not None
+
+    def trouble(self, force: str) -> Trouble | None:
+        """Why appends of a force fail at this replica, and since when."""
+        log = self._logs.get(force)
+        return None if log is None else log.writer.trouble
 
     def forget(self, before_us: int) -> None:
         """Drop entries received before a time from memory."""

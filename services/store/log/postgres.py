@@ -97,6 +97,13 @@ class PostgresLog:
         """Raise when the database does not answer."""
         await self._rows.ping()
 
+    async def probe(self, force: str) -> None:
+        """Raise when an append of the force would fail: nothing can be written, or its row is locked."""
+        number = await self._rows.number_of(force)
+        await self._rows.require_writable()
+        async with self._rows.transaction(force) as connection:
+            await connection.execute(_SQL.lock_force, number)
+
     async def append(self, commit: Commit) -> CommitResult:
         """Append all reads of a commit in one transaction. Refuses a retired force like an unknown one."""
         number = await self._rows.number_of(commit.force)

@@ -11,6 +11,7 @@ from gantry.store.v1 import log_pb2
 from gantry.store.v1.log_pb2_grpc import ReadLogServiceServicer
 
 from chassis.errors import InvalidInput
+from chassis.identity import caller_of
 from chassis.metrics import up_down
 from chassis.telemetry import current_traceparent
 from reads.appended import Appended
@@ -100,7 +101,9 @@ class ReadLogService(ReadLogServiceServicer):
     ) -> log_pb2.ReportCursorResponse:
         """Move a consumer's cursor."""
         _check_consumer(request.consumer)
-        await self._consumers.report(request.force, request.consumer, request.position)
+        await self._consumers.report(
+            caller_of(context).name, request.force, request.consumer, request.position
+        )
         return log_pb2.ReportCursorResponse()
 
     async def RegisterConsumer(
@@ -110,7 +113,7 @@ class ReadLogService(ReadLogServiceServicer):
     ) -> log_pb2.RegisterConsumerResponse:
         """Make retention wait for a consumer."""
         _check_consumer(request.consumer)
-        position = await self._consumers.register(request.force, request.consumer)
+        position = await self._consumers.register(caller_of(context).name, request.force, request.consumer)
         return log_pb2.RegisterConsumerResponse(position=position)
 
     async def RetireConsumer(
@@ -120,7 +123,7 @@ class ReadLogService(ReadLogServiceServicer):
     ) -> log_pb2.RetireConsumerResponse:
         """Stop retention's waiting for a consumer."""
         _check_consumer(request.consumer)
-        await self._consumers.retire(request.force, request.consumer)
+        await self._consumers.retire(caller_of(context).name, request.force, request.consumer)
         return log_pb2.RetireConsumerResponse()
 
     async def _responses(

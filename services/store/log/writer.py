@@ -22,8 +22,10 @@ from services.store.log.checked import CheckedReads
 from services.store.log.commit import AppendResult, Commit, CommitResult, results_of
 from services.store.log.ring import LogEntry
 from services.store.names import MetricName, SpanName
+from services.store.trouble import Trouble
 
 _QUEUE_RETRY_SECONDS: Final = 0.5
+_PROBE_SECONDS: Final = 2.0
 _COMMIT_BYTES: Final = 32 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
@@ -45,6 +47,9 @@ class AppendLog(Protocol):
 
     async def ping(self) -> None:
         """Raise when nothing can be appended now."""
+
+    async def probe(self, force: str) -> None:
+        """Raise when an append of the force would fail now."""
 
 
 class ObjectWriter(Protocol):
@@ -97,11 +102,12 @@ class ForceWriter:
         self._queued_reads = 0
         self._queued_bytes = 0
         self._arrived = asyncio.Event()
+        self._opened = asyncio.Event()
 
     @property
-    def refuses(self) -> bool:
-        """Whether appends are refused since the last one failed."""
-        return not self._breaker.is_closed
+    def trouble(self) -> Trouble | None:
+        """Why appends fail at present, and since when."""
+        return self._breaker.trouble
 
     async def submit(self, reads: CheckedReads) -> AppendResult:
         """Queue reads and wait for their commit.
@@ -140,6 +146,26 @@ class ForceWriter:
         finally:
             if committing is not None:
                 committing.cancel()
+
+    async def close_breaker(self) -> None:
+        """Close the breaker when appends would succeed again, also while nobody appends. Without end."""
+        while True:
+            await self._opened.wait()
+            await asyncio.sleep(_PROBE_SECONDS)
+            if not self._breaker.is_closed and await self._would_succeed():
+                self._close_breaker()
+            if self._breaker.is_closed:
+                self._opened.clear()
+
+    async def _would_succeed(self) -> bool:
+        try:
+            async with asyncio.timeout(_PROBE_SECONDS):
+                await self._log.probe(self._force)
+        except Exception as error:
+            if isinstance(error, TimeoutError) or _fault(error) is not None:
+                return False
+            raise
+        return True
 
     def _require_room(self, reads: CheckedReads) -> None:
         # An append larger than the queue is taken when nothing else waits.
@@ -248,6 +274,7 @@ class ForceWriter:
         if self._breaker.is_closed:
             _log.warning("appends fail", extra={"force": self._force, "cause": fault.reason})
         self._breaker.failed(fault)
+        self._opened.set()
 
     def _close_breaker(self) -> None:
         if not self._breaker.is_closed:

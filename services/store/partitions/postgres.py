@@ -74,6 +74,8 @@ class PostgresPartitions:
     async def _known(self, force: str) -> set[date]:
         known = self._days.get(force)
         if known is None:
-            rows = await self._pool.fetch(_SQL.days, await self._rows.number_of(force))
+            number = await self._rows.number_of(force)
+            async with self._rows.transaction(force) as connection:
+                rows = await connection.fetch(_SQL.days, number)
             known = self._days.setdefault(force, {row["day"] for row in rows})
         return known

@@ -2,7 +2,8 @@
 
 A transaction that notifies holds one lock of the whole cluster until it is flushed. So no append notifies.
 This loop notifies, once for all commits of the last few milliseconds, in a transaction without a flush. A
-notice may be lost; the poll covers it.
+notice may be lost; the poll covers it. Any role of the database may send notices, so a notice is only a
+reason to poll now: what it says is believed by nobody but replicas of the release before.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from chassis.loops import repeat
 
 CHANNEL: Final = "gantry_store_appended"
 _ASK_SECONDS: Final = 1.0
-_TELL_SECONDS: Final = 0.005
+_PAUSE_SECONDS: Final = 0.005
 _MOST_CHARACTERS: Final = 7_000
 """A notice of PostgreSQL has less than 8,000 bytes."""
 _SQL: Final = statements("services.store.replicas")
@@ -31,7 +32,7 @@ Heads = Mapping[str, int]
 
 
 class ReplicaNews:
-    """Sends the head of each log to other replicas, and announces the heads that they send.
+    """Notifies other replicas of logs that have grown, and announces the heads when they notify this one.
 
     Holds one connection.
     """
@@ -44,6 +45,7 @@ class ReplicaNews:
         self._wake = asyncio.Event()
         self._connection: Any = None
         self._asked_at = 0.0
+        self._noticed = False
 
     def committed(self, force: str, head: int) -> None:
         """This replica has committed up to `head`."""
@@ -62,8 +64,10 @@ class ReplicaNews:
             connection = await self._connected()
             if self._committed:
                 await self._tell(connection)
-            if asyncio.get_running_loop().time() - self._asked_at >= _ASK_SECONDS:
+            if self._noticed or asyncio.get_running_loop().time() - self._asked_at >= _ASK_SECONDS:
                 await self._ask(connection)
+            # One exchange covers the commits and the notices of this time.
+            await asyncio.sleep(_PAUSE_SECONDS)
         except BaseException:
             await self._leave()
             raise
@@ -72,10 +76,9 @@ class ReplicaNews:
         heads, self._committed = self._committed, {}
         for notice in notices(self._sender, heads):
             await connection.execute(_SQL.tell_heads, notice)
-        # One notice covers the commits of this time.
-        await asyncio.sleep(_TELL_SECONDS)
 
     async def _ask(self, connection: Any) -> None:
+        self._noticed = False
         rows = await connection.fetch(_SQL.heads)
         self._asked_at = asyncio.get_running_loop().time()
         self._announce({row["force"]: row["head"] for row in rows})
@@ -88,9 +91,9 @@ class ReplicaNews:
         return self._connection
 
     def _heard(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
-        sender, heads = read_notice(payload)
-        if sender != self._sender:
-            self._announce(heads)
+        if sender_of(payload) != self._sender:
+            self._noticed = True
+            self._wake.set()
 
     async def _leave(self) -> None:
         connection, self._connection = self._connection, None
@@ -114,8 +117,6 @@ def notices(sender: str, heads: Heads) -> Iterator[str]:
     yield text
 
 
-def read_notice(text: str) -> tuple[str, Heads]:
-    """The sender and the heads of a notice."""
-    sender, *heads = text.split(" ")
-    pairs = (each.split("=") for each in heads)
-    return sender, {force: int(head) for force, head in pairs}
+def sender_of(text: str) -> str:
+    """The sender of a notice."""
+    return text.partition(" ")[0]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 import asyncpg
@@ -13,6 +14,7 @@ import asyncpg
 from chassis.database import statements
 from chassis.database_faults import DATABASE_TROUBLE
 from chassis.errors import Fault
+from chassis.loops import repeat
 from services.store.days import day_of, start_of
 from services.store.postgres import ForceRows
 from services.store.retention.records import BufferState, Identities, PurgeTotals, Times
@@ -20,6 +22,8 @@ from services.store.retention.records import BufferState, Identities, PurgeTotal
 _NO_END: Final = 2**63 - 1
 _WINDOW_READS: Final = 20_000
 _APPENDS: Final = 1_000
+_TURN: Final = timedelta(seconds=30)
+_RENEW_SECONDS: Final = 5.0
 _SQL: Final = statements("services.store.retention")
 
 
@@ -32,17 +36,35 @@ class PostgresRetention:
 
     @asynccontextmanager
     async def leading(self) -> AsyncIterator[bool]:
-        """Whether this replica may run retention now. One replica may at a time."""
+        """Whether this replica may run retention now. One replica may at a time.
+
+        The turn is renewed while it is held. A replica that is frozen loses it within half a minute.
+        """
         run = secrets.token_hex(8)
-        if await self._pool.fetchval(_SQL.take_retention_turn, run) is None:
+        if not await self._take_turn(run):
             yield False
             return
+        renewing = asyncio.create_task(self._renew(run), name="turn of retention")
         try:
             yield True
         finally:
+            renewing.cancel()
+            await asyncio.wait([renewing])
             # Without a database the turn ends by the clock.
             with suppress(Fault, *DATABASE_TROUBLE):
                 await self._pool.execute(_SQL.end_retention_turn, run)
+
+    async def _take_turn(self, run: str) -> bool:
+        return await self._pool.fetchval(_SQL.take_retention_turn, run, _TURN) is not None
+
+    async def _renew(self, run: str) -> None:
+        async def renew() -> None:
+            # After a pause of this process another run may have the turn. Two at once do no harm: the
+            # deletions exclude each other, and each checks again what it deletes.
+            await self._pool.execute(_SQL.renew_retention_turn, run, _TURN)
+
+        await asyncio.sleep(_RENEW_SECONDS)
+        await repeat(renew, name="turn of retention", every=_RENEW_SECONDS)
 
     async def forces(self) -> Sequence[str]:
         """All forces, retired ones included."""
@@ -50,12 +72,11 @@ class PostgresRetention:
 
     async def days(self, force: str) -> Sequence[date]:
         """The days that have a partition, oldest first."""
-        rows = await self._pool.fetch(_SQL.days, await self._rows.number_of(force))
-        return [row["day"] for row in rows]
+        return [row["day"] for row in await self._fetch(force, _SQL.days)]
 
     async def least_cursor(self, force: str) -> int:
         """The least cursor of the registered consumers; the head when none is registered."""
-        return int(await self._pool.fetchval(_SQL.least_cursor, await self._rows.number_of(force)))
+        return int((await self._fetch(force, _SQL.least_cursor))[0][0])
 
     async def reaches_past(self, force: str, day: date, position: int) -> bool:
         """Whether there are reads of a day past a position."""
@@ -98,13 +119,11 @@ class PostgresRetention:
 
     async def unfinished(self, force: str) -> Sequence[int]:
         """Purges whose images may not be deleted yet."""
-        rows = await self._pool.fetch(_SQL.unfinished_purges, await self._rows.number_of(force))
-        return [row["purge_no"] for row in rows]
+        return [row["purge_no"] for row in await self._fetch(force, _SQL.unfinished_purges)]
 
     async def purges(self, force: str, below: int, rows: int) -> Sequence[Mapping[str, Any]]:
         """Finished purges below a number, newest first."""
-        number = await self._rows.number_of(force)
-        return [dict(row) for row in await self._pool.fetch(_SQL.purges_before, number, below, rows)]
+        return [dict(row) for row in await self._fetch(force, _SQL.purges_before, below, rows)]
 
     async def state(self, force: str) -> BufferState:
         """The state of the buffer now."""
@@ -117,14 +136,21 @@ class PostgresRetention:
         late_from = None if late_us is None else day_of(late_us)
         return BufferState(status["head"], status["reads_stored"], days, late_from)
 
-    async def finish(self, purge_no: int, now_us: int) -> None:
+    async def finish(self, force: str, purge_no: int, now_us: int) -> None:
         """Record that a purge is finished."""
-        await self._pool.execute(_SQL.finish_purge, purge_no, now_us)
+        await self._fetch(force, _SQL.finish_purge, purge_no, now_us)
 
     async def forget_appends(self, force: str, captured_before_us: int, received_before_us: int) -> None:
         """Forget appends of which no read is left."""
         number = await self._rows.number_of(force)
         await self._pool.execute(_SQL.forget_appends, number, captured_before_us, received_before_us)
+
+    async def _fetch(self, force: str, statement: str, *values: object) -> Sequence[Any]:
+        """Run a statement whose first parameter is the number of the force, on the rows of that force."""
+        number = await self._rows.number_of(force)
+        async with self._rows.transaction(force) as connection:
+            found: Sequence[Any] = await connection.fetch(statement, number, *values)
+        return found
 
     async def _windows(
         self, force: str, number: int, times: Times, up_to: int

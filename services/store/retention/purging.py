@@ -148,7 +148,7 @@ class Retention:
                 finished &= await self._sweep(force, day, now_us)
         if finished:
             for purge_no in unfinished:
-                await self._records.finish(purge_no, now_us)
+                await self._records.finish(force, purge_no, now_us)
 
     async def _sweep(self, force: str, day: date, now_us: int) -> bool:
         """Whether the day has only objects left that late reads refer to."""

@@ -88,7 +88,7 @@ class RetentionRecords(Protocol):
     async def state(self, force: str) -> BufferState:
         """The state of the buffer now."""
 
-    async def finish(self, purge_no: int, now_us: int) -> None:
+    async def finish(self, force: str, purge_no: int, now_us: int) -> None:
         """Record that a purge is finished."""
 
     async def forget_appends(self, force: str, captured_before_us: int, received_before_us: int) -> None:

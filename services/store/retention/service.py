@@ -8,6 +8,7 @@ from typing import Any, Final
 import grpc
 from gantry.store.v1 import buffer_pb2
 from gantry.store.v1.buffer_pb2_grpc import BufferServiceServicer
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.pages import PageTokens, page_size
 from reads.epoch import timestamp
@@ -15,6 +16,7 @@ from services.store.consumers.consumer import ConsumerCursor, Consumers
 from services.store.days import first_open_day
 from services.store.retention.overdue import overdue_days
 from services.store.retention.records import RetentionRecords
+from services.store.trouble import Trouble
 
 SERVICE: Final = "gantry.store.v1.BufferService"
 _LIST: Final = f"{SERVICE}/ListPurgeCertificates"
@@ -26,19 +28,22 @@ Call = grpc.aio.ServicerContext[Any, Any]
 class BufferService(BufferServiceServicer):
     """Shows buffers to people and to the services that follow them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         records: RetentionRecords,
         consumers: Consumers,
         tokens: PageTokens,
         retention_days: int,
         now_us: Callable[[], int],
+        trouble: Callable[[str], Trouble | None],
     ) -> None:
+        """`trouble` says why a force's appends fail."""
         self._records = records
         self._consumers = consumers
         self._tokens = tokens
         self._retention_days = retention_days
         self._now_us = now_us
+        self._trouble = trouble
 
     async def GetBufferStatus(
         self,
@@ -56,6 +61,7 @@ class BufferService(BufferServiceServicer):
             oldest_day=oldest.isoformat() if oldest else "",
             overdue_days=[day.isoformat() for day in overdue],
             consumers=[_consumer(each) for each in await self._consumers.of(request.force)],
+            refusal=_refusal(self._trouble(request.force)),
         )
 
     async def ListPurgeCertificates(
@@ -76,6 +82,14 @@ class BufferService(BufferServiceServicer):
 def _consumer(each: ConsumerCursor) -> buffer_pb2.ConsumerStatus:
     reported_at = None if each.reported_at is None else timestamp(each.reported_at)
     return buffer_pb2.ConsumerStatus(consumer=each.consumer, position=each.position, reported_at=reported_at)
+
+
+def _refusal(trouble: Trouble | None) -> buffer_pb2.AppendRefusal | None:
+    if trouble is None:
+        return None
+    fault, since = trouble.fault, Timestamp()
+    since.FromSeconds(int(trouble.since))
+    return buffer_pb2.AppendRefusal(reason=fault.reason, message=fault.message, since=since)
 
 
 def _certificate(row: Mapping[str, Any]) -> buffer_pb2.PurgeCertificate:

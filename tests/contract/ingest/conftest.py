@@ -85,16 +85,16 @@ class StoreProcess:
 
     async def create(self, force: str) -> None:
         """Create a force."""
-        async with self._forces(force) as forces:
+        async with self.forces(force) as forces:
             await forces.create(force)
 
     async def retire(self, force: str) -> None:
         """Retire a force."""
-        async with self._forces(force) as forces:
+        async with self.forces(force) as forces:
             await forces.retire(force, Purpose(justification="the test retires it"))
 
     @asynccontextmanager
-    async def _forces(self, force: str) -> AsyncIterator[ForceClient]:
+    async def forces(self, force: str) -> AsyncIterator[ForceClient]:
         async with open_channel(self.target, self.pki.issue_person("administrator", [force])) as channel:
             yield ForceClient(channel)
 

@@ -74,7 +74,7 @@ async def test_one_bad_read_never_sinks_its_batch(
 ) -> None:
     token = await ingest.enrol(force, "gateway", "a")
     reads = reads_of("a", unique_ids(30))
-    reads[4].vrm = "?"
+    reads[4].vrm = "AB12?"
     reads[7].camera_id = "nobody"
     reads[11].force = "another"
     reads[13].captured_at.seconds += 3600

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from gantry.common.v1.read_columns_pb2 import ReadColumns
 
-from chassis.errors import InvalidInput, NotFound, OutOfRange
+from chassis.errors import Forbidden, InvalidInput, NotFound, OutOfRange
 from reads.appended import Appended, appends_of
 from reads.columns import picked
 from services.store.forces.postgres import PostgresForces
@@ -247,6 +247,29 @@ async def test_a_registered_consumer_keeps_its_cursor_and_a_new_one_starts_at_th
     assert not nas.HasField("reported_at")
     with pytest.raises(InvalidInput, match="CONSUMER_INVALID"):
         await bridge.register_consumer("essex", "")
+
+
+async def test_a_service_moves_and_retires_only_its_own_consumers(store: RunningStore) -> None:
+    ingest, match, bridge = [await store.log(name) for name in ("ingest", "match", "nas_bridge")]
+    await ingest.append("essex", columns(5, at_us=store.clock()))
+    await bridge.register_consumer("essex", "nas")
+    await bridge.report_cursor("essex", "nas", 2)
+    # Every force has the consumer "match" from the beginning.
+    for intruder, consumer in ((match, "nas"), (bridge, "match")):
+        for call in (
+            intruder.report_cursor("essex", consumer, 5),
+            intruder.register_consumer("essex", consumer),
+            intruder.retire_consumer("essex", consumer),
+        ):
+            with pytest.raises(Forbidden, match="CONSUMER_NOT_YOURS"):
+                await call
+    found = [(each.consumer, each.position) for each in (await store.status("essex")).consumers]
+    assert found == [("match", 0), ("nas", 2)]
+    # Also once it is retired.
+    await bridge.retire_consumer("essex", "nas")
+    with pytest.raises(Forbidden, match="CONSUMER_NOT_YOURS"):
+        await match.register_consumer("essex", "nas")
+    assert await bridge.register_consumer("essex", "nas") == 0
 
 
 async def test_a_force_that_does_not_exist_has_no_log_and_gets_none(store: RunningStore) -> None:

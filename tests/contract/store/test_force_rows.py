@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from chassis.database import open_pool
+from chassis.database import in_forces, open_pool
 from chassis.errors import AlreadyExists, NotFound
 from chassis.settings import DatabaseSettings
 from services.store.forces.force import Force, NewForce
@@ -32,11 +32,12 @@ def new(code: str, *consumers: str, name: str = "", request_id: UUID | None = No
 
 
 async def consumers_of(pool: asyncpg.Pool, code: str) -> list[tuple[str, int]]:
-    rows = await pool.fetch(
-        "select consumer, position from store.consumers join store.forces using (force_no)"
-        " where force = $1 and store.consumers.retired_at is null order by consumer",
-        code,
-    )
+    async with in_forces(pool, code) as connection:
+        rows = await connection.fetch(
+            "select consumer, position from store.consumers join store.forces using (force_no)"
+            " where force = $1 and store.consumers.retired_at is null order by consumer",
+            code,
+        )
     return [(row["consumer"], row["position"]) for row in rows]
 
 

@@ -73,7 +73,7 @@ async def test_a_force_is_created_and_ready_for_reads_searches_and_retention(sto
     assert not created.HasField("retired_at")
     assert await admin.forces() == [created]
     await (await store.log("ingest")).append("essex", columns(3, at_us=store.clock()))
-    assert await store.rows("select consumer from consumers order by consumer") == ["match", "nas"]
+    assert await store.rows("select consumer from consumers order by consumer", "essex") == ["match", "nas"]
 
 
 async def test_the_name_of_a_force_is_its_code_unless_given(store: RunningStore) -> None:
@@ -107,7 +107,7 @@ async def test_a_creation_that_is_refused_creates_nothing(store: RunningStore) -
     with pytest.raises(Forbidden, match="CALLER_NOT_ALLOWED"):
         await ForceClient(await store.channel_of_service("match")).create("essex")
     assert await store.rows("select force from forces") == []
-    assert await store.rows("select consumer from consumers") == []
+    assert await store.rows("select consumer from consumers", "essex", "kent") == []
     assert await store.rows("select tablename from pg_tables where tablename like 'reads_f%'") == []
     assert await store.rows("select revision from directory") == [0]
 

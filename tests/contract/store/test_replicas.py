@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from chassis.errors import Fault, Unavailable
+from chassis.errors import Fault, OutOfRange, Unavailable
 from clients.store import ReadLogClient
 from reads.appended import appends_of
 from services.store.days import US_A_DAY
 from services.store.log.ring import LogEntry
-from services.store.replicas.postgres import ReplicaNews
+from services.store.replicas.postgres import CHANNEL, ReplicaNews
 from tests.contract.store.conftest import RunningStore, StartStore
 from tests.contract.store.following import PATIENCE_SECONDS, collect
 from tests.contract.store.reads import columns
@@ -95,6 +95,30 @@ async def test_a_lost_notice_is_covered_by_the_poll(
     started = time.monotonic()
     assert sum(append.count for append in await following) == 2
     assert time.monotonic() - started < 3
+
+
+async def test_a_forged_notice_changes_nothing(store: RunningStore, postgres_server: SharedServer) -> None:
+    """Any role may notify any channel of its database. What it says is compared with the database."""
+    ingest, match = await store.log("ingest"), await store.log("match")
+    await ingest.append("essex", columns(2, at_us=store.clock()))
+    database = await store.pool.fetchval("select current_database()")
+    forger = await asyncpg.connect(**postgres_server.postgres.superuser(database))
+    following = match.follow("essex", "match", after=0)
+    try:
+        for payload in ("x essex=1000000", "x essex", "x", "", "x surrey=5", "x essex=-9 kent=x=y"):
+            await forger.execute("select pg_notify($1, $2)", CHANNEL, payload)
+        await ingest.append("essex", columns(1, at_us=store.clock()))
+        heads, position = set(), 0
+        while position < 3:
+            response = await anext(following)
+            position = response.position
+            heads.add(response.head)
+        assert heads <= {2, 3}
+        with pytest.raises(OutOfRange, match="POSITION_AHEAD"):
+            await anext(match.follow("essex", "match", after=4))
+    finally:
+        await following.aclose()
+        await forger.close()
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -50,10 +50,10 @@ class Buffer:
 
     async def delivered(self, *consumers: str, force: str = "essex", position: int | None = None) -> None:
         """Consumers have everything, or everything up to a position."""
-        match = await self.store.log("match")
         head = (await self.status(force)).head
         for consumer in consumers or CONSUMERS:
-            await match.report_cursor(force, consumer, head if position is None else position)
+            owner = await self.store.log("match" if consumer == "match" else "nas_bridge")
+            await owner.report_cursor(force, consumer, head if position is None else position)
 
     async def purge(self, records: PostgresRetention | None = None, images: ImageStore | None = None) -> None:
         """One run, as a process would do it that has just started."""
@@ -414,6 +414,19 @@ async def test_a_replica_that_is_frozen_while_it_purges_loses_its_turn_by_the_cl
             assert other
         async with buffer.records.leading() as again:
             assert again
+
+
+async def test_a_long_run_keeps_its_turn(buffer: Buffer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.store.retention.postgres._TURN", timedelta(seconds=0.5))
+    monkeypatch.setattr("services.store.retention.postgres._RENEW_SECONDS", 0.05)
+    async with buffer.records.leading() as leading:
+        assert leading
+        for _ in range(10):
+            await asyncio.sleep(0.1)
+            async with buffer.records.leading() as other:
+                assert not other
+    async with buffer.records.leading() as leading:
+        assert leading
 
 
 async def test_a_day_without_reads_goes_without_a_certificate(buffer: Buffer) -> None:

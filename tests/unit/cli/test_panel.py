@@ -3,19 +3,25 @@
 import asyncio
 import json
 import socket
+from collections.abc import AsyncIterator
 from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from gantry.match.v1.alert_pb2 import Acknowledgement
 from rich.console import Console
 
 from cli.home import SuiteHome
+from cli.links import connect
 from cli.panel import observe, up
+from cli.panel.alert_lines import AlertBoard
 from cli.panel.draw import draw, status_line
 from cli.panel.state import AlertLine, DestinationState, ForceState, ProcessState, SuiteState
 from cli.panel.up import Scene
 from cli.verbs import Session
+from cli.watching import Event
+from tests.unit.cli.fake_suite import NOON, World, alert
 
 NAS = DestinationState("nas", "running", 990, 10, 0)
 NADC = DestinationState("nadc", "retrying", 500, 500, 0, "connection refused")
@@ -61,6 +67,7 @@ def test_all_is_well_only_when_it_is() -> None:
     assert not SuiteState(forces=[ESSEX]).ok
     assert not SuiteState(forces=[AWAY]).ok
     assert not SuiteState(forces=[ForceState("essex", overdue_days=["2025-03-01"])]).ok
+    assert not SuiteState(forces=[ForceState("essex", refusal="ROW_LOCKED: a lock")]).ok
 
 
 def test_an_empty_panel_is_drawn_too() -> None:
@@ -143,3 +150,47 @@ def test_a_service_that_does_not_answer_leaves_what_the_others_say() -> None:
     text = drawn(SuiteState(forces=[frozen, other]))
     for word in ("1,000", "990", "?", "match: no answer for 2 s (all forces)"):
         assert word in text
+
+
+def test_the_board_keeps_the_newest_alerts_each_once() -> None:
+    board = AlertBoard(3)
+    # The open alerts of before come after one that was raised meanwhile, newest first.
+    for number in (5, 5, 4, 3, 2, 1):
+        raised = alert(number, f"AA{number}AAA")
+        raised.raised_at.FromSeconds(number)
+        board.add(raised)
+    assert [line.vrm for line in board.lines()] == ["AA5AAA", "AA4AAA", "AA3AAA"]
+    raised = alert(5, "BB1BBB")
+    raised.read.force = "kent"
+    raised.raised_at.FromSeconds(6)
+    board.add(raised)
+    assert [line.force for line in board.lines()] == ["kent", "essex", "essex"]
+
+
+async def test_the_panel_shows_the_alerts_that_are_open_from_before_it_began(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.alerts = [alert(number, f"AA{number}AAA") for number in range(1, 13)]
+    for number, one in enumerate(world.alerts):
+        one.raised_at.FromSeconds(number)
+    world.acknowledgements["12"] = Acknowledgement(person="ana", at=NOON)
+
+    async def watched(*_: Any) -> AsyncIterator[Event]:
+        yield Event("kent", 0)
+        yield Event("essex", 13, "13", alert(13, "BB1BBB"))
+        # Now the service has answered, and is asked for those from before.
+        yield Event("essex", 13)
+        collected.set()
+        await asyncio.Event().wait()
+
+    collected = asyncio.Event()
+    monkeypatch.setattr(up, "watched", watched)
+    async with connect(tmp_path, None) as links:
+        wish = up.Wish(cameras=False, rate=1, seed=1, seconds=None, base_port=0, purpose="Watching")
+        scene = Scene(cast("Any", None), links, links, wish)
+        collecting = asyncio.create_task(up._collect_alerts(scene))
+        await asyncio.wait_for(collected.wait(), 60)
+        collecting.cancel()
+        await asyncio.wait([collecting])
+    shown = [line.vrm for line in scene.alerts.lines()]
+    assert shown == ["BB1BBB", *(f"AA{number}AAA" for number in range(11, 4, -1))]

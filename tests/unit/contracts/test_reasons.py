@@ -23,7 +23,7 @@ KINDS = {
 # A fault that no caller sees: it says why a service is not ready, or ends a tail inside it.
 UNSEEN = {"LOG_CLOSED", "REGISTRY_NOT_READ", "LOG_SILENT", "TAIL_ENDED"}
 # Capitals in the manual that are no reasons of ours.
-OTHERS = {status.name for status in grpc.StatusCode} | {"BATCH_INVALID"}
+OTHERS = {status.name for status in grpc.StatusCode} | {"BATCH_INVALID", "VRM_NOT_READ"}
 CONTRACTS = {
     "services/ingest": "ingest",
     "services/store": "store",

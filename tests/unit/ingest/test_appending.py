@@ -271,6 +271,7 @@ def test_the_circuit_opens_probes_and_closes() -> None:
     availability = StoreAvailability(10.0, lambda: now[0])
     availability.check()
     assert availability.patience == 10.0
+    assert availability.failing_seconds == 0.0
     availability.failed()
     with pytest.raises(Unavailable) as caught:
         availability.check()
@@ -278,9 +279,16 @@ def test_the_circuit_opens_probes_and_closes() -> None:
     assert caught.value.retry_after >= 1.0
     now[0] = 1.5
     availability.check()
+    availability.failed()
+    now[0] = 3.0
+    assert availability.failing_seconds == 3.0
     assert availability.patience < 10.0
     availability.succeeded()
     assert availability.patience == 10.0
+    assert availability.failing_seconds == 0.0
+    availability.failed()
+    now[0] = 300.0
+    assert availability.failing_seconds == 0.0, "nobody has tried since"
 
 
 faults = st.sampled_from(

@@ -7,18 +7,20 @@ from collections.abc import Mapping
 
 import pytest
 from gantry.ingest.v1.cameras_pb2 import CAMERA_KIND_FIXED
+from gantry.store.v1.forces_pb2 import Area, Force, ForceSettings, WordList
 
 from chassis.errors import Unavailable
 from reads.columns import PLACE_UNKNOWN
 from services.ingest.cameras.counts import CameraCounts, CameraKey, UnwrittenCounts, write_counts
 from services.ingest.cameras.enrolment import EnrolledCamera
+from services.ingest.cameras.expectation import USUAL_RULES
 from services.ingest.cameras.feeds import FeedDirectory, feeds_from, token_key
-from services.ingest.cameras.refresh import retire_feeds
+from services.ingest.cameras.refresh import follow_forces
 from services.ingest.cameras.watching import CameraWatch
 
 
 def row(feed: str, camera_id: str | None, **fields: object) -> dict[str, object]:
-    place = {"enabled": True, "latitude": None, "longitude": None}
+    place = {"enabled": True, "kind": CAMERA_KIND_FIXED, "latitude": None, "longitude": None}
     return {
         "force": "essex",
         "feed": feed,
@@ -85,14 +87,43 @@ def test_feeds_of_a_retired_force_are_left_out() -> None:
 
 class Directory:
     def __init__(self) -> None:
-        self.forces, self.active = {"essex", "kent"}, {"essex", "kent"}
+        self.forces = {code: Force(code=code) for code in ("essex", "kent")}
+        self.active = {"essex", "kent"}
         self.changed = asyncio.Event()
+
+
+async def test_the_directory_brings_the_settings_of_forces() -> None:
+    feeds, directory = FeedDirectory(), Directory()
+    rows = [row("one", "a", latitude=40.4, longitude=-3.7), row("two", "b", force="kent")]
+    feeds.replace(1, feeds_from(rows))
+    settings = ForceSettings(
+        area=Area(south=51, west=-0.1, north=52.2, east=1.4), not_read_words=WordList(words=["No Tag"])
+    )
+    directory.forces["essex"] = Force(code="essex", settings=settings)
+    following = asyncio.create_task(follow_forces(feeds, directory))
+    directory.changed.set()
+    one = token_key("one")
+    async with asyncio.timeout(5):
+        while feeds.feeds[one].rules == USUAL_RULES:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert feeds.feeds[one].rules.not_read_words == {"NOTAG"}
+    assert feeds.feeds[one].misplaced == {"a"}
+    assert feeds.feeds[token_key("two")].rules == USUAL_RULES
+    feeds.replace(2, feeds_from(rows))
+    assert feeds.feeds[one].misplaced == {"a"}, "a change of the registry keeps the settings"
+    directory.forces["essex"] = Force(code="essex")
+    directory.changed.set()
+    async with asyncio.timeout(5):
+        while feeds.feeds[one].rules != USUAL_RULES:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert not feeds.feeds[one].misplaced
+    following.cancel()
 
 
 async def test_the_directory_retires_feeds() -> None:
     feeds, directory = FeedDirectory(), Directory()
     feeds.replace(1, feeds_from([row("one", "a"), row("new", "b", force="surrey")]))
-    retiring = asyncio.create_task(retire_feeds(feeds, directory))
+    retiring = asyncio.create_task(follow_forces(feeds, directory))
     directory.active = {"kent"}
     directory.changed.set()
     async with asyncio.timeout(5):
@@ -120,6 +151,7 @@ async def test_counts_survive_a_failed_write() -> None:
     counts, table = UnwrittenCounts(), CountsTable(OSError())
     counts.appended("essex", ["a", "b", "a"], [10, 20, 30], [2], 99)
     counts.rejected("essex", "a", 3)
+    counts.warned("essex", "b", 5)
     with pytest.raises(OSError):  # noqa: PT011
         await counts.write(table)
     counts.appended("essex", ["a"], [5], [], 100)
@@ -127,6 +159,7 @@ async def test_counts_survive_a_failed_write() -> None:
     await counts.write(table)
     (written,) = table.written
     a, b = written["essex", "a"], written["essex", "b"]
+    assert (a.rejected, b.warned) == ({3: 1}, {5: 1})
     assert (a.accepted, a.duplicate, a.last_received_us, a.last_captured_us) == (2, 1, 100, 5)
     assert a.rejected == {3: 1}
     assert (b.accepted, b.last_captured_us) == (1, 20)

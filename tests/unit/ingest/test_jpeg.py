@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from services.ingest.checking.jpeg import is_jpeg
+from services.ingest.checking.jpeg import fault_in
 
 
 def picture(**options: object) -> bytes:
@@ -20,8 +20,8 @@ def picture(**options: object) -> bytes:
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 10}, {"comment": b"x" * 500}])
 def test_jpegs(options: dict[str, object]) -> None:
-    assert is_jpeg(picture(**options))
-    assert is_jpeg(picture(**options) + b"\0" * 16)
+    assert fault_in(picture(**options)) is None
+    assert fault_in(picture(**options) + b"\0" * 16) is None
 
 
 @pytest.mark.parametrize(
@@ -42,17 +42,80 @@ def test_jpegs(options: dict[str, object]) -> None:
     ],
 )
 def test_not_jpegs(image: bytes) -> None:
-    assert not is_jpeg(image)
+    assert fault_in(image) is not None
 
 
 def test_a_picture_without_size() -> None:
     image = bytearray(picture())
     frame = image.index(b"\xff\xc0")
     image[frame + 5 : frame + 7] = b"\0\0"
-    assert not is_jpeg(bytes(image))
+    assert fault_in(bytes(image)) is not None
+
+
+def with_size(width: int, height: int) -> bytes:
+    image = bytearray(picture())
+    frame = image.index(b"\xff\xc0")
+    image[frame + 5 : frame + 9] = height.to_bytes(2) + width.to_bytes(2)
+    return bytes(image)
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(65_535, 65_535), (65_535, 1), (1, 65_535), (16_384, 16_384), (16_385, 10)]
+)
+def test_a_picture_of_impossible_size(width: int, height: int) -> None:
+    assert "pixels" in str(fault_in(with_size(width, height)))
+
+
+@pytest.mark.parametrize(("width", "height"), [(120, 60), (1, 1), (7_680, 4_320), (8_192, 6_144)])
+def test_a_picture_of_possible_size(width: int, height: int) -> None:
+    assert fault_in(with_size(width, height)) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(b"PK\x03\x04archive", id="zip"),
+        pytest.param(b"%PDF-1.7 document", id="pdf"),
+        pytest.param(b"<html><script>", id="html"),
+        pytest.param(b"\x89PNG\r\n\x1a\n more", id="png"),
+        pytest.param(picture(), id="another jpeg"),
+        pytest.param(b"x", id="one byte"),
+        pytest.param(b"\0" * 65, id="much padding"),
+    ],
+)
+def test_other_data_behind_the_picture(other: bytes) -> None:
+    assert "behind" in str(fault_in(picture() + other))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [b"%PDF-1.7 and then a whole document", b"<HTML>  <ScRiPt>alert(1)</script>", b"x" * 30 + b"PK\x05\x06"],
+)
+def test_another_format_in_a_comment(other: bytes) -> None:
+    assert "another format" in str(fault_in(picture(comment=other)))
+
+
+def test_two_frames_and_bytes_between_segments() -> None:
+    image = picture()
+    frame = image.index(b"\xff\xc0")
+    assert fault_in(image[:frame] + image[frame : frame + 19] + image[frame:]) is not None
+    assert "between" in str(fault_in(image[:frame] + b"PK" + image[frame:]))
+
+
+def test_a_thumbnail_in_the_metadata_is_no_second_picture() -> None:
+    exif = b"Exif\0\0" + picture()
+    assert fault_in(picture(exif=exif)) is None
+
+
+@given(st.integers(0, 2_000), st.integers(0, 255))
+def test_a_changed_byte_is_answered(place: int, value: int) -> None:
+    image = bytearray(picture())
+    image[place % len(image)] = value
+    fault = fault_in(bytes(image))
+    assert fault is None or fault.isprintable()
 
 
 @given(st.binary(max_size=100), st.binary(max_size=10))
 def test_any_bytes_are_answered(body: bytes, end: bytes) -> None:
-    is_jpeg(body)
-    is_jpeg(b"\xff\xd8\xff" + body + b"\xff\xd9" + end)
+    fault_in(body)
+    fault_in(b"\xff\xd8\xff" + body + b"\xff\xd9" + end)

@@ -68,7 +68,7 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [
         record.getMessage()
         for record in caplog.records
-        if record.name == "gantry_sdk" and record.levelno == logging.WARNING
+        if record.name == "gantry_sdk" and record.module == "trouble" and record.levelno == logging.WARNING
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.store.replicas.postgres import notices, read_notice
+from services.store.replicas.postgres import notices, sender_of
 
 
 def test_notices_carry_all_heads_and_stay_short() -> None:
@@ -11,7 +11,7 @@ def test_notices_carry_all_heads_and_stay_short() -> None:
     assert max(map(len, texts)) < 8_000
     heard: dict[str, int] = {}
     for text in texts:
-        sender, some = read_notice(text)
-        assert sender == "me"
-        heard |= some
+        assert sender_of(text) == "me"
+        pairs = (each.split("=") for each in text.split(" ")[1:])
+        heard |= {force: int(head) for force, head in pairs}
     assert heard == heads

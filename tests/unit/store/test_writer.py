@@ -13,6 +13,7 @@ from gantry.common.v1.read_columns_pb2 import ReadColumns
 from chassis.backoff import Backoff
 from chassis.errors import Exhausted, Fault, NotFound, Unavailable
 from reads.appended import Appended
+from services.store.log import writer
 from services.store.log.breaker import Breaker
 from services.store.log.checked import CheckedReads
 from services.store.log.commit import Commit, CommitResult
@@ -36,6 +37,10 @@ class MemoryLog:
     async def ping(self) -> None:
         if self.refuse:
             raise Unavailable("DATABASE_UNAVAILABLE", "away")
+
+    async def probe(self, force: str) -> None:
+        assert force == "essex"
+        await self.ping()
 
     async def append(self, commit: Commit) -> CommitResult:
         await self.gate.wait()
@@ -198,7 +203,7 @@ async def test_a_cancelled_caller_does_not_cancel_the_commit() -> None:
     [
         (asyncpg.ConnectionDoesNotExistError("gone"), "DATABASE_UNAVAILABLE"),
         (TimeoutError(), "DATABASE_UNAVAILABLE"),
-        (asyncpg.LockNotAvailableError("busy"), "DATABASE_UNAVAILABLE"),
+        (asyncpg.LockNotAvailableError("busy"), "ROW_LOCKED"),
         (asyncpg.DiskFullError("full"), "STORAGE_FULL"),
     ],
 )
@@ -225,6 +230,24 @@ async def test_while_the_database_is_unavailable_all_callers_get_the_fault_witho
         subject.seconds = 1.0
         await subject.submit("e")
         await subject.submit("f")
+
+
+async def test_the_breaker_closes_without_an_append(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "_PROBE_SECONDS", 0.01)
+    async with writing() as subject:
+        closing = asyncio.create_task(subject.writer.close_breaker())
+        subject.log.refuse["a"] = TimeoutError()
+        with pytest.raises(Unavailable):
+            await subject.submit("a")
+        trouble = subject.writer.trouble
+        assert trouble is not None
+        assert trouble.fault.reason == "DATABASE_UNAVAILABLE"
+        await asyncio.sleep(0.05)
+        assert subject.writer.trouble == trouble
+        subject.log.refuse.clear()
+        await asyncio.sleep(0.2)
+        assert subject.writer.trouble is None
+        closing.cancel()
 
 
 async def test_a_retired_force_is_no_reason_to_open_the_breaker() -> None:

@@ -11,13 +11,15 @@ RetryInfo when waiting helps. The comment of an RPC names its own errors. Every 
   INVALID_ARGUMENT    FORCE_INVALID: a force's code is 1 to 32 of a-z, 0-9 and dash, and begins with a letter. Correct it. MALFORMED_MESSAGE: the bytes
                       are not the RPC's message. Repair the client. PURPOSE_REQUIRED: the RPC asks for a purpose; give a justification of 3 to 500
                       characters. PAGE_SIZE_INVALID: ask for fewer. PAGE_TOKEN_INVALID: the token is of another RPC or query; begin without one.
+                      TIME_INVALID: a time is not of the years 1 to 9999, or its nanos are out of range. TEXT_INVALID: a text has the character NUL.
   NOT_FOUND           FORCE_UNKNOWN: there is no such force, or it takes no new reads because it was retired. Ask the administrator to create it.
   DEADLINE_EXCEEDED   MESSAGE_LATE: the request's message did not arrive in time after its headers. DEADLINE_TOO_SHORT: no time was left to do it.
                       DEADLINE_EXCEEDED: it took longer than the server allows a call without a deadline.
                       Call again with more time; what you asked for may have been done all the same.
   UNAUTHENTICATED     TOKEN_MISSING, TOKEN_UNKNOWN: the RPC is for cameras' feeds, and asks for the token of one.
   UNAVAILABLE         DATABASE_UNAVAILABLE, DIRECTORY_UNAVAILABLE (the service does not know the forces yet), AUDIT_UNAVAILABLE (the audit record could
-                      not be written, so nothing was done): call again after RetryInfo.
+                      not be written, so nothing was done), ROW_LOCKED (another session of the database holds a lock that this needs): call again
+                      after RetryInfo.
   RESOURCE_EXHAUSTED  STORAGE_FULL: the disk is full and nothing was stored. Call again later, and inform the operator of the service.
 Without ErrorInfo: UNAVAILABLE by the transport (no connection), RESOURCE_EXHAUSTED by the transport (the message is too large), INTERNAL (a bug on our
 side: the service's log has it).

@@ -1,3 +1,3 @@
--- Retire a consumer. One that is unknown or retired stays as it is.
---   $1 force_no, $2 consumer
-update consumers set retired_at = present() where force_no = $1 and consumer = $2 and retired_at is null
+-- Retire a consumer, as in the function; false when it belongs to another service.
+--   $1 service, $2 force_no, $3 force, $4 consumer
+select retire_consumer_of($1, $2, $3, $4)

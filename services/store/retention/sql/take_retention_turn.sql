@@ -1,6 +1,6 @@
--- Become the replica that runs retention for ten minutes, unless another is; true when this one is. A replica that is
--- frozen loses the turn by the clock. Two at once do no harm: the deletions themselves exclude each other.
---   $1 the run that asks
-update retention_turn set owner = $1, expires_at = present() + interval '10 minutes'
+-- Become the replica that runs retention for a while, unless another is; true when this one is. A replica that is frozen loses the turn by the
+-- clock.
+--   $1 the run that asks, $2 for how long
+update retention_turn set owner = $1, expires_at = present() + $2::interval
 where owner = $1 or expires_at <= present()
 returning true

@@ -63,6 +63,8 @@ def _refusal(read: pb.SubmittedRead) -> pb.RejectionReason | None:
     mark = re.sub(r"[\s.-]", "", read.vrm)
     if not mark:
         return pb.REJECTION_REASON_VRM_EMPTY
+    if set(mark) == {"?"}:
+        return pb.REJECTION_REASON_VRM_NOT_READ
     if not re.fullmatch("[A-Z0-9]{1,12}", mark):
         return pb.REJECTION_REASON_VRM_INVALID
     if read.captured_at.ToDatetime(UTC) > datetime.now(UTC) + _FUTURE:

@@ -63,6 +63,7 @@ def test_some_reads_are_bound_to_be_refused_each_for_its_reason(reads: list[Simu
         "reject:TIME_IN_FUTURE",
         "reject:VRM_EMPTY",
         "reject:VRM_INVALID",
+        "reject:VRM_NOT_READ",
     }
     for read in reads:
         ahead = read.captured_at - (_START + timedelta(seconds=read.send_at))
