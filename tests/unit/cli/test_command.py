@@ -45,6 +45,7 @@ VERBS = [
     ["alerts", "show", "1", "--force", "kent", *LOOK],
     ["force", "list"],
     ["force", "add", "kent"],
+    ["force", "change", "kent", "--usual-words", *LOOK],
     ["force", "retire", "kent", *LOOK],
     ["bridge", "destination", "list"],
     ["bridge", "destination", "add", "nas", "--adapter", "nas", "--force", "kent", *LOOK],
