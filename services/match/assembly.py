@@ -132,7 +132,7 @@ def assemble(
         AlertRetention(alerts, subscriptions, forces, section.alert_days, clock),
         lines,
         names,
-        HotlistService(imports, hotlists),
+        HotlistService(imports, hotlists, clock),
         AlertService(alerts, alerts, subscriptions, pages, clock),
     )
 
