@@ -20,7 +20,7 @@ _FIXED = {
     # frequent than that needs: after each one, the first change of a page logs the whole page.
     "wal_level": "replica",
     "wal_buffers": "64MB",
-    "max_wal_size": "1GB",
+    "max_wal_size": "768MB",
     "min_wal_size": "512MB",
     "checkpoint_timeout": "5min",
     "checkpoint_completion_target": "0.9",

@@ -18,7 +18,7 @@ def test_overrides_win_and_values_are_quoted() -> None:
 
 def test_recovery_after_a_crash_is_bounded() -> None:
     text = configuration(sockets=Path("/tmp"), port=5432, listen="", lz4=False)
-    assert "max_wal_size = '1GB'" in text
+    assert "max_wal_size = '768MB'" in text
     assert "checkpoint_timeout = '5min'" in text
     assert ("recovery_init_sync_method = 'syncfs'" in text) is (sys.platform == "linux")
 
