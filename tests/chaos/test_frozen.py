@@ -132,21 +132,20 @@ async def test_a_store_that_is_frozen_in_an_audit_record_or_a_purge_keeps_nobody
     """Whatever statement it was in: PostgreSQL finishes that one, or ends its session."""
     with throwaway_folder() as folder:
         settings = settings_in(folder, ("essex",))
-        async with Suite(settings) as suite:
-            async with _frozen(suite, "store"):
-                connection = await asyncpg.connect(**suite.postgres.superuser("gantry"))
-                try:
-                    await connection.execute("set lock_timeout = '12s'")
-                    for table in (
-                        "forces",
-                        "audit_chains",
-                        "consumers",
-                        "days",
-                        "retention_turn",
-                        "directory",
-                    ):
-                        async with connection.transaction():
-                            await connection.execute(f"lock table store.{table} in access exclusive mode")
-                finally:
-                    await connection.close()
+        async with Suite(settings) as suite, _frozen(suite, "store"):
+            connection = await asyncpg.connect(**suite.postgres.superuser("gantry"))
+            try:
+                await connection.execute("set lock_timeout = '12s'")
+                for table in (
+                    "forces",
+                    "audit_chains",
+                    "consumers",
+                    "days",
+                    "retention_turn",
+                    "directory",
+                ):
+                    async with connection.transaction():
+                        await connection.execute(f"lock table store.{table} in access exclusive mode")
+            finally:
+                await connection.close()
         await erase(settings.folder)

@@ -72,12 +72,12 @@ def refusal(cause: str) -> Fault:
     wait = _OPEN_SECONDS + random.uniform(0.0, _SPREAD_SECONDS)  # noqa: S311 - jitter
     if cause == STORAGE_FULL:
         return Exhausted(
-            STORAGE_FULL,
+            "STORAGE_FULL",
             "the server has no space left; keep the reads, reconnect, and send again what is unacknowledged",
             retry_after=wait,
         )
     return Unavailable(
-        STORE_UNAVAILABLE,
+        "STORE_UNAVAILABLE",
         "reads cannot be stored at the moment; keep them, reconnect, and send again what is unacknowledged",
         retry_after=wait,
     )
