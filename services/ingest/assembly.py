@@ -17,11 +17,13 @@ from gantry.ingest.v1.ingest_pb2_grpc import IngestServiceServicer, add_IngestSe
 from gantry.store.v1.log_pb2 import AppendReadsResponse
 from opentelemetry.metrics import CallbackOptions, Observation
 
+from chassis.client import ChannelsByForce
 from chassis.errors import Unavailable
 from chassis.loops import repeat
 from chassis.pages import PageTokens
 from chassis.server import GrpcServer, grpc_server
 from chassis.telemetry import meter
+from chassis.turns import Turns
 from clients.audit import AuditClient
 from clients.directory import DirectoryWatch
 from policy.access import rules
@@ -67,14 +69,18 @@ async def open_ingest(
     refresh = FeedRefresh(feeds, registry, settings.ingest.refresh_seconds)
     await refresh.refresh()
     pages = await PageTokens.open(pool)
-    async with grpc_server(
-        settings,
-        rules(INGEST, REGISTRY, HEALTH),
-        auditor=AuditClient(store),
-        feeds=feeds,
-        known_force=directory.is_known,
-    ) as server:
-        ingest = _ingest(settings, store, server, feeds, directory)
+    section = settings.ingest
+    async with (
+        ChannelsByForce(section.store, settings.tls, server_name=section.store_name) as posts,
+        grpc_server(
+            settings,
+            rules(INGEST, REGISTRY, HEALTH),
+            auditor=AuditClient(store),
+            feeds=feeds,
+            known_force=directory.is_known,
+        ) as server,
+    ):
+        ingest = _ingest(settings, posts, server, feeds, directory)
         _add_door(server, ingest, settings.ingest.public_listen)
         watch = CameraWatch(registry, feeds, server.stopping)
         cameras = CameraRegistryService(
@@ -93,16 +99,20 @@ async def open_ingest(
 
 def _ingest(
     settings: IngestSettings,
-    store: grpc.aio.Channel,
+    posts: ChannelsByForce,
     server: GrpcServer,
     feeds: FeedDirectory,
     directory: DirectoryWatch,
 ) -> Ingest:
     section = settings.ingest
     counts, memory = UnwrittenCounts(), Memory(section.total_bytes)
-    post: Post = store.unary_unary(_APPEND, None, AppendReadsResponse.FromString)
+
+    def post_of(force: str) -> Post:
+        post: Post = posts.of(force).unary_unary(_APPEND, None, AppendReadsResponse.FromString)
+        return post
+
     limits = AppendLimits(section.append_reads, section.append_bytes, section.lanes, section.append_seconds)
-    appends = Appends(Appender(post), limits, memory, counts, server.own)
+    appends = Appends(Appender(post_of), limits, memory, counts, server.own, Turns())
     images = ImageLimits(section.plate_patch_bytes, section.overview_bytes)
     receiver_limits = ReceiverLimits(section.batch_reads, images, section.traces_per_second)
     flow = flow_control(section.batch_reads, settings.grpc.max_message_bytes, section.stream_reads)

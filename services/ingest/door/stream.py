@@ -153,7 +153,10 @@ class FeedStream:
             if self._is_full():
                 await self._wait_for_room()
             data = await self._next()
-            if data is None or self._ending is not None:
+            if data is None:
+                return
+            await appends.turn(self.key, len(data))
+            if self._ending is not None:
                 return
             appends.availability.check()
             batch = receiver.stream_batch(self, self.key, data, after)
