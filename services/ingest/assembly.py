@@ -17,6 +17,7 @@ from gantry.ingest.v1.ingest_pb2_grpc import IngestServiceServicer, add_IngestSe
 from gantry.store.v1.log_pb2 import AppendReadsResponse
 from opentelemetry.metrics import CallbackOptions, Observation
 
+from chassis.arrivals import Arrivals
 from chassis.client import ChannelsByForce
 from chassis.errors import Unavailable
 from chassis.loops import repeat
@@ -70,6 +71,10 @@ async def open_ingest(
     await refresh.refresh()
     pages = await PageTokens.open(pool)
     section = settings.ingest
+    memory = Memory(section.total_bytes, least=2 * settings.grpc.max_message_bytes)
+    arrivals = Arrivals(
+        memory.unfinished, seconds=settings.grpc.unfinished_seconds, unread_bytes=settings.grpc.unread_bytes
+    )
     async with (
         ChannelsByForce(section.store, settings.tls, server_name=section.store_name) as posts,
         grpc_server(
@@ -78,9 +83,10 @@ async def open_ingest(
             auditor=AuditClient(store),
             feeds=feeds,
             known_force=directory.is_known,
+            arrivals=arrivals,
         ) as server,
     ):
-        ingest = _ingest(settings, posts, server, feeds, directory)
+        ingest = _ingest(settings, memory, posts, server, feeds, directory)
         _add_door(server, ingest, settings.ingest.public_listen)
         watch = CameraWatch(registry, feeds, server.stopping)
         cameras = CameraRegistryService(
@@ -97,15 +103,16 @@ async def open_ingest(
         yield ingest
 
 
-def _ingest(
+def _ingest(  # noqa: PLR0917
     settings: IngestSettings,
+    memory: Memory,
     posts: ChannelsByForce,
     server: GrpcServer,
     feeds: FeedDirectory,
     directory: DirectoryWatch,
 ) -> Ingest:
     section = settings.ingest
-    counts, memory = UnwrittenCounts(), Memory(section.total_bytes)
+    counts = UnwrittenCounts()
 
     def post_of(force: str) -> Post:
         post: Post = posts.of(force).unary_unary(_APPEND, None, AppendReadsResponse.FromString)

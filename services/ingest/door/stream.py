@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import grpc
 
+from chassis.arrivals import delivered
 from chassis.draining import mark_drained
 from chassis.errors import Fault
 from services.ingest.appending.batch import PendingBatch
@@ -174,6 +175,7 @@ class FeedStream:
             _wake(self._wanted_ack)
             return None
         self._received += 1
+        delivered(len(data))
         return data  # type: ignore[no-any-return]
 
     def _is_full(self) -> bool:
