@@ -15,6 +15,7 @@ from chassis.access import ANY_SERVICE, Auditor, AuditRule, FeedTokens, Rule
 from chassis.arrivals import Arrivals
 from chassis.errors import Fault, Forbidden, InvalidInput, NotFound, Unauthenticated, Unavailable
 from chassis.identity import Call, Caller, certified_caller, remember, shows_certificate
+from chassis.wellformed import require_wellformed
 
 _AUTHORIZATION: Final = "authorization"
 _BEARER: Final = "bearer "
@@ -67,9 +68,10 @@ class Gate:
     async def judge(self, message: Any, caller: Caller) -> None:
         """Judge the first message, and write a person's audit record.
 
-        Raises InvalidInput FORCE_INVALID or PURPOSE_REQUIRED, Forbidden FORCE_NOT_PERMITTED, NotFound
-        FORCE_UNKNOWN, Unavailable AUDIT_UNAVAILABLE.
+        Raises InvalidInput TIME_INVALID, TEXT_INVALID, FORCE_INVALID or PURPOSE_REQUIRED, Forbidden
+        FORCE_NOT_PERMITTED, NotFound FORCE_UNKNOWN, Unavailable AUDIT_UNAVAILABLE.
         """
+        require_wellformed(message)
         rule = self._rule
         forces: Sequence[str] = () if rule.forces is None else rule.forces(message)
         for force in forces:

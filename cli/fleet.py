@@ -1,6 +1,7 @@
 """The simulated cameras of a suite on this machine: enrols them, imports hotlists, and starts them."""
 
 import itertools
+import json
 import os
 import sys
 import uuid
@@ -19,7 +20,7 @@ from cli.tokens import TokenFile
 from simulators.cameras.enrolment import enrolments
 from simulators.cameras.hotlist import choose_entries, write_csv
 from simulators.cameras.traffic import Run, SimulatedRead, simulate
-from simulators.cameras.world import World
+from simulators.cameras.world import FORCES, World
 from suite.child import Child
 from suite.layout import Layout
 from suite.suite import Suite
@@ -38,6 +39,11 @@ class FleetOrder:
     rate: float
     seconds: float | None = None
     report: Path | None = None
+    forces: tuple[str, ...] = FORCES
+
+    def world(self) -> World:
+        """The roads and cameras of the forces."""
+        return World.build(self.seed, self.forces)
 
 
 async def enrol_fleet(links: Links, world: World) -> None:
@@ -58,6 +64,7 @@ def start_fleet(suite: Suite, tokens: TokenFile, order: FleetOrder) -> Child:
         "--ingest": suite.address("ingest", "public"),
         "--authority": suite.authority.certificate,
         "--tokens": tokens.path,
+        "--forces": ",".join(order.forces),
         "--seed": order.seed,
         "--rate": order.rate,
         "--spans": layout.spans / f"{PROCESS}.jsonl",
@@ -89,6 +96,27 @@ async def import_hotlists(
         )
         await send_hotlist(links, files[force], header)
     return files
+
+
+def drawn_alike(layout: Layout, order: FleetOrder) -> bool:
+    """Whether the hotlists were chosen for cameras that send like these: others meet other vehicles."""
+    try:
+        return bool(json.loads(_drawn(layout).read_text()) == _manner(order))
+    except (OSError, ValueError):
+        return False
+
+
+def note_drawn(layout: Layout, order: FleetOrder) -> None:
+    """Write down for which cameras the hotlists were chosen."""
+    _drawn(layout).write_text(json.dumps(_manner(order)) + "\n")
+
+
+def _drawn(layout: Layout) -> Path:
+    return layout.hotlists / "drawn.json"
+
+
+def _manner(order: FleetOrder) -> dict[str, object]:
+    return {"seed": order.seed, "rate": order.rate, "forces": list(order.forces)}
 
 
 def drawn_reads(world: World, run: Run) -> list[SimulatedRead]:

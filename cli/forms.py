@@ -13,9 +13,9 @@ from gantry.bridge.v1.bridge_pb2 import (
 from gantry.common.v1.audit_action_pb2 import AuditAction
 from gantry.common.v1.read_pb2 import Direction, Read
 from gantry.ingest.v1.cameras_pb2 import Camera, CameraHealth, CameraKind
-from gantry.ingest.v1.ingest_pb2 import RejectionReason
+from gantry.ingest.v1.ingest_pb2 import RejectionReason, WarningReason
 from gantry.match.v1.alert_pb2 import Acknowledgement, Alert, MatchedEntry, MatchKind
-from gantry.match.v1.hotlist_pb2 import Hotlist, ImportHotlistResponse
+from gantry.match.v1.hotlist_pb2 import Hotlist, ImportHeader, ImportHotlistResponse, LineError
 from gantry.store.v1.audit_pb2 import AuditRecord
 from gantry.store.v1.forces_pb2 import Force, ForceState
 from gantry.store.v1.search_pb2 import StoredRead
@@ -109,8 +109,11 @@ def health_form(health: CameraHealth) -> dict[str, Any]:
         "accepted": health.accepted,
         "duplicate": health.duplicate,
         "rejected": {
-            RejectionReason.Name(one.reason).removeprefix("REJECTION_REASON_"): one.count
+            word(RejectionReason, one.reason, "REJECTION_REASON_").upper(): one.count
             for one in health.rejected
+        },
+        "warnings": {
+            word(WarningReason, one.reason, "WARNING_REASON_").upper(): one.count for one in health.warnings
         },
         "last_received_at": iso(health, "last_received_at"),
         "last_captured_at": iso(health, "last_captured_at"),
@@ -124,26 +127,33 @@ def hotlist_form(force: str, hotlist: Hotlist) -> dict[str, Any]:
         "name": hotlist.name,
         "version": hotlist.version,
         "entries": hotlist.entries,
+        "expired_entries": hotlist.expired_entries,
         "near_matches": hotlist.near_matches,
         "activated_at": iso(hotlist, "activated_at"),
         "imported_by": hotlist.imported_by,
     }
 
 
-def import_form(force: str, name: str, answer: ImportHotlistResponse) -> dict[str, Any]:
+def import_form(header: ImportHeader, answer: ImportHotlistResponse) -> dict[str, Any]:
     """The result of an import."""
     return {
-        "force": force,
-        "name": name,
+        "force": header.force,
+        "name": header.name,
         "version": answer.version,
+        "dry_run": header.dry_run,
         "entries": answer.entries,
+        "expired_lines": answer.expired_lines,
         "repeated_lines": answer.repeated_lines,
         "rejected_lines": answer.rejected_lines,
-        "errors": [
-            {"line": error.line, "column": error.column, "message": error.message} for error in answer.errors
-        ],
+        "left_out_lines": answer.furniture_lines,
+        "errors": [_line_form(error) for error in answer.errors],
+        "remarks": [_line_form(remark) for remark in answer.remarks],
         "ignored_columns": list(answer.ignored_columns),
     }
+
+
+def _line_form(error: LineError) -> dict[str, Any]:
+    return {"line": error.line, "column": error.column, "message": error.message}
 
 
 def acknowledgement_form(alert_id: str, acknowledgement: Acknowledgement) -> dict[str, Any]:
@@ -224,13 +234,17 @@ def destination_form(force: str, destination: Destination) -> dict[str, Any]:
 
 
 def force_form(force: Force) -> dict[str, Any]:
-    """A force."""
+    """A force. Without words or area of its own, these are null."""
+    settings = force.settings
+    area, words = settings.area, settings.not_read_words
     return {
         "force": force.code,
         "name": force.name,
         "state": word(ForceState, force.state, "FORCE_STATE_"),
         "created_at": iso(force, "created_at"),
         "retired_at": iso(force, "retired_at"),
+        "area": [area.south, area.west, area.north, area.east] if settings.HasField("area") else None,
+        "not_read_words": list(words.words) if settings.HasField("not_read_words") else None,
     }
 
 

@@ -46,6 +46,7 @@ COMMANDS: Final = (
         "The forces whose reads are kept.",
         _verb("add", "force:add", "Create a force."),
         _verb("list", "force:list_forces", "List the forces."),
+        _verb("change", "force:change", "Change the settings of a force."),
         _verb("retire", "force:retire", "Retire a force for good."),
     ),
     group(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from asyncio import sleep
+from asyncio import InvalidStateError, ensure_future, sleep, wait
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import grpc
 from gantry.common.v1.purpose_pb2 import Purpose
@@ -15,12 +15,15 @@ from gantry.match.v1.alert_pb2_grpc import AlertServiceStub
 from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceStub
 
 from chassis.backoff import Backoff
-from chassis.errors import Fault
+from chassis.errors import INTERNAL_TEXT, Fault
 from clients.answer import answer_of, answers_of
 
 DEADLINE_SECONDS: Final = 10.0
 IMPORT_SECONDS: Final = 3600.0
 """A list of tens of millions takes minutes."""
+
+_GENTLE_CHUNKS: Final = 8
+_GENTLE_SECONDS: Final = 0.5
 
 WATCH_PATIENCE_SECONDS: Final = 60.0
 _FIRST_WAIT: Final = 0.2
@@ -42,23 +45,60 @@ class HotlistClient:
         chunks: AsyncIterable[bytes],
         *,
         deadline: float = IMPORT_SECONDS,
+        gently: bool = False,
     ) -> hotlist_pb2.ImportHotlistResponse:
         """Import a CSV, in chunks of at most 1 MiB. Reads stored after the return are matched against it.
 
-        After a fault, call again with the same ``request_id``: the import is done once.
+        After a fault, call again with the same ``request_id``: the import is done once. After a fault that
+        `is_unspoken`, call again `gently`: then it waits between the first chunks, and so hears
+        an early refusal.
         """
-
-        async def messages() -> AsyncIterator[hotlist_pb2.ImportHotlistRequest]:
-            yield hotlist_pb2.ImportHotlistRequest(header=header)
-            async for chunk in chunks:
-                yield hotlist_pb2.ImportHotlistRequest(chunk=chunk)
-
-        return await answer_of(self._stub.ImportHotlist(messages(), timeout=deadline))
+        call = self._stub.ImportHotlist(timeout=deadline)
+        sending = ensure_future(_send(call, header, chunks, _GENTLE_CHUNKS if gently else 0))
+        try:
+            return await answer_of(call)
+        finally:
+            sending.cancel()
+            await wait([sending])
+            if not sending.cancelled() and (error := sending.exception()) is not None:
+                raise error
 
     async def hotlists(self, force: str) -> list[hotlist_pb2.Hotlist]:
         """The hotlists of a force, by name."""
         request = hotlist_pb2.ListHotlistsRequest(force=force)
         return list((await answer_of(self._stub.ListHotlists(request, timeout=self._deadline))).hotlists)
+
+
+def is_unspoken(fault: Fault) -> bool:
+    """Whether gRPC made up this fault because a server ended the call while a message was under way to it.
+
+    What the server had to say is lost then.
+    """
+    return fault.status is grpc.StatusCode.INTERNAL and fault.message != INTERNAL_TEXT
+
+
+async def _send(
+    call: grpc.aio.StreamUnaryCall[Any, Any],
+    header: hotlist_pb2.ImportHeader,
+    chunks: AsyncIterable[bytes],
+    gentle_chunks: int,
+) -> None:
+    """Write the parts of an import until the call has ended; the answer or fault is the call's."""
+    ended = ensure_future(call.code())
+    try:
+        await call.write(hotlist_pb2.ImportHotlistRequest(header=header))
+        async for chunk in chunks:
+            if ended.done():
+                return
+            await call.write(hotlist_pb2.ImportHotlistRequest(chunk=chunk))
+            if gentle_chunks:
+                gentle_chunks -= 1
+                await wait([ended], timeout=_GENTLE_SECONDS)
+        await call.done_writing()
+    except (grpc.aio.AioRpcError, InvalidStateError):
+        return
+    finally:
+        ended.cancel()
 
 
 class AlertClient:

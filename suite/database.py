@@ -17,6 +17,9 @@ from suite.postgres import ConnectArguments
 
 SERVICES = ("ingest", "store", "match", "nas_bridge")
 DATABASE = "gantry"
+# Of 200 connections of the server, so that one service cannot take those of the others.
+RUNTIME_SESSIONS = 45
+_OWNER_SESSIONS = 4
 _ITERATIONS = 4096  # PostgreSQL's own default
 
 
@@ -83,6 +86,12 @@ async def prepare_database(
         for service in services:
             for role in (owner_role(service), runtime_role(service)):
                 await _ensure_role(connection, roles, role, schema=service)
+            await _execute_built(
+                connection, "limit_role_statement", runtime_role(service), str(RUNTIME_SESSIONS)
+            )
+            await _execute_built(
+                connection, "limit_role_statement", owner_role(service), str(_OWNER_SESSIONS)
+            )
         if not await connection.fetchval(statements("suite").database_exists, database):
             await create_database(connection, database)
     finally:
@@ -101,9 +110,11 @@ async def open_database(superuser: ConnectArguments, services: Sequence[str] = S
     connection = await asyncpg.connect(**superuser)
     try:
         await _execute_built(connection, "close_database_statement", name)
+        await _execute_built(connection, "restrict_functions_statement")
         for service in services:
             owner, runtime = owner_role(service), runtime_role(service)
             await _execute_built(connection, "create_schema_statement", service, owner, runtime)
+            await _execute_built(connection, "admit_migrator_statement", owner)
             for role in (owner, runtime):
                 await _execute_built(connection, "admit_statement", name, role)
     finally:

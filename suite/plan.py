@@ -1,11 +1,13 @@
 """The command line and environment of each process, computed from settings, ports and files."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gantry.bridge.v1.bridge_pb2 import DESTINATION_IMAGES_BOTH, DestinationSettings
 
 from chassis.settings import DatabaseSettings, TlsSettings
+from suite.environment import obeyed
 from suite.layout import Layout
 from suite.processes import Command
 from suite.settings import SuiteSettings
@@ -42,7 +44,7 @@ class Plan:
         environment = {
             **self._chassis(process, tls),
             **database_environment(database),
-            **self._own(process),
+            **obeyed(os.environ, self._own(process)),
             **self.settings.environment.get(name, {}),
         }
         return Command(process, f"services.{name}", environment=environment)

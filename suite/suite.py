@@ -19,6 +19,7 @@ from suite.certificates import Authority
 from suite.child import run_to_end
 from suite.database import SERVICES, Roles, owner_role, prepare_database, runtime_role
 from suite.disk import full_sentence, is_for_want_of_room, is_full
+from suite.environment import told_of
 from suite.errors import SuiteError
 from suite.forces import active_forces, add_destinations, create_forces
 from suite.layout import Layout
@@ -189,6 +190,7 @@ class Suite:
         self._watch(self._postgres.supervise(), "postgres")
         self._watch(self._keep_logs_small(), "logs")
         await self._prepare()
+        self._tell_of_the_environment()
         self._say("starting the services")
         await self._start(self._service("store"))
         await _together(
@@ -260,8 +262,15 @@ class Suite:
         ports = assign(
             port_names(), self._ports, base=self.settings.base_port, before=before, lasting=LASTING_PORTS
         )
-        _replace(self.layout.state, json.dumps({"ports": ports}, indent=2) + "\n")
+        state = {"ports": ports, "forces": list(self.settings.forces)}
+        _replace(self.layout.state, json.dumps(state, indent=2) + "\n")
         return ports
+
+    def _tell_of_the_environment(self) -> None:
+        """Which variables of ours are obeyed although the suite has a value of its own, and which are not."""
+        commands = [self._service(name) for name in SERVICES if self._wanted(name)]
+        for sentence in told_of(os.environ, commands):
+            self._say(sentence)
 
     def _watch(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=f"suite-{name}")
@@ -314,6 +323,14 @@ class Suite:
         self._ports.release()
         self._steps.end()
         self._lock.release()
+
+
+def remembered_forces(folder: Path) -> tuple[str, ...]:
+    """The forces with which the suite of a folder was started last; empty when there is none."""
+    try:
+        return tuple(json.loads(Layout.of(folder).state.read_text())["forces"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
 
 
 async def erase(folder: Path) -> None:

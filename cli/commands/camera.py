@@ -10,6 +10,11 @@ from typing import Annotated, Any, Final
 import typer
 from gantry.common.v1.read_pb2 import Position
 from gantry.ingest.v1.cameras_pb2 import Camera, CameraHealth, CameraKind, EnrolCamerasResponse
+from gantry.ingest.v1.ingest_pb2 import (
+    REJECTION_REASON_VRM_EMPTY,
+    REJECTION_REASON_VRM_NOT_READ,
+    WarningReason,
+)
 
 from chassis.errors import InvalidInput
 from cli.exits import CliError, Exit
@@ -35,8 +40,12 @@ _LIST: Final = (
     Column("accepted", right=True),
     Column("duplicate", right=True, rank=4),
     Column("rejected", right=True),
+    Column("not read", right=True, rank=7),
     Column("last read (UTC)"),
+    Column("remarks", least=20, rank=6),
 )
+_NOT_READ = frozenset({REJECTION_REASON_VRM_EMPTY, REJECTION_REASON_VRM_NOT_READ})
+"""Reads that came without a plate: the camera failed to read one."""
 _IDS = typer.Argument(metavar="CAMERA_ID..", help="Cameras by id.", show_default=False)
 _FILE = typer.Option(
     "--file", help="CSV with the columns camera_id, name, kind, lat, lon.", show_default=False
@@ -169,13 +178,21 @@ def _form(force: str, camera: Camera, health: CameraHealth | None) -> dict[str, 
 
 def _row(force: str, camera: Camera, health: CameraHealth | None) -> list[str | Marked]:
     camera_id = camera.camera_id if camera.enabled else Marked(f"{camera.camera_id} (off)", "bad")
-    counts = ["-", "-", "-", "-"]
+    counts = ["-", "-", "-", "-", "-", "-"]
     if health is not None:
         rejected = sum(one.count for one in health.rejected)
+        not_read = sum(one.count for one in health.rejected if one.reason in _NOT_READ)
         last = local_time(moment(health, "last_received_at"))
-        counts = [f"{health.accepted:,}", f"{health.duplicate:,}", f"{rejected:,}", last]
+        numbers = (health.accepted, health.duplicate, rejected, not_read)
+        counts = [*(f"{number:,}" for number in numbers), last, _remarks(health)]
     kind = word(CameraKind, camera.kind, "CAMERA_KIND_")
     return [force, camera_id, camera.name, kind, camera.feed, *counts]
+
+
+def _remarks(health: CameraHealth) -> str:
+    """For example "3 position unknown, 1 duplicate differs"."""
+    words = [f"{one.count:,} {word(WarningReason, one.reason, 'WARNING_REASON_')}" for one in health.warnings]
+    return ", ".join(words).replace("_", " ") or "-"
 
 
 def _rows_of(path: Path) -> list[dict[str, Any]]:

@@ -1,14 +1,19 @@
 """`gantry hotlist`: lists of vehicles of interest."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from gantry.match.v1.hotlist_pb2 import Hotlist, ImportHeader, ImportHotlistResponse
+from gantry.match.v1.hotlist_pb2 import (
+    Hotlist,
+    ImportHeader,
+    ImportHotlistResponse,
+    LineError,
+)
 
-from chassis.errors import InvalidInput
+from chassis.errors import Fault, InvalidInput
 from cli.exits import CliError, Exit
 from cli.faults import from_fault
 from cli.forms import hotlist_form, import_form, moment
@@ -25,6 +30,10 @@ from cli.options import (
 from cli.output import Column, counted, local_time, note, table, warn
 from cli.patience import run_patiently
 from cli.verbs import Session, verb
+from clients.match import is_unspoken
+from tables.columns import parse_map, suggestions
+from tables.faults import TableError
+from tables.layouts import HOTLIST
 
 _CHUNK = 256 * 1024
 _NAMED_LINES = 20
@@ -33,6 +42,7 @@ _COLUMNS: Final = (
     Column("name", least=12),
     Column("version", right=True, rank=3),
     Column("entries", right=True),
+    Column("expired", right=True, rank=4),
     Column("near matches", rank=2),
     Column("active since (UTC)"),
     Column("imported by", rank=1),
@@ -47,7 +57,11 @@ _ADVICE = {
 def import_hotlist(
     session: Session,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="CSV with at least the columns vrm and reason.")
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV with at least the columns vrm and reason, plain or gzip; told by content.",
+        ),
     ],
     *,
     purpose: PurposeOption,
@@ -73,17 +87,35 @@ def import_hotlist(
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="A file without a good line makes the list empty.")
     ] = False,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="OURS=THEIRS",
+            help="Where a column of ours is, such as vrm=Registration; repeat.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the file and answer, but leave the list as it is.")
+    ] = False,
 ) -> None:
-    """Import a CSV as a hotlist of a force; it replaces the list of that name."""
+    """Import a CSV as a hotlist of a force; it replaces the list of that name.
+
+    Columns are found by name: vrm reason priority markers instruction weed_date make model colour country.
+    Only the first two are needed. One line is one entry; a bad line is named and left out.
+    """
     if not file.is_file():
         raise CliError(f"{file} is not a file", Exit.USAGE)
     header = ImportHeader(
-        name=name or file.name.removesuffix(".csv"),
+        name=name or _name_of(file),
         purpose=purpose_of(purpose, reference),
         near_matches=not exact_only,
         request_id=str(uuid.uuid4()),
         max_rejected_percent=allow_broken,
         allow_empty=allow_empty,
+        columns=_parsed(columns or []),
+        dry_run=dry_run,
     )
     run_patiently(session, "match", lambda: _import(session, file, force, header), takes_its_time=True)
 
@@ -96,7 +128,14 @@ def list_hotlists(session: Session, force: ForcesOption = None) -> None:
 
 async def send_hotlist(links: Links, path: Path, header: ImportHeader) -> ImportHotlistResponse:
     """Import a file. On return, new reads are matched against it."""
-    return await (await links.hotlists()).import_csv(header, _chunks(path))
+    hotlists = await links.hotlists()
+    try:
+        return await hotlists.import_csv(header, _chunks(path))
+    except Fault as fault:
+        if not is_unspoken(fault):
+            raise
+        # The same request again: it is done once, and this time the service's own words are waited for.
+        return await hotlists.import_csv(header, _chunks(path), gently=True)
 
 
 async def _import(session: Session, path: Path, force: str | None, header: ImportHeader) -> None:
@@ -107,7 +146,7 @@ async def _import(session: Session, path: Path, force: str | None, header: Impor
         except InvalidInput as fault:
             raise _refused(fault) from None
     if session.as_json:
-        write_json(import_form(header.force, header.name, answer))
+        write_json(import_form(header, answer))
         return
     _tell(header, answer)
 
@@ -129,15 +168,56 @@ def _refused(fault: InvalidInput) -> CliError:
 
 def _tell(header: ImportHeader, answer: ImportHotlistResponse) -> None:
     entries = counted(answer.entries, "entry", "entries")
-    note(f"hotlist {header.name} of {header.force}: {entries} active, version {answer.version}")
+    if header.dry_run:
+        note(
+            f"dry run: hotlist {header.name} of {header.force} would have {entries} active; "
+            "nothing was changed"
+        )
+    else:
+        note(f"hotlist {header.name} of {header.force}: {entries} active, version {answer.version}")
+    if answer.expired_lines:
+        warn(
+            f"{counted(answer.expired_lines, 'entry', 'entries')} past the weed date already: "
+            "they match nothing"
+        )
     if answer.repeated_lines:
-        note(f"{counted(answer.repeated_lines, 'line')} gave way to a later one with the same plate")
+        note(
+            f"{counted(answer.repeated_lines, 'line')} with a plate that an earlier line has: "
+            "each is an entry, and an alert merges them"
+        )
+    if answer.furniture_lines:
+        note(f"{counted(answer.furniture_lines, 'line')} left out as no entry: headers, totals, blank rows")
     if answer.ignored_columns:
-        note(f"columns ignored: {', '.join(answer.ignored_columns)}")
-    if answer.rejected_lines:
-        warn(f"{counted(answer.rejected_lines, 'line')} left out:")
-        for error in answer.errors[:_NAMED_LINES]:
-            warn(f"  line {error.line}{f', {error.column}' if error.column else ''}: {error.message}")
+        ignored = answer.ignored_columns
+        note(f"columns ignored: {', '.join(ignored)}{_map_advice(ignored)}")
+    _tell_lines(f"{counted(len(answer.remarks), 'remark')}:", answer.remarks)
+    _tell_lines(f"{counted(answer.rejected_lines, 'line')} left out:", answer.errors)
+
+
+def _tell_lines(heading: str, lines: Sequence[LineError]) -> None:
+    if not lines:
+        return
+    warn(heading)
+    for one in lines[:_NAMED_LINES]:
+        warn(f"  line {one.line}{f', {one.column}' if one.column else ''}: {one.message}")
+    if len(lines) > _NAMED_LINES:
+        note(f"  and more; --json names the first {len(lines)}")
+
+
+def _map_advice(ignored: Sequence[str]) -> str:
+    options = suggestions(ignored, HOTLIST.optional, HOTLIST)
+    return f" ({' '.join(options)} takes {'it' if len(options) == 1 else 'them'})" if options else ""
+
+
+def _parsed(pairs: Sequence[str]) -> dict[str, str]:
+    try:
+        return parse_map(pairs, HOTLIST)
+    except TableError as fault:
+        raise CliError(fault.message, Exit.USAGE) from None
+
+
+def _name_of(file: Path) -> str:
+    return file.name.removesuffix(".gz").removesuffix(".csv").removesuffix(".txt").removesuffix(".tsv")
 
 
 async def _list(session: Session, forces: list[str]) -> None:
@@ -158,5 +238,5 @@ async def _list(session: Session, forces: list[str]) -> None:
 def _row(force: str, hotlist: Hotlist) -> list[str]:
     near = "yes" if hotlist.near_matches else "no"
     since = local_time(moment(hotlist, "activated_at"))
-    counts = (str(hotlist.version), f"{hotlist.entries:,}")
+    counts = (str(hotlist.version), f"{hotlist.entries:,}", f"{hotlist.expired_entries:,}")
     return [force, hotlist.name, *counts, near, since, hotlist.imported_by]

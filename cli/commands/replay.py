@@ -1,6 +1,5 @@
 """`gantry replay`: send a file of reads as cameras would."""
 
-import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,31 +15,40 @@ from cli.interrupts import on_interrupt
 from cli.jsonlines import write_json
 from cli.links import Links, connect
 from cli.output import Marked, counted, note, say, warn
-from cli.replay.columns import parse_map
+from cli.replay.clock import Wish, choose_clock
+from cli.replay.columns import parse_forces, parse_map
 from cli.replay.feeds import Arranger
-from cli.replay.layout import Layout, find_layout
-from cli.replay.lines import LineFile
 from cli.replay.progress import scanning_progress, sending_progress
 from cli.replay.registry import RegistryLink
-from cli.replay.scan import Scan, choose_clock, scan
+from cli.replay.scan import Scan, scan
 from cli.replay.send import Job, send_file
+from cli.replay.source import ReadFile
 from cli.replay.tally import Tally
-from cli.replay.times import Clock, parse_start
+from cli.replay.times import Clock, parse_start, parse_zone
 from cli.tokens import TokenFile
 from cli.verbs import Session, verb
 
+_NAMED_REMARKS = 20
 _UNITS = {"s": "seconds", "ms": "milliseconds"}
 _MAP = typer.Option(
     "--map", metavar="OURS=THEIRS", help="Where a column of ours is; repeat.", show_default=False
 )
 _START = typer.Option(
-    metavar="TIME", help="When relative times begin; default: no read is ahead of now.", show_default=False
+    metavar="TIME|now",
+    help="When relative times begin; now: so that no read is ahead of now.",
+    show_default=False,
 )
 _SPEED = typer.Option(metavar="N|max", help="1 is the recorded pace, 10 ten times it, max flat out.")
 _ENROL = typer.Option("--enrol", help="Enrol the cameras of the file that are not known.")
 _MOVE = typer.Option("--move", help="With --enrol: take cameras over from feeds whose token is not here.")
 _UNIT = typer.Option(
     metavar="s|ms", help="Unit of relative times; default: told from the file.", show_default=False
+)
+_ZONE = typer.Option(
+    metavar="ZONE", help="Zone of times without one, such as Europe/London or +01:00.", show_default=False
+)
+_FORCE_MAP = typer.Option(
+    "--force-map", metavar="OLD=NEW", help="The file's code of a force, and ours; repeat.", show_default=False
 )
 _FORCE = typer.Option("--force", metavar="CODE", help="The force of all reads.", show_default=False)
 
@@ -52,8 +60,8 @@ class Order:
     file: Path
     columns: dict[str, str]
     force: str | None
-    start: datetime | None
-    unit: str | None
+    forces: dict[str, str]
+    times: Wish
     speed: float | None
     feed: str
     enrol: bool
@@ -69,8 +77,10 @@ def replay(
     *,
     columns: Annotated[list[str] | None, _MAP] = None,
     force: Annotated[str | None, _FORCE] = None,
+    force_map: Annotated[list[str] | None, _FORCE_MAP] = None,
     start: Annotated[str | None, _START] = None,
     unit: Annotated[str | None, _UNIT] = None,
+    zone: Annotated[str | None, _ZONE] = None,
     speed: Annotated[str, _SPEED] = "1",
     enrol: Annotated[bool, _ENROL] = False,
     move: Annotated[bool, _MOVE] = False,
@@ -79,34 +89,39 @@ def replay(
     """Send a file of reads to ingest.
 
     Columns are found by name: force camera_id read_id captured_at vrm confidence lat lon heading. Those from
-    confidence on, and read_id, may be missing. One line is one read; a broken line is named and left out.
+    confidence on, and read_id, may be missing. One line is one read; a broken line is named and left out. A
+    date and a time in two columns are joined by --map captured_at=Date+Time.
     """
 
     if move and not enrol:
         raise CliError("--move needs --enrol", Exit.USAGE)
     if unit is not None and unit not in _UNITS:
         raise CliError(f"--unit {unit}: say s or ms", Exit.USAGE)
-    begin = parse_start(start, datetime.now(UTC)) if start is not None else None
-    order = Order(
-        file,
-        parse_map(columns or []),
-        force,
-        begin,
-        _UNITS.get(unit or ""),
-        _speed(speed),
-        feed,
-        enrol,
-        move,
-    )
-
-    uvloop.run(_replay(session, order))
+    times = _times(start, _UNITS.get(unit or ""), zone)
+    names, codes = parse_map(columns or []), parse_forces(force_map or [])
+    order = Order(file, names, force, codes, times, _speed(speed), feed, enrol, move)
+    with ReadFile(order.file, order.columns, order.force) as source:
+        # Before the event loop starts, so that Ctrl-C ends it at once.
+        with scanning_progress(source, quiet=session.as_json) as progress:
+            found = scan(source, progress, order.forces)
+        if not found.lines:
+            raise CliError(f"{file} has a header line and no line after it that can be read", Exit.USAGE)
+        uvloop.run(_replay(session, order, source, found))
 
 
-async def _replay(session: Session, order: Order) -> None:
-    with LineFile(order.file) as file:
-        layout = find_layout(file, order.columns, order.force)
-        async with connect(session.home, session.person) as links:
-            tally, clock = await _send(session, order, links, file, layout)
+def _times(start: str | None, unit: str | None, zone: str | None) -> Wish:
+    now = start is not None and start.strip().casefold() == "now"
+    begin = None if start is None or now else parse_start(start)
+    return Wish(begin, now, unit, None if zone is None else parse_zone(zone))
+
+
+async def _replay(session: Session, order: Order, file: ReadFile, found: Scan) -> None:
+    clock = _clock(session, order, file, found)
+    async with connect(session.home, session.person) as links:
+        tokens = await _tokens(session, order, links, found)
+        tally = Tally(assumed_utc=clock.assumed_utc)
+        job = Job(file, clock, tokens, order.speed, tally, forces=order.forces, percent=found.percent)
+        await _send(session, links, job)
     if session.as_json:
         write_json(tally.as_json())
     else:
@@ -114,48 +129,39 @@ async def _replay(session: Session, order: Order) -> None:
     _judge(tally, clock)
 
 
-async def _send(
-    session: Session, order: Order, links: Links, file: LineFile, layout: Layout
-) -> tuple[Tally, Clock]:
-    with scanning_progress(file, quiet=session.as_json) as progress:
-        found = scan(file, layout, progress)
-    if not found.lines:
-        raise CliError(
-            f"{file.path} has a header line and no line after it that can be read; lines end with LF or CRLF",
-            Exit.USAGE,
-        )
-    clock = _clock(session, order, layout, found)
-    tokens = await _tokens(session, order, links, found)
+async def _send(session: Session, links: Links, job: Job) -> None:
     if session.as_json:
         # The SDK's remarks about the connection are for people; a script gets only JSON on standard error.
         logging.getLogger("gantry_sdk").addHandler(logging.NullHandler())
-    tally, stop = Tally(), asyncio.Event()
-    with sending_progress(file, tally, quiet=session.as_json) as report, on_interrupt(stop.set):
+    tally = job.tally
+    with sending_progress(job.file, tally, quiet=session.as_json) as report, on_interrupt(job.stop.set):
+        job.progress = report
         async with Connection(
             links.home.address("ingest", "public"),
             authority=links.home.authority,
             server_name=links.home.certified_name("ingest"),
             channels=2,
         ) as connection:
-            await send_file(connection, Job(file, layout, clock, tokens, order.speed, tally, report, stop))
+            await send_file(connection, job)
     tally.finish()
-    tally.interrupted = stop.is_set()
-    return tally, clock
+    tally.interrupted = job.stop.is_set()
 
 
-def _clock(session: Session, order: Order, layout: Layout, found: Scan) -> Clock:
-    column = layout.columns.theirs["captured_at"]
-    clock, remarks = choose_clock(
-        found, column=column, unit=order.unit, start=order.start, speed=order.speed, now=datetime.now(UTC)
-    )
+def _clock(session: Session, order: Order, file: ReadFile, found: Scan) -> Clock:
+    column, now = file.theirs("captured_at") or "captured_at", datetime.now(UTC)
+    clock, remarks = choose_clock(found, order.times, column=column, speed=order.speed, now=now)
     lines, cameras = counted(found.lines, "line"), counted(len(found.reads), "camera")
-    remarks = [f"{lines} of {layout.kind}, {cameras}", *remarks]
-    if layout.columns.ignored:
-        remarks.append(f"columns ignored: {', '.join(layout.columns.ignored)}")
-    if layout.kind == "csv" and "read_id" in layout.columns.missing_optional():
+    remarks = [f"{lines} of {file.kind}, {cameras}", *remarks]
+    if found.percent:
+        remarks.append("confidences are taken as per cent, because they are whole numbers up to 100")
+    if ignored := file.table.found.ignored:
+        remarks.append(f"columns ignored: {', '.join(ignored)}")
+    if file.kind == "csv" and not file.theirs("read_id"):
         remarks.append("no column read_id: each read gets an id from its camera, time and line")
     for remark in () if session.as_json else remarks:
         note(remark)
+    for odd in () if session.as_json else file.table.remarks[:_NAMED_REMARKS]:
+        warn(f"  line {odd.line:,}: {odd.message}")
     return clock
 
 

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from anpr.force import is_force
+from cli.exits import CliError, Exit
 from cli.options import purpose_of
 from cli.panel.up import Wish, run_up
 from cli.verbs import Session, verb
@@ -24,9 +26,30 @@ def up(
     base_port: Annotated[
         int, typer.Option(min=0, max=65000, help="Count ports from here; 0 takes free ones.")
     ] = 0,
+    forces: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,..",
+            help="Codes of the forces to create; default: those of the last start, at first essex,kent.",
+            show_default=False,
+        ),
+    ] = None,
     purpose: Annotated[str, typer.Option(metavar="TEXT", help="Why the panel shows alerts.")] = _PURPOSE,
 ) -> None:
     """Start everything, or go on from where it was stopped. Ctrl-C stops it."""
     purpose_of(purpose, "")  # before anything is started
 
-    run_up(session, Wish(cameras, rate, seed, seconds, base_port, purpose))
+    run_up(session, Wish(cameras, rate, seed, seconds, base_port, purpose, _codes(forces)))
+
+
+def _codes(text: str | None) -> tuple[str, ...]:
+    """The forces of --forces; none when it was not given. CliError for what is no code."""
+    if text is None:
+        return ()
+    codes = tuple(dict.fromkeys(code.strip() for code in text.split(",")))
+    if not all(map(is_force, codes)):
+        raise CliError(
+            f"--forces {text}: give codes of a-z, 0-9 and dash that begin with a letter, such as essex,kent",
+            Exit.USAGE,
+        )
+    return codes

@@ -22,9 +22,11 @@ from cli.fleet import (
     HOTLIST,
     PROCESS,
     FleetOrder,
+    drawn_alike,
     drawn_reads,
     enrol_fleet,
     import_hotlists,
+    note_drawn,
     run_without_images,
     start_fleet,
 )
@@ -42,10 +44,9 @@ from cli.panel.state import ProcessState, SuiteState
 from cli.tokens import TokenFile
 from cli.verbs import Session
 from cli.watching import Watch, watched
-from simulators.cameras.world import World
 from suite.child import Child
-from suite.settings import SuiteSettings
-from suite.suite import Suite
+from suite.settings import FORCES, SuiteSettings
+from suite.suite import Suite, remembered_forces
 
 _LOOK_SECONDS: Final = 1.0
 _LINE_EVERY_SECONDS: Final = 5.0
@@ -66,6 +67,7 @@ class Wish:
     seconds: float | None
     base_port: int
     purpose: str
+    forces: tuple[str, ...] = ()
 
 
 @dataclass
@@ -106,7 +108,8 @@ def run_up(session: Session, wish: Wish) -> None:
 
 async def _up(session: Session, wish: Wish) -> None:
     talk = _Talk(quiet=session.as_json)
-    suite = Suite(SuiteSettings(folder=session.home, base_port=wish.base_port), say=talk.say)
+    forces = wish.forces or remembered_forces(session.home) or FORCES
+    suite = Suite(SuiteSettings(session.home, forces, wish.base_port), say=talk.say)
     with on_interrupt(_stopper(talk, cancel_current()), again=partial(_end_now, suite, talk)):
         async with suite:
             home = SuiteHome(suite.layout.folder)
@@ -163,13 +166,16 @@ async def _cameras(scene: Scene, talk: "_Talk") -> AsyncIterator[None]:
     if not scene.wish.cameras:
         yield
         return
-    world = World.build(scene.wish.seed)
-    order = FleetOrder(scene.wish.seed, scene.wish.rate)
+    active = [force.code for force in await (await scene.links.forces()).forces()]
+    forces = tuple(force for force in scene.suite.settings.forces if force in active)
+    if not forces:
+        raise CliError("no force is active, so that no simulated camera can send: add one, or --no-cameras")
+    order = FleetOrder(scene.wish.seed, scene.wish.rate, forces=forces)
     talk.say("enrolling the simulated cameras")
-    await enrol_fleet(scene.links, world)
+    await enrol_fleet(scene.links, order.world())
     tasks = [
         asyncio.create_task(_keep_cameras(scene, order), name="cameras"),
-        asyncio.create_task(_give_hotlists(scene, world, order), name="hotlists"),
+        asyncio.create_task(_give_hotlists(scene, order), name="hotlists"),
     ]
     try:
         yield
@@ -194,24 +200,23 @@ async def _keep_cameras(scene: Scene, order: FleetOrder) -> None:
         await asyncio.sleep(_RESTART_SECONDS)
 
 
-async def _give_hotlists(scene: Scene, world: World, order: FleetOrder) -> None:
+async def _give_hotlists(scene: Scene, order: FleetOrder) -> None:
     """Import hotlists in the background: choosing the vehicles takes seconds."""
     try:
-        if not await _has_fresh_hotlists(scene.links):
+        if not (drawn_alike(scene.suite.layout, order) and await _has_fresh_hotlists(scene.links)):
             scene.say("Loading hotlists of vehicles that the cameras will meet", lasting=True)
-            await _load_hotlists(scene, world, order)
+            await _load_hotlists(scene, order)
             scene.say("")
     except (Fault, CliError) as error:
         scene.say(f"The hotlists could not be loaded: {error}", lasting=True)
 
 
-async def _load_hotlists(scene: Scene, world: World, order: FleetOrder) -> None:
-    now = datetime.now(UTC)
-    reads = await asyncio.to_thread(drawn_reads, world, run_without_images(order, now))
+async def _load_hotlists(scene: Scene, order: FleetOrder) -> None:
+    now, layout = datetime.now(UTC), scene.suite.layout
+    reads = await asyncio.to_thread(drawn_reads, order.world(), run_without_images(order, now))
     reason = "Demonstration list for the simulated cameras"
-    await import_hotlists(
-        scene.links, scene.suite.layout, reads, seed=order.seed, today=now.date(), reason=reason
-    )
+    await import_hotlists(scene.links, layout, reads, seed=order.seed, today=now.date(), reason=reason)
+    note_drawn(layout, order)
 
 
 async def _has_fresh_hotlists(links: Links) -> bool:

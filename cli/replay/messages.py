@@ -5,27 +5,36 @@ are wrong (a confidence of 7, a plate with a star), so that a file is checked li
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from gantry.common.v1.read_pb2 import Position
 from gantry.ingest.v1.ingest_pb2 import SubmittedRead
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cli.replay.layout import BrokenLineError, Values
-from cli.replay.times import Clock, NotATimeError
+from anpr.vrm import VrmMangled, is_normal, normalise
+from cli.replay.times import Clock
+from tables import cells
+from tables.cells import bare, unguarded
+from tables.faults import RowError
+from tables.moments import NotATimeError
 
+Values = Sequence[Any]
 Built = tuple[str, str, int, SubmittedRead]
 """Force, camera, capture time in microseconds since 1970, and the message."""
-Builder = Callable[[bytes, Values], Built]
+Builder = Callable[[str, Values], Built]
 _SECOND: Final = 1_000_000
 
 
-def builder(clock: Clock) -> Builder:
-    """A function from a line and its values to a message; it raises BrokenLineError."""
-    read_time = clock.reader()
+def builder(clock: Clock, forces: Mapping[str, str] | None = None, *, percent: bool = False) -> Builder:
+    """A function from a line and its values to a message; it raises RowError.
 
-    def build(line: bytes, values: Values) -> Built:
+    `forces` maps the file's codes of forces to ours. `percent`: confidences are per cent.
+    """
+    read_time = clock.reader()
+    codes = forces or {}
+
+    def build(line: str, values: Values) -> Built:
         force, camera, captured, vrm, read_id, confidence, latitude, longitude, heading = values
         camera, moment = text(camera, "camera_id"), captured_us(captured, read_time)
         seconds, rest = divmod(moment, _SECOND)
@@ -34,31 +43,61 @@ def builder(clock: Clock) -> Builder:
                 camera_id=camera,
                 read_id=text(read_id, "read_id", optional=True) or derived_read_id(camera, captured, line),
                 captured_at=Timestamp(seconds=seconds, nanos=rest * 1000),
-                vrm=text(vrm, "vrm", optional=True),
-                confidence=number(confidence, "confidence") or 0.0,
+                vrm=plate(vrm),
+                confidence=share(confidence, percent=percent),
             )
         except ValueError:
-            raise BrokenLineError("a text has characters that UTF-8 cannot carry") from None
+            raise RowError("a text has characters that UTF-8 cannot carry") from None
         place(read, latitude, longitude)
         course(read, heading)
-        return force_code(force), camera, moment, read
+        code = force_code(force)
+        return codes.get(code, code), camera, moment, read
 
     return build
 
 
 def text(value: Any, column: str, *, optional: bool = False) -> str:
-    """A value as text without blanks around it. BrokenLineError when it is none."""
+    """A value as text without blanks and guards around it. RowError when it is none."""
     if isinstance(value, str):
-        value = value.strip()
+        value = unguarded(value)
     elif value is None:
         value = ""
     elif isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     else:
-        raise BrokenLineError("is neither text nor a whole number", column)
+        raise RowError("is neither text nor a whole number", column)
     if not value and not optional:
-        raise BrokenLineError("is empty", column)
+        raise RowError("is empty", column)
     return str(value)
+
+
+def plate(value: Any) -> str:
+    """A plate as it stands in the file, for ingest to judge. RowError for what a program made of a plate."""
+    if isinstance(value, str) and not is_normal(value):
+        value = bare(value)
+        try:
+            normalise(value)
+        except VrmMangled as fault:
+            raise RowError(str(fault), "vrm") from None
+        except ValueError:
+            pass  # ingest counts and names it, as it does for cameras
+    return text(value, "vrm", optional=True)
+
+
+def share(value: Any, *, percent: bool) -> float:
+    """A confidence from 0 to 1; per cent is turned into it. 0 when there is none."""
+    if isinstance(value, str):
+        value = bare(value)
+        if value.endswith("%"):
+            value, percent = value[:-1], True
+    found = number(value, "confidence")
+    if found is None:
+        return 0.0
+    if percent:
+        return found / 100
+    if 1 < found <= 100:
+        raise RowError("is above 1; write a share such as 0.97, or 97% when it is per cent", "confidence")
+    return found
 
 
 def force_code(value: Any) -> str:
@@ -67,35 +106,37 @@ def force_code(value: Any) -> str:
 
 
 def captured_us(value: Any, read_time: Callable[[str | int | float], int]) -> int:
-    """The capture time in microseconds since 1970. BrokenLineError when it is none."""
+    """The capture time in microseconds since 1970. RowError when it is none."""
     if value is None or value == "":
-        raise BrokenLineError("is empty", "captured_at")
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        try:
-            return read_time(value)
-        except NotATimeError:
-            pass
-    raise BrokenLineError("is no time: use ISO 8601, or seconds or milliseconds", "captured_at")
+        raise RowError("is empty", "captured_at")
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise RowError("is no time", "captured_at")
+    try:
+        return read_time(value)
+    except NotATimeError as fault:
+        raise RowError(str(fault), "captured_at") from None
 
 
 def number(value: Any, column: str) -> float | None:
-    """A value as a number; None when there is none. BrokenLineError when it is something else."""
+    """A value as a number; None when there is none. RowError when it is something else."""
     if value is None or value == "":
         return None
+    if isinstance(value, str):
+        return cells.number(value, column) if value.strip() else None
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise BrokenLineError("is not a number", column) from None
+        raise RowError("is not a number", column) from None
 
 
 def place(read: SubmittedRead, latitude: Any, longitude: Any) -> None:
-    """Set the position when both coordinates are there. BrokenLineError when only one is."""
+    """Set the position when both coordinates are there. RowError when only one is."""
     north, east = number(latitude, "lat"), number(longitude, "lon")
     if north is None and east is None:
         return
     if north is None or east is None:
         absent = "lat" if north is None else "lon"
-        raise BrokenLineError("is empty although the other coordinate is there", absent)
+        raise RowError("is empty although the other coordinate is there", absent)
     read.position.CopyFrom(Position(latitude=north, longitude=east))
 
 
@@ -108,10 +149,10 @@ def course(read: SubmittedRead, heading: Any) -> None:
         whole = round(degrees)
         read.heading = 0 if whole == 360 else whole
     except (ValueError, OverflowError):
-        raise BrokenLineError("is no course from 0 to 359 degrees", "heading") from None
+        raise RowError("is no course from 0 to 359 degrees", "heading") from None
 
 
-def derived_read_id(camera_id: str, captured: Any, line: bytes) -> str:
+def derived_read_id(camera_id: str, captured: Any, line: str) -> str:
     """The same name each time the same line is replayed, for files without read ids.
 
     The first part names camera and time. The second tells apart reads of one camera at one moment: 20 bits
@@ -120,5 +161,5 @@ def derived_read_id(camera_id: str, captured: Any, line: bytes) -> str:
     where_and_when = hashlib.blake2b(
         f"{camera_id}\n{captured}".encode(errors="replace"), digest_size=8
     ).hexdigest()
-    content = hashlib.blake2b(line, digest_size=4).hexdigest()[:5]
+    content = hashlib.blake2b(line.encode(errors="replace"), digest_size=4).hexdigest()[:5]
     return f"f{where_and_when}-{content}"

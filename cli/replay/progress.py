@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from cli.live import live_console
 from cli.output import counted, note
-from cli.replay.lines import LineFile
+from cli.replay.source import ReadFile
 from cli.replay.tally import Tally
 
 _LINE_EVERY_SECONDS: Final = 5.0
@@ -19,7 +19,7 @@ Report = Callable[[], None]
 
 
 @contextmanager
-def sending_progress(file: LineFile, tally: Tally, *, quiet: bool) -> Iterator[Report]:
+def sending_progress(file: ReadFile, tally: Tally, *, quiet: bool) -> Iterator[Report]:
     """Show the sending; the report to call now and then is given to the block."""
     console = live_console(stderr=True)
     if quiet:
@@ -32,18 +32,23 @@ def sending_progress(file: LineFile, tally: Tally, *, quiet: bool) -> Iterator[R
 
 
 @contextmanager
-def scanning_progress(file: LineFile, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+def scanning_progress(file: ReadFile, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """Show the first pass; the block tells it the bytes read."""
     console = live_console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield lambda _: None
-    else:
+    if quiet:
+        yield _nothing
+    elif console.is_terminal:
         with _bar(console, file, "looking through the file") as update:
             yield lambda done: update(done, "")
+    else:
+        say = _at_most_every(
+            _LINE_EVERY_SECONDS, lambda: note(f"looking through the file: {file.bytes_read / file.size:.0%}")
+        )
+        yield lambda _: say()
 
 
 @contextmanager
-def _bar(console: Console, file: LineFile, what: str) -> Iterator[Callable[[int, str], None]]:
+def _bar(console: Console, file: ReadFile, what: str) -> Iterator[Callable[[int, str], None]]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -75,7 +80,7 @@ def _says(tally: Tally) -> str:
     return f"{counted(tally.answered, 'read')}, {rate:,.0f}/s{refused}"
 
 
-def _line(file: LineFile, tally: Tally) -> str:
+def _line(file: ReadFile, tally: Tally) -> str:
     return f"{file.bytes_read / file.size:.0%} of the file: {_says(tally)}"
 
 

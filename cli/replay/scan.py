@@ -1,30 +1,29 @@
 """The first pass through the file: finds its cameras, and how it counts time."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final
 
-from cli.exits import CliError, Exit
-from cli.replay.layout import BrokenLineError, Layout
-from cli.replay.lines import FileCutError, LineFile
-from cli.replay.messages import force_code, text
+from cli.replay.messages import force_code, number, text
+from cli.replay.source import ReadFile
 from cli.replay.times import (
-    EPOCH,
     RELATIVE_BELOW,
-    Clock,
-    NotATimeError,
     as_number,
-    date_us,
     epoch_unit,
-    from_us,
-    relative_unit,
+    us_of,
 )
+from tables.cells import bare
+from tables.faults import RowError
+from tables.moments import NotATimeError, date_time, is_day
 
 _SECOND: Final = 1_000_000
 # Some 200 metres: a fixed camera's reads all come from one place.
 _ELSEWHERE_DEGREES: Final = 0.002
+# A receiver without a fix says 0,0.
+_NO_FIX_DEGREES: Final = 0.01
+_AHEAD_US: Final = 300 * _SECOND
+_ROWS_BETWEEN_LOOKS: Final = 2000
 
 
 @dataclass(slots=True)
@@ -42,24 +41,32 @@ class Sighting:
         if self.moves or not latitude or not longitude:
             return
         try:
-            north, east = float(latitude), float(longitude)
-        except (TypeError, ValueError, OverflowError):
+            north, east = number(latitude, "lat"), number(longitude, "lon")
+        except RowError:
             return
-        if not (abs(north) <= 90 and abs(east) <= 180):
+        if north is None or east is None or not (abs(north) <= 90 and abs(east) <= 180):
+            return
+        if abs(north) < _NO_FIX_DEGREES and abs(east) < _NO_FIX_DEGREES:
             return
         if self.latitude is None or self.longitude is None:
             self.latitude, self.longitude = north, east
-        elif abs(north - self.latitude) + abs(east - self.longitude) > _ELSEWHERE_DEGREES:
+        elif self._is_elsewhere(north, east) and self._is_elsewhere(east, north):
+            # A place whose numbers are swapped is a mistake of the file and no journey.
             self.moves = True
+
+    def _is_elsewhere(self, north: float, east: float) -> bool:
+        assert self.latitude is not None, "a place was seen before"
+        assert self.longitude is not None, "a place was seen before"
+        return abs(north - self.latitude) + abs(east - self.longitude) > _ELSEWHERE_DEGREES
 
 
 @dataclass
 class Scan:
     """The contents of a file.
 
-    `units` counts capture times that are numbers by how they seem to count: "relative", or a unit since
-    1970; one broken number changes nothing. `smallest` and `largest` are of the relative ones. Dates are in
-    microseconds since 1970.
+    `naive`: dates without a zone. `units` counts capture times that are numbers by how they seem to count:
+    "relative", or a unit since 1970; one broken number changes nothing. `smallest` and `largest` are of the
+    relative ones, `days` those that may be dates without a time. Times are in microseconds since 1970.
     """
 
     reads: dict[tuple[str, str], Sighting] = field(default_factory=dict)
@@ -69,9 +76,11 @@ class Scan:
     largest: float = float("-inf")
     fractions: bool = False
     dates: int = 0
-    earliest: int | None = None
-    latest: int | None = None
-    without_zone: bool = False
+    naive: int = 0
+    latest_naive: int | None = None
+    days: int = 0
+    shares: int = 0
+    percents: int = 0
 
     @property
     def forces(self) -> list[str]:
@@ -87,111 +96,75 @@ class Scan:
         """How most of its numbers count; empty when it has none."""
         return max(self.units, key=lambda unit: self.units[unit], default="")
 
+    @property
+    def percent(self) -> bool:
+        """Whether its confidences are per cent: whole numbers, of which some are above 1, and no shares."""
+        return self.percents > 0 and self.shares == 0
+
+    def add_confidence(self, value: Any) -> None:
+        """Take a confidence into account; one with a percent sign says itself what it is."""
+        try:
+            found = number(value, "confidence")
+        except RowError:
+            return
+        if found is None or not 0 < found <= 100 or found == 1:
+            return
+        if found > 1:
+            self.percents += 1
+        else:
+            self.shares += 1
+
     def add_time(self, value: Any) -> None:
         """Take a capture time into account; anything that is none is left for the second pass to name."""
-        if isinstance(value, str) and (value[4:5] == "-" or value[8:9] == "T"):
-            self._add_date(value.strip())
-        elif isinstance(value, str | int | float) and (number := as_number(value)) is not None:
-            self._add_number(number)
-
-    def _add_number(self, number: float) -> None:
-        if not math.isfinite(number):
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
             return
-        unit = "relative" if number < RELATIVE_BELOW else epoch_unit(number)
+        if (found := as_number(value)) is not None:
+            self._add_number(found)
+            self.days += is_day(bare(str(value)))
+        else:
+            self._add_date(str(value))
+
+    def _add_number(self, found: float) -> None:
+        if not math.isfinite(found):
+            return
+        unit = "relative" if found < RELATIVE_BELOW else epoch_unit(found)
         self.units[unit] = self.units.get(unit, 0) + 1
         if unit == "relative":
-            self.smallest, self.largest = min(self.smallest, number), max(self.largest, number)
-            self.fractions = self.fractions or not number.is_integer()
+            self.smallest, self.largest = min(self.smallest, found), max(self.largest, found)
+            self.fractions = self.fractions or not float(found).is_integer()
 
     def _add_date(self, value: str) -> None:
         try:
-            moment = date_us(value)
+            moment = date_time(value)
+            us = us_of(moment)
         except NotATimeError:
             return
-        if not self.dates:
-            self.without_zone = datetime.fromisoformat(value).tzinfo is None
         self.dates += 1
-        self.earliest = moment if self.earliest is None else min(self.earliest, moment)
-        self.latest = moment if self.latest is None else max(self.latest, moment)
+        if moment.tzinfo is None:
+            self.naive += 1
+            self.latest_naive = us if self.latest_naive is None else max(self.latest_naive, us)
 
 
-def scan(file: LineFile, layout: Layout, progress: Callable[[int], None]) -> Scan:
-    """Look at every line; `progress` gets the bytes read now and then. Broken lines are passed over."""
-    found = Scan()
+def scan(file: ReadFile, progress: Callable[[int], None], forces: Mapping[str, str] | None = None) -> Scan:
+    """Look at every row; `progress` gets the bytes read now and then. Broken lines are passed over."""
+    found, codes = Scan(), forces or {}
     reads = found.reads
-    parse = layout.parser(("force", "camera_id", "captured_at", "lat", "lon"))
-    try:
-        for number, line in file.numbered():
-            if number <= layout.header_lines:
-                continue
-            found.lines += 1
-            if not number % 5000:
-                progress(file.bytes_read)
-            try:
-                force, camera, captured, latitude, longitude = parse(line)
-                key = (force_code(force), text(camera, "camera_id"))
-            except BrokenLineError:
-                continue
-            if (sighting := reads.get(key)) is None:
-                sighting = reads[key] = Sighting()
-            sighting.add(latitude, longitude)
-            found.add_time(captured)
-    except FileCutError:
-        pass  # the second pass sends what there is, and says so
+    for count, (_, _, values) in enumerate(file.rows(), 1):
+        if not count % _ROWS_BETWEEN_LOOKS:
+            progress(file.bytes_read)
+        found.lines += 1
+        if isinstance(values, RowError):
+            continue
+        force, camera, captured, _, _, confidence, latitude, longitude, _ = values
+        try:
+            code = force_code(force)
+            key = (codes.get(code, code), text(camera, "camera_id"))
+        except RowError:
+            continue
+        if (sighting := reads.get(key)) is None:
+            sighting = reads[key] = Sighting()
+        sighting.add(latitude, longitude)
+        found.add_time(captured)
+        if confidence:
+            found.add_confidence(confidence)
     return found
-
-
-def choose_clock(
-    found: Scan, *, column: str, unit: str | None, start: datetime | None, speed: float | None, now: datetime
-) -> tuple[Clock, list[str]]:
-    """(how to read the file's times, remark for the person).
-
-    `speed` is None for flat out. CliError when `--start` is given for a file of dates.
-    """
-    if not found.units:
-        if start is not None and found.dates:
-            raise CliError(
-                "the file's times are dates already: --start is for times relative to a start", Exit.USAGE
-            )
-        return Clock(), _about_dates(found)
-    if found.unit != "relative" and start is not None:
-        raise CliError(
-            "the file's times count from 1970: --start is for times relative to a start", Exit.USAGE
-        )
-    if found.unit != "relative":
-        chosen = unit or found.unit
-        return Clock(chosen), [f"capture times are {chosen} since 1970"]
-    chosen = unit or relative_unit(found.largest, fractions=found.fractions, column=column)
-    return _relative_clock(found, chosen, start, speed, now)
-
-
-def _relative_clock(
-    found: Scan, unit: str, start: datetime | None, speed: float | None, now: datetime
-) -> tuple[Clock, list[str]]:
-    reader = Clock(unit).reader()
-    first, last = reader(found.smallest), reader(found.largest)
-    now_us = round((now - EPOCH).total_seconds() * _SECOND)
-    if start is not None:
-        begin = round((start - EPOCH).total_seconds() * _SECOND)
-        return Clock(unit, begin, relative=True), [f"capture times are {unit} after {_shown(start)}"]
-    # Nothing may be captured ahead of the clock: the last read is captured when it is sent.
-    lasts = 0 if speed is None else round((last - first) / speed)
-    slow = speed is not None and speed <= 1
-    begin = now_us - first if slow else now_us + lasts - last
-    # Whole seconds, so that what people are told can be given as --start for the very same reads.
-    begin -= begin % _SECOND
-    why = "so that no read is captured ahead of the clock"
-    told = f"capture times are {unit} after a start, taken as {_shown_us(begin)} {why}"
-    return Clock(unit, begin, relative=True), [f"{told} (--start sets another)"]
-
-
-def _about_dates(found: Scan) -> list[str]:
-    return ["capture times without a zone are taken as UTC"] if found.without_zone else []
-
-
-def _shown(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _shown_us(moment: int) -> str:
-    return _shown(from_us(moment))

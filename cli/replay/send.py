@@ -12,12 +12,12 @@ from gantry.ingest.v1.ingest_pb2 import SubmittedRead
 from gantry_sdk import Connection, ReadStream, Receipt, reason_name
 
 from cli.exits import CliError, Exit
-from cli.replay.layout import BrokenLineError, Layout
-from cli.replay.lines import FileCutError, LineFile
 from cli.replay.messages import builder
 from cli.replay.pace import Pace
+from cli.replay.source import ReadFile
 from cli.replay.tally import Tally
 from cli.replay.times import Clock
+from tables.faults import RowError
 
 BATCH_READS: Final = 500
 STREAMS_A_FEED: Final = 4
@@ -46,14 +46,15 @@ class Lane:
 class Job:
     """The file to send and how. `progress` is called now and then, `stop` ends the reading of the file."""
 
-    file: LineFile
-    layout: Layout
+    file: ReadFile
     clock: Clock
     tokens: Mapping[tuple[str, str], str]
     speed: float | None
     tally: Tally
-    progress: Callable[[], None]
+    progress: Callable[[], None] = lambda: None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    forces: Mapping[str, str] = field(default_factory=dict)
+    percent: bool = False
 
 
 async def send_file(connection: Connection, job: Job) -> None:
@@ -92,10 +93,9 @@ async def _open_lanes(connection: Connection, job: Job, stack: AsyncExitStack) -
 
 
 async def _send_lines(job: Job, lanes: Mapping[tuple[str, str], Lane], unique: list[Lane]) -> None:
-    try:
-        await _read_and_send(job, lanes, unique)
-    except FileCutError as cut:
-        job.tally.cut = str(cut)
+    await _read_and_send(job, lanes, unique)
+    job.tally.cut = job.file.cut
+    job.tally.left_out = job.file.table.furniture
     for lane in unique:
         await lane.flush()
     for lane in unique:
@@ -104,20 +104,20 @@ async def _send_lines(job: Job, lanes: Mapping[tuple[str, str], Lane], unique: l
 
 
 async def _read_and_send(job: Job, lanes: Mapping[tuple[str, str], Lane], unique: list[Lane]) -> None:
-    parse, build, tally = job.layout.parser(), builder(job.clock), job.tally
+    build, tally = builder(job.clock, job.forces, percent=job.percent), job.tally
     pace = Pace(job.speed) if job.speed is not None else None
-    for number, line in job.file.numbered():
-        if number <= job.layout.header_lines:
-            continue
-        if not number % _LINES_A_TURN:
+    for count, (number, line, values) in enumerate(job.file.rows(), 1):
+        if not count % _LINES_A_TURN:
             await asyncio.sleep(0)  # let the event loop take receipts, which wait while lines are parsed
             job.progress()
         if job.stop.is_set():
             return
         tally.lines += 1
         try:
-            force, camera, moment, read = build(line, parse(line))
-        except BrokenLineError as broken:
+            if isinstance(values, RowError):
+                raise values
+            force, camera, moment, read = build(line, values)
+        except RowError as broken:
             tally.break_line(number, broken.column, broken.message)
             continue
         lane = lanes.get((force, camera))
@@ -172,4 +172,6 @@ def count_receipt(tally: Tally, receipt: Receipt) -> None:
             rejection.message,
         )
     for warning in receipt.warnings:
-        tally.warnings[reason_name(warning)] += 1
+        tally.warn(
+            lines[receipt.offset + warning.index], reason_name(warning), warning.field, warning.message
+        )

@@ -6,9 +6,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cli.replay.lines import Problem
-
 NAMED_LINES: Final = 20
+
+
+_ZONE_FIRST: Final = (
+    "is ahead of the clock when taken as UTC, because it names no time zone: if it is local time, "
+    "say --zone, such as --zone Europe/London"
+)
+_REMARKS: Final = {
+    "IMAGE_TOO_LARGE": "kept without image, which is too large",
+    "IMAGE_INVALID": "kept without image, which is no good JPEG",
+    "DUPLICATE_DIFFERS": "same identity, other content: the first read was kept",
+    "POSITION_UNKNOWN": "kept with its place unknown",
+    "POSITION_DOUBTFUL": "kept, the place is doubtful",
+    "COUNTRY_SPLIT": "kept, a country beside the plate was split off",
+}
+"""Remarks of ingest on reads, as the summary says them."""
+# Remarks that people have to look at, line by line.
+_NAMED_REMARKS: Final = frozenset(("DUPLICATE_DIFFERS", "POSITION_DOUBTFUL"))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a line was left out, or what is odd about it. It never contains the plate."""
+
+    line: int
+    column: str
+    message: str
 
 
 @dataclass
@@ -22,6 +46,8 @@ class Tally:
     rejected: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
     broken: int = 0
+    left_out: int = 0
+    assumed_utc: bool = False
     named: list[Problem] = field(default_factory=list)
     cut: str = ""
     interrupted: bool = False
@@ -46,7 +72,15 @@ class Tally:
     def reject(self, line: int, reason: str, column: str, message: str) -> None:
         """Count a read that ingest refused."""
         self.rejected[reason] += 1
+        if reason == "TIME_IN_FUTURE" and self.assumed_utc:
+            message = _ZONE_FIRST
         self._name(line, column, f"{message} [{reason}]")
+
+    def warn(self, line: int, reason: str, column: str, message: str) -> None:
+        """Count a remark of ingest on a read that was kept, or that was there before."""
+        self.warnings[reason] += 1
+        if reason in _NAMED_REMARKS:
+            self._name(line, column, f"{message} [{reason}]")
 
     def finish(self) -> None:
         """Stop the clock."""
@@ -63,6 +97,7 @@ class Tally:
             "rejected_by_reason": dict(self.rejected),
             "warnings_by_reason": dict(self.warnings),
             "broken_lines": self.broken,
+            "left_out_lines": self.left_out,
             "file_cut": self.cut,
             "interrupted": self.interrupted,
             "unanswered": self.sent - self.answered,
@@ -80,8 +115,11 @@ class Tally:
         found += [(f"rejected {reason}", count, "bad") for reason, count in self.rejected.most_common()]
         if self.broken:
             found.append(("broken lines, not sent", self.broken, "bad"))
+        if self.left_out:
+            found.append(("lines that are no reads (headers, totals), left out", self.left_out, "dim"))
         found += [
-            (f"kept without image: {reason}", count, "doubt") for reason, count in self.warnings.most_common()
+            (f"{_REMARKS.get(reason, 'kept, with a remark')} [{reason}]", count, "doubt")
+            for reason, count in self.warnings.most_common()
         ]
         if self.sent > self.answered:
             found.append(("sent, no answer", self.sent - self.answered, "bad"))

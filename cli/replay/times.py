@@ -1,11 +1,14 @@
-"""Capture times of a file: dates, seconds or milliseconds since a start, or since 1970."""
+"""Capture times of a file: dates with a time of day, seconds or milliseconds since a start, or since 1970."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cli.exits import CliError, Exit
+from tables.cells import bare
+from tables.moments import NotATimeError, date_time, in_utc, is_compact, serial_date
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -26,19 +29,24 @@ _MICROSECONDS: Final = {
     "microseconds": 1.0,
     "nanoseconds": 0.001,
 }
-
-
-class NotATimeError(ValueError):
-    """The text is no time we know."""
+_MOST_DIGITS: Final = 40
+_NUMERIC: Final = frozenset("0123456789.+-")
 
 
 @dataclass(frozen=True)
 class Clock:
-    """How to read a file's times: numbers count `unit` after `start_us`; dates are absolute."""
+    """How to read a file's times: numbers count `unit` after `start_us`; dates are absolute.
+
+    `zone` is that of times that name none. `zone_needed`: other lines of the file have a zone, so that a time
+    without one is refused. `assumed_utc`: the file names no zone, and UTC is only assumed.
+    """
 
     unit: str = "seconds"
     start_us: int = 0
     relative: bool = False
+    zone: tzinfo | None = None
+    zone_needed: bool = False
+    assumed_utc: bool = False
 
     @property
     def again(self) -> str:
@@ -51,58 +59,87 @@ class Clock:
 
     def reader(self) -> Callable[[str | int | float], int]:
         """A function from a file's value to microseconds since 1970; it raises NotATimeError."""
-        factor, start = _MICROSECONDS[self.unit], self.start_us
+        factor, start, relative = _MICROSECONDS[self.unit], self.start_us, self.relative
         exact = int(factor) if factor >= 1 else 0
 
         def read(value: str | int | float) -> int:
+            number = as_number(value)
+            if number is None:
+                return self._date_us(str(value))
+            if not relative and number < RELATIVE_BELOW:
+                raise NotATimeError(_small_number(number))
             try:
-                if isinstance(value, str):
-                    text = value.strip()
-                    if text[4:5] == "-" or text[8:9] == "T":
-                        return date_us(text)
-                    number: int | float = int(text) if text.isdecimal() else float(text)
-                else:
-                    number = value
                 moment = start + (
                     number * exact if exact and isinstance(number, int) else round(number * factor)
                 )
             except (ValueError, OverflowError):
-                raise NotATimeError from None
+                raise NotATimeError("is a number out of range") from None
             if not -_LATEST < moment < _LATEST:
-                raise NotATimeError
+                raise NotATimeError("is a number out of range")
             return moment
 
         return read
 
+    def _date_us(self, text: str) -> int:
+        moment = date_time(text)
+        if moment.tzinfo is None:
+            if self.zone is not None:
+                moment = moment.replace(tzinfo=self.zone)
+            elif self.zone_needed:
+                raise NotATimeError(
+                    "has no time zone, though other lines of the file have one; write Z or +01:00 after it, "
+                    "or say --zone"
+                )
+        return us_of(moment)
 
-def date_us(text: str) -> int:
-    """Microseconds since 1970 of an ISO 8601 date and time; without a zone UTC. Else NotATimeError."""
+
+def us_of(moment: datetime) -> int:
+    """Microseconds since 1970 of a time; without a zone UTC. NotATimeError when it is out of range."""
+    return (in_utc(moment) - EPOCH) // _MICROSECOND
+
+
+def as_number(value: str | int | float) -> int | float | None:
+    """The value when it is a number rather than a date. Compact dates are dates; exponents are no numbers."""
+    if not isinstance(value, str):
+        text = str(value) if isinstance(value, int) else ""
+        return None if len(text) in (12, 14, 17) and is_compact(text) else value
+    text = value.strip()
+    if text.isdecimal():
+        if len(text) > _MOST_DIGITS:
+            return float("inf")
+        return None if len(text) in (12, 14, 17) and is_compact(text) else int(text)
+    text = bare(value)
+    if not text or not _NUMERIC.issuperset(text):
+        return None
     try:
-        moment = datetime.fromisoformat(text)
+        return float(text)
     except ValueError:
-        raise NotATimeError from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - EPOCH) // _MICROSECOND
-
-
-def as_number(value: str | int | float) -> float | None:
-    """The value when it is a number rather than a date."""
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
         return None
 
 
-def parse_start(text: str, now: datetime) -> datetime:
-    """`--start`: an ISO 8601 time, or "now". CliError otherwise."""
-    if text.strip().casefold() == "now":
-        return now
+def parse_start(text: str) -> datetime:
+    """`--start`: an ISO 8601 time. CliError otherwise."""
     try:
-        return EPOCH + timedelta(microseconds=date_us(text))
+        return EPOCH + timedelta(microseconds=us_of(date_time(text)))
     except (NotATimeError, OverflowError):
         raise CliError(
             f"--start {text}: say a time such as 2025-03-01T08:00:00Z, or now", Exit.USAGE
+        ) from None
+
+
+def parse_zone(text: str) -> tzinfo:
+    """`--zone`: an offset such as +01:00, or a name such as Europe/London. CliError otherwise."""
+    try:
+        zone = datetime.fromisoformat(f"2000-01-01T00:00:00{text}").tzinfo
+        if zone is not None:
+            return zone
+    except ValueError:
+        pass
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise CliError(
+            f"--zone {text}: say an offset such as +01:00, or a name such as Europe/London", Exit.USAGE
         ) from None
 
 
@@ -125,3 +162,12 @@ def relative_unit(largest: float, *, fractions: bool, column: str) -> str:
         return "seconds"
     # The buffer is seven days: as seconds, larger numbers would reach past it.
     return "milliseconds" if largest > _LONGEST_IN_SECONDS else "seconds"
+
+
+def _small_number(number: float) -> str:
+    if serial_date(number) is not None:
+        return (
+            "is a number as spreadsheets count days: a spreadsheet turned the time into it; "
+            "format the column as text like 2026-11-27T04:00:00Z and save the sheet again"
+        )
+    return "is a number and no time: numbers count from 1970 here, or need --start in a file without dates"

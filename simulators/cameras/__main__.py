@@ -20,7 +20,7 @@ from simulators.cameras.batches import FeedKey, Schedule
 from simulators.cameras.report import Report
 from simulators.cameras.sender import SendError, open_feeds
 from simulators.cameras.traffic import Run, simulate
-from simulators.cameras.world import World
+from simulators.cameras.world import FORCES, World
 
 CONNECT_SECONDS = 10.0
 # Time between the choice of the start and the first read, in which traffic is computed.
@@ -39,6 +39,7 @@ class Options:
     server_name: str | None
     authority: Path
     tokens: Path
+    forces: tuple[str, ...]
     seed: int
     rate: float
     seconds: float
@@ -56,6 +57,9 @@ def parse(words: list[str] | None = None) -> Options:
     parser.add_argument("--server-name", help="name in ingest's certificate, when it is not HOST")
     parser.add_argument("--authority", required=True, type=Path, help="PEM file of the certificate authority")
     parser.add_argument("--tokens", required=True, type=Path, help="JSON file: {force: {feed: token}}")
+    parser.add_argument(
+        "--forces", type=_codes, default=FORCES, metavar="A,B", help="whose cameras they are (essex,kent)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same reads (default 1)")
     parser.add_argument("--rate", type=_positive, default=60.0, help="reads a second, about (default 60)")
     parser.add_argument("--seconds", type=_positive, default=inf, help="how long; default until stopped")
@@ -73,7 +77,7 @@ def parse(words: list[str] | None = None) -> Options:
 
 async def run(options: Options) -> int:
     """Send until the end or a signal; 0 when everything sent was acknowledged, else 1. Raises SendError."""
-    world = World.build(options.seed)
+    world = World.build(options.seed, options.forces)
     tokens = read_tokens(options.tokens, world)
     report = Report(keep=options.report is not None)
     stopping = _stop_on_signals()
@@ -140,6 +144,10 @@ def _token(by_force: object, force: str, feed: str) -> str | None:
     feeds = by_force.get(force) if isinstance(by_force, Mapping) else None
     token = feeds.get(feed) if isinstance(feeds, Mapping) else None
     return token if isinstance(token, str) and token else None
+
+
+def _codes(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(",")))
 
 
 def _plan(options: Options) -> Run:

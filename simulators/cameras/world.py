@@ -1,7 +1,7 @@
 """The cameras of two forces: their places, their feeds, and the next camera on each road."""
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from random import Random
@@ -15,6 +15,8 @@ WINDING = 1.12
 PATROL_KPH = (72.0, 96.0)
 # A driver stays on the road they are on more often than they turn off.
 STAY_ON_ROAD = 3.0
+FORCES = ("essex", "kent")
+"""Whose roads these are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,15 @@ class World:
     patrols: tuple[Patrol, ...]
 
     @classmethod
-    def build(cls, seed: int) -> "World":
-        """The two forces' cameras. The seed determines only the patrols of the mobile units."""
-        rows = list(_rows("cameras.csv"))
+    def build(cls, seed: int, forces: Sequence[str] = FORCES) -> "World":
+        """The two forces' cameras. The seed determines only the patrols of the mobile units.
+
+        Other `forces` take their places: see `players`.
+        """
+        plays = players(forces)
+        rows = [row | {"force": plays[row["force"]]} for row in _rows("cameras.csv")]
         fixed = [_fixed_site(number, row) for number, row in enumerate(rows)]
-        patrols = tuple(_patrols(len(fixed), Random(f"{seed}/patrols")))
+        patrols = tuple(_patrols(len(fixed), Random(f"{seed}/patrols"), plays))
         cameras = (*fixed, *(patrol.unit for patrol in patrols))
         by_id = {site.camera_id: site for site in cameras}
         legs = {row["camera_id"]: tuple(_legs(by_id, row)) for row in rows}
@@ -99,6 +105,14 @@ class World:
             if site.camera_id == camera_id:
                 return site
         raise KeyError(camera_id)
+
+
+def players(forces: Sequence[str]) -> dict[str, str]:
+    """Which of some forces has whose cameras. One force alone has all; the third and later have none."""
+    others = [force for force in forces if force not in FORCES]
+    plays = {force: force if force in forces else (others.pop(0) if others else "") for force in FORCES}
+    only = next(filter(None, plays.values()), FORCES[0])
+    return {force: player or only for force, player in plays.items()}
 
 
 def _rows(name: str) -> Iterator[dict[str, str]]:
@@ -132,10 +146,10 @@ def _legs(by_id: Mapping[str, CameraSite], row: Mapping[str, str]) -> Iterator[L
         yield Leg(end, km, weight, min(start.limit_kph, end.limit_kph))
 
 
-def _patrols(first_number: int, rng: Random) -> Iterator[Patrol]:
+def _patrols(first_number: int, rng: Random, plays: Mapping[str, str]) -> Iterator[Patrol]:
     lines: dict[tuple[str, str, str], list[Point]] = {}
     for row in _rows("patrols.csv"):
-        key = row["force"], row["camera_id"], row["road"]
+        key = plays[row["force"]], row["camera_id"], row["road"]
         lines.setdefault(key, []).append((float(row["latitude"]), float(row["longitude"])))
     for number, ((force, camera_id, road), points) in enumerate(lines.items(), first_number):
         path = Path(points)

@@ -25,7 +25,7 @@ FORCES = (
         "tees",
         "thames",
     ),
-    "trent",
+    *("trent", "wear"),
 )
 
 

@@ -11,35 +11,37 @@ from services.match.hotlists.hotlist_file import Entries
 COLUMNS: Final = (
     "load_no",
     "folded_key",
+    "weed_at",
     "line",
+    "priority",
     "vrm",
     "reason",
-    "priority",
     "markers",
     "instruction",
-    "weed_at",
+    "make",
+    "model",
+    "colour",
+    "country",
 )
 
 
 def copy_text(load_no: int, entries: Entries, keys: Keys) -> bytes:
     """Rows of COLUMNS in COPY's text format. `keys` has the folded key of each entry."""
-    free_texts = [entries.reasons, entries.markers, entries.instructions]
-    reasons, markers, instructions = (_escaped(texts) for texts in free_texts)
+    texts = (
+        *(entries.reasons, entries.markers, entries.instructions),
+        *(entries.makes, entries.models, entries.colours, entries.countries),
+    )
     rows = zip(
-        keys.tolist(),
-        entries.lines,
-        entries.vrms,
-        reasons,
-        entries.priorities,
-        markers,
-        instructions,
-        entries.weed_dates,
+        *(
+            [str(load_no)] * len(entries),
+            map(str, keys.tolist()),
+            entries.weed_dates,
+            map(str, entries.lines),
+        ),
+        *(entries.priorities, entries.vrms, *map(_escaped, texts)),
         strict=True,
     )
-    return "".join(
-        f"{load_no}\t{key}\t{line}\t{vrm}\t{reason}\t{priority}\t{marks}\t{instruction}\t{weed_at}\n"
-        for key, line, vrm, reason, priority, marks, instruction, weed_at in rows
-    ).encode()
+    return "".join(f"{line}\n" for line in map("\t".join, rows)).encode()
 
 
 def _escaped(texts: Sequence[str]) -> Sequence[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from gantry.match.v1.hotlist_pb2 import ImportHotlistResponse, LineError
 from anpr.confusable import folded_keys
 from chassis.errors import Fault, InvalidInput
 from chassis.loops import repeat
-from chassis.telemetry import meter
+from chassis.metrics import counter
 from services.match.clock import Clock, utc_now
 from services.match.hotlists.copy_format import copy_text
 from services.match.hotlists.filling import fill
@@ -32,13 +32,15 @@ from services.match.hotlists.tolerance import OF_A_NEW_LIST, OF_A_REPLACEMENT, T
 from services.match.hotlists.turns import Turns
 from services.match.index.live_index import LiveIndex, Load
 from services.match.names import MetricName
+from tables.faults import Remark
+from tables.table import MOST_REMARKS
 
 CLEAR_SECONDS: Final = 20.0
 # Small enough that parsing one does not delay the threads that raise alerts.
 _SLICE_BYTES: Final = 64 * 1024
 
 _log = logging.getLogger(__name__)
-_rejected = meter().create_counter(MetricName.MATCH_REJECTED_LINES, "1", "Hotlists' lines refused, by force")
+_rejected = counter(MetricName.MATCH_REJECTED_LINES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class ImportOrder:
     person: str
     tolerance: Tolerance | None = None
     allow_empty: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+    dry_run: bool = False
 
 
 class HotlistImports:
@@ -88,8 +92,10 @@ class HotlistImports:
         """
         answer = await self._answered(order)
         if answer is None:
-            answer = await self._in_time(order, chunks)
-        self._replaced.set()
+            try:
+                answer = await self._in_time(order, chunks)
+            finally:
+                self._replaced.set()
         return ImportHotlistResponse.FromString(answer)
 
     async def clear_replaced(self) -> None:
@@ -115,7 +121,7 @@ class HotlistImports:
 
     async def _import(self, order: ImportOrder, chunks: AsyncIterator[bytes]) -> bytes:
         async with self._hotlists.begin(order.force) as load:
-            file = HotlistFile()
+            file = HotlistFile(order.columns, self._clock())
             await fill(load, order.force, self._rows(load.load_no, file, chunks), self._turns)
             if file.rejected:
                 _rejected.add(file.rejected, {"force": order.force})
@@ -126,6 +132,8 @@ class HotlistImports:
 
     async def _complete(self, order: ImportOrder, load: Loading, file: HotlistFile) -> bytes:
         sealed = await load.seal(self._clock())
+        if order.dry_run:
+            return _answer(await self._version(order), sealed, file)
         try:
             return await self._activate(order, load, sealed, file)
         except AlreadyImported:
@@ -134,9 +142,13 @@ class HotlistImports:
             return answer
 
     async def _usual_tolerance(self, order: ImportOrder) -> Tolerance:
-        lists = await self._hotlists.list(order.force)
+        lists = await self._hotlists.list(order.force, self._clock())
         replaces = any(hotlist.name == order.name and hotlist.entries for hotlist in lists)
         return OF_A_REPLACEMENT if replaces else OF_A_NEW_LIST
+
+    async def _version(self, order: ImportOrder) -> int:
+        lists = await self._hotlists.list(order.force, self._clock())
+        return next((hotlist.version for hotlist in lists if hotlist.name == order.name), 0)
 
     async def _activate(self, order: ImportOrder, load: Loading, sealed: Sealed, file: HotlistFile) -> bytes:
         activation = Activation(
@@ -166,11 +178,14 @@ class HotlistImports:
     ) -> AsyncIterator[bytes]:
         async for chunk in chunks:
             for start in range(0, len(chunk), _SLICE_BYTES):
-                part = chunk[start : start + _SLICE_BYTES]
-                yield await asyncio.to_thread(_copied, load_no, file, part)
-                self._check_size(file)
-        yield _copy_rows(load_no, file.finish())
-        self._check_size(file)
+                entries = file.feed(chunk[start : start + _SLICE_BYTES])
+                while (rows := await asyncio.to_thread(_copied, load_no, entries)) is not None:
+                    yield rows
+                    self._check_size(file)
+        entries = file.finish()
+        while (rows := await asyncio.to_thread(_copied, load_no, entries)) is not None:
+            yield rows
+            self._check_size(file)
 
     def _check_size(self, file: HotlistFile) -> None:
         if file.accepted > self._most_entries:
@@ -181,25 +196,32 @@ class HotlistImports:
             )
 
 
-def _copied(load_no: int, file: HotlistFile, chunk: bytes) -> bytes:
-    return _copy_rows(load_no, file.feed(chunk))
-
-
-def _copy_rows(load_no: int, entries: Entries) -> bytes:
+def _copied(load_no: int, parts: Iterator[Entries]) -> bytes | None:
+    """The next part of a file's entries as rows; None at the end."""
+    entries = next(parts, None)
+    if entries is None:
+        return None
     return copy_text(load_no, entries, folded_keys(entries.vrms)) if entries.vrms else b""
 
 
 def _answer(version: int, sealed: Sealed, file: HotlistFile) -> bytes:
-    problems = (
-        LineError(line=problem.line, column=problem.column, message=problem.message)
-        for problem in file.problems
-    )
+    repeats = [
+        Remark(line, "vrm", f"line {first} has this plate too: both are kept, and an alert merges them")
+        for line, first in sealed.repeats
+    ]
+    remarks = sorted((*file.remarks, *repeats), key=lambda remark: remark.line)
     return ImportHotlistResponse(
         version=version,
         entries=sealed.entries - sealed.expired,
         expired_lines=sealed.expired,
         repeated_lines=sealed.repeated,
         rejected_lines=file.rejected,
-        errors=problems,
+        furniture_lines=file.furniture,
+        errors=map(_on_line, file.problems),
+        remarks=map(_on_line, remarks[:MOST_REMARKS]),
         ignored_columns=file.ignored_columns,
     ).SerializeToString()
+
+
+def _on_line(remark: Remark) -> LineError:
+    return LineError(line=remark.line, column=remark.column, message=remark.message)

@@ -19,6 +19,8 @@ class Sealed:
     entries: int
     repeated: int
     expired: int
+    repeats: Sequence[tuple[int, int]] = ()
+    """Some of the repeated lines: number of the line, and of the first one with its plate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,8 @@ class Hotlists(Protocol):
     async def answered(self, force: str, request_id: UUID) -> Answered | None:
         """The answer of an earlier import with this request id."""
 
-    async def list(self, force: str) -> Sequence[Hotlist]:
-        """The hotlists of a force, by name."""
+    async def list(self, force: str, now: datetime) -> Sequence[Hotlist]:
+        """The hotlists of a force, by name, with their entries that have passed their weed date `now`."""
 
     async def drop_unused(self, force: str) -> int:
         """Drop loads that were replaced or left behind; returns how many are still in use."""

@@ -28,6 +28,7 @@ _BULK_SECONDS: Final = 3600.0
 LEASE: Final = timedelta(seconds=60)
 """For so long a load is kept for a process that does not run any more."""
 KEEP_SECONDS: Final = 15.0
+_MOST_REPEATS: Final = 100
 
 
 class PostgresLoading:
@@ -55,9 +56,14 @@ class PostgresLoading:
             async with in_forces(self._pool, self._force) as connection:
                 await allow_long_statements(connection, _BULK_SECONDS)
                 row = await connection.fetchrow(SQL["seal_load"], self.load_no, now, timeout=_BULK_SECONDS)
+                repeats = []
+                if row["repeated"]:
+                    repeats = await connection.fetch(
+                        SQL["find_repeated"], self.load_no, _MOST_REPEATS, timeout=_BULK_SECONDS
+                    )
         except asyncpg.NoDataFoundError:
             raise _interrupted() from None
-        return Sealed(**row)
+        return Sealed(**row, repeats=[tuple(each) for each in repeats])
 
     async def keep(self, lease: timedelta = LEASE) -> bool:
         """Keep the load from being dropped for a while; false when it was dropped already."""
@@ -66,6 +72,7 @@ class PostgresLoading:
 
     async def keep_on(self) -> None:
         """Keep the load until this is cancelled."""
+        await asyncio.sleep(KEEP_SECONDS)
         await repeat(self._keep, name="keeping a load", every=KEEP_SECONDS)
 
     async def _keep(self) -> None:
@@ -125,10 +132,10 @@ class PostgresHotlists:
             row = await connection.fetchrow(SQL["find_import"], force, request_id)
         return None if row is None else Answered(row["name"], row["answer"])
 
-    async def list(self, force: str) -> Sequence[Hotlist]:
-        """The hotlists of a force, by name."""
+    async def list(self, force: str, now: datetime) -> Sequence[Hotlist]:
+        """The hotlists of a force, by name, with their entries that have passed their weed date `now`."""
         async with in_forces(self._pool, force) as connection:
-            rows = await connection.fetch(SQL["list_hotlists"], force)
+            rows = await connection.fetch(SQL["list_hotlists"], force, now)
         return [Hotlist(**{**row, "activated_at": timestamp(row["activated_at"])}) for row in rows]
 
     async def drop_unused(self, force: str) -> int:
@@ -138,7 +145,10 @@ class PostgresHotlists:
         dropped = 0
         for row in unused:
             async with in_forces(self._pool, force) as connection:
-                dropped += await connection.fetchval(SQL["drop_load"], row["load_no"])
+                is_gone = await connection.fetchval(SQL["drop_load"], row["load_no"])
+                if not is_gone:
+                    await connection.execute(SQL["end_abandoned_copy"], row["load_no"])
+            dropped += is_gone
         return len(unused) - dropped
 
 

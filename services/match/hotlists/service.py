@@ -13,9 +13,11 @@ from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceServicer
 
 from chassis.errors import Fault, InvalidInput
 from chassis.identity import caller_of
+from services.match.clock import Clock, utc_now
 from services.match.hotlists.importing import HotlistImports, ImportOrder
 from services.match.hotlists.ports import Hotlists
 from services.match.hotlists.tolerance import Tolerance
+from tables.layouts import HOTLIST
 
 MOST_CHUNK_BYTES: Final = 1 << 20
 MOST_NAME: Final = 100
@@ -28,9 +30,10 @@ ImportMessages = AsyncIterator[hotlist_pb2.ImportHotlistRequest]
 class HotlistService(HotlistServiceServicer):
     """Imports and lists hotlists."""
 
-    def __init__(self, imports: HotlistImports, hotlists: Hotlists) -> None:
+    def __init__(self, imports: HotlistImports, hotlists: Hotlists, clock: Clock = utc_now) -> None:
         self._imports = imports
         self._hotlists = hotlists
+        self._clock = clock
 
     async def ImportHotlist(self, request_iterator: Any, context: Call) -> hotlist_pb2.ImportHotlistResponse:
         """See the contract."""
@@ -42,7 +45,9 @@ class HotlistService(HotlistServiceServicer):
         self, request: hotlist_pb2.ListHotlistsRequest, context: Call
     ) -> hotlist_pb2.ListHotlistsResponse:
         """See the contract."""
-        return hotlist_pb2.ListHotlistsResponse(hotlists=await self._hotlists.list(request.force))
+        return hotlist_pb2.ListHotlistsResponse(
+            hotlists=await self._hotlists.list(request.force, self._clock())
+        )
 
 
 async def _header(messages: ImportMessages) -> hotlist_pb2.ImportHeader:
@@ -67,7 +72,18 @@ def _order(header: hotlist_pb2.ImportHeader, person: str) -> ImportOrder:
         person,
         _tolerance(header),
         header.allow_empty,
+        _columns(header),
+        header.dry_run,
     )
+
+
+def _columns(header: hotlist_pb2.ImportHeader) -> dict[str, str]:
+    for ours, theirs in header.columns.items():
+        if ours not in HOTLIST.ours:
+            raise _invalid(f"columns should map these: {', '.join(HOTLIST.ours)}", "header.columns")
+        if not theirs.strip():
+            raise _invalid(f"columns should name a column of the file for {ours}", "header.columns")
+    return dict(header.columns)
 
 
 def _tolerance(header: hotlist_pb2.ImportHeader) -> Tolerance | None:

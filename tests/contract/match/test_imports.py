@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from uuid import UUID
 
 import grpc
@@ -12,14 +13,16 @@ from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceStub
 
 from chassis.database import in_forces, open_pool
 from chassis.errors import Fault, InvalidInput, Unavailable, fault_from
+from clients.match import is_unspoken
 from services.match.hotlists.importing import ImportOrder
 from services.match.hotlists.postgres import SQL
 from tests.contract.match.memory_log import Seen
 from tests.contract.match.replica import alerts_of, eventually, load, load_csv, replica, until_matched
 from tests.contract.match.served import WHY, chunks_of, header
 
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
 REQUEST = UUID(int=7)
-CSV = b"vrm,reason,colour\nAB12CDE,Stolen,red\nAB12CDE,Stolen twice,red\n*,bad,red\n"
+CSV = b"vrm,reason,source\nAB12CDE,Stolen,red\nAB12CDE,Stolen twice,red\n*,bad,red\n"
 
 
 async def test_the_answer_says_what_came_of_each_line(served):
@@ -28,8 +31,72 @@ async def test_the_answer_says_what_came_of_each_line(served):
     assert (answer.version, answer.entries, answer.repeated_lines, answer.rejected_lines) == (1, 2, 1, 1)
     (error,) = answer.errors
     assert (error.line, error.column) == (4, "vrm")
-    assert list(answer.ignored_columns) == ["colour"]
+    assert list(answer.ignored_columns) == ["source"]
+    (remark,) = answer.remarks
+    assert (remark.line, remark.column) == (3, "vrm")
+    assert "line 2 has this plate too" in remark.message
     assert match.audit.records == [("essex", "ana", 6, WHY.justification, "name stolen")]
+
+
+async def test_lines_past_their_weed_date_are_kept_and_not_called_active(served):
+    hotlists = await (await served()).hotlists()
+    lines = b"AA1AAA,x,2025-12-31\nAA1AAA,y,\nBB1BBB,z,9999-12-31\nTotal,3,\n"
+    answer = await hotlists.import_csv(header(), chunks_of(b"vrm,reason,weed_date\n" + lines))
+    assert (answer.entries, answer.expired_lines, answer.repeated_lines, answer.furniture_lines) == (
+        2,
+        1,
+        1,
+        1,
+    )
+    assert [(each.line, each.column) for each in answer.remarks] == [(2, "weed_date"), (3, "vrm"), (5, "")]
+    (hotlist,) = await hotlists.hotlists("essex")
+    assert (hotlist.entries, hotlist.expired_entries) == (3, 1)
+
+
+async def test_a_dry_run_answers_as_an_import_and_changes_nothing(served, log):
+    match = await served()
+    hotlists = await match.hotlists()
+    first = await hotlists.import_csv(header(dry_run=True), chunks_of(CSV))
+    assert (first.version, first.entries, first.rejected_lines, first.repeated_lines) == (0, 2, 1, 1)
+    assert await hotlists.hotlists("essex") == []
+    await hotlists.import_csv(header(), chunks_of(CSV))
+    answer = await hotlists.import_csv(header(dry_run=True), chunks_of(b"vrm,reason\nXX1XXX,z\n"))
+    assert (answer.version, answer.entries) == (1, 1)
+    await until_matched(match.match, log.append(Seen("XX1XXX")))
+    assert (await (await match.alerts()).status("essex")).alerts_raised == 0
+    with pytest.raises(InvalidInput) as caught:
+        await hotlists.import_csv(header(dry_run=True), chunks_of(b"plate\n"))
+    assert caught.value.reason == "CSV_HEADER_INVALID"
+
+
+async def test_columns_are_mapped_as_the_header_says(served):
+    hotlists = await (await served()).hotlists()
+    columns = {"vrm": "Registration", "reason": "Why"}
+    answer = await hotlists.import_csv(
+        header(columns=columns), chunks_of(b"Registration,Why\nAB12CDE,Stolen\n")
+    )
+    assert answer.entries == 1
+    for wrong in ({"owner": "x"}, {"vrm": " "}):
+        with pytest.raises(InvalidInput, match="columns should"):
+            await hotlists.import_csv(header(columns=wrong), chunks_of(CSV))
+
+
+async def test_an_early_refusal_is_heard_while_chunks_are_still_sent(served):
+    hotlists = await (await served()).hotlists()
+    chunk = b"plate,why\n" + b"AB12CDE,Stolen\n" * 17_000
+    reasons = []
+    for _ in range(12):
+        given = header()
+        try:
+            await hotlists.import_csv(given, chunks_of(*[chunk] * 40))
+        except Fault as fault:
+            if not is_unspoken(fault):
+                reasons.append(fault.reason)
+                continue
+        with pytest.raises(Fault) as caught:
+            await hotlists.import_csv(given, chunks_of(*[chunk] * 40), gently=True)
+        reasons.append(caught.value.reason)
+    assert reasons == ["CSV_HEADER_INVALID"] * 12
 
 
 async def test_lists_are_listed_by_name_with_their_versions(served):
@@ -96,7 +163,7 @@ async def test_a_retry_with_the_same_id_imports_once_and_gets_the_same_answer(ma
         first = await load(match, "A1,x", "B1,y", request_id=REQUEST)
         await load(match, "C1,z")
         assert await load(match, "A1,x", "B1,y", request_id=REQUEST) == first
-        (hotlist,) = await match.hotlist_service._hotlists.list("essex")
+        (hotlist,) = await match.hotlist_service._hotlists.list("essex", NOW)
     assert (hotlist.version, hotlist.entries) == (2, 1)
 
 
@@ -149,7 +216,7 @@ async def test_a_file_that_is_too_broken_leaves_the_list_as_it_was(served, log, 
     told = caught.value.metadata
     assert (told["lines"], told["rejected_lines"]) == (str(good + bad), str(bad))
     first, *others = told["errors"].splitlines()
-    assert first == f"line {good + 2}, vrm: the plate is not 1 to 12 of A-Z and 0-9"
+    assert first == f"line {good + 2}, vrm: this is a word for a plate that was not read, and no plate"
     assert len(others) == min(bad, 10) - 1
     (hotlist,) = await hotlists.hotlists("essex")
     assert (hotlist.version, hotlist.entries) == (1, 1)

@@ -69,6 +69,7 @@ class World:
     drop_first_subscription: bool = False
     refused_since: Timestamp | None = None
     forces: dict[str, forces_pb2.Force] = field(default_factory=dict)
+    health: list[cameras_pb2.CameraHealth] = field(default_factory=list)
     created: list[forces_pb2.CreateForceRequest] = field(default_factory=list)
     bridge_requests: list[Any] = field(default_factory=list)
     destination_changes: list[Callable[[bridge_pb2.Destination], object]] = field(default_factory=list)
@@ -175,6 +176,12 @@ class Forces(forces_pb2_grpc.ForceServiceServicer):
         force.state = forces_pb2.FORCE_STATE_RETIRED
         force.retired_at.CopyFrom(NOON)
         return forces_pb2.RetireForceResponse(force=force)
+
+    def ChangeForce(self, request: Any, context: Any) -> Any:
+        self._world.purposes.append(request.purpose.justification)
+        force = self._world.forces[request.force]
+        force.settings.CopyFrom(request.settings)
+        return forces_pb2.ChangeForceResponse(force=force)
 
 
 class Audit(audit_pb2_grpc.AuditServiceServicer):
@@ -354,8 +361,12 @@ class Registry(cameras_pb2_grpc.CameraRegistryServiceServicer):
 
 
 class Health(cameras_pb2_grpc.CameraHealthServiceServicer):
+    def __init__(self, world: World) -> None:
+        self._world = world
+
     def ListCameraHealth(self, request: Any, context: Any) -> Any:
-        return cameras_pb2.ListCameraHealthResponse()
+        own = self._world.health if request.force == "essex" else []
+        return cameras_pb2.ListCameraHealthResponse(cameras=own)
 
 
 class Ingest(ingest_pb2_grpc.IngestServiceServicer):
@@ -392,7 +403,7 @@ def fake_suite(home: Path) -> Iterator[World]:
         "nas_bridge": [(bridge_pb2_grpc.add_BridgeServiceServicer_to_server, Bridge(world))],
         "ingest": [
             (cameras_pb2_grpc.add_CameraRegistryServiceServicer_to_server, Registry(world)),
-            (cameras_pb2_grpc.add_CameraHealthServiceServicer_to_server, Health()),
+            (cameras_pb2_grpc.add_CameraHealthServiceServicer_to_server, Health(world)),
             (ingest_pb2_grpc.add_IngestServiceServicer_to_server, Ingest(world)),
         ],
     }

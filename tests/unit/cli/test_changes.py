@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 from gantry.bridge.v1 import bridge_pb2
+from gantry.ingest.v1 import ingest_pb2
+from gantry.ingest.v1.cameras_pb2 import Camera, CameraHealth, RejectionCount, WarningCount
 from gantry.match.v1.alert_pb2 import MATCH_KIND_NEAR, Acknowledgement, AlertFilter
+from gantry.store.v1.forces_pb2 import FORCE_STATE_ACTIVE, Area, Force, ForceSettings
 
 from cli.exits import Exit
 from tests.unit.cli.fake_suite import LOOK, NOON, Command, World, alert, lines_of
@@ -60,6 +63,68 @@ def test_a_force_is_created_with_the_authority_on_this_machine(
     (tmp_path / "pki" / "ca.key").unlink()
     said = gantry("force", "add", "tamar", code=Exit.REFUSED).stderr
     assert "does not name 'tamar'" in said
+
+
+def test_the_settings_of_a_force_are_changed_one_by_one(gantry: Command, world: World) -> None:
+    essex = world.forces["essex"] = Force(code="essex", name="Essex Police", state=FORCE_STATE_ACTIVE)
+    said = gantry("force", "change", "essex", "--area", "51.4,-0.1,52.2,1.4", *LOOK).stderr
+    assert "within five seconds" in said
+    gantry("force", "change", "essex", "--not-read-word", "NO TAG", "--not-read-word", "taxi", *LOOK)
+    assert essex.settings.area == Area(south=51.4, west=-0.1, north=52.2, east=1.4)
+    assert list(essex.settings.not_read_words.words) == ["NO TAG", "taxi"]
+    shown = gantry("force", "list").stdout
+    assert "51.4,-0.1,52.2,1.4" in shown
+    assert "NO TAG, taxi" in shown
+    (listed,) = lines_of(gantry("force", "list", "--json"))[0]["forces"]
+    assert (listed["area"], listed["not_read_words"]) == ([51.4, -0.1, 52.2, 1.4], ["NO TAG", "taxi"])
+    gantry("force", "change", "essex", "--area", "anywhere", "--usual-words", *LOOK)
+    assert essex.settings == ForceSettings()
+    assert "the usual ones" in gantry("force", "list").stdout
+    assert world.purposes == ["Burglary at Mill Lane"] * 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "say what to change"),
+        (("--area", "51.4,0"), "south,west,north,east"),
+        (("--area", "a,b,c,d"), "south,west,north,east"),
+        (("--usual-words", "--not-read-word", "X"), "exclude each other"),
+    ],
+)
+def test_what_cannot_be_changed_of_a_force(
+    gantry: Command, world: World, words: tuple[str, ...], said: str
+) -> None:
+    world.forces["essex"] = Force(code="essex", state=FORCE_STATE_ACTIVE)
+    assert said in gantry("force", "change", "essex", *words, *LOOK, code=Exit.USAGE).stderr
+    assert (
+        "no force kent"
+        in gantry("force", "change", "kent", "--usual-words", *LOOK, code=Exit.NOT_FOUND).stderr
+    )
+
+
+def test_cameras_are_listed_with_what_they_failed_to_read_and_what_was_odd(
+    gantry: Command, world: World
+) -> None:
+    world.cameras = {"C1": Camera(camera_id="C1", feed="gw", enabled=True)}
+    counts = [
+        RejectionCount(reason=ingest_pb2.REJECTION_REASON_VRM_NOT_READ, count=1_200),
+        RejectionCount(reason=ingest_pb2.REJECTION_REASON_VRM_EMPTY, count=34),
+        RejectionCount(reason=ingest_pb2.REJECTION_REASON_HEADING_INVALID, count=7),
+    ]
+    remarks = [
+        WarningCount(reason=ingest_pb2.WARNING_REASON_POSITION_UNKNOWN, count=3),
+        WarningCount(reason=ingest_pb2.WARNING_REASON_DUPLICATE_DIFFERS, count=1),
+        WarningCount(reason=ingest_pb2.WarningReason.ValueType(99), count=5),
+    ]
+    world.health = [CameraHealth(camera_id="C1", accepted=9, rejected=counts, warnings=remarks)]
+    shown = gantry("camera", "list", "--force", "essex").stdout
+    assert "1,241" in shown
+    assert "1,234" in shown
+    assert "3 position unknown, 1 duplicate differs, 5 99" in shown
+    (listed,) = lines_of(gantry("camera", "list", "--force", "essex", "--json"))[0]["cameras"]
+    assert listed["rejected"] == {"VRM_NOT_READ": 1200, "VRM_EMPTY": 34, "HEADING_INVALID": 7}
+    assert listed["warnings"] == {"POSITION_UNKNOWN": 3, "DUPLICATE_DIFFERS": 1, "99": 5}
 
 
 def test_destinations_are_added_paused_resumed_and_retired(gantry: Command, world: World) -> None:

@@ -45,6 +45,7 @@ VERBS = [
     ["alerts", "show", "1", "--force", "kent", *LOOK],
     ["force", "list"],
     ["force", "add", "kent"],
+    ["force", "change", "kent", "--usual-words", *LOOK],
     ["force", "retire", "kent", *LOOK],
     ["bridge", "destination", "list"],
     ["bridge", "destination", "add", "nas", "--adapter", "nas", "--force", "kent", *LOOK],
@@ -184,3 +185,11 @@ def test_access_needs_no_suite_and_names_every_rpc(tmp_path: Path) -> None:
     shown = runner.invoke(app, ["access"]).stdout
     assert all(rpc in shown for rpc in rows)
     assert all(row["callers"] for row in rows.values())
+
+
+@pytest.mark.parametrize("forces", ["", "essex,", "Essex", "essex;kent", "-x"])
+def test_up_refuses_what_is_no_code_of_a_force_before_it_starts(forces: str, tmp_path: Path) -> None:
+    done = runner.invoke(app, ["up", "--forces", forces, "--home", str(tmp_path / "home")])
+    assert done.exit_code == Exit.USAGE
+    assert "such as essex,kent" in done.output
+    assert not (tmp_path / "home").exists()

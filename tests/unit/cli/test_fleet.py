@@ -4,7 +4,7 @@ import stat
 from datetime import date
 from pathlib import Path
 
-from cli.fleet import import_hotlists
+from cli.fleet import FleetOrder, drawn_alike, import_hotlists, note_drawn
 from cli.links import connect
 from suite.layout import Layout
 from tests.unit.cli.fake_suite import fake_suite
@@ -21,3 +21,13 @@ async def test_hotlists_are_readable_for_the_owner_only(tmp_path: Path) -> None:
     for file in files.values():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+def test_hotlists_that_were_chosen_for_other_cameras_are_chosen_again(tmp_path: Path) -> None:
+    layout, order = Layout.of(tmp_path), FleetOrder(1, 40.0)
+    layout.make()
+    assert not drawn_alike(layout, order)
+    note_drawn(layout, order)
+    assert drawn_alike(layout, order)
+    for other in (FleetOrder(1, 200.0), FleetOrder(2, 40.0), FleetOrder(1, 40.0, forces=("avon",))):
+        assert not drawn_alike(layout, other)

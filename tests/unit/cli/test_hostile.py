@@ -47,6 +47,11 @@ WORDS: dict[tuple[str, ...], list[tuple[str, ...]]] = {
     ("alerts", "ack"): [("alerts", "ack", "1", "--force", "essex", "--note", EVIL, *LOOK)],
     ("force", "add"): [("force", "add", EVIL), ("force", "add", "essex", "--name", EVIL)],
     ("force", "list"): [("force", "list", "--retired")],
+    ("force", "change"): [
+        ("force", "change", "essex", "--area", EVIL, *LOOK),
+        ("force", "change", "essex", "--not-read-word", EVIL, *LOOK),
+        ("force", "change", EVIL, "--usual-words", *LOOK),
+    ],
     ("force", "retire"): [("force", "retire", "essex", *LOOK)],
     ("audit", "list"): [("audit", "list")],
     ("audit", "verify"): [("audit", "verify")],
@@ -122,6 +127,7 @@ def hostile(world: World) -> World:
     raised.acknowledgement.CopyFrom(world.acknowledgements["1"])
     world.cameras = {EVIL: Camera(camera_id=EVIL, name=EVIL, feed=EVIL)}
     world.forces = {"essex": Force(code="essex", name=EVIL, state=FORCE_STATE_ACTIVE, created_at=NOON)}
+    world.forces["essex"].settings.not_read_words.words.append(EVIL)
     world.audit = [
         AuditRecord(
             number=1,

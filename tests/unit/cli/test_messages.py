@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from cli.replay.layout import BrokenLineError
 from cli.replay.messages import builder, derived_read_id
 from cli.replay.times import Clock
+from tables.faults import RowError
 
 VALUES: dict[str, Any] = {
     "force": "Essex",
@@ -22,7 +22,7 @@ VALUES: dict[str, Any] = {
 
 
 def build(clock: Clock | None = None, **changed: Any) -> Any:
-    return builder(clock or Clock())(b"the line", list((VALUES | changed).values()))
+    return builder(clock or Clock())("the line", list((VALUES | changed).values()))
 
 
 def test_a_whole_line_becomes_a_message() -> None:
@@ -51,6 +51,19 @@ def test_what_is_absent_stays_absent() -> None:
         ({"captured_at": "2025-13-01"}, "captured_at"),
         ({"captured_at": True}, "captured_at"),
         ({"captured_at": "1e40"}, "captured_at"),
+        ({"captured_at": "1.7E+12"}, "captured_at"),
+        ({"captured_at": "46353.16"}, "captured_at"),
+        ({"captured_at": "2025-03-01"}, "captured_at"),
+        ({"captured_at": "08:00:00"}, "captured_at"),
+        ({"captured_at": "01/03/2025 08:00"}, "captured_at"),
+        ({"captured_at": "2025-03-01T08:00:00+16:00"}, "captured_at"),
+        ({"captured_at": "9" * 50}, "captured_at"),
+        ({"confidence": "97"}, "confidence"),
+        ({"lat": "51.7,0.5"}, "lat"),
+        ({"lat": "51.7N"}, "lat"),
+        ({"vrm": "10-Mar"}, "vrm"),
+        ({"vrm": "1.00E+23"}, "vrm"),
+        ({"vrm": "123456.0"}, "vrm"),
         ({"captured_at": "nan"}, "captured_at"),
         ({"confidence": "high"}, "confidence"),
         ({"lat": "north"}, "lat"),
@@ -62,26 +75,53 @@ def test_what_is_absent_stays_absent() -> None:
     ],
 )
 def test_a_broken_value_is_named_by_column(changed: dict[str, Any], column: str) -> None:
-    with pytest.raises(BrokenLineError) as caught:
+    with pytest.raises(RowError) as caught:
         build(**changed)
     assert caught.value.column == column
     assert "cde" not in caught.value.message.lower(), "no plate in what people are told"
 
 
+@pytest.mark.parametrize(
+    ("value", "share"), [("0,97", 0.97), ("97%", 0.97), ("97 %", 0.97), (0.5, 0.5), ("", 0.0), ("1", 1.0)]
+)
+def test_a_confidence_is_a_share_however_it_is_written(value: Any, share: float) -> None:
+    assert build(confidence=value)[3].confidence == pytest.approx(share)
+
+
+def test_confidences_of_a_file_in_per_cent() -> None:
+    read = builder(Clock(), percent=True)("the line", list((VALUES | {"confidence": "97"}).values()))[3]
+    assert read.confidence == pytest.approx(0.97)
+
+
+@pytest.mark.parametrize("plate", ['="0123"', "'0123", "“0123”", "\u200e0123\u202c", "\xa00123 "])
+def test_guards_and_quotes_around_a_plate_are_taken_off(plate: str) -> None:
+    assert build(vrm=plate)[3].vrm == "0123"
+
+
+def test_compact_times_are_dates_and_no_numbers() -> None:
+    for value in ("20250301080000", 20250301080000, "202503010800", "20250301T080000Z"):
+        assert build(captured_at=value)[2] == 1_740_816_000_000_000
+
+
+def test_forces_are_mapped() -> None:
+    values = list((VALUES | {"force": "ESX"}).values())
+    assert builder(Clock(), {"esx": "essex"})("the line", values)[0] == "essex"
+
+
 def test_numbers_count_from_the_start_in_their_unit() -> None:
     start = 1_740_816_000_000_000
-    assert build(Clock("seconds", start), captured_at="1.5")[2] == start + 1_500_000
-    assert build(Clock("milliseconds", start), captured_at=1500)[2] == start + 1_500_000
-    assert build(Clock("milliseconds", start), captured_at="1500.25")[2] == start + 1_500_250
+    assert build(Clock("seconds", start, relative=True), captured_at="1.5")[2] == start + 1_500_000
+    assert build(Clock("milliseconds", start, relative=True), captured_at=1500)[2] == start + 1_500_000
+    assert build(Clock("milliseconds", start, relative=True), captured_at="1500.25")[2] == start + 1_500_250
     assert build(Clock("nanoseconds"), captured_at=1_740_816_000_123_456_789)[2] == start + 123_457
 
 
 def test_a_derived_read_id_is_stable_and_tells_reads_apart_without_the_plate() -> None:
-    one = derived_read_id("C1", "12", b"essex,C1,12,AB12CDE")
-    assert one == derived_read_id("C1", "12", b"essex,C1,12,AB12CDE")
-    other_plate = derived_read_id("C1", "12", b"essex,C1,12,XY34FGH")
+    one = derived_read_id("C1", "12", "essex,C1,12,AB12CDE")
+    assert one == derived_read_id("C1", "12", "essex,C1,12,AB12CDE")
+    other_plate = derived_read_id("C1", "12", "essex,C1,12,XY34FGH")
     assert one != other_plate
     assert one.split("-")[0] == other_plate.split("-")[0], "only the last 20 bits depend on the plate"
     assert len(one.split("-")[1]) == 5
-    assert one != derived_read_id("C2", "12", b"essex,C2,12,AB12CDE")
+    assert one != derived_read_id("C2", "12", "essex,C2,12,AB12CDE")
     assert "AB12CDE" not in one

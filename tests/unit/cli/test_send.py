@@ -19,9 +19,8 @@ from gantry.ingest.v1.ingest_pb2 import (
 from gantry.ingest.v1.ingest_pb2_grpc import IngestServiceServicer, add_IngestServiceServicer_to_server
 from gantry_sdk import Connection, FeedRefused
 
-from cli.replay.layout import find_layout
-from cli.replay.lines import LineFile
 from cli.replay.send import Job, send_file
+from cli.replay.source import ReadFile
 from cli.replay.tally import Tally
 from cli.replay.times import Clock
 from suite.certificates import Authority
@@ -85,9 +84,8 @@ async def sent(
     path: Path, connection: Connection, tokens: dict[tuple[str, str], str], speed: float | None = None
 ) -> Tally:
     tally = Tally()
-    with LineFile(path) as file:
-        layout = find_layout(file, {}, None)
-        await send_file(connection, Job(file, layout, Clock(), tokens, speed, tally, lambda: None))
+    with ReadFile(path, {}, None) as file:
+        await send_file(connection, Job(file, Clock(), tokens, speed, tally))
     return tally
 
 

@@ -369,7 +369,7 @@ def test_replay_enrols_sends_and_sums_up(gantry: Command, world: World, tmp_path
     path = tmp_path / "reads.csv"
     rows = [f"essex,C{number % 7},{number / 10},AB12CDE" for number in range(3000)]
     path.write_text("force,camera_id,t,vrm\n" + "\n".join([*rows, "essex,C1,never,AB12CDE", "half"]))
-    words = ("replay", str(path), "--map", "captured_at=t", "--enrol", "--speed", "max")
+    words = ("replay", str(path), "--map", "captured_at=t", "--enrol", "--speed", "max", "--start", "now")
     told = lines_of(gantry(*words, "--json"))[0]
     assert (told["accepted"], told["duplicate"], told["broken_lines"], told["unanswered"]) == (3000, 0, 2, 0)
     assert [(one["line"], one["column"]) for one in told["problems"]] == [(3002, "captured_at"), (3003, "")]
@@ -379,15 +379,10 @@ def test_replay_enrols_sends_and_sums_up(gantry: Command, world: World, tmp_path
     assert "no read is captured ahead of the clock" in again.stderr
 
 
-@pytest.mark.parametrize(
-    "text", ["force,camera_id,captured_at,vrm", "force,camera_id,captured_at,vrm\ressex,C1,0,A1"]
-)
-def test_replay_of_a_header_alone_says_so(gantry: Command, tmp_path: Path, text: str) -> None:
+def test_replay_of_a_header_alone_says_so(gantry: Command, tmp_path: Path) -> None:
     path = tmp_path / "reads.csv"
-    path.write_text(text, newline="")
-    said = gantry("replay", str(path), "--speed", "max", code=Exit.USAGE).stderr
-    assert "no line after it" in said
-    assert "LF or CRLF" in said
+    path.write_text("force,camera_id,captured_at,vrm")
+    assert "no line after it" in gantry("replay", str(path), "--speed", "max", code=Exit.USAGE).stderr
 
 
 def test_replay_with_wrong_headers_says_what_to_type(gantry: Command, tmp_path: Path) -> None:

@@ -42,8 +42,10 @@ async def test_another_number_of_rows_is_an_error(expected):
 
 
 def test_backslashes_are_escaped():
-    entries = HotlistFile()
-    found = entries.feed(b"vrm,reason\nA1,a\\b\n")
+    file = HotlistFile()
+    (found,) = (
+        each for take in (file.feed(b"vrm,reason\nA1,a\\b\n"), file.finish()) for each in take if each
+    )
     text = copy_text(7, found, folded_keys(found.vrms)).decode()
     key = int(folded_keys(["A1"])[0])
-    assert text == f"7\t{key}\t2\tA1\ta\\\\b\t5\t\t\tinfinity\n"
+    assert text == f"7\t{key}\tinfinity\t2\t5\tA1\ta\\\\b\t\t\t\t\t\t\n"

@@ -11,6 +11,7 @@ RetryInfo when waiting helps. The comment of an RPC names its own errors. Every 
   INVALID_ARGUMENT    FORCE_INVALID: a force's code is 1 to 32 of a-z, 0-9 and dash, and begins with a letter. Correct it. MALFORMED_MESSAGE: the bytes
                       are not the RPC's message. Repair the client. PURPOSE_REQUIRED: the RPC asks for a purpose; give a justification of 3 to 500
                       characters. PAGE_SIZE_INVALID: ask for fewer. PAGE_TOKEN_INVALID: the token is of another RPC or query; begin without one.
+                      TIME_INVALID: a time is not of the years 1 to 9999, or its nanos are out of range. TEXT_INVALID: a text has the character NUL.
   NOT_FOUND           FORCE_UNKNOWN: there is no such force, or it takes no new reads because it was retired. Ask the administrator to create it.
   DEADLINE_EXCEEDED   MESSAGE_LATE: the request's message did not arrive in time after its headers. DEADLINE_TOO_SHORT: no time was left to do it.
                       DEADLINE_EXCEEDED: it took longer than the server allows a call without a deadline.

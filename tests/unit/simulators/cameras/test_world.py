@@ -7,7 +7,7 @@ from math import cos, radians
 import pytest
 
 from simulators.cameras.geometry import Path, course, distance_km
-from simulators.cameras.world import World
+from simulators.cameras.world import World, players
 
 # Police areas of Essex and Kent with Thurrock, Southend and Medway: (south, west, north, east) in degrees.
 _COUNTIES = {"essex": (51.44, -0.03, 52.10, 1.30), "kent": (50.90, 0.02, 51.49, 1.46)}
@@ -118,3 +118,23 @@ def test_a_path_measures_and_interpolates() -> None:
     assert (path.course_at(1), path.course_at(20)) == (0, 90)
     assert path.nearest((51.09, -0.01)) == pytest.approx(0.9 * 11.12)
     assert path.nearest((51.2, 0.1)) == pytest.approx(11.12 + 6.98, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("forces", "essex", "kent"),
+    [
+        (("essex", "kent"), "essex", "kent"),
+        (("kent", "essex"), "essex", "kent"),
+        (("avon", "dorset", "devon"), "avon", "dorset"),
+        (("avon", "essex"), "essex", "avon"),
+        (("kent",), "kent", "kent"),
+        (("avon",), "avon", "avon"),
+    ],
+)
+def test_other_forces_take_the_places_of_the_two(forces: tuple[str, ...], essex: str, kent: str) -> None:
+    assert players(forces) == {"essex": essex, "kent": kent}
+    world = World.build(7, forces)
+    assert {feed.force for feed in world.feeds} == {essex, kent}
+    assert [camera.camera_id for camera in world.cameras] == [
+        camera.camera_id for camera in World.build(7).cameras
+    ]

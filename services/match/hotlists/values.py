@@ -1,0 +1,102 @@
+"""The values of a hotlist's line, checked: each function gives what is stored, or says what is wrong."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Final
+
+from anpr.not_read import USUAL_WORDS, VrmNotRead
+from anpr.plate import understand
+from anpr.vrm import VrmEmpty, VrmInvalid, is_normal
+from tables.cells import bare, is_spreadsheet_error, unguarded
+from tables.faults import RowError
+from tables.moments import NotATimeError, day_or_time, in_utc
+
+MOST_TEXT: Final = 500
+MOST_WORD: Final = 40
+NEVER: Final = "infinity"
+_MOST_MARKERS: Final = 20
+_DEFAULT_PRIORITY: Final = "5"
+_PRIORITIES: Final = frozenset("123456789")
+_DAY: Final = timedelta(days=1)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_BETWEEN_MARKERS: Final = re.compile(r"[;,|]")
+
+
+def plate(cell: str) -> tuple[str, str]:
+    """(VRM, country that was written beside it or "")."""
+    if is_normal(cell) and cell and cell not in USUAL_WORDS:
+        return cell, ""
+    try:
+        found = understand(bare(cell))
+    except VrmEmpty:
+        raise RowError("the plate is empty", "vrm") from None
+    except (VrmInvalid, VrmNotRead) as fault:
+        raise RowError(str(fault), "vrm") from None
+    return found.vrm, found.country
+
+
+def text(column: str, cell: str, most: int = MOST_TEXT) -> str:
+    """A free text on one line."""
+    found = cell if cell.isprintable() else " ".join(cell.split())
+    if not found.isprintable() and _CONTROL.search(found):
+        raise RowError("it contains control characters", column)
+    found = unguarded(found)
+    if found[:1] == "#" and is_spreadsheet_error(found):
+        raise RowError("it is an error value of a spreadsheet; repair the sheet and save it again", column)
+    if len(found) > most:
+        raise RowError(f"it has more than {most} characters", column)
+    return found
+
+
+def reason(cell: str) -> str:
+    """Why the vehicle is of interest."""
+    found = text("reason", cell)
+    if not found:
+        raise RowError("the reason is empty", "reason")
+    return found
+
+
+def priority(cell: str) -> str:
+    """1 to 9."""
+    found = cell if cell in _PRIORITIES else bare(cell) or _DEFAULT_PRIORITY
+    if found not in _PRIORITIES:
+        raise RowError("it is not a whole number from 1 (highest) to 9 (lowest)", "priority")
+    return found
+
+
+@lru_cache(maxsize=4096)
+def markers(cell: str) -> str:
+    """Markers, separated by semicolons."""
+    parts = _BETWEEN_MARKERS.split(text("markers", cell, 2000))
+    found = [marker for part in parts if (marker := part.strip())]
+    if len(found) > _MOST_MARKERS or any(len(marker) > MOST_WORD for marker in found):
+        raise RowError(f"it is not at most {_MOST_MARKERS} markers of {MOST_WORD} characters", "markers")
+    return ";".join(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=4096)
+def word(column: str, cell: str) -> str:
+    """A short text about the vehicle."""
+    return text(column, cell, MOST_WORD)
+
+
+@lru_cache(maxsize=4096)
+def weed_date(cell: str) -> tuple[str, datetime | None]:
+    """(the moment as PostgreSQL reads it, and as we do; None when the entry does not end)."""
+    if not bare(cell):
+        return NEVER, None
+    try:
+        found = day_or_time(cell)
+        if isinstance(found, datetime):
+            end = in_utc(found)
+        elif found == date.max:
+            # A date means its end. The last day of the calendar has none.
+            return NEVER, None
+        else:
+            end = datetime.combine(found + _DAY, time(), UTC)
+    except NotATimeError as fault:
+        raise RowError(f"it {fault}", "weed_date") from None
+    return end.isoformat(), end

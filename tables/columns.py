@@ -1,0 +1,172 @@
+"""Finds our columns among those of a file: by name, or as `--map ours=theirs` says."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tables.faults import TableError
+
+_GAP: Final = re.compile(r"[\s_\-\u200b\u200e\u200f\u2060\ufeff]+")
+_MOST_SHOWN: Final = 30
+_MOST_NAME: Final = 40
+MOST_COLUMNS: Final = 500
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The columns that a reader wants.
+
+    `also`: names that mean the same and are taken. `likely`: names that may mean it and are suggested.
+    `together`: columns that may be made of several, joined by a blank ("captured_at=Date+Time").
+    """
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    likely: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    together: tuple[str, ...] = ()
+
+    @property
+    def ours(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.required, *self.optional)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The places in the file of each of our columns, usually one, and the columns that are ignored."""
+
+    places: Mapping[str, tuple[int, ...]]
+    names: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+    def theirs(self, ours: str) -> str:
+        """The file's own name of one of our columns."""
+        return "+".join(self.names[place].strip() for place in self.places.get(ours, ()))
+
+
+class HeaderError(TableError):
+    """The header line does not have the columns that are needed."""
+
+
+def folded(name: str) -> str:
+    """A column's name without the differences that nobody sees: case, blanks, dashes, quotes around it."""
+    return _GAP.sub("_", name.strip().strip("\"'*:").strip()).strip("_").casefold()
+
+
+def parse_map(pairs: Iterable[str], wanted: Wanted) -> dict[str, str]:
+    """`ours=theirs` pairs as a mapping. TableError for a pair that names none of our columns."""
+    chosen: dict[str, str] = {}
+    for pair in pairs:
+        ours, found, theirs = pair.partition("=")
+        ours, theirs = ours.strip().casefold(), theirs.strip()
+        if not found or not theirs or ours not in wanted.ours:
+            raise TableError(f"--map {pair}: say OURS=THEIRS, where OURS is one of {', '.join(wanted.ours)}")
+        if chosen.setdefault(ours, theirs) != theirs:
+            raise TableError(f"--map {pair}: {ours} is mapped twice; say one of them")
+    return chosen
+
+
+def match_columns(names: Sequence[str], wanted: Wanted, chosen: Mapping[str, str]) -> Found:
+    """Find our columns among the file's. HeaderError says what was found, what is needed, what to try."""
+    known = [folded(name) for name in names]
+    places: dict[str, tuple[int, ...]] = {}
+    for ours in wanted.ours:
+        if ours in chosen:
+            found = _mapped(chosen[ours], known, together=ours in wanted.together)
+        else:
+            found = _named((ours, *wanted.also.get(ours, ())), known)
+        if found:
+            places[ours] = found
+    _refuse_twins(names, known, places)
+    missing = [one for one in (*wanted.required, *chosen) if one not in places]
+    if missing:
+        raise HeaderError(_wrong_header(names, list(dict.fromkeys(missing)), wanted, chosen, places))
+    used = {place for each in places.values() for place in each}
+    ignored = tuple(shown(name) for place, name in enumerate(names) if place not in used and name.strip())
+    return Found(places, tuple(names), ignored)
+
+
+def looks_like_header(names: Sequence[str], wanted: Wanted, chosen: Mapping[str, str]) -> bool:
+    """Whether a line has all the columns that are needed, under their names."""
+    try:
+        match_columns(names, wanted, chosen)
+    except TableError:
+        return False
+    return True
+
+
+def suggestions(found: Iterable[str], missing: Iterable[str], wanted: Wanted) -> list[str]:
+    """`--map` options that might supply the missing columns."""
+    left = {folded(name): name.strip() for name in reversed(list(found)) if name.strip()}
+    options = []
+    for ours in missing:
+        likely = [name for name in wanted.likely.get(ours, ()) if name in left]
+        likely += difflib.get_close_matches(ours, left, n=1, cutoff=0.7)
+        parts = [name for name in ("date", "time") if name in left]
+        if ours in wanted.together and len(parts) == 2 and (not likely or likely[0] in parts):
+            options.append(f"--map {_quoted(f'{ours}={left.pop(parts[0])}+{left.pop(parts[1])}')}")
+        elif likely:
+            options.append(f"--map {_quoted(f'{ours}={left.pop(likely[0])}')}")
+    return options
+
+
+def shown(name: str) -> str:
+    """A column's name as it is shown to people: short, and without characters that move a terminal."""
+    name = "".join(letter if letter.isprintable() else "\ufffd" for letter in name.strip())
+    return name if len(name) <= _MOST_NAME else f"{name[: _MOST_NAME - 2]}.."
+
+
+def _named(wanted: Iterable[str], known: Sequence[str]) -> tuple[int, ...]:
+    return next(((known.index(name),) for name in wanted if name in known), ())
+
+
+def _mapped(theirs: str, known: Sequence[str], *, together: bool) -> tuple[int, ...]:
+    """The place of the column of that name, or of its parts when it is a sum of names."""
+    if whole := _named((folded(theirs),), known):
+        return whole
+    parts = [_named((folded(part),), known) for part in theirs.split("+")] if together else []
+    return tuple(part[0] for part in parts) if parts and all(parts) else ()
+
+
+def _refuse_twins(names: Sequence[str], known: Sequence[str], places: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse two columns of one name, because it is unknown which of them is meant."""
+    used = dict.fromkeys(place for each in places.values() for place in each)
+    twins = [shown(names[place]) for place in used if known.count(known[place]) > 1]
+    if twins:
+        raise HeaderError(
+            f"the file has several columns called {', '.join(twins)}; rename those that are not meant"
+        )
+
+
+def _wrong_header(
+    names: Sequence[str],
+    missing: Sequence[str],
+    wanted: Wanted,
+    chosen: Mapping[str, str],
+    places: Mapping[str, tuple[int, ...]],
+) -> str:
+    lacks = ", ".join(f"{one} (as {shown(chosen[one])})" if one in chosen else one for one in missing)
+    free = [name for place, name in enumerate(names) if not any(place in each for each in places.values())]
+    options = suggestions(free, [one for one in missing if one not in chosen], wanted)
+    if not places and not options:
+        # The line may be data. Its cells are not shown: one of them may be a plate.
+        return (
+            f"line 1 has none of the columns that Gantry knows, so it seems to be no header line; "
+            f"needed: {lacks}; write their names above the data, or name them with --map OURS=THEIRS"
+        )
+    found = ", ".join(shown(name) or "(no name)" for name in names[:_MOST_SHOWN]) or "none"
+    return f"columns found: {found}; needed and missing: {lacks}{_advice(options)}"
+
+
+def _advice(options: Sequence[str]) -> str:
+    return f"; try {' '.join(options)}" if options else "; name them with --map OURS=THEIRS"
+
+
+def _quoted(pair: str) -> str:
+    ours, _, theirs = pair.partition("=")
+    return f'{ours}="{theirs}"' if " " in theirs else pair

@@ -1,0 +1,81 @@
+"""The tables that Gantry reads: their columns, and the names that others give them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tables.columns import Wanted
+
+READS: Final = Wanted(
+    required=("force", "camera_id", "captured_at", "vrm"),
+    optional=("read_id", "confidence", "lat", "lon", "heading"),
+    together=("captured_at", "vrm"),
+    likely={
+        "force": ("organisation", "agency", "owner", "tenant", "bof"),
+        "camera_id": (
+            *("camera", "cam", "cameraid", "cam_id", "camera_name", "device", "device_id", "site", "source"),
+            "feed_id",
+        ),
+        "read_id": ("id", "uuid", "guid", "readid", "event_id", "reference"),
+        "captured_at": (
+            *(
+                "timestamp",
+                "datetime",
+                "date_time",
+                "capture_time",
+                "capture_date",
+                "captured",
+                "date_and_time",
+            ),
+            *("time", "ts", "t", "t_ms", "date"),
+        ),
+        "vrm": (
+            *("plate", "registration", "vrn", "reg", "reg_no", "licence_plate", "license_plate"),
+            *("number_plate", "plate_number", "registration_number", "index"),
+        ),
+        "confidence": ("score", "conf", "certainty", "quality"),
+        "lat": ("latitude", "y"),
+        "lon": ("longitude", "lng", "long", "x"),
+        "heading": ("bearing", "course", "direction_degrees"),
+    },
+)
+
+HOTLIST: Final = Wanted(
+    required=("vrm", "reason"),
+    optional=(
+        "priority",
+        "markers",
+        "instruction",
+        "weed_date",
+        "make",
+        "model",
+        "colour",
+        "country",
+    ),
+    also={"colour": ("color",)},
+    likely={
+        "vrm": (
+            *("registration", "vrn", "plate", "reg", "reg_no", "registration_number", "number_plate"),
+            *("plate_number", "licence_plate", "license_plate", "index"),
+        ),
+        "reason": ("why", "description", "offence", "crime", "circumstances", "category", "comment", "notes"),
+        "priority": ("prio", "level", "severity", "rank"),
+        "markers": ("warnings", "warning", "marker", "flags", "warning_markers"),
+        "instruction": ("instructions", "action", "advice", "actions"),
+        "weed_date": (
+            "expiry",
+            "expires",
+            "expiry_date",
+            "end_date",
+            "valid_to",
+            "valid_until",
+            "weed",
+            "review_date",
+        ),
+        "make": ("manufacturer", "brand"),
+        "model": ("type", "vehicle_model"),
+        "colour": ("vehicle_colour", "vehicle_color", "paint"),
+        "country": ("nationality", "country_code", "origin"),
+    },
+    together=("reason", "weed_date"),
+)

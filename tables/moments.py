@@ -1,0 +1,194 @@
+"""Times as people and systems write them. What cannot be read is called what it is."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from tables.cells import bare, is_spreadsheet_error
+
+TIME_FORM: Final = "write it like 2026-11-27T04:00:00Z"
+DAY_FORM: Final = "write it like 2026-12-31, or 2026-12-31T06:00:00Z"
+_JOIN: Final = "when they are two columns of the file, join them: --map captured_at=DATE+TIME"
+_LEAST_YEAR, _MOST_YEAR = 1990, 2100
+_ZONE: Final = r"(?:\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?"
+_LOOSE: Final = re.compile(
+    r"(?P<y>\d{4})(?P<s>[-/.])(?P<m>\d{1,2})(?P=s)(?P<d>\d{1,2})"
+    r"(?:[T\s]+(?P<h>\d{1,2}):(?P<mi>\d{2})(?::(?P<sec>\d{2})(?:[.,](?P<frac>\d{1,9}))?)?" + _ZONE + r")?",
+    re.IGNORECASE,
+)
+_COMPACT: Final = re.compile(
+    r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})[T\s_-]?(?P<h>\d{2}):?(?P<mi>\d{2})"
+    r"(?::?(?P<sec>\d{2})(?:[.,]?(?P<frac>\d{1,9}))?)?" + _ZONE,
+    re.IGNORECASE,
+)
+_DAY_FIRST: Final = re.compile(r"(\d{1,2})[/.\- ](\d{1,2})[/.\- ](\d{4}|\d{2})(?![\d])(.*)", re.DOTALL)
+_MONTH_NAME: Final = re.compile(r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b", re.IGNORECASE)
+_WORD_ZONE: Final = re.compile(r"(?P<time>\d{4}-\d{2}-\d{2}[T\s]\S+)\s*(?P<zone>[A-Z]{2,5}|[A-Z][a-z]+/\w+)")
+_SERIAL: Final = re.compile(r"[2-7]\d{4}(?:[.,]\d+)?")
+_EXPONENT: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?E[+-]?\d+", re.IGNORECASE)
+_TIME_ONLY: Final = re.compile(
+    r"\d{1,2}[:.]\d{2}(?:[:.]\d{2}(?:[.,]\d+)?)?(?:\s*[ap]\.?m\.?)?" + _ZONE, re.IGNORECASE
+)
+_WEEK: Final = re.compile(r"\d{4}-?W\d{2}(?:-?\d)?.*", re.IGNORECASE)
+_DAY_OF_YEAR: Final = re.compile(r"\d{4}-?\d{3}")
+_NOON: Final = re.compile(r"\d\s*[ap]\.?m\.?\b", re.IGNORECASE)
+_MOST_OFFSET: Final = timedelta(hours=14)
+_LIKELY_SERIALS: Final = range(20_000, 80_000)
+
+
+class NotATimeError(ValueError):
+    """The text is no time that we read. The text of the error says what it is and what to write."""
+
+
+def date_time(cell: str) -> datetime:
+    """A date with a time of day, in its zone, or naive when it names none. NotATimeError says why not."""
+    text = bare(cell)
+    if text[4:5] == "-" and text[10:11] in ("T", " ") and len(text) >= 16 and text[5:6] != "W":
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            pass
+    found = _read(text)
+    if isinstance(found, datetime):
+        return found
+    if found is not None:
+        raise NotATimeError(f"is a date without a time of day; {_JOIN}")
+    what = what_it_is(text)
+    if _TIME_ONLY.fullmatch(text):
+        raise NotATimeError(f"{what}; {_JOIN}")
+    raise NotATimeError(f"{what}; {TIME_FORM}")
+
+
+def day_or_time(cell: str) -> date | datetime:
+    """A day, or a date with a time of day. NotATimeError says why not, and what to write."""
+    text = bare(cell)
+    found = _read(text)
+    if found is None:
+        raise NotATimeError(f"{what_it_is(text)}; {_day_form(text)}")
+    return found
+
+
+def is_compact(digits: str) -> bool:
+    """Whether 12, 14 or 17 digits are a date and time, such as 20261127040000."""
+    return len(digits) in (12, 14, 17) and isinstance(_read(digits), datetime)
+
+
+def is_day(digits: str) -> bool:
+    """Whether 8 digits are a date, such as 20261127."""
+    return len(digits) == 8 and _read(digits) is not None
+
+
+def in_utc(moment: datetime) -> datetime:
+    """A time in UTC; a naive one is taken as UTC. NotATimeError when it is no time that anybody has."""
+    offset = moment.utcoffset()
+    if offset is not None and abs(offset) > _MOST_OFFSET:
+        raise NotATimeError("has an offset from UTC that no place on Earth has: at most 14 hours")
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise NotATimeError("is out of range: years go from 1 to 9999") from None
+
+
+def serial_date(number: float) -> datetime | None:
+    """The time that a spreadsheet means by a number, when it lies in our days; else None."""
+    if not _LIKELY_SERIALS.start <= number < _LIKELY_SERIALS.stop:
+        return None
+    return datetime(1899, 12, 30) + timedelta(days=round(number * 86_400) / 86_400)  # noqa: DTZ001 - it has no zone
+
+
+def what_it_is(text: str) -> str:
+    """What a text is that is no time as we read it."""
+    for is_it, what in _CAUSES:
+        if is_it(text):
+            return what
+    return "is no time"
+
+
+def _is_word_zone(text: str) -> bool:
+    return _WORD_ZONE.fullmatch(text) is not None
+
+
+_CAUSES: Final = (
+    (lambda text: not text, "is empty"),
+    (is_spreadsheet_error, "is a spreadsheet's error value (or a column that was too narrow)"),
+    (
+        _EXPONENT.fullmatch,
+        "is a number with an exponent: a spreadsheet has shortened it, so the time is lost",
+    ),
+    (_SERIAL.fullmatch, "is a number as spreadsheets count days: a spreadsheet turned the date into it"),
+    (_WEEK.fullmatch, "is a week of the year"),
+    (_TIME_ONLY.fullmatch, "is a time without a date"),
+    (_is_word_zone, "has a zone in letters, which can mean several; an offset such as +01:00 cannot"),
+    (
+        _NOON.search,
+        "is a time with AM or PM, and a date whose day and month could be mistaken for each other",
+    ),
+    (_DAY_FIRST.fullmatch, "is a date whose day and month could be mistaken for each other"),
+    (_MONTH_NAME.search, "is a date with the name of a month"),
+    (_LOOSE.match, "is no day or hour of the calendar"),
+    (_COMPACT.match, "is no day or hour of the calendar"),
+    (_DAY_OF_YEAR.fullmatch, "is a day of the year"),
+)
+
+
+def _read(text: str) -> date | datetime | None:
+    if text[:8].isdecimal() and text.isascii():
+        return _compact(text)
+    if (match := _LOOSE.fullmatch(text)) is None:
+        return None
+    return _made(match)
+
+
+def _compact(text: str) -> date | datetime | None:
+    if len(text) == 8:
+        try:
+            day = date(int(text[:4]), int(text[4:6]), int(text[6:]))
+        except ValueError:
+            return None
+        return day if _LEAST_YEAR <= day.year <= _MOST_YEAR or day.year == 9999 else None
+    # Digits alone may also be a number since 1970: then only years of our days are a date.
+    match = _COMPACT.fullmatch(text)
+    if match is None or not _LEAST_YEAR <= int(match["y"]) <= _MOST_YEAR:
+        return None
+    return _made(match)
+
+
+def _made(match: re.Match[str]) -> date | datetime | None:
+    part = match.groupdict()
+    try:
+        day = date(int(part["y"]), int(part["m"]), int(part["d"]))
+        if part["h"] is None:
+            return day
+        text = (
+            f"{day.isoformat()}T{int(part['h']):02}:{part['mi']}:{part['sec'] or '00'}"
+            f".{(part['frac'] or '0')[:6].ljust(6, '0')}{_offset(part['zone'])}"
+        )
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _offset(zone: str | None) -> str:
+    if zone is None:
+        return ""
+    return "+00:00" if zone.upper() in ("Z", "UTC", "GMT") else zone
+
+
+def _day_form(text: str) -> str:
+    """The form to write; the very date where only one can be meant."""
+    match = _DAY_FIRST.fullmatch(text)
+    if match is None:
+        return DAY_FORM
+    first, second, year = int(match[1]), int(match[2]), int(match[3])
+    year = year if year > 99 else 2000 + year
+    meant = [each for each in (_iso(year, second, first), _iso(year, first, second)) if each]
+    return f"write {' or '.join(dict.fromkeys(meant))}" if meant else DAY_FORM
+
+
+def _iso(year: int, month: int, day: int) -> str:
+    try:
+        return date(year, month, day).isoformat()
+    except ValueError:
+        return ""

@@ -1,0 +1,105 @@
+"""Times as people and systems write them, and what they are called that are none."""
+
+from contextlib import suppress
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tables.moments import NotATimeError, date_time, day_or_time, in_utc
+
+FOUR = datetime(2026, 11, 27, 4, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026-11-27T04:00:00Z", "2026-11-27 04:00:00 UTC", "2026-11-27T04:00Z", "2026-11-27 05:00 +01:00"),
+        *(
+            "2026/11/27 4:00:00.000Z",
+            "20261127040000",
+            "202611270400",
+            "20261127040000000",
+            "20261127T040000Z",
+        ),
+        *(
+            "2026-11-27 04:00:00 GMT",
+            "'2026-11-27T04:00:00Z'",
+            "\xa02026-11-27 04:00:00",
+            '="2026-11-27 04:00"',
+        ),
+        *("2026-11-27T04:00:00.000000000Z", "2026-11-27T05:00:00+0100", "2026-11-27T05:00:00+01"),
+    ],
+)
+def test_times_that_can_be_read_in_one_way_only(text: str) -> None:
+    assert in_utc(date_time(text)) == FOUR
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("", "is empty"),
+        ("2026-11-27", "a date without a time of day; .*--map captured_at=DATE"),
+        ("20261127", "a date without a time of day"),
+        ("04:00:00", "a time without a date; .*--map captured_at=DATE"),
+        ("27/11/2026 04:00", "day and month could be mistaken"),
+        ("11/27/2026 4:00:00 AM", "AM or PM"),
+        ("Nov 27 2026 4:00AM", "AM or PM"),
+        ("27-Nov-2026 04:00", "the name of a month"),
+        ("46353.16", "a spreadsheet turned the date into it"),
+        ("46353,16", "a spreadsheet turned the date into it"),
+        ("1.7E+12", "a number with an exponent"),
+        ("2.02611E+13", "a number with an exponent"),
+        ("2026-11-27 04:00 BST", "a zone in letters"),
+        ("2026-11-27 04:00 Europe/London", "a zone in letters"),
+        ("2026-W48-5T04:00", "a week of the year"),
+        ("#####", "a spreadsheet's error value"),
+        ("2026-02-30T04:00", "no day or hour of the calendar"),
+        ("2026-11-27T25:00", "no day or hour of the calendar"),
+        ("yesterday", "is no time"),
+    ],
+)
+def test_what_is_no_time_is_called_what_it_is(text: str, what: str) -> None:
+    with pytest.raises(NotATimeError, match=what):
+        date_time(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("31/12/2026", "write 2026-12-31$"),
+        ("12/31/2026", "write 2026-12-31$"),
+        ("31.12.26", "write 2026-12-31$"),
+        ("04/05/2026", "write 2026-05-04 or 2026-04-05$"),
+        ("31/31/2026", "write it like"),
+        ("2026-W53-5", "a week of the year; write it like"),
+        ("46387", "a spreadsheet turned the date into it; write it like"),
+        ("2026-331", "a day of the year"),
+    ],
+)
+def test_a_day_that_can_be_mistaken_is_answered_with_the_form_to_write(text: str, advice: str) -> None:
+    with pytest.raises(NotATimeError, match=advice):
+        day_or_time(text)
+
+
+def test_days() -> None:
+    assert [day_or_time(text) for text in ("2026-12-31", "20261231", "2026/12/31", "9999-12-31")] == [
+        *[date(2026, 12, 31)] * 3,
+        date.max,
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-27T04:00:00+16:00", "0001-01-01T00:00:00+05:00", "9999-12-31T23:00-05:00"]
+)
+def test_times_that_would_overflow_are_named(text: str) -> None:
+    with pytest.raises(NotATimeError, match=r"offset|out of range"):
+        in_utc(date_time(text))
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_time_or_named(text: str) -> None:
+    for read in (date_time, day_or_time):
+        with suppress(NotATimeError):
+            assert isinstance(read(text), date)
