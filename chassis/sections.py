@@ -64,5 +64,8 @@ class TelemetrySettings(_Section):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     spans_file: Path | None = None
     otlp_endpoint: str | None = None
+    # A collector may take only one of them.
+    otlp_traces: bool = True
+    otlp_metrics: bool = True
     metrics_listen: HostPort | None = None
     traces_per_second: float = Field(50.0, ge=0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -15,13 +15,12 @@ from gantry.ingest.v1.cameras_pb2_grpc import (
 )
 from gantry.ingest.v1.ingest_pb2_grpc import IngestServiceServicer, add_IngestServiceServicer_to_server
 from gantry.store.v1.log_pb2 import AppendReadsResponse
-from opentelemetry.metrics import CallbackOptions, Observation
 
 from chassis.errors import Unavailable
 from chassis.loops import repeat
+from chassis.metrics import Gauge, Values, known, showing
 from chassis.pages import PageTokens
 from chassis.server import GrpcServer, grpc_server
-from chassis.telemetry import meter
 from clients.audit import AuditClient
 from clients.directory import DirectoryWatch
 from policy.access import rules
@@ -42,6 +41,9 @@ from services.ingest.names import MetricName
 from services.ingest.settings import IngestSection, IngestSettings
 
 INGEST: Final = "gantry.ingest.v1.IngestService"
+_streams: Final = Gauge(MetricName.INGEST_STREAMS)
+_queued: Final = Gauge(MetricName.INGEST_QUEUED_READS)
+_failing: Final = Gauge(MetricName.INGEST_FAILING_SECONDS)
 _APPEND: Final = "/gantry.store.v1.ReadLogService/AppendReads"
 
 
@@ -87,7 +89,6 @@ async def open_ingest(
         _add_cameras(server, cameras, CameraHealthService(registry, pages), registry.ping)
         server.on_stop(feeds.wake)
         _own_loops(ingest, settings.ingest, registry, refresh)
-        _observe(ingest)
         yield ingest
 
 
@@ -153,29 +154,22 @@ def _own_loops(
 
     own, every = ingest.server.own, section.refresh_seconds
     own(ingest.directory.run(), "directory")
+    own(showing(*_shown(ingest)), "gauges")
     own(follow_forces(ingest.feeds, ingest.directory), "settings of forces")
     own(refresh.run(), "camera registry")
     own(repeat(listen, name="camera registry notifications", every=every), "camera registry notifications")
     own(write_counts(ingest.counts, registry, section.health_seconds), "camera counts")
 
 
-def _observe(ingest: Ingest) -> None:
-    """Register gauges that are computed only when they are read."""
-
-    def streams(_: CallbackOptions) -> Iterator[Observation]:
-        yield Observation(ingest.door.streams)
-
-    def queued(_: CallbackOptions) -> Iterator[Observation]:
-        yield Observation(ingest.appends.queued_reads)
-
-    def failing(_: CallbackOptions) -> Iterator[Observation]:
-        for force, seconds in ingest.appends.failing_seconds.items():
-            yield Observation(seconds, {"force": force})
-
-    meter().create_observable_gauge(
-        MetricName.INGEST_FAILING_SECONDS, [failing], "s", "For how long appends of a force have failed"
+def _shown(ingest: Ingest) -> tuple[AbstractContextManager[None], ...]:
+    """What is computed only when metrics are read."""
+    return (
+        _streams.observing(lambda: [(ingest.door.streams, {})]),
+        _queued.observing(lambda: [(ingest.appends.queued_reads, {})]),
+        _failing.observing(lambda: _by_force(ingest.appends.failing_seconds)),
+        known(lambda: [{"force": force} for force in ingest.directory.active]),
     )
-    meter().create_observable_gauge(MetricName.INGEST_STREAMS, [streams], "1", "Vendors' streams open")
-    meter().create_observable_gauge(
-        MetricName.INGEST_QUEUED_READS, [queued], "1", "Reads waiting for an append"
-    )
+
+
+def _by_force(values: Mapping[str, float]) -> Values:
+    return [(value, {"force": force}) for force, value in tuple(values.items())]

@@ -20,7 +20,7 @@ import grpc
 from gantry.store.v1.log_pb2 import AppendReadsResponse
 
 from chassis.errors import Fault
-from chassis.telemetry import meter
+from chassis.metrics import counter, histogram
 from services.ingest.appending.appender import Appender
 from services.ingest.appending.availability import StoreAvailability
 from services.ingest.appending.batch import PendingBatch
@@ -37,10 +37,8 @@ _WAIT_SECONDS_A_BATCH: Final = 0.001
 _MOST_WAIT_SECONDS: Final = 0.05
 
 _log = logging.getLogger(__name__)
-_reads = meter().create_counter(MetricName.INGEST_READS, "1", "Reads made durable, by force and outcome")
-_ack_seconds = meter().create_histogram(
-    MetricName.INGEST_ACK_SECONDS, "s", "From a batch's arrival to its acknowledgement, oldest of each append"
-)
+_reads = counter(MetricName.INGEST_READS)
+_ack_seconds = histogram(MetricName.INGEST_ACK_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ class Appends:
     @property
     def failing_seconds(self) -> Mapping[str, float]:
         """For how long the appends of each force have failed; 0 for those that succeed."""
-        return {force: appends.availability.failing_seconds for force, appends in self._forces.items()}
+        return {force: appends.availability.failing_seconds for force, appends in tuple(self._forces.items())}
 
     def of(self, force: str) -> ForceAppends:
         """The appends of one force."""

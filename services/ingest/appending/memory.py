@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from chassis.telemetry import meter
+from chassis.metrics import counter
 from services.ingest.names import MetricName
 
-_waits = meter().create_counter(
-    MetricName.INGEST_BACKPRESSURE, "1", "Times a stream was made to wait for memory"
-)
+_waits = counter(MetricName.INGEST_BACKPRESSURE)
 
 
 class Memory:

@@ -12,7 +12,8 @@ from gantry.store.v1.log_pb2_grpc import ReadLogServiceServicer
 
 from chassis.errors import InvalidInput
 from chassis.identity import caller_of
-from chassis.telemetry import current_traceparent, meter
+from chassis.metrics import up_down
+from chassis.telemetry import current_traceparent
 from reads.appended import Appended
 from services.store.consumers.consumer import Consumers
 from services.store.images.objects import ImageStore
@@ -27,7 +28,7 @@ SERVICE: Final = "gantry.store.v1.ReadLogService"
 _DEFAULT_READS: Final = 5_000
 _LONGEST_CONSUMER: Final = 64
 _RESPONSE_BYTES: Final = 4 * 1024 * 1024
-_tails = meter().create_up_down_counter(MetricName.TAILS, "1", "Followers connected now")
+_tails = up_down(MetricName.TAILS)
 
 Call = grpc.aio.ServicerContext[Any, Any]
 
