@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 import grpc
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_current_span
@@ -82,16 +82,46 @@ async def open_channel(
     `retries`, gRPC tries calls that end with UNAVAILABLE up to four times. Services set it to False, since
     their callers retry; see `_SERVICE_CONFIG`. Raises StartupFailure for unreadable files.
     """
-    channel = grpc.aio.secure_channel(
+    channel = _channel(target, tls, server_name, max_message_bytes, retries=retries)
+    try:
+        yield channel
+    finally:
+        await channel.close(_CLOSE_SECONDS)
+
+
+class ChannelsByForce:
+    """A connection for each force, so that the large messages of one do not hold up those of another.
+
+    Their options are those of `open_channel`, without retries. Leaving the block closes them.
+    """
+
+    def __init__(self, target: str, tls: ClientFiles, *, server_name: str | None = None) -> None:
+        self._arguments = (target, tls, server_name, MAX_MESSAGE_BYTES)
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    def of(self, force: str) -> grpc.aio.Channel:
+        """The channel of a force. It connects with its first call."""
+        channel = self._channels.get(force)
+        if channel is None:
+            channel = self._channels[force] = _channel(*self._arguments, retries=False)
+        return channel
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(channel.close(_CLOSE_SECONDS) for channel in self._channels.values()))
+
+
+def _channel(
+    target: str, tls: ClientFiles, server_name: str | None, max_message_bytes: int, *, retries: bool
+) -> grpc.aio.Channel:
+    return grpc.aio.secure_channel(
         target,
         _credentials(tls),
         options=[*_options(target, server_name, max_message_bytes), *(_RETRIES if retries else ())],
         interceptors=[_Outgoing()],
     )
-    try:
-        yield channel
-    finally:
-        await channel.close(_CLOSE_SECONDS)
 
 
 def certified_name(host: str) -> str:

@@ -15,7 +15,7 @@ from cli.panel.draw import forces_table, processes_line, silence
 from cli.panel.observe import PATIENCE_SECONDS, Observer, process_states
 from cli.panel.state import MATCH, STORE, DestinationState, ForceState, SuiteState
 from cli.verbs import Session, verb
-from suite.steps import Phase
+from suite.steps import Phase, is_frozen
 
 _BETWEEN_LOOKS_SECONDS = 1.0
 _RECENT_SECONDS = 60.0
@@ -71,9 +71,7 @@ async def _require_running(session: Session, home: SuiteHome) -> None:
 
 
 def _remarks(state: SuiteState, home: SuiteHome) -> None:
-    step = home.step()
-    if step is not None and step.said and step.said_seconds < _RECENT_SECONDS:
-        note(f"{step.said_seconds:.0f} s ago: {step.said}")
+    _remarks_on_the_suite(home)
     for process in state.processes:
         if sentence := _TROUBLES.get(process.state):
             log = home.folder / "logs" / f"{process.name}.log"
@@ -90,6 +88,16 @@ def _remarks(state: SuiteState, home: SuiteHome) -> None:
             warn(f"{force.force}: {days} over age, waiting for a consumer: {', '.join(force.overdue_days)}")
         if held := _held(force):
             note(f"{force.force}: {held}")
+
+
+def _remarks_on_the_suite(home: SuiteHome) -> None:
+    step = home.step()
+    if step is None:
+        return
+    if step.said and step.said_seconds < _RECENT_SECONDS:
+        note(f"{step.said_seconds:.0f} s ago: {step.said}")
+    if is_frozen(step.pid):
+        warn(f"the suite itself is frozen, and restarts nothing: `kill -CONT {step.pid}` lets it go on")
 
 
 def _held(force: ForceState) -> str:

@@ -80,10 +80,11 @@ def _options(server_name: str | None) -> list[tuple[str, str | int]]:
         ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
         # Without this, all channels to one target would share one connection.
         ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.keepalive_time_ms", 20_000),
-        ("grpc.keepalive_timeout_ms", 10_000),
+        # A server that hangs is noticed within 20 s.
+        ("grpc.keepalive_time_ms", 10_000),
+        ("grpc.keepalive_timeout_ms", 5_000),
         # While reads are sent, gRPC sends pings of its own, whose answers it would await for a minute.
-        ("grpc.http2.ping_timeout_ms", 20_000),
+        ("grpc.http2.ping_timeout_ms", 5_000),
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.min_reconnect_backoff_ms", 200),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 import grpc
@@ -35,8 +35,9 @@ class Post(Protocol):
 class Appender:
     """Sends one append after the other. Repeating one is harmless, since the store keeps each read once."""
 
-    def __init__(self, post: Post, first_wait: float = FIRST_WAIT_SECONDS) -> None:
-        self._post = post
+    def __init__(self, post_of: Callable[[str], Post], first_wait: float = FIRST_WAIT_SECONDS) -> None:
+        """`post_of` gives the connection of a force."""
+        self._post_of = post_of
         self._first_wait = first_wait
 
     async def append(
@@ -47,12 +48,13 @@ class Appender:
         Raises Unavailable STORE_UNAVAILABLE then, and the store's fault when trying again would not help.
         """
         with span_following(SpanName.INGEST_APPEND, traceparents, {"force": force}):
+            post = self._post_of(force)
             ends_at = time.monotonic() + availability.patience
             backoff = Backoff(self._first_wait, _MOST_WAIT)
             while True:
                 try:
                     left = max(_LEAST_TIMEOUT, ends_at - time.monotonic())
-                    response = await self._post(request, timeout=left)
+                    response = await post(request, timeout=left)
                 except grpc.aio.AioRpcError as error:
                     fault = fault_from(error)
                 else:

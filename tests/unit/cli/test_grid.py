@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli import output
@@ -114,12 +114,14 @@ def test_a_terminal_that_cannot_show_a_letter_is_no_fault(monkeypatch: pytest.Mo
 letters = st.text(st.characters(codec="utf-8"), max_size=40)
 
 
+@settings(deadline=None)
 @given(letters)
 def test_harmless_text_is_one_printable_line(text: str) -> None:
     assert inert(text).isprintable()
     assert inert(inert(text)) == inert(text)
 
 
+@settings(deadline=None)
 @given(letters, st.integers(2, 20))
 def test_folding_keeps_every_letter_within_the_width(text: str, width: int) -> None:
     text = inert(text)
@@ -128,6 +130,7 @@ def test_folding_keeps_every_letter_within_the_width(text: str, width: int) -> N
     assert all(width_of(line) <= width for line in found)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(letters, min_size=6, max_size=6), min_size=1, max_size=4), st.integers(1, 200))
 def test_rows_fit_whatever_they_hold(rows: list[list[str]], width: int) -> None:
     grid = fitted(COLUMNS, rows, width)

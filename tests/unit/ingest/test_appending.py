@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from chassis.errors import DETAILS_KEY, Exhausted, Fault, InvalidInput, NotFound, Unavailable, encode_fault
 from chassis.tracing import UNSAMPLED
+from chassis.turns import Turns
 from reads.columns import require_equal
 from services.ingest.appending.appender import Appender
 from services.ingest.appending.availability import StoreAvailability
@@ -99,8 +100,8 @@ class Rig:
         self.memory = Memory(10**9)
         self.counts = UnwrittenCounts()
         limits = AppendLimits(reads, 10**9, lanes, patience)
-        appender = Appender(store, first_wait=0.0001)
-        self.appends = Appends(appender, limits, self.memory, self.counts, self.own)
+        appender = Appender(lambda _: store, first_wait=0.0001)
+        self.appends = Appends(appender, limits, self.memory, self.counts, self.own, Turns())
 
     def put(self, batch: PendingBatch) -> None:
         self.appends.of(batch.feed.force).put(batch)

@@ -1,5 +1,6 @@
 """The configuration's text: quoting, overrides and size."""
 
+import sys
 from pathlib import Path
 
 from suite.postgres_configuration import access_rules, configuration, shared_buffers, superuser_names
@@ -13,6 +14,13 @@ def test_overrides_win_and_values_are_quoted() -> None:
     assert "unix_socket_directories = '/tmp/it''s'" in text
     assert text.count("max_connections") == 1
     assert "fsync = 'on'" in text
+
+
+def test_recovery_after_a_crash_is_bounded() -> None:
+    text = configuration(sockets=Path("/tmp"), port=5432, listen="", lz4=False)
+    assert "max_wal_size = '768MB'" in text
+    assert "checkpoint_timeout = '5min'" in text
+    assert ("recovery_init_sync_method = 'syncfs'" in text) is (sys.platform == "linux")
 
 
 def test_buffers_follow_the_machine() -> None:
