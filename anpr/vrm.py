@@ -73,9 +73,9 @@ def _oddity(kept: str) -> str:
         if character.isascii():
             continue
         if character.isalpha():
-            return f"the VRM has letters that are not Latin{_script(character)}: write it with A-Z and 0-9"
+            return f"the VRM has letters that are not Latin{_script(character)}; write it with A-Z and 0-9"
         if character.isnumeric():
-            return f"the VRM has digits that are not 0-9{_script(character)}: write it with A-Z and 0-9"
+            return f"the VRM has digits that are not 0-9{_script(character)}; write it with A-Z and 0-9"
     return "the VRM has characters other than letters, digits, blanks, dots and dashes"
 
 

@@ -23,6 +23,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from opentelemetry.context import Context
 from opentelemetry.trace import (
+    Span,
     SpanKind,
     Status,
     StatusCode,
@@ -34,12 +35,14 @@ from opentelemetry.trace import (
 from chassis import deadline
 from chassis import traceparent as w3c
 from chassis.admission import Gate
+from chassis.arrivals import delivered
 from chassis.database_faults import database_fault
 from chassis.draining import Draining
 from chassis.errors import DETAILS_KEY, INTERNAL_TEXT, Fault, InvalidInput, encode_fault
 from chassis.identity import Call, Caller
+from chassis.metrics import counter, histogram, up_down
 from chassis.names import MetricName
-from chassis.telemetry import context_from, meter, tracer
+from chassis.telemetry import context_from, tracer
 from chassis.tracing import UNSAMPLED
 
 _DEFAULT_SECONDS: Final = 30.0
@@ -59,9 +62,9 @@ _NO_PARENT: Final = Context()
 _UNSAMPLED_PARENT: Final = set_span_in_context(UNSAMPLED, _NO_PARENT)
 
 _log = logging.getLogger(__name__)
-_seconds = meter().create_histogram(MetricName.RPC_SECONDS, "s", "Time to answer a unary call")
-_streams = meter().create_up_down_counter(MetricName.RPC_STREAMS, "1", "Streaming calls open now")
-_errors = meter().create_counter(MetricName.RPC_ERRORS, "1", "Calls that failed, by status and reason")
+_seconds = histogram(MetricName.RPC_SECONDS)
+_streams = up_down(MetricName.RPC_STREAMS)
+_errors = counter(MetricName.RPC_ERRORS)
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Parse: TypeAlias = Callable[[bytes], Any]
@@ -102,6 +105,7 @@ class _Opening:
 
     def __init__(self, gate: Gate, message_seconds: float, *, takes_stream: bool) -> None:
         self.admit = gate.admit
+        self.watched = gate.watched
         self._gate = gate
         self._seconds = message_seconds
         self._takes_stream = takes_stream
@@ -133,6 +137,8 @@ class _Opening:
             ) from None
         if message is grpc.aio.EOF:
             raise InvalidInput("MALFORMED_MESSAGE", "the call ended without its message; repair the client")
+        if isinstance(message, bytes):
+            delivered(len(message))
         return message
 
 
@@ -146,6 +152,7 @@ def _raising(parse: Parse) -> Parse:
     """Bytes that cannot be parsed are an error of the caller, not a bug of ours."""
 
     def deserialise(data: bytes) -> Any:
+        delivered(len(data))
         try:
             return parse(data)
         except DecodeError:
@@ -166,7 +173,8 @@ def _unary(method: str, behaviour: Callable[..., Any], opening: _Opening) -> Cal
         with _server_span(method, context):
             try:
                 caller = opening.admit(context)
-                return await _within_deadline(answer, caller, requests, context)
+                with opening.watched(context, caller):
+                    return await _within_deadline(answer, caller, requests, context)
             except Exception as error:  # noqa: BLE001 - each one has an answer
                 await _fail(method, context, error)
 
@@ -184,7 +192,8 @@ def _streaming(
         caller: Caller | None = None
         try:
             caller = opening.admit(context)
-            return await serve(await opening.request(caller, requests, context), context)
+            with opening.watched(context, caller):
+                return await serve(await opening.request(caller, requests, context), context)
         except Exception as error:  # noqa: BLE001 - each one has an answer
             if not isinstance(error, grpc.aio.AbortError):
                 await draining.drain(context, known=caller is not None, both_ways=both_ways)
@@ -252,9 +261,12 @@ async def _fail(method: str, context: Call, error: Exception) -> NoReturn:
 def _tell(method: str, status: grpc.StatusCode, reason: str) -> None:
     """Count a failed call. Mark its span as failed when the server caused the failure."""
     _errors.add(1, {"method": method, "status": status.name, "reason": reason})
-    span = get_current_span()
+    _tell_status(get_current_span(), status)
+
+
+def _tell_status(span: Span, status: grpc.StatusCode) -> None:
     if span.is_recording():
-        span.set_attribute("rpc.grpc.status_code", status.value[0])
+        span.set_attributes({"rpc.system": "grpc", "rpc.grpc.status_code": status.value[0]})
         if status in _OUR_FAULT:
             span.set_status(Status(StatusCode.ERROR, status.name))
 
@@ -271,7 +283,12 @@ def _server_span(method: str, context: Call) -> Iterator[None]:
     span = tracer().start_span(method, _parent_of(context), SpanKind.SERVER)
     try:
         with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
-            yield
+            try:
+                yield
+            except asyncio.CancelledError:
+                _tell_status(span, grpc.StatusCode.CANCELLED)
+                raise
+            _tell_status(span, grpc.StatusCode.OK)
     finally:
         _seconds.record(time.perf_counter() - started, {"method": method})
 

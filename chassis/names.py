@@ -1,4 +1,4 @@
-"""The names of the metrics that every gRPC server has. Dashboards and alarms rely on them.
+"""The metrics that every gRPC server has. Dashboards and alarms rely on them.
 
 A service names its own spans and metrics in its ``names.py``. RPC spans are named after their method, for
 example ``gantry.store.v1.SearchService/GetRead``. Metrics follow Prometheus: the unit is the last word, in
@@ -6,12 +6,13 @@ seconds or bytes. Labels are few and bounded: a force, a destination, a reason c
 VRM.
 """
 
-from enum import StrEnum
+from chassis.metrics import Kind, Metric
 
 
-class MetricName(StrEnum):
-    """Instruments of the guard; the unit is the last word."""
+class MetricName(Metric):
+    """Instruments of the chassis."""
 
-    RPC_SECONDS = "gantry_rpc_seconds"
-    RPC_STREAMS = "gantry_rpc_streams"
-    RPC_ERRORS = "gantry_rpc_errors"
+    BUILD_INFO = "gantry_build_info", Kind.GAUGE, "1", "1, with the version", "service", "version"
+    RPC_SECONDS = "gantry_rpc_seconds", Kind.HISTOGRAM, "s", "Time to answer a unary call", "method"
+    RPC_STREAMS = "gantry_rpc_streams", Kind.GAUGE, "1", "Open streams", "method"
+    RPC_ERRORS = "gantry_rpc_errors", Kind.COUNTER, "1", "Failed calls", "method", "status", "reason"

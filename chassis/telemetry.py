@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from importlib.metadata import version
 from typing import Final
 
 from opentelemetry import metrics
 from opentelemetry.context import Context
-from opentelemetry.metrics import Meter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -29,19 +30,32 @@ from opentelemetry.util.types import AttributeValue
 from chassis import traceparent as w3c
 from chassis import tracing
 from chassis.histograms import bucket_views
+from chassis.metrics import SCOPE, Gauge, Values, begin_counters, meter
+from chassis.names import MetricName
 from chassis.sampler import head_sampler
 from chassis.settings import TelemetrySettings
 from chassis.spanfile import SpanFile
 from chassis.tracing import UNSAMPLED, QuietTracer, TraceBudget
 
+__all__ = [
+    "context_from",
+    "current_traceparent",
+    "link_from",
+    "meter",
+    "metrics_port",
+    "span_following",
+    "telemetry",
+    "tracer",
+    "untraced",
+]
+
 MAX_LINKS: Final = 128
-_SCOPE: Final = "gantry"
 _EXPORT_EVERY_MS: Final = 500
 _QUEUED_SPANS: Final = 16_384
-_OTLP_TIMEOUT_SECONDS: Final = 5
 _METRICS_EVERY_MS: Final = 15_000
 
 _tracer: Final = tracing.tracer()
+_build_info: Final = Gauge(MetricName.BUILD_INFO)
 _meter_provider: MeterProvider | None = None
 _metrics_port: int | None = None
 
@@ -52,15 +66,24 @@ async def telemetry(service: str, settings: TelemetrySettings) -> AsyncIterator[
 
     Without a spans file and an OTLP endpoint nothing is recorded and spans cost next to nothing.
     """
-    resource = Resource({"service.name": service})
+    built = version("gantry")
+    resource = Resource(
+        {"service.name": service, "service.version": built, "service.instance.id": str(uuid.uuid4())}
+    )
+
+    def build_info() -> Values:
+        begin_counters()
+        return [(1, {"service": service, "version": built})]
+
     async with AsyncExitStack() as opened:
+        opened.enter_context(_build_info.observing(build_info))
         exporters = _span_exporters(service, settings)
         if exporters:
             budget = TraceBudget(settings.traces_per_second)
             provider = _tracer_provider(resource, budget, exporters)
             # Flushing joins a thread that may wait for an unavailable collector.
             opened.push_async_callback(asyncio.to_thread, provider.shutdown)
-            opened.enter_context(_tracer.recording(provider.get_tracer(_SCOPE), budget))
+            opened.enter_context(_tracer.recording(provider.get_tracer(SCOPE), budget))
         await opened.enter_async_context(_measuring(resource, settings))
         yield
 
@@ -68,11 +91,6 @@ async def telemetry(service: str, settings: TelemetrySettings) -> AsyncIterator[
 def tracer() -> QuietTracer:
     """The tracer for a service's own spans; may be kept, follows `telemetry`."""
     return _tracer
-
-
-def meter() -> Meter:
-    """The meter for a service's instruments; may be used at import time."""
-    return metrics.get_meter(_SCOPE)
 
 
 def metrics_port() -> int | None:
@@ -96,6 +114,13 @@ def link_from(traceparent: str) -> Link | None:
     """A link to the span named; None when empty or malformed."""
     remote = w3c.parse(traceparent)
     return None if remote is None else Link(remote)
+
+
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Calls inside the block begin no trace, here and at the far side: for work that belongs to no call."""
+    with use_span(UNSAMPLED, end_on_exit=False):
+        yield
 
 
 @contextmanager
@@ -143,12 +168,11 @@ def _span_exporters(service: str, settings: TelemetrySettings) -> list[SpanExpor
     exporters: list[SpanExporter] = []
     if settings.spans_file is not None:
         exporters.append(SpanFile(service, settings.spans_file))
-    if settings.otlp_endpoint is not None:
+    if settings.otlp_endpoint is not None and settings.otlp_traces:
         # Imported late: the exporter is slow to import and seldom used on one machine.
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+        from chassis.otlp import Spans  # noqa: PLC0415
 
-        endpoint = settings.otlp_endpoint
-        exporters.append(OTLPSpanExporter(endpoint, _is_plaintext(endpoint), timeout=_OTLP_TIMEOUT_SECONDS))
+        exporters.append(Spans(settings.otlp_endpoint))
     return exporters
 
 
@@ -162,7 +186,7 @@ async def _measuring(resource: Resource, settings: TelemetrySettings) -> AsyncIt
 
             reader, _metrics_port = opened.enter_context(prometheus_page(settings.metrics_listen))
             opened.callback(_attach(reader, resource).remove_metric_reader, reader)
-        if settings.otlp_endpoint is not None:
+        if settings.otlp_endpoint is not None and settings.otlp_metrics:
             pushing = _otlp_metrics(settings.otlp_endpoint)
             _attach(pushing, resource)
             # Its shutdown pushes the last values. A reader that was removed cannot do this.
@@ -184,11 +208,6 @@ def _attach(reader: MetricReader, resource: Resource) -> MeterProvider:
 
 
 def _otlp_metrics(endpoint: str) -> MetricReader:
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter  # noqa: PLC0415
+    from chassis.otlp import Metrics  # noqa: PLC0415
 
-    exporter = OTLPMetricExporter(endpoint, _is_plaintext(endpoint), timeout=_OTLP_TIMEOUT_SECONDS)
-    return PeriodicExportingMetricReader(exporter, export_interval_millis=_METRICS_EVERY_MS)
-
-
-def _is_plaintext(endpoint: str) -> bool:
-    return endpoint.startswith("http://")
+    return PeriodicExportingMetricReader(Metrics(endpoint), export_interval_millis=_METRICS_EVERY_MS)

@@ -78,6 +78,10 @@ class QuietTracer:
         finally:
             self._tracer, self._budget = before
 
+    def may_begin(self) -> bool:
+        """Whether a new trace would be sampled now."""
+        return self._budget.has_one()
+
     def start_span(
         self,
         name: str,

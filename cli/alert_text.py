@@ -171,6 +171,7 @@ def _whereabouts(alert: Alert) -> Iterator[Words]:
             yield Marked("place doubtful", "doubt")
     else:
         yield Marked("place not known", "doubt")
+    yield f"position {alert.position}"
 
 
 def _age(alert: Alert) -> str:

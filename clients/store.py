@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from typing import Final
 
 import grpc
@@ -11,6 +12,7 @@ from gantry.store.v1 import buffer_pb2, log_pb2
 from gantry.store.v1.buffer_pb2_grpc import BufferServiceStub
 from gantry.store.v1.log_pb2_grpc import ReadLogServiceStub
 
+from chassis.telemetry import untraced
 from clients.answer import answer_of, answers_of
 
 DEADLINE_SECONDS: Final = 10.0
@@ -82,6 +84,17 @@ class BufferClient:
         """State of a force's buffer."""
         request = buffer_pb2.GetBufferStatusRequest(force=force)
         return await answer_of(self._stub.GetBufferStatus(request, timeout=self._deadline))
+
+    async def heads(self, forces: Iterable[str]) -> dict[str, int]:
+        """The positions of the newest reads of these forces; of those that the store does not tell, none."""
+        asked = list(forces)
+        with untraced():
+            told = await asyncio.gather(*map(self.status, asked), return_exceptions=True)
+        return {
+            force: status.head
+            for force, status in zip(asked, told, strict=True)
+            if isinstance(status, buffer_pb2.GetBufferStatusResponse)
+        }
 
     async def purge_certificates(
         self, force: str, *, page_size: int = 0

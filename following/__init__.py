@@ -19,6 +19,7 @@ from following.rows import (
     retire_line,
     set_line_state,
 )
+from following.shown import Heads, ShownLine, ShownLines
 from following.step import LineStoppedError, OpenStep, Progress, Step, StepFailedError
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "GapError",
     "GapPolicy",
     "GatherLimits",
+    "Heads",
     "Item",
     "Key",
     "Lease",
@@ -43,6 +45,8 @@ __all__ = [
     "Part",
     "Progress",
     "ReadLogSource",
+    "ShownLine",
+    "ShownLines",
     "SkipGaps",
     "Source",
     "Step",

@@ -7,6 +7,8 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Generic
 
+from chassis.loops import raise_if_cancelled
+from chassis.transient import cause_of
 from following.cursor import Cursor
 from following.gaps import Gap, GapError
 from following.gather import Gather
@@ -82,14 +84,13 @@ class Follow(Generic[I]):
         if part.items and not await self._process(part):
             return False
         self.cursor.passed(part.position)
-        self._tell_lag(part.position)
         return True
 
     async def _process(self, part: Part[I]) -> bool:
         while True:
             commits = self.cursor.commits
             try:
-                await self._step.run(part, self.cursor)
+                await self._step_run(part)
             except StepFailedError as failure:
                 if self.cursor.commits > commits:
                     self._backoff.succeeded()
@@ -107,12 +108,26 @@ class Follow(Generic[I]):
             about = {**self._labels, "said": str(failure), "wait_seconds": round(wait, 3)}
             _log.warning("a step failed; it is tried again", extra=about)
         self._failing = True
-        self._tell_lag(self.cursor.position)
         await self._note_failure(str(failure), self.cursor.cursor, self._gather.head)
 
-    def _tell_lag(self, position: int) -> None:
-        if self._line.lagging is not None:
-            self._line.lagging(max(0, self._gather.head - position))
+    async def _step_run(self, part: Part[I]) -> None:
+        if self._line.slow_seconds is None:
+            await self._step.run(part, self.cursor)
+            return
+        telling = asyncio.create_task(self._tell_slow(self._line.slow_seconds), name="slow step")
+        try:
+            await self._step.run(part, self.cursor)
+        finally:
+            await ended([telling])
+
+    async def _tell_slow(self, seconds: float) -> None:
+        """Let the line count as failing when a step takes long, before it has failed."""
+        await asyncio.sleep(seconds)
+        try:
+            await self._note_failure(self._line.slow_said, self.cursor.cursor, self._gather.head)
+        except Exception as error:  # noqa: BLE001 - the step itself meets what is wrong
+            raise_if_cancelled()
+            _log.warning("a slow step was not recorded", extra={**self._labels, "cause": cause_of(error)})
 
     async def _go_on_after(self, gap: Gap) -> None:
         position = self._line.gaps.resume_at(gap)

@@ -20,8 +20,8 @@ class Line(Generic[I]):
 
     With several `cursors` each follows the log on its own, with the one step that `open_step` opens; the
     store is told the least of them about once a second, unless `reports` is false (a shadow, for which
-    retention does not wait). `lagging` is called with the reads between cursor and head after each part and
-    after each failure of the step. `first_wait` and `most_wait` (seconds) bound the back-off after a failure.
+    retention does not wait). A step that takes longer than `slow_seconds` counts as failing meanwhile, and
+    `slow_said` is shown to people. `first_wait` and `most_wait` (seconds) bound the back-off after a failure.
     """
 
     source: Source[I]
@@ -30,7 +30,8 @@ class Line(Generic[I]):
     gaps: GapPolicy = field(default_factory=StopAtGaps)
     cursors: Sequence[str] = (DEFAULT_CURSOR,)
     reports: bool = True
-    lagging: Callable[[int], None] | None = None
+    slow_seconds: float | None = None
+    slow_said: str = ""
     silence_seconds: float = 15.0
     first_wait: float = 0.1
     most_wait: float = 5.0

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from chassis.backoff import Backoff
 from chassis.errors import Fault
 from chassis.loops import raise_if_cancelled, repeat
+from chassis.telemetry import untraced
 from chassis.transient import TransientError, asked_wait, cause_of, is_transient
 from following.cursor import Cursor, Mover
 from following.follow import Follow
@@ -175,7 +176,8 @@ class Report:
 
     async def _tell(self, position: int) -> None:
         try:
-            await self._line.source.report(position)
+            with untraced():
+                await self._line.source.report(position)
         except Fault as fault:
             if is_transient(fault):
                 raise

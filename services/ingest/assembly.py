@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -15,13 +15,15 @@ from gantry.ingest.v1.cameras_pb2_grpc import (
 )
 from gantry.ingest.v1.ingest_pb2_grpc import IngestServiceServicer, add_IngestServiceServicer_to_server
 from gantry.store.v1.log_pb2 import AppendReadsResponse
-from opentelemetry.metrics import CallbackOptions, Observation
 
+from chassis.arrivals import Arrivals
+from chassis.client import ChannelsByForce
 from chassis.errors import Unavailable
 from chassis.loops import repeat
+from chassis.metrics import Gauge, Values, known, showing
 from chassis.pages import PageTokens
 from chassis.server import GrpcServer, grpc_server
-from chassis.telemetry import meter
+from chassis.turns import Turns
 from clients.audit import AuditClient
 from clients.directory import DirectoryWatch
 from policy.access import rules
@@ -42,6 +44,9 @@ from services.ingest.names import MetricName
 from services.ingest.settings import IngestSection, IngestSettings
 
 INGEST: Final = "gantry.ingest.v1.IngestService"
+_streams: Final = Gauge(MetricName.INGEST_STREAMS)
+_queued: Final = Gauge(MetricName.INGEST_QUEUED_READS)
+_failing: Final = Gauge(MetricName.INGEST_FAILING_SECONDS)
 _APPEND: Final = "/gantry.store.v1.ReadLogService/AppendReads"
 
 
@@ -67,14 +72,23 @@ async def open_ingest(
     refresh = FeedRefresh(feeds, registry, settings.ingest.refresh_seconds)
     await refresh.refresh()
     pages = await PageTokens.open(pool)
-    async with grpc_server(
-        settings,
-        rules(INGEST, REGISTRY, HEALTH),
-        auditor=AuditClient(store),
-        feeds=feeds,
-        known_force=directory.is_known,
-    ) as server:
-        ingest = _ingest(settings, store, server, feeds, directory)
+    section = settings.ingest
+    memory = Memory(section.total_bytes, least=2 * settings.grpc.max_message_bytes)
+    arrivals = Arrivals(
+        memory.unfinished, seconds=settings.grpc.unfinished_seconds, unread_bytes=settings.grpc.unread_bytes
+    )
+    async with (
+        ChannelsByForce(section.store, settings.tls, server_name=section.store_name) as posts,
+        grpc_server(
+            settings,
+            rules(INGEST, REGISTRY, HEALTH),
+            auditor=AuditClient(store),
+            feeds=feeds,
+            known_force=directory.is_known,
+            arrivals=arrivals,
+        ) as server,
+    ):
+        ingest = _ingest(settings, memory, posts, server, feeds, directory)
         _add_door(server, ingest, settings.ingest.public_listen)
         watch = CameraWatch(registry, feeds, server.stopping)
         cameras = CameraRegistryService(
@@ -87,22 +101,26 @@ async def open_ingest(
         _add_cameras(server, cameras, CameraHealthService(registry, pages), registry.ping)
         server.on_stop(feeds.wake)
         _own_loops(ingest, settings.ingest, registry, refresh)
-        _observe(ingest)
         yield ingest
 
 
-def _ingest(
+def _ingest(  # noqa: PLR0917
     settings: IngestSettings,
-    store: grpc.aio.Channel,
+    memory: Memory,
+    posts: ChannelsByForce,
     server: GrpcServer,
     feeds: FeedDirectory,
     directory: DirectoryWatch,
 ) -> Ingest:
     section = settings.ingest
-    counts, memory = UnwrittenCounts(), Memory(section.total_bytes)
-    post: Post = store.unary_unary(_APPEND, None, AppendReadsResponse.FromString)
+    counts = UnwrittenCounts()
+
+    def post_of(force: str) -> Post:
+        post: Post = posts.of(force).unary_unary(_APPEND, None, AppendReadsResponse.FromString)
+        return post
+
     limits = AppendLimits(section.append_reads, section.append_bytes, section.lanes, section.append_seconds)
-    appends = Appends(Appender(post), limits, memory, counts, server.own)
+    appends = Appends(Appender(post_of), limits, memory, counts, server.own, Turns())
     images = ImageLimits(section.plate_patch_bytes, section.overview_bytes)
     receiver_limits = ReceiverLimits(section.batch_reads, images, section.traces_per_second)
     flow = flow_control(section.batch_reads, settings.grpc.max_message_bytes, section.stream_reads)
@@ -153,29 +171,22 @@ def _own_loops(
 
     own, every = ingest.server.own, section.refresh_seconds
     own(ingest.directory.run(), "directory")
+    own(showing(*_shown(ingest)), "gauges")
     own(follow_forces(ingest.feeds, ingest.directory), "settings of forces")
     own(refresh.run(), "camera registry")
     own(repeat(listen, name="camera registry notifications", every=every), "camera registry notifications")
     own(write_counts(ingest.counts, registry, section.health_seconds), "camera counts")
 
 
-def _observe(ingest: Ingest) -> None:
-    """Register gauges that are computed only when they are read."""
-
-    def streams(_: CallbackOptions) -> Iterator[Observation]:
-        yield Observation(ingest.door.streams)
-
-    def queued(_: CallbackOptions) -> Iterator[Observation]:
-        yield Observation(ingest.appends.queued_reads)
-
-    def failing(_: CallbackOptions) -> Iterator[Observation]:
-        for force, seconds in ingest.appends.failing_seconds.items():
-            yield Observation(seconds, {"force": force})
-
-    meter().create_observable_gauge(
-        MetricName.INGEST_FAILING_SECONDS, [failing], "s", "For how long appends of a force have failed"
+def _shown(ingest: Ingest) -> tuple[AbstractContextManager[None], ...]:
+    """What is computed only when metrics are read."""
+    return (
+        _streams.observing(lambda: [(ingest.door.streams, {})]),
+        _queued.observing(lambda: [(ingest.appends.queued_reads, {})]),
+        _failing.observing(lambda: _by_force(ingest.appends.failing_seconds)),
+        known(lambda: [{"force": force} for force in ingest.directory.active]),
     )
-    meter().create_observable_gauge(MetricName.INGEST_STREAMS, [streams], "1", "Vendors' streams open")
-    meter().create_observable_gauge(
-        MetricName.INGEST_QUEUED_READS, [queued], "1", "Reads waiting for an append"
-    )
+
+
+def _by_force(values: Mapping[str, float]) -> Values:
+    return [(value, {"force": force}) for force, value in tuple(values.items())]

@@ -20,7 +20,7 @@ from chassis.telemetry import telemetry
 from clients.audit import AuditClient
 from clients.directory import DirectoryWatch
 from clients.ingest import CameraClient
-from clients.store import ReadLogClient
+from clients.store import BufferClient, ReadLogClient
 from policy.access import rules
 from services.match import MIGRATIONS
 from services.match.assembly import Assembly, assemble
@@ -28,6 +28,7 @@ from services.match.settings import MatchSettings
 
 HOTLISTS: Final = "gantry.match.v1.HotlistService"
 ALERTS: Final = "gantry.match.v1.AlertService"
+_HEADS_SECONDS: Final = 1.0
 
 
 async def main(settings: MatchSettings) -> None:
@@ -45,6 +46,7 @@ async def main(settings: MatchSettings) -> None:
             section,
             pool,
             ReadLogClient(store),
+            heads=BufferClient(store, deadline=_HEADS_SECONDS).heads,
             forces=lambda: directory.forces,
             pages=await PageTokens.open(pool),
             cameras=registry,

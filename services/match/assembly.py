@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 import asyncpg
 
+from chassis.metrics import showing
 from chassis.pages import PageTokens
-from chassis.telemetry import meter
 from following.gaps import SkipGaps
 from following.lease import Lease
 from following.line import Line
 from following.lines import Lines
 from following.read_log import ReadLog, ReadLogSource
+from following.shown import Heads, ShownLines
 from reads.appended import Appended
 from services.match.alerts.postgres import PostgresAlerts
 from services.match.alerts.retention import AlertRetention
@@ -23,6 +23,7 @@ from services.match.alerts.service import AlertService
 from services.match.alerts.subscriptions import Subscriptions
 from services.match.cameras.camera_names import CameraNames, CameraSource
 from services.match.clock import Clock, utc_now
+from services.match.gauges import MatchGauges
 from services.match.hotlists.importing import HotlistImports
 from services.match.hotlists.postgres import PostgresHotlists
 from services.match.hotlists.service import HotlistService
@@ -30,7 +31,6 @@ from services.match.index.live_index import LiveIndex
 from services.match.index.postgres import PostgresKeys
 from services.match.matching.postgres import PostgresMatching
 from services.match.matching.step import MatchingSteps, Surroundings
-from services.match.names import MetricName
 from services.match.notices.postgres import PostgresNotices
 from services.match.settings import MatchSection
 
@@ -39,8 +39,6 @@ LINE: Final = "match"
 
 # For the lines' rows, for notices, and for calls.
 _SHARED_CONNECTIONS: Final = 3
-
-_lag = meter().create_gauge(MetricName.MATCH_LAG_READS, "1", "Positions stored but not matched, by force")
 
 Forces = Callable[[], Iterable[str]]
 
@@ -58,6 +56,12 @@ class Indexes:
             self._indexes[force] = LiveIndex(force, self._keys)
         return self._indexes[force]
 
+    def entries(self) -> Iterator[tuple[str, int]]:
+        """How many entries of each force are in memory, of the forces that this replica matches."""
+        for force, index in tuple(self._indexes.items()):
+            if index.in_memory:
+                yield force, index.current.entries
+
 
 @dataclass(frozen=True)
 class Assembly:
@@ -71,6 +75,7 @@ class Assembly:
     retention: AlertRetention
     lines: Lines
     cameras: CameraNames
+    gauges: MatchGauges
     hotlist_service: HotlistService
     alert_service: AlertService
 
@@ -83,6 +88,7 @@ class Assembly:
         yield self.imports.clear_replaced(), "clearing of replaced loads"
         yield self.retention.run(), "retention of alerts"
         yield self.cameras.run(), "camera names"
+        yield showing(*self.gauges.shown()), "gauges"
 
     async def stop(self) -> None:
         """End the subscriptions and release the leases."""
@@ -95,6 +101,7 @@ def assemble(
     pool: asyncpg.Pool,
     log: ReadLog,
     *,
+    heads: Heads,
     forces: Forces,
     pages: PageTokens,
     cameras: CameraSource | None = None,
@@ -132,6 +139,7 @@ def assemble(
         AlertRetention(alerts, subscriptions, forces, section.alert_days, clock),
         lines,
         names,
+        MatchGauges(ShownLines(pool, lines.replica, heads), indexes.entries, forces),
         HotlistService(imports, hotlists, clock),
         AlertService(alerts, alerts, subscriptions, pages, clock),
     )
@@ -144,7 +152,6 @@ def _maker(log: ReadLog, steps: MatchingSteps) -> Callable[[Lease], Line[Appende
             steps.open,
             # Reads that were purged before they were matched are lost. The others are matched.
             gaps=SkipGaps(),
-            lagging=partial(_lag.set, attributes={"force": lease.force}),
         )
 
     return line

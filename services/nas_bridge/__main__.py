@@ -9,13 +9,14 @@ from gantry.bridge.v1.bridge_pb2_grpc import add_BridgeServiceServicer_to_server
 from chassis.client import open_channel
 from chassis.database import open_pool
 from chassis.loops import repeat
+from chassis.metrics import showing
 from chassis.migrations import check_migrated
 from chassis.run import run
 from chassis.server import grpc_server
 from chassis.telemetry import telemetry
 from clients.audit import AuditClient
 from clients.directory import DirectoryWatch
-from clients.store import ReadLogClient
+from clients.store import BufferClient, ReadLogClient
 from policy.access import rules
 from services.nas_bridge import MIGRATIONS
 from services.nas_bridge.assembly import Bridge, assemble
@@ -25,6 +26,7 @@ SERVICE: Final = "gantry.bridge.v1.BridgeService"
 # One append of the log is never split, and can carry pictures.
 _MOST_LOG_BYTES: Final = 64 * 1024 * 1024
 _RETIRE_SECONDS: Final = 5.0
+_HEADS_SECONDS: Final = 1.0
 _EXPIRE_SECONDS: Final = 3600.0
 
 
@@ -46,7 +48,9 @@ async def main(settings: BridgeSettings) -> None:
         async with grpc_server(
             settings, rules(SERVICE), auditor=AuditClient(store), known_force=directory.is_known
         ) as server:
-            bridge = await assemble(settings.bridge, settings.tls, pool, ReadLogClient(store), directory)
+            heads = BufferClient(store, deadline=_HEADS_SECONDS).heads
+            log = ReadLogClient(store)
+            bridge = await assemble(settings.bridge, settings.tls, pool, log, directory, heads=heads)
             server.add(
                 add_BridgeServiceServicer_to_server,
                 bridge.service,
@@ -55,6 +59,7 @@ async def main(settings: BridgeSettings) -> None:
             )
             server.own(directory.run(), "directory")
             server.own(bridge.lines.run(), "lines")
+            server.own(showing(*bridge.gauges.shown()), "gauges")
             server.on_stop(bridge.lines.stop)
             server.own(_retire_consumers(bridge, directory), "retire consumers")
             server.own(_expire(bridge, directory, settings.bridge), "expire records")

@@ -10,7 +10,7 @@ from chassis.pages import PageTokens
 from chassis.settings import TlsSettings
 from clients.directory import DirectoryWatch
 from clients.store import ReadLogClient
-from following import Lines, SkipGaps, StopAtGaps
+from following import Heads, Lines, ShownLines, SkipGaps, StopAtGaps
 from services.nas_bridge.destinations.connections import Connections
 from services.nas_bridge.destinations.identities import Identities
 from services.nas_bridge.destinations.postgres import PostgresDestinations
@@ -18,6 +18,7 @@ from services.nas_bridge.destinations.verbs import Destinations
 from services.nas_bridge.forwarding.lines import Forwarding, ForwardingLimits
 from services.nas_bridge.forwarding.postgres import PostgresDeliveries
 from services.nas_bridge.forwarding.refusals import RefusalLimits
+from services.nas_bridge.gauges import BridgeGauges
 from services.nas_bridge.receipts.postgres import PostgresRecords
 from services.nas_bridge.service import BridgeService
 from services.nas_bridge.settings import BridgeSection
@@ -31,6 +32,7 @@ class Bridge:
     lines: Lines
     destinations: Destinations
     records: PostgresRecords
+    gauges: BridgeGauges
 
 
 async def assemble(
@@ -39,6 +41,8 @@ async def assemble(
     pool: asyncpg.Pool,
     log: ReadLogClient,
     directory: DirectoryWatch,
+    *,
+    heads: Heads,
 ) -> Bridge:
     """Make the parts; nothing runs yet."""
     identities = Identities(tls, settings.identities)
@@ -48,7 +52,8 @@ async def assemble(
     lines = Lines(pool, forwarding.line_of, forces=lambda: directory.forces)
     destinations = Destinations(rows, log, identities, lambda force: force in directory.active, lines.wake)
     service = BridgeService(destinations, records, await PageTokens.open(pool))
-    return Bridge(service, lines, destinations, records)
+    gauges = BridgeGauges(ShownLines(pool, lines.replica, heads), lambda: directory.forces)
+    return Bridge(service, lines, destinations, records, gauges)
 
 
 def limits_of(settings: BridgeSection) -> ForwardingLimits:

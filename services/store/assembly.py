@@ -19,6 +19,7 @@ from gantry.store.v1.search_pb2_grpc import add_SearchServiceServicer_to_server
 
 from chassis.access import Rules
 from chassis.errors import StartupFailure
+from chassis.metrics import showing
 from chassis.pages import PageTokens
 from chassis.server import GrpcServer
 from policy.access import actions_on_new_forces, actions_without_purpose, rules
@@ -31,6 +32,7 @@ from services.store.forces import service as force_service
 from services.store.forces.postgres import PostgresForces
 from services.store.forces.service import DirectoryService, ForceService
 from services.store.forces.watching import DirectoryFeed
+from services.store.gauges import StoreGauges
 from services.store.images.objects import ImageStore, open_images
 from services.store.log import service as log_service
 from services.store.log.live import LiveLogs
@@ -176,6 +178,8 @@ def _add_buffer(  # noqa: PLR0917
     )
     retention = Retention(records, images, buffer.retention_days, now_us)
     server.own(retention.run(buffer.retention_interval_seconds), "retention")
+    gauges = StoreGauges(consumers, records, logs, buffer.retention_days, now_us)
+    server.own(showing(*gauges.shown()), "gauges")
 
 
 def _add_search(server: GrpcServer, database: Database, images: ImageStore, tokens: PageTokens) -> None:

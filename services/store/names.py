@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from chassis.metrics import Kind, Metric
+
 
 class SpanName(StrEnum):
     """Spans that the store opens itself; those of RPCs are named after their method."""
@@ -12,18 +14,63 @@ class SpanName(StrEnum):
     PURGE = "store.purge"
 
 
-class MetricName(StrEnum):
+class MetricName(Metric):
     """Instruments of the store; the unit is the last word."""
 
-    READS = "gantry_store_reads"
-    DUPLICATES = "gantry_store_duplicates"
-    COMMIT_SECONDS = "gantry_store_commit_seconds"
-    COMMIT_READS = "gantry_store_commit_reads"
-    IMAGE_BYTES = "gantry_store_image_bytes"
-    BREAKER_OPEN = "gantry_store_breaker_open"
-    CATCH_UP_READS = "gantry_store_catch_up_reads"
-    TAILS = "gantry_store_tails"
-    POSITION = "gantry_store_position"
-    SEARCH_SECONDS = "gantry_store_search_seconds"
-    PURGED_READS = "gantry_store_purged_reads"
-    OVERDUE_DAYS = "gantry_store_overdue_days"
+    READS = "gantry_store_reads", Kind.COUNTER, "1", "Reads stored", "force"
+    DUPLICATES = "gantry_store_duplicates", Kind.COUNTER, "1", "Reads that were stored already", "force"
+    COMMIT_SECONDS = "gantry_store_commit_seconds", Kind.HISTOGRAM, "s", "Time of a group commit"
+    COMMIT_READS = "gantry_store_commit_reads", Kind.HISTOGRAM, "1", "Reads in a group commit"
+    IMAGE_BYTES = "gantry_store_image_bytes", Kind.COUNTER, "By", "Bytes of images stored"
+    BREAKER_OPEN = (
+        "gantry_store_breaker_open",
+        Kind.GAUGE,
+        "1",
+        "1 while appends of the force are refused since the last one failed",
+        "force",
+    )
+    CATCH_UP_READS = (
+        "gantry_store_catch_up_reads",
+        Kind.COUNTER,
+        "1",
+        "Reads that followers got from PostgreSQL instead of from memory",
+        "force",
+    )
+    TAILS = "gantry_store_tails", Kind.GAUGE, "1", "Connected followers: match and each destination", "force"
+    POSITION = (
+        "gantry_store_position",
+        Kind.GAUGE,
+        "1",
+        "Position of the newest read, at every replica",
+        "force",
+    )
+    CONSUMER_LAG_READS = (
+        "gantry_store_consumer_lag_reads",
+        Kind.GAUGE,
+        "1",
+        "Reads that a consumer has not processed, at every replica",
+        "force",
+        "consumer",
+    )
+    CONSUMER_LAG_SECONDS = (
+        "gantry_store_consumer_lag_seconds",
+        Kind.GAUGE,
+        "s",
+        "Since when the oldest of them has been stored; 0 when there is none",
+        "force",
+        "consumer",
+    )
+    SEARCH_SECONDS = (
+        "gantry_store_search_seconds",
+        Kind.HISTOGRAM,
+        "s",
+        "Time to find one page of a plate search",
+    )
+    PURGED_READS = "gantry_store_purged_reads", Kind.COUNTER, "1", "Reads deleted by retention", "force"
+    OVERDUE_DAYS = (
+        "gantry_store_overdue_days",
+        Kind.GAUGE,
+        "1",
+        "Days past their time that wait for a consumer, at every replica",
+        "force",
+    )

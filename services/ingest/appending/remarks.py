@@ -9,7 +9,7 @@ from typing import Final
 
 from gantry.ingest.v1 import ingest_pb2 as pb
 
-from chassis.telemetry import meter
+from chassis.metrics import counter
 from services.ingest.appending.batch import PendingBatch
 from services.ingest.cameras.counts import UnwrittenCounts
 from services.ingest.names import MetricName
@@ -19,9 +19,7 @@ _DIFFERS: Final = (
     "send a correction under a new read_id"
 )
 
-_warnings = meter().create_counter(
-    MetricName.INGEST_WARNINGS, "1", "Remarks on reads that are durable, by reason"
-)
+_warnings = counter(MetricName.INGEST_WARNINGS)
 
 
 def share_differing(batches: Sequence[PendingBatch], differing: Sequence[int]) -> None:
@@ -52,7 +50,7 @@ def count_remarks(
         start += batch.kept
     for reason, count in reasons.items():
         name = pb.WarningReason.Name(reason).removeprefix("WARNING_REASON_")
-        _warnings.add(count, {"reason": name})
+        _warnings.add(count, {"force": force, "reason": name})
 
 
 def _remarks(batch: PendingBatch) -> Iterator[tuple[int, pb.WarningReason.ValueType]]:

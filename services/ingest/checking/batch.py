@@ -123,7 +123,7 @@ def _single(read: pb.SubmittedRead, feed: Feed, latest_us: int) -> Verdict | Non
         return None
     if row[_PATCH] or row[_OVERVIEW]:
         return None
-    return Verdict(1, None, (row,), warnings=[remark.at(0) for remark in remarked])
+    return Verdict(1, None, (row,), warnings=[remark.at(0) for remark in remarked] if remarked else ())
 
 
 def columns_of_right_reads(reads: Sequence[pb.SubmittedRead], feed: Feed, latest_us: int) -> KeptReads | None:

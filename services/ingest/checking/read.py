@@ -15,7 +15,7 @@ from gantry.ingest.v1.ingest_pb2 import WARNING_REASON_POSITION_DOUBTFUL, Submit
 from anpr.identifiers import is_read_id
 from anpr.not_read import VrmNotRead
 from anpr.plate import Plate, understand
-from anpr.vrm import VrmEmpty, VrmInvalid, VrmMangled
+from anpr.vrm import VrmEmpty, VrmInvalid, VrmMangled, is_normal
 from reads.columns import HEADING_UNKNOWN
 from services.ingest.cameras.feeds import Feed
 from services.ingest.checking import rejections, remarks
@@ -61,17 +61,21 @@ def checked_row(read: SubmittedRead, feed: Feed, latest_us: int, remarked: list[
     if not 0.0 <= confidence <= 1.0:
         raise ReadRejected(rejections.CONFIDENCE_INVALID)
     captured_us, heading = _captured_us(read, latest_us), _heading(read)
-    plate = _plate(read, feed.rules.not_read_words)
+    vrm, country, words = read.vrm, "", feed.rules.not_read_words
+    if vrm in words or not is_normal(vrm):
+        plate = _plate(vrm, words)
+        vrm, country = plate.vrm, plate.country
     place = place_of(read, camera, feed, remarked)
+    detailed = read.HasField("details") or country or remarked
     return (
         camera.camera_id,
         read_id,
         captured_us,
-        plate.vrm,
+        vrm,
         confidence,
         *place,
         heading,
-        _details(read, plate.country, remarked),
+        _details(read, country, remarked) if detailed else b"",
         read.plate_patch,
         read.overview,
     )
@@ -91,9 +95,9 @@ def _captured_us(read: SubmittedRead, latest_us: int) -> int:
     raise ReadRejected(rejections.TIME_TOO_OLD if read.HasField("captured_at") else rejections.TIME_INVALID)
 
 
-def _plate(read: SubmittedRead, words: frozenset[str]) -> Plate:
+def _plate(text: str, words: frozenset[str]) -> Plate:
     try:
-        return understand(read.vrm, words)
+        return understand(text, words)
     except VrmEmpty:
         raise ReadRejected(rejections.VRM_EMPTY) from None
     except VrmNotRead:
@@ -112,9 +116,9 @@ def _heading(read: SubmittedRead) -> int:
 
 
 def _details(read: SubmittedRead, country: str, remarked: list[Remark]) -> bytes:
-    doubtful = any(remark.reason == WARNING_REASON_POSITION_DOUBTFUL for remark in remarked)
-    if not (country or doubtful or read.HasField("details")):
-        return b""
+    doubtful = bool(remarked) and any(
+        remark.reason == WARNING_REASON_POSITION_DOUBTFUL for remark in remarked
+    )
     details = read.details
     if country or doubtful or details.position_doubtful:
         details = _amended(details, country, doubtful, remarked)

@@ -86,7 +86,7 @@ READ_ID_INVALID: Final = Cause(
 
 def vrm_invalid(oddity: str) -> Cause:
     """The cause when a text is no VRM. `oddity` says what is odd, without the text."""
-    return Cause(pb.REJECTION_REASON_VRM_INVALID, "vrm", f"{oddity}; it should be 1 to 12 of A-Z and 0-9")
+    return Cause(pb.REJECTION_REASON_VRM_INVALID, "vrm", oddity)
 
 
 def vrm_mangled(cause: str) -> Cause:

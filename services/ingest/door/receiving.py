@@ -13,7 +13,8 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, set_span_in_co
 
 from chassis import traceparent as w3c
 from chassis.errors import InvalidInput
-from chassis.telemetry import meter, tracer
+from chassis.metrics import counter
+from chassis.telemetry import tracer
 from chassis.tracing import UNSAMPLED, TraceBudget
 from services.ingest.appending.batch import PendingBatch, Submitter
 from services.ingest.appending.lanes import Appends, ForceAppends
@@ -27,9 +28,8 @@ from services.ingest.names import MetricName, SpanName
 _NO_PARENT: Final = Context()
 # Memory that a read, and a batch, takes as Python objects, beside its bytes.
 _READ_COST: Final = 1024
-_BETWEEN_NEW_TRACES: Final = 0.002
 
-_rejections = meter().create_counter(MetricName.INGEST_REJECTIONS, "1", "Reads rejected, by reason")
+_rejections = counter(MetricName.INGEST_REJECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,6 @@ class BatchReceiver:
         self._stream = stream_parser(limits.batch_reads)
         self._single = submit_parser(limits.batch_reads)
         self._traces = TraceBudget(limits.traces_per_second)
-        self._next_trace_at = 0.0
 
     def feed(self, key: bytes) -> Feed:
         """The feed as it is now. Raises Unauthenticated TOKEN_UNKNOWN when its token is no longer valid."""
@@ -109,7 +108,7 @@ class BatchReceiver:
         reasons = Counter([rejection.reason for rejection in verdict.rejections])
         for reason, count in reasons.items():
             name = pb.RejectionReason.Name(reason).removeprefix("REJECTION_REASON_")
-            _rejections.add(count, {"reason": name})
+            _rejections.add(count, {"force": feed.force, "reason": name})
         for camera_id, rejection in zip(verdict.rejected_cameras, verdict.rejections, strict=True):
             if camera_id in feed.cameras:
                 self._counts.rejected(feed.force, camera_id, rejection.reason)
@@ -128,11 +127,9 @@ class BatchReceiver:
         return _described(tracer().start_span(SpanName.INGEST_BATCH, parent, SpanKind.SERVER), feed)
 
     def _new_trace(self, feed: Feed) -> Span:
-        # The tracer decides, but asking it for every read of a thousand cameras would cost too much.
-        now = time.monotonic()
-        if now < self._next_trace_at:
+        # Cheaper than to begin a span that is not sampled: this runs for each batch of each camera.
+        if not tracer().may_begin():
             return UNSAMPLED
-        self._next_trace_at = now + _BETWEEN_NEW_TRACES
         return _described(tracer().start_span(SpanName.INGEST_BATCH, _NO_PARENT, SpanKind.SERVER), feed)
 
 

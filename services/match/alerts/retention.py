@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from chassis.loops import repeat
-from chassis.telemetry import meter
+from chassis.metrics import counter
 from services.match.alerts.ports import OldAlerts
 from services.match.clock import Clock
 from services.match.names import MetricName
@@ -19,9 +19,7 @@ EVERY_SECONDS: Final = 600.0
 PORTION: Final = 200
 _PAUSE_SECONDS: Final = 0.05
 
-_deleted = meter().create_counter(
-    MetricName.MATCH_DELETED_ALERTS, "1", "Alerts whose time was over, by force and whether acknowledged"
-)
+_deleted = counter(MetricName.MATCH_DELETED_ALERTS)
 _log = logging.getLogger(__name__)
 
 

@@ -19,7 +19,7 @@ from gantry.match.v1.alert_pb2 import AlertEvent
 
 from chassis.errors import Unavailable
 from chassis.loops import repeat
-from chassis.telemetry import meter
+from chassis.metrics import up_down
 from services.match.alerts.filtering import ALL, Happening, Wanted
 from services.match.alerts.ports import PAGE, EventPage, EventSource
 from services.match.names import MetricName
@@ -28,9 +28,7 @@ KEPT_EVENTS: Final = 2_000
 POLL_SECONDS: Final = 1.0
 PROGRESS_SECONDS: Final = 10.0
 
-_subscribers = meter().create_up_down_counter(
-    MetricName.MATCH_SUBSCRIBERS, "1", "Subscriptions to alerts open now, by force"
-)
+_subscribers = up_down(MetricName.MATCH_SUBSCRIBERS)
 
 
 @dataclass(frozen=True, slots=True)

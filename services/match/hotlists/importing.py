@@ -15,7 +15,7 @@ from gantry.match.v1.hotlist_pb2 import ImportHotlistResponse, LineError
 from anpr.confusable import folded_keys
 from chassis.errors import Fault, InvalidInput
 from chassis.loops import repeat
-from chassis.telemetry import meter
+from chassis.metrics import counter
 from services.match.clock import Clock, utc_now
 from services.match.hotlists.copy_format import copy_text
 from services.match.hotlists.filling import fill
@@ -40,7 +40,7 @@ CLEAR_SECONDS: Final = 20.0
 _SLICE_BYTES: Final = 64 * 1024
 
 _log = logging.getLogger(__name__)
-_rejected = meter().create_counter(MetricName.MATCH_REJECTED_LINES, "1", "Hotlists' lines refused, by force")
+_rejected = counter(MetricName.MATCH_REJECTED_LINES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from anpr.confusable import Keys
-from chassis.telemetry import meter, tracer
+from chassis.telemetry import tracer
 from chassis.transient import TransientError
 from services.match.index.segments import Index, Segment
-from services.match.names import MetricName, SpanName
+from services.match.names import SpanName
 
 KEEP_SECONDS: Final = 60.0
 """How long a released index stays in memory, because a lost lease often comes back soon."""
 
-_entries = meter().create_gauge(MetricName.MATCH_INDEX_ENTRIES, "1", "Entries in the index, by force")
 _EMPTY: Final = Index(())
 
 
@@ -59,6 +58,11 @@ class LiveIndex:
         """The index now."""
         return self._current or _EMPTY
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether there is an index in memory."""
+        return self._current is not None
+
     async def refresh(self) -> Index:
         """Use the force's active loads from now on. Reads loads that are not in memory."""
         if self._dropping is not None:
@@ -89,7 +93,6 @@ class LiveIndex:
         self._dropping = None
         self._current = None
         self._segments = {}
-        _entries.set(0, {"force": self._force})
 
     async def _take_active(self) -> Index:
         loads = await self._source.active_loads(self._force)
@@ -99,7 +102,6 @@ class LiveIndex:
         kept = [self._segments[load.load_no] for load in loads]
         self._segments = {segment.load_no: segment for segment in kept}
         self._current = Index(tuple(kept))
-        _entries.set(self._current.entries, {"force": self._force})
         return self._current
 
     async def _segment(self, load: Load) -> Segment:

@@ -9,7 +9,8 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
 
-from chassis.telemetry import meter, span_following
+from chassis.metrics import counter, histogram
+from chassis.telemetry import span_following
 from following.lease import Lease
 from following.log import Part
 from following.step import Progress
@@ -30,13 +31,9 @@ _MOST_POSITIONS: Final = 100
 # By whether the match is near.
 _KINDS: Final = {False: "exact", True: "near"}
 
-_reads = meter().create_counter(MetricName.MATCH_READS, "1", "Reads matched, by force")
-_alerts = meter().create_counter(
-    MetricName.MATCH_ALERTS, "1", "Alerts raised, by force and kind (exact or near)"
-)
-_seconds = meter().create_histogram(
-    MetricName.MATCH_ALERT_SECONDS, "s", "From the store's receipt of a read to its durable alert"
-)
+_reads = counter(MetricName.MATCH_READS)
+_alerts = counter(MetricName.MATCH_ALERTS)
+_seconds = histogram(MetricName.MATCH_ALERT_SECONDS)
 
 
 class CameraNames(Protocol):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Final
 
 import aiohttp
+from opentelemetry.trace import Span, SpanKind
 from pydantic import AnyUrl, BaseModel, ConfigDict, Field, UrlConstraints
 
 from chassis.client import certified_name
 from chassis.errors import StartupFailure
 from chassis.settings import TlsSettings
-from chassis.telemetry import current_traceparent
+from chassis.telemetry import current_traceparent, tracer
 from services.nas_bridge.destinations.adapter import (
     DeliveryFailedError,
     Receipt,
@@ -30,10 +32,20 @@ from services.nas_bridge.destinations.nadc_document import (
     parse_fault,
     parse_receipt,
 )
+from services.nas_bridge.names import SpanName
 
 _OK: Final = 200
 # HTTP statuses that a repeat would meet again; true: a read in the batch is at fault, false: the sender is.
 _REFUSED: Final = {400: True, 413: True, 422: True, 401: False, 403: False}
+# The first that fits counts.
+_UNANSWERED: Final = (
+    (aiohttp.ClientSSLError, "cannot be trusted, or does not trust us: the TLS handshake failed"),
+    (aiohttp.ClientConnectorDNSError, "has an address that no name server knows"),
+    (
+        (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError),
+        "closed the connection without an answer",
+    ),
+)
 _MOST_ANSWER_BYTES: Final = 16 * 1024 * 1024
 _CONTENT_TYPE: Final = "application/xml; charset=utf-8"
 
@@ -51,10 +63,13 @@ class NadcOptions(BaseModel):
 class NadcDestination:
     """Posts one document a submission."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, server_name: str) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, server_name: str, timeout_seconds: float
+    ) -> None:
         self._session = session
         self._url = url
         self._server_name = server_name
+        self._seconds = timeout_seconds
 
     @staticmethod
     def check(options: Mapping[str, str]) -> None:
@@ -70,7 +85,7 @@ class NadcDestination:
         timeout = aiohttp.ClientTimeout(total=settings.timeout_seconds)
         connector = aiohttp.TCPConnector(ssl=_mutual_tls(tls))
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            yield cls(session, str(url), name)
+            yield cls(session, str(url), name, settings.timeout_seconds)
 
     async def deliver(self, submission: Submission) -> Receipt:
         """Post the batch. Any other answer than a receipt raises DeliveryFailedError."""
@@ -82,15 +97,23 @@ class NadcDestination:
 
     async def _post(self, document: bytes) -> BatchReceipt:
         headers = {"Content-Type": _CONTENT_TYPE}
-        if traceparent := current_traceparent():
-            headers["traceparent"] = traceparent
+        about = {"http.request.method": "POST", "server.address": self._server_name}
+        with tracer().start_as_current_span(
+            SpanName.BRIDGE_POST, kind=SpanKind.CLIENT, attributes=about
+        ) as span:
+            if traceparent := current_traceparent():
+                headers["traceparent"] = traceparent
+            return await self._answer(document, headers, span)
+
+    async def _answer(self, document: bytes, headers: Mapping[str, str], span: Span) -> BatchReceipt:
         try:
             async with self._session.post(
                 self._url, data=document, headers=headers, server_hostname=self._server_name
             ) as response:
+                span.set_attribute("http.response.status_code", response.status)
                 return _receipt_in(response, await _body_of(response))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise DeliveryFailedError(f"NADC cannot be reached ({type(error).__name__})") from None
+            raise DeliveryFailedError(f"NADC {_happened(error, self._seconds)}") from None
         except AnswerError as error:
             raise DeliveryFailedError(f"NADC's answer cannot be used: {error}") from None
 
@@ -119,6 +142,17 @@ def _receipt_in(response: aiohttp.ClientResponse, body: bytes) -> BatchReceipt:
             retry_after=retry_after,
         )
     raise DeliveryFailedError(said, retry_after=retry_after)
+
+
+def _happened(error: BaseException, seconds: float) -> str:
+    """What NADC has done instead of answering, as a predicate."""
+    if isinstance(error, TimeoutError):
+        return f"did not answer within {seconds:g} s"
+    for kinds, happened in _UNANSWERED:
+        if isinstance(error, kinds):
+            return happened
+    refused = getattr(error, "errno", None) == errno.ECONNREFUSED
+    return "refuses connections" if refused else f"cannot be reached ({type(error).__name__})"
 
 
 def _mutual_tls(tls: TlsSettings) -> ssl.SSLContext:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from chassis.client import open_channel
 from chassis.errors import fault_from
 from chassis.settings import HostPort, TlsSettings
+from chassis.silence import unanswered
 from services.nas_bridge.destinations.adapter import (
     DeliveryFailedError,
     Receipt,
@@ -81,12 +82,14 @@ class NasDestination:
         try:
             response = await self._stub.SubmitReads(request, timeout=self._timeout_seconds)
         except grpc.aio.AioRpcError as error:
-            _fail(error)
+            _fail(error, self._timeout_seconds)
         refusals = [Refusal(each.index, each.reason, each.message) for each in response.refusals]
         return Receipt(response.receipt_id, response.accepted, response.duplicate, refusals)
 
 
-def _fail(error: grpc.aio.AioRpcError) -> NoReturn:
+def _fail(error: grpc.aio.AioRpcError, seconds: float) -> NoReturn:
+    if happened := unanswered(error, seconds):
+        raise DeliveryFailedError(f"NAS {happened}") from None
     # NAS's own text is left out: it could quote a read.
     fault = fault_from(error)
     status, said = fault.status, f"NAS answered {fault.status.name}"

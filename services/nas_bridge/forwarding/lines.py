@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from following import DesiredState, GapPolicy, GatherLimits, Lease, Line, ReadLogSource
 from following.read_log import ReadLog
@@ -15,9 +15,11 @@ from services.nas_bridge.destinations.connections import Connections
 from services.nas_bridge.destinations.destination import DestinationSettings, Images, Route
 from services.nas_bridge.forwarding.delivery import Deliveries
 from services.nas_bridge.forwarding.images import WithoutOverviews
-from services.nas_bridge.forwarding.lag import forget_lag, set_lag
 from services.nas_bridge.forwarding.refusals import RefusalLimits
 from services.nas_bridge.forwarding.step import DeliveryLimits, DeliveryStep
+
+# From then on the status says that a destination does not answer, though it still may.
+_SLOW_SECONDS: Final = 5.0
 
 
 class SettingsRows(Protocol):
@@ -60,7 +62,11 @@ class Forwarding:
             limits=GatherLimits(settings.most_reads, limits.most_bytes, limits.gather_seconds),
             gaps=limits.gaps,
             reports=lease.state is not DesiredState.SHADOW,
-            lagging=partial(set_lag, route),
+            slow_seconds=_SLOW_SECONDS,
+            slow_said=(
+                f"no answer for {_SLOW_SECONDS:g} s; the submission under way may take "
+                f"{settings.timeout_seconds:g} s"
+            ),
             first_wait=limits.retry_first_seconds,
             most_wait=limits.retry_most_seconds,
         )
@@ -69,7 +75,6 @@ class Forwarding:
     async def _open_step(self, settings: DestinationSettings, lease: Lease) -> AsyncIterator[DeliveryStep]:
         route = Route(lease.force, lease.line)
         async with AsyncExitStack() as opened:
-            opened.callback(forget_lag, route)
             yield DeliveryStep(
                 route,
                 lambda: opened.enter_async_context(self.connections.open(settings)),

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from chassis.telemetry import current_traceparent, meter, span_following, tracer
+from chassis.metrics import counter
+from chassis.telemetry import current_traceparent, span_following, tracer
 from following import LineStoppedError, Part, Progress, StepFailedError
 from reads.appended import Appended
 from services.nas_bridge.destinations.adapter import (
@@ -35,13 +36,11 @@ from services.nas_bridge.names import MetricName, SpanName
 _WHOLE_TRIES: Final = 3
 
 _log = logging.getLogger(__name__)
-_forwarded: Final = meter().create_counter(MetricName.BRIDGE_FORWARDED_READS, "1", "Reads destinations took")
-_receipts: Final = meter().create_counter(MetricName.BRIDGE_RECEIPTS, "1", "Receipts written down")
-_retries: Final = meter().create_counter(MetricName.BRIDGE_RETRIES, "1", "Deliveries to be repeated")
-_refused: Final = meter().create_counter(MetricName.BRIDGE_DEAD_LETTERS, "1", "Reads destinations refused")
-_refused_whole: Final = meter().create_counter(
-    MetricName.BRIDGE_REFUSED_SUBMISSIONS, "1", "Submissions that destinations refused as a whole"
-)
+_forwarded: Final = counter(MetricName.BRIDGE_FORWARDED_READS)
+_receipts: Final = counter(MetricName.BRIDGE_RECEIPTS)
+_retries: Final = counter(MetricName.BRIDGE_RETRIES)
+_refused: Final = counter(MetricName.BRIDGE_DEAD_LETTERS)
+_refused_whole: Final = counter(MetricName.BRIDGE_REFUSED_SUBMISSIONS)
 
 
 class AllRefusedError(DeliveryFailedError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -15,6 +15,20 @@ class ConsumerCursor:
     consumer: str
     position: int
     reported_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerLag:
+    """What a consumer of a force has not processed.
+
+    `consumer` is None for a force without one. `oldest_us` is when the oldest of these reads was received.
+    """
+
+    force: str
+    head: int
+    consumer: str | None
+    reads: int
+    oldest_us: int | None
 
 
 class Consumers(Protocol):
@@ -38,3 +52,6 @@ class Consumers(Protocol):
 
     async def of(self, force: str) -> Sequence[ConsumerCursor]:
         """The registered consumers of a force, by name."""
+
+    async def lags(self, forces: Collection[str]) -> Sequence[ConsumerLag]:
+        """The lag of every registered consumer of these forces, from the rows as they are now."""

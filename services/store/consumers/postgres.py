@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import asyncpg
 
 from chassis.database import statements
 from chassis.errors import Forbidden, NotFound, OutOfRange
-from services.store.consumers.consumer import ConsumerCursor
+from services.store.consumers.consumer import ConsumerCursor, ConsumerLag
 from services.store.postgres import ForceRows
 
 _SQL: Final = statements("services.store.consumers")
@@ -58,6 +58,11 @@ class PostgresConsumers:
         async with self._rows.transaction(force) as connection:
             rows = await connection.fetch(_SQL.consumers_of, number)
         return [ConsumerCursor(*row) for row in rows]
+
+    async def lags(self, forces: Collection[str]) -> Sequence[ConsumerLag]:
+        """The lag of every registered consumer of these forces, from the rows as they are now."""
+        async with self._rows.transaction(forces) as connection:
+            return [ConsumerLag(*row) for row in await connection.fetch(_SQL.lags)]
 
 
 def _not_yours() -> Forbidden:

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from chassis.errors import OutOfRange, Unavailable
-from chassis.telemetry import meter
+from chassis.metrics import counter
 from services.store.log.ring import LogEntry, Ring
 from services.store.names import MetricName
 
 PROGRESS_SECONDS: Final = 4.0
-_caught_up = meter().create_counter(
-    MetricName.CATCH_UP_READS, "1", "Reads that followers got from the database instead of from memory"
-)
+_caught_up = counter(MetricName.CATCH_UP_READS)
 
 
 @dataclass(frozen=True, slots=True)

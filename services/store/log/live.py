@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from chassis.loops import repeat
-from chassis.telemetry import meter
 from services.store.log.commit import CommitResult
 from services.store.log.ring import LogEntry, Ring
 from services.store.log.writer import ForceWriter, Published
-from services.store.names import MetricName
 from services.store.trouble import Trouble
 
 _FILL_SECONDS: Final = 1.0
 _FILL_READS: Final = 5_000
-_position = meter().create_gauge(MetricName.POSITION, "1", "Position of the newest read")
 
 
 class PastEntries(Protocol):
@@ -73,13 +70,16 @@ class LiveLogs:
         return log if log is not None else await self._open(force)
 
     def announce(self, heads: Mapping[str, int]) -> None:
-        """Logs are known to reach these positions. Forces that are not in use get the metric only."""
+        """Logs are known to reach these positions. Forces that are not in use are passed over."""
         for force, head in heads.items():
             log = self._logs.get(force)
             if log is not None:
                 log.ring.announce(head)
-            # The announcement may be older than our own last commit.
-            _position.set(head if log is None else log.ring.head, {"force": force})
+
+    def refusing(self) -> Iterator[tuple[str, bool]]:
+        """Each log in use, and whether its appends are refused since the last one failed."""
+        for log in tuple(self._logs.values()):
+            yield log.force, log.writer.trouble is not None
 
     def trouble(self, force: str) -> Trouble | None:
         """Why appends of a force fail at this replica, and since when."""
@@ -109,7 +109,6 @@ class LiveLogs:
         def published(result: CommitResult, entries: Sequence[LogEntry]) -> None:
             if entries:
                 ring.add(result.head_before, entries)
-                _position.set(ring.head, {"force": force})
                 self._tell_others(force, result.head)
 
         return published

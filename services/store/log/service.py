@@ -12,7 +12,9 @@ from gantry.store.v1.log_pb2_grpc import ReadLogServiceServicer
 
 from chassis.errors import InvalidInput
 from chassis.identity import caller_of
-from chassis.telemetry import current_traceparent, meter
+from chassis.metrics import up_down
+from chassis.telemetry import current_traceparent
+from chassis.turns import Turns
 from reads.appended import Appended
 from services.store.consumers.consumer import Consumers
 from services.store.images.objects import ImageStore
@@ -27,7 +29,7 @@ SERVICE: Final = "gantry.store.v1.ReadLogService"
 _DEFAULT_READS: Final = 5_000
 _LONGEST_CONSUMER: Final = 64
 _RESPONSE_BYTES: Final = 4 * 1024 * 1024
-_tails = meter().create_up_down_counter(MetricName.TAILS, "1", "Followers connected now")
+_tails = up_down(MetricName.TAILS)
 
 Call = grpc.aio.ServicerContext[Any, Any]
 
@@ -53,6 +55,7 @@ class ReadLogService(ReadLogServiceServicer):
         self._most_bytes = most_bytes
         self._now_us = now_us
         self._stopping = stopping
+        self._turns = Turns()
 
     async def AppendReads(
         self,
@@ -64,6 +67,7 @@ class ReadLogService(ReadLogServiceServicer):
             raise InvalidInput(
                 "TOO_MANY_BYTES", f"an append has at most {self._most_bytes} bytes", field="reads"
             )
+        await self._turns.take(request.force, None, len(request.reads))
         reads = checked(request.force, request.reads, current_traceparent(), self._now_us())
         log = await self._logs.open(request.force)
         if not reads.count:

@@ -12,7 +12,8 @@ from typing import Final, Protocol
 
 from chassis.database_faults import database_fault, database_unavailable
 from chassis.errors import Exhausted, Fault
-from chassis.telemetry import meter, span_following
+from chassis.metrics import counter, histogram
+from chassis.telemetry import span_following
 from chassis.transient import is_transient
 from services.store.images.objects import ObjectNumbers, object_key
 from services.store.images.packing import ImagePacker
@@ -28,14 +29,11 @@ _PROBE_SECONDS: Final = 2.0
 _COMMIT_BYTES: Final = 32 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
-_reads = meter().create_counter(MetricName.READS, "1", "Reads stored")
-_duplicates = meter().create_counter(MetricName.DUPLICATES, "1", "Reads that were stored already")
-_commit_seconds = meter().create_histogram(MetricName.COMMIT_SECONDS, "s", "Time of a group commit")
-_commit_reads = meter().create_histogram(MetricName.COMMIT_READS, "1", "Reads in a group commit")
-_image_bytes = meter().create_counter(MetricName.IMAGE_BYTES, "By", "Bytes of images stored")
-_breaker_open = meter().create_gauge(
-    MetricName.BREAKER_OPEN, "1", "1 while a force's appends are refused since its last commit failed"
-)
+_reads = counter(MetricName.READS)
+_duplicates = counter(MetricName.DUPLICATES)
+_commit_seconds = histogram(MetricName.COMMIT_SECONDS)
+_commit_reads = histogram(MetricName.COMMIT_READS)
+_image_bytes = counter(MetricName.IMAGE_BYTES)
 
 Published = Callable[[CommitResult, Sequence[LogEntry]], None]
 """Receives the result of each commit and the new entries of the log."""
@@ -277,12 +275,10 @@ class ForceWriter:
             _log.warning("appends fail", extra={"force": self._force, "cause": fault.reason})
         self._breaker.failed(fault)
         self._opened.set()
-        _breaker_open.set(1, {"force": self._force})
 
     def _close_breaker(self) -> None:
         if not self._breaker.is_closed:
             _log.info("appends succeed again", extra={"force": self._force})
-            _breaker_open.set(0, {"force": self._force})
         self._breaker.succeeded()
 
     async def _discard(self, keys: Sequence[str]) -> None:

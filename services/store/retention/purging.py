@@ -14,16 +14,17 @@ from functools import partial
 from typing import Final
 
 from chassis.loops import raise_if_cancelled, repeat
-from chassis.telemetry import meter, tracer
+from chassis.metrics import counter
+from chassis.telemetry import tracer
 from chassis.transient import is_transient
 from services.store.days import US_A_DAY, first_open_day, start_of
 from services.store.each_force import for_each_force
 from services.store.images.objects import ImageStore, made_at_us
 from services.store.names import MetricName, SpanName
+from services.store.retention.overdue import LATE_STAY_US
 from services.store.retention.records import PurgeTotals, RetentionRecords, Times
 
 _NO_END: Final = 2**63 - 1
-_LATE_STAY_US: Final = US_A_DAY
 _LATE_AT_ONCE: Final = 20_000
 _SETTLING_US: Final = 5 * 60 * 1_000_000
 """An object this young may belong to a commit under way."""
@@ -31,8 +32,7 @@ _SWEEP_US: Final = 3_600 * 1_000_000
 _OLDER: Final = "older"
 
 _log = logging.getLogger(__name__)
-_purged = meter().create_counter(MetricName.PURGED_READS, "1", "Reads that retention deleted")
-_overdue = meter().create_gauge(MetricName.OVERDUE_DAYS, "1", "Days over age that wait for a consumer")
+_purged = counter(MetricName.PURGED_READS)
 
 
 class Retention:
@@ -87,7 +87,7 @@ class Retention:
         unfinished = await self._records.unfinished(force)
         if sweep or unfinished:
             await self._finish(force, [*unfinished], first_open, now_us)
-            await self._records.forget_appends(force, before_us, now_us - _LATE_STAY_US)
+            await self._records.forget_appends(force, before_us, now_us - LATE_STAY_US)
 
     async def _purge_day(self, force: str, day: date, cursor: int, now_us: int) -> bool:
         """Whether nothing of the day waits for a consumer any more."""
@@ -121,11 +121,11 @@ class Retention:
     async def _stayed(self, force: str, before_us: int, now_us: int) -> int:
         """The position up to which late reads are past their time; 0 when the first one is not."""
         first = await self._records.late(force, before_us, 1)
-        if not first or first[0][1] > now_us - _LATE_STAY_US:
+        if not first or first[0][1] > now_us - LATE_STAY_US:
             return 0
         up_to = 0
         for position, received_at_us in await self._records.late(force, before_us, _LATE_AT_ONCE):
-            if received_at_us > now_us - _LATE_STAY_US:
+            if received_at_us > now_us - LATE_STAY_US:
                 break
             up_to = position
         return up_to
@@ -170,7 +170,6 @@ class Retention:
         )
 
     def _tell_overdue(self, force: str, waiting: tuple[str, ...]) -> None:
-        _overdue.set(len(waiting), {"force": force})
         if waiting and waiting != self._overdue.get(force):
             _log.error("days are over age and wait for a consumer", extra={"force": force, "days": waiting})
         self._overdue[force] = waiting

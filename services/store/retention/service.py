@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import grpc
@@ -15,6 +14,7 @@ from chassis.pages import PageTokens, page_size
 from reads.epoch import timestamp
 from services.store.consumers.consumer import ConsumerCursor, Consumers
 from services.store.days import first_open_day
+from services.store.retention.overdue import overdue_days
 from services.store.retention.records import RetentionRecords
 from services.store.trouble import Trouble
 
@@ -52,12 +52,14 @@ class BufferService(BufferServiceServicer):
     ) -> buffer_pb2.GetBufferStatusResponse:
         """The state of a force's buffer."""
         state = await self._records.state(request.force)
+        first_open = first_open_day(self._now_us(), self._retention_days)
+        overdue = await overdue_days(self._records, request.force, state.days, first_open)
         oldest = state.late_from or (state.days[0] if state.days else None)
         return buffer_pb2.GetBufferStatusResponse(
             reads_stored=state.reads_stored,
             head=state.head,
             oldest_day=oldest.isoformat() if oldest else "",
-            overdue_days=[day.isoformat() for day in await self._overdue(request.force, state.days)],
+            overdue_days=[day.isoformat() for day in overdue],
             consumers=[_consumer(each) for each in await self._consumers.of(request.force)],
             refusal=_refusal(self._trouble(request.force)),
         )
@@ -75,12 +77,6 @@ class BufferService(BufferServiceServicer):
             certificates=[_certificate(row) for row in found],
             next_page_token=self._tokens.token(_LIST, request, (found[-1]["purge_no"],)) if more else "",
         )
-
-    async def _overdue(self, force: str, days: Sequence[date]) -> list[date]:
-        first_open = first_open_day(self._now_us(), self._retention_days)
-        over_age = [day for day in days if day < first_open]
-        cursor = await self._records.least_cursor(force) if over_age else 0
-        return [day for day in over_age if await self._records.reaches_past(force, day, cursor)]
 
 
 def _consumer(each: ConsumerCursor) -> buffer_pb2.ConsumerStatus:

@@ -16,8 +16,8 @@ from anpr.identifiers import is_camera_id, is_read_id
 from anpr.plate import understand
 from anpr.vrm import VrmEmpty
 from chassis.errors import InvalidInput, NotFound, Unavailable
+from chassis.metrics import histogram
 from chassis.pages import PageTokens, page_size
-from chassis.telemetry import meter
 from services.store.names import MetricName
 from services.store.search.find import (
     END_OF_TIME_US,
@@ -36,7 +36,7 @@ _MOST_FORCES: Final = 100
 _MOST_OTHERS: Final = 100
 _NO_WORDS: Final = frozenset[str]()  # a person may search for what a camera took for a plate
 _KINDS: Final = frozenset({search_pb2.IMAGE_KIND_PLATE_PATCH, search_pb2.IMAGE_KIND_OVERVIEW})
-_seconds = meter().create_histogram(MetricName.SEARCH_SECONDS, "s", "Time to find one page of a plate search")
+_seconds = histogram(MetricName.SEARCH_SECONDS)
 
 Call = grpc.aio.ServicerContext[Any, Any]
 

@@ -134,6 +134,34 @@ async def test_impossible_places_are_told_marked_and_counted(
     }  # fmt: skip
 
 
+async def test_a_duplicate_that_differs_is_named_in_its_batch_and_counted(
+    start_ingest: StartIngest, store_process: StoreProcess, force: str
+) -> None:
+    """Batches of two streams share appends: each warning has to reach its own batch and read."""
+    ingest = await start_ingest(health_seconds=0.05)
+    feed = (await ingest.connect()).feed(await ingest.enrol(force, "gateway", "a", "b"))
+    first, second = reads_of("a", unique_ids(6)), reads_of("b", unique_ids(6))
+    await feed.submit(first + second)
+    for each in (first[1], second[4]):
+        each.vrm, each.confidence = "CD34EFG", 0.99
+    first[3].vrm, second[0].vrm = "UNKNOWN", "10-Mar"
+    fresh = reads_of("b", unique_ids(1))
+    receipts: dict[object, Receipt] = {}
+    async with feed.stream(lambda receipt: receipts.update({receipt.tag: receipt})) as stream:
+        await stream.send([*fresh, *first], tag="first")
+        await stream.send(second, tag="second")
+        await stream.send([second[1]], tag="third")
+    assert warned(receipts["first"]) == [(2, "DUPLICATE_DIFFERS", "read_id")]
+    assert warned(receipts["second"]) == [(4, "DUPLICATE_DIFFERS", "read_id")]
+    assert warned(receipts["third"]) == []
+    assert "new read_id" in receipts["first"].warnings[0].message
+    assert [(each.accepted, each.duplicate) for each in receipts.values()] == [(1, 5), (0, 5), (0, 1)]
+    found = await stored(store_process, force)
+    assert {each.vrm for each in found.values()} == {"AB12CDE"}, "the first one is kept"
+    for name in ("a", "b"):
+        await health_of(ingest, force, name, lambda one: [each.count for each in one.warnings] == [1])
+
+
 async def test_the_settings_of_a_force_hold_within_five_seconds(
     ingest: RunningIngest, store_process: StoreProcess, force: str
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 
 from gantry.common.v1.read_columns_pb2 import ReadColumns
@@ -52,6 +52,10 @@ class MemoryLog:
         self._grown.set()
         self._grown = asyncio.Event()
         return self.head
+
+    async def heads(self, forces: Collection[str]) -> dict[str, int]:
+        """The head, for each force."""
+        return dict.fromkeys(forces, self.head)
 
     async def follow(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
@@ -40,7 +40,16 @@ async def replica(
     """A running replica. What dies in the background fails the test. Not `polite`: it keeps its leases."""
     async with open_pool(database) as pool:
         pages = await PageTokens.open(pool)
-        match = assemble(SECTION, pool, log, forces=lambda: forces, pages=pages, cameras=cameras, clock=clock)
+        match = assemble(
+            SECTION,
+            pool,
+            log,
+            heads=getattr(log, "heads", _no_heads),
+            forces=lambda: forces,
+            pages=pages,
+            cameras=cameras,
+            clock=clock,
+        )
         tasks = [asyncio.create_task(work, name=name) for work, name in match.tasks()]
         try:
             yield match
@@ -52,6 +61,10 @@ async def replica(
             ended = await asyncio.gather(*tasks, return_exceptions=True)
             died = [error for error in ended if error and not isinstance(error, asyncio.CancelledError)]
             assert not died, died
+
+
+async def _no_heads(_: Collection[str]) -> Mapping[str, int]:
+    return {}
 
 
 async def load(

@@ -82,7 +82,7 @@ async def running(
     audit = MemoryAudit()
     async with open_pool(database) as pool, AsyncExitStack() as stack:
         pages = await PageTokens.open(pool)
-        match = assemble(SECTION, pool, log, forces=lambda: forces, pages=pages)
+        match = assemble(SECTION, pool, log, heads=log.heads, forces=lambda: forces, pages=pages)
         async with grpc_server(
             settings, rules(HOTLISTS, ALERTS), auditor=audit, known_force=forces.__contains__
         ) as server:

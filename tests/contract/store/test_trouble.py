@@ -12,7 +12,7 @@ import pytest
 
 from chassis.client import open_channel
 from chassis.errors import Unavailable
-from clients.store import BufferClient, ReadLogClient
+from clients.store import ReadLogClient
 from tests.contract.store.conftest import RunningStore
 from tests.contract.store.reads import columns
 from tests.e2e.waiting import eventually

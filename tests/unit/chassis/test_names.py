@@ -11,8 +11,12 @@ import services.match.names
 import services.nas_bridge.names
 import services.store.names
 
+LABELS = {
+    *("force", "destination", "consumer", "service", "version", "method", "status", "reason"),
+    *("outcome", "kind", "acknowledged", "why"),
+}
 PREFIXES = {
-    chassis.names: "rpc",
+    chassis.names: "(rpc|build)",
     services.ingest.names: "ingest",
     services.match.names: "match",
     services.nas_bridge.names: "bridge",
@@ -24,6 +28,13 @@ def test_metrics_begin_with_their_room():
     for module, prefix in PREFIXES.items():
         for name in module.MetricName:
             assert re.fullmatch(rf"gantry_{prefix}(_[a-z]+)+", name), name
+
+
+def test_each_metric_says_what_it_means_and_names_its_unit():
+    for metric in (metric for module in PREFIXES for metric in module.MetricName):
+        assert metric.meaning[0].isupper() or metric.meaning[0].isdigit(), metric
+        assert metric.endswith("_seconds") == (metric.unit == "s"), metric
+        assert set(metric.labels) <= LABELS, metric
 
 
 def test_spans_begin_with_their_room():

@@ -1,0 +1,67 @@
+"""The gauges of the store, computed from its rows when metrics are read: no replica can show an old value."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Final
+
+from chassis.metrics import Gauge, Labels, Values, computing, known
+from services.store.consumers.consumer import Consumers
+from services.store.log.live import LiveLogs
+from services.store.names import MetricName
+from services.store.retention.overdue import overdue_count
+from services.store.retention.records import RetentionRecords
+
+_position: Final = Gauge(MetricName.POSITION)
+_lag_reads: Final = Gauge(MetricName.CONSUMER_LAG_READS)
+_lag_seconds: Final = Gauge(MetricName.CONSUMER_LAG_SECONDS)
+_overdue: Final = Gauge(MetricName.OVERDUE_DAYS)
+_breaker_open: Final = Gauge(MetricName.BREAKER_OPEN)
+
+
+class StoreGauges:
+    """Computes them."""
+
+    def __init__(
+        self,
+        consumers: Consumers,
+        records: RetentionRecords,
+        logs: LiveLogs,
+        retention_days: int,
+        now_us: Callable[[], int],
+    ) -> None:
+        self._consumers = consumers
+        self._records = records
+        self._logs = logs
+        self._retention_days = retention_days
+        self._now_us = now_us
+        self._forces: frozenset[str] = frozenset()
+
+    def shown(self) -> tuple[AbstractContextManager[None], ...]:
+        """What shows them, for `chassis.metrics.showing`."""
+        return (
+            computing(self.compute, _position, _lag_reads, _lag_seconds, _overdue),
+            _breaker_open.observing(self._refusing),
+            known(lambda: [{"force": force} for force in self._forces]),
+        )
+
+    async def compute(self) -> Mapping[Gauge, Values]:
+        """All that is computed from rows."""
+        self._forces = frozenset(await self._records.forces())
+        values: defaultdict[Gauge, list[tuple[float, Labels]]] = defaultdict(list)
+        for lag in await self._consumers.lags(self._forces):
+            values[_position].append((lag.head, {"force": lag.force}))
+            if lag.consumer is not None:
+                labels = {"force": lag.force, "consumer": lag.consumer}
+                waited = 0 if lag.oldest_us is None else max(0, self._now_us() - lag.oldest_us) / 1e6
+                values[_lag_reads].append((lag.reads, labels))
+                values[_lag_seconds].append((waited, labels))
+        for force in self._forces:
+            days = await overdue_count(self._records, force, self._now_us(), self._retention_days)
+            values[_overdue].append((days, {"force": force}))
+        return values
+
+    def _refusing(self) -> Values:
+        return [(refusing, {"force": force}) for force, refusing in self._logs.refusing()]
