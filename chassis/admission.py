@@ -7,10 +7,12 @@ and its purpose. A person's call is recorded in the audit trail before the handl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
 from chassis.access import ANY_SERVICE, Auditor, AuditRule, FeedTokens, Rule
+from chassis.arrivals import Arrivals
 from chassis.errors import Fault, Forbidden, InvalidInput, NotFound, Unauthenticated, Unavailable
 from chassis.identity import Call, Caller, certified_caller, remember, shows_certificate
 from chassis.wellformed import require_wellformed
@@ -19,15 +21,19 @@ _AUTHORIZATION: Final = "authorization"
 _BEARER: Final = "bearer "
 _AUDIT_RETRY_SECONDS: Final = 1.0
 _NOBODY_MAY: Final = Rule()
+_UNWATCHED: Final = nullcontext()
 
 
 @dataclass(frozen=True)
 class Offices:
-    """What the rules of a server need: the audit trail, the feeds' tokens, the directory of forces."""
+    """What the rules of a server need: the audit trail, the feeds' tokens, the directory of forces, the watch
+    over messages that arrive.
+    """
 
     auditor: Auditor | None = None
     feeds: FeedTokens | None = None
     known_force: Callable[[str], bool] | None = None
+    arrivals: Arrivals | None = None
 
 
 class Gate:
@@ -41,6 +47,7 @@ class Gate:
         self._rule = rule or _NOBODY_MAY
         self._offices = offices
         self._takes_tokens = public and self._rule.feeds
+        self._arrivals = offices.arrivals if self._takes_tokens else None
         self.judges_message = self._rule.reads_message
         _check(method, self._rule, offices)
 
@@ -51,6 +58,12 @@ class Gate:
         caller = self._caller(context)
         remember(context, caller)
         return caller
+
+    def watched(self, context: Call, caller: Caller) -> AbstractContextManager[None]:
+        """Watches what arrives for a feed's call. Raises the fault for a connection that holds too much."""
+        if self._arrivals is None or caller.kind != "feed":
+            return _UNWATCHED
+        return self._arrivals.call(context, min(caller.forces, default=""))
 
     async def judge(self, message: Any, caller: Caller) -> None:
         """Judge the first message, and write a person's audit record.

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 import grpc
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_current_span
@@ -82,16 +82,46 @@ async def open_channel(
     `retries`, gRPC tries calls that end with UNAVAILABLE up to four times. Services set it to False, since
     their callers retry; see `_SERVICE_CONFIG`. Raises StartupFailure for unreadable files.
     """
-    channel = grpc.aio.secure_channel(
+    channel = _channel(target, tls, server_name, max_message_bytes, retries=retries)
+    try:
+        yield channel
+    finally:
+        await channel.close(_CLOSE_SECONDS)
+
+
+class ChannelsByForce:
+    """A connection for each force, so that the large messages of one do not hold up those of another.
+
+    Their options are those of `open_channel`, without retries. Leaving the block closes them.
+    """
+
+    def __init__(self, target: str, tls: ClientFiles, *, server_name: str | None = None) -> None:
+        self._arguments = (target, tls, server_name, MAX_MESSAGE_BYTES)
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    def of(self, force: str) -> grpc.aio.Channel:
+        """The channel of a force. It connects with its first call."""
+        channel = self._channels.get(force)
+        if channel is None:
+            channel = self._channels[force] = _channel(*self._arguments, retries=False)
+        return channel
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(channel.close(_CLOSE_SECONDS) for channel in self._channels.values()))
+
+
+def _channel(
+    target: str, tls: ClientFiles, server_name: str | None, max_message_bytes: int, *, retries: bool
+) -> grpc.aio.Channel:
+    return grpc.aio.secure_channel(
         target,
         _credentials(tls),
         options=[*_options(target, server_name, max_message_bytes), *(_RETRIES if retries else ())],
         interceptors=[_Outgoing()],
     )
-    try:
-        yield channel
-    finally:
-        await channel.close(_CLOSE_SECONDS)
 
 
 def certified_name(host: str) -> str:
@@ -196,10 +226,11 @@ def _options(target: str, server_name: str | None, max_message_bytes: int) -> li
         ("grpc.primary_user_agent", "gantry"),
         # Without this, channels to one target share a connection, and its limits.
         ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.keepalive_time_ms", 20_000),
-        ("grpc.keepalive_timeout_ms", 10_000),
+        # A frozen process keeps its connections open. Within 14 s they are given up for those to another one.
+        ("grpc.keepalive_time_ms", 8_000),
+        ("grpc.keepalive_timeout_ms", 6_000),
         # While data is sent, gRPC sends other pings. By default it waits a minute for their answers.
-        ("grpc.http2.ping_timeout_ms", 10_000),
+        ("grpc.http2.ping_timeout_ms", 6_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         # Reconnect to a service that has restarted at once, not after gRPC's usual two minutes.

@@ -35,6 +35,7 @@ from opentelemetry.trace import (
 from chassis import deadline
 from chassis import traceparent as w3c
 from chassis.admission import Gate
+from chassis.arrivals import delivered
 from chassis.database_faults import database_fault
 from chassis.draining import Draining
 from chassis.errors import DETAILS_KEY, INTERNAL_TEXT, Fault, InvalidInput, encode_fault
@@ -104,6 +105,7 @@ class _Opening:
 
     def __init__(self, gate: Gate, message_seconds: float, *, takes_stream: bool) -> None:
         self.admit = gate.admit
+        self.watched = gate.watched
         self._gate = gate
         self._seconds = message_seconds
         self._takes_stream = takes_stream
@@ -135,6 +137,8 @@ class _Opening:
             ) from None
         if message is grpc.aio.EOF:
             raise InvalidInput("MALFORMED_MESSAGE", "the call ended without its message; repair the client")
+        if isinstance(message, bytes):
+            delivered(len(message))
         return message
 
 
@@ -148,6 +152,7 @@ def _raising(parse: Parse) -> Parse:
     """Bytes that cannot be parsed are an error of the caller, not a bug of ours."""
 
     def deserialise(data: bytes) -> Any:
+        delivered(len(data))
         try:
             return parse(data)
         except DecodeError:
@@ -168,7 +173,8 @@ def _unary(method: str, behaviour: Callable[..., Any], opening: _Opening) -> Cal
         with _server_span(method, context):
             try:
                 caller = opening.admit(context)
-                return await _within_deadline(answer, caller, requests, context)
+                with opening.watched(context, caller):
+                    return await _within_deadline(answer, caller, requests, context)
             except Exception as error:  # noqa: BLE001 - each one has an answer
                 await _fail(method, context, error)
 
@@ -186,7 +192,8 @@ def _streaming(
         caller: Caller | None = None
         try:
             caller = opening.admit(context)
-            return await serve(await opening.request(caller, requests, context), context)
+            with opening.watched(context, caller):
+                return await serve(await opening.request(caller, requests, context), context)
         except Exception as error:  # noqa: BLE001 - each one has an answer
             if not isinstance(error, grpc.aio.AbortError):
                 await draining.drain(context, known=caller is not None, both_ways=both_ways)

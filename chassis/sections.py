@@ -50,6 +50,7 @@ class GrpcSettings(_Section):
     health_listen: HostPort = "127.0.0.1:0"
     max_message_bytes: int = Field(16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
     max_concurrent_streams: int = Field(2_000, ge=1)
+    unfinished_seconds: float = Field(30.0, gt=0, le=600)
     unread_bytes: int = Field(32 * 1024, ge=1024, le=1024 * 1024)
     drain_seconds: float = Field(10.0, ge=0, le=3600)
     message_seconds: float = Field(10.0, gt=0, le=600)

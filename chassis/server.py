@@ -19,6 +19,7 @@ import grpc
 
 from chassis.access import BUILT_IN, Auditor, FeedTokens, Rule, Rules
 from chassis.admission import Gate, Offices
+from chassis.arrivals import Arrivals
 from chassis.draining import Draining
 from chassis.errors import StartupFailure
 from chassis.guard import Handler, guarded
@@ -102,7 +103,8 @@ class GrpcServer:
     def add_raw(self, service: str, method: str, handler: Handler) -> None:
         """Replace one method of an added service, for example to take bytes as they came.
 
-        `handler` is what ``grpc.unary_unary_rpc_method_handler`` and its like make; it stays guarded.
+        `handler` is what ``grpc.unary_unary_rpc_method_handler`` and its like make; it stays guarded. One for
+        a stream of bytes calls ``chassis.arrivals.delivered`` with the size of each message.
         """
         self._raw[service, method] = handler
 
@@ -135,6 +137,8 @@ class GrpcServer:
         await self._server.start()
         await self._health_server.start()
         self.own(self._health.watch(), "health")
+        if self._offices.arrivals is not None:
+            self.own(self._offices.arrivals.run(), "arrivals")
         _write_ports(self._settings.port_file, self.ports)
         _log.info("listening", extra={"ports": self.ports})
 
@@ -253,15 +257,16 @@ async def grpc_server(
     auditor: Auditor | None = None,
     feeds: FeedTokens | None = None,
     known_force: Callable[[str], bool] | None = None,
+    arrivals: Arrivals | None = None,
     client_certificates: bool = True,
 ) -> AsyncIterator[GrpcServer]:
     """A server to add services to; stopped on leaving, so that calls drain before the pool closes.
 
     `rules` say who may call which RPC. `auditor` writes the audit records that they ask for. `feeds` finds
-    the feed of a token. With `known_force`, a call about any other force is refused. With
-    `client_certificates` the main port is mTLS; without, it asks callers for none.
+    the feed of a token. With `known_force`, a call about any other force is refused. `arrivals` watches the
+    connections of feeds. With `client_certificates` the main port is mTLS; without, it asks callers for none.
     """
-    offices = Offices(auditor, feeds, known_force)
+    offices = Offices(auditor, feeds, known_force, arrivals)
     server = GrpcServer(settings, rules, offices, client_certificates=client_certificates)
     try:
         yield server

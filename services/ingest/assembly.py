@@ -16,11 +16,14 @@ from gantry.ingest.v1.cameras_pb2_grpc import (
 from gantry.ingest.v1.ingest_pb2_grpc import IngestServiceServicer, add_IngestServiceServicer_to_server
 from gantry.store.v1.log_pb2 import AppendReadsResponse
 
+from chassis.arrivals import Arrivals
+from chassis.client import ChannelsByForce
 from chassis.errors import Unavailable
 from chassis.loops import repeat
 from chassis.metrics import Gauge, Values, known, showing
 from chassis.pages import PageTokens
 from chassis.server import GrpcServer, grpc_server
+from chassis.turns import Turns
 from clients.audit import AuditClient
 from clients.directory import DirectoryWatch
 from policy.access import rules
@@ -69,14 +72,23 @@ async def open_ingest(
     refresh = FeedRefresh(feeds, registry, settings.ingest.refresh_seconds)
     await refresh.refresh()
     pages = await PageTokens.open(pool)
-    async with grpc_server(
-        settings,
-        rules(INGEST, REGISTRY, HEALTH),
-        auditor=AuditClient(store),
-        feeds=feeds,
-        known_force=directory.is_known,
-    ) as server:
-        ingest = _ingest(settings, store, server, feeds, directory)
+    section = settings.ingest
+    memory = Memory(section.total_bytes, least=2 * settings.grpc.max_message_bytes)
+    arrivals = Arrivals(
+        memory.unfinished, seconds=settings.grpc.unfinished_seconds, unread_bytes=settings.grpc.unread_bytes
+    )
+    async with (
+        ChannelsByForce(section.store, settings.tls, server_name=section.store_name) as posts,
+        grpc_server(
+            settings,
+            rules(INGEST, REGISTRY, HEALTH),
+            auditor=AuditClient(store),
+            feeds=feeds,
+            known_force=directory.is_known,
+            arrivals=arrivals,
+        ) as server,
+    ):
+        ingest = _ingest(settings, memory, posts, server, feeds, directory)
         _add_door(server, ingest, settings.ingest.public_listen)
         watch = CameraWatch(registry, feeds, server.stopping)
         cameras = CameraRegistryService(
@@ -92,18 +104,23 @@ async def open_ingest(
         yield ingest
 
 
-def _ingest(
+def _ingest(  # noqa: PLR0917
     settings: IngestSettings,
-    store: grpc.aio.Channel,
+    memory: Memory,
+    posts: ChannelsByForce,
     server: GrpcServer,
     feeds: FeedDirectory,
     directory: DirectoryWatch,
 ) -> Ingest:
     section = settings.ingest
-    counts, memory = UnwrittenCounts(), Memory(section.total_bytes)
-    post: Post = store.unary_unary(_APPEND, None, AppendReadsResponse.FromString)
+    counts = UnwrittenCounts()
+
+    def post_of(force: str) -> Post:
+        post: Post = posts.of(force).unary_unary(_APPEND, None, AppendReadsResponse.FromString)
+        return post
+
     limits = AppendLimits(section.append_reads, section.append_bytes, section.lanes, section.append_seconds)
-    appends = Appends(Appender(post), limits, memory, counts, server.own)
+    appends = Appends(Appender(post_of), limits, memory, counts, server.own, Turns())
     images = ImageLimits(section.plate_patch_bytes, section.overview_bytes)
     receiver_limits = ReceiverLimits(section.batch_reads, images, section.traces_per_second)
     flow = flow_control(section.batch_reads, settings.grpc.max_message_bytes, section.stream_reads)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 import grpc
@@ -15,7 +15,7 @@ from chassis.backoff import Backoff
 from chassis.errors import Fault, fault_from
 from chassis.telemetry import span_following
 from chassis.transient import is_transient
-from services.ingest.appending.availability import StoreAvailability, store_unavailable
+from services.ingest.appending.availability import StoreAvailability, refusal
 from services.ingest.names import SpanName
 
 FIRST_WAIT_SECONDS: Final = 0.05
@@ -35,8 +35,9 @@ class Post(Protocol):
 class Appender:
     """Sends one append after the other. Repeating one is harmless, since the store keeps each read once."""
 
-    def __init__(self, post: Post, first_wait: float = FIRST_WAIT_SECONDS) -> None:
-        self._post = post
+    def __init__(self, post_of: Callable[[str], Post], first_wait: float = FIRST_WAIT_SECONDS) -> None:
+        """`post_of` gives the connection of a force."""
+        self._post_of = post_of
         self._first_wait = first_wait
 
     async def append(
@@ -44,15 +45,17 @@ class Appender:
     ) -> AppendReadsResponse:
         """Try until the store has committed it, or until the force's patience ends.
 
-        Raises Unavailable STORE_UNAVAILABLE then, and the store's fault when trying again would not help.
+        Raises Unavailable STORE_UNAVAILABLE or Exhausted STORAGE_FULL then, and the store's fault when trying
+        again would not help.
         """
         with span_following(SpanName.INGEST_APPEND, traceparents, {"force": force}):
+            post = self._post_of(force)
             ends_at = time.monotonic() + availability.patience
             backoff = Backoff(self._first_wait, _MOST_WAIT)
             while True:
                 try:
                     left = max(_LEAST_TIMEOUT, ends_at - time.monotonic())
-                    response = await self._post(request, timeout=left)
+                    response = await post(request, timeout=left)
                 except grpc.aio.AioRpcError as error:
                     fault = fault_from(error)
                 else:
@@ -62,10 +65,10 @@ class Appender:
                     raise fault
                 wait = backoff.next_wait(fault.retry_after)
                 if time.monotonic() + wait > ends_at:
-                    availability.failed()
+                    availability.failed(fault.reason)
                     about = {"force": force, "cause": fault.reason}
                     _log.warning("the store does not take reads", extra=about)
-                    raise store_unavailable()
+                    raise refusal(fault.reason)
                 await asyncio.sleep(wait)
 
 

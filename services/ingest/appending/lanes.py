@@ -21,8 +21,9 @@ from gantry.store.v1.log_pb2 import AppendReadsResponse
 
 from chassis.errors import Fault
 from chassis.metrics import counter, histogram
+from chassis.turns import Turns
 from services.ingest.appending.appender import Appender
-from services.ingest.appending.availability import StoreAvailability
+from services.ingest.appending.availability import STORAGE_FULL, STORE_UNAVAILABLE, StoreAvailability
 from services.ingest.appending.batch import PendingBatch
 from services.ingest.appending.memory import Memory, MemoryShare
 from services.ingest.appending.remarks import count_remarks, share_differing
@@ -35,6 +36,8 @@ _MANY_BATCHES: Final = 8
 """After an append of this many batches the lane waits a little, so that the next one has as many."""
 _WAIT_SECONDS_A_BATCH: Final = 0.001
 _MOST_WAIT_SECONDS: Final = 0.05
+# A small message costs as much as so many bytes of a large one.
+_MESSAGE_COST: Final = 4096
 
 _log = logging.getLogger(__name__)
 _reads = counter(MetricName.INGEST_READS)
@@ -57,19 +60,21 @@ class AppendLimits:
 class Appends:
     """The appends of all forces, each force by itself."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         appender: Appender,
         limits: AppendLimits,
         memory: Memory,
         counts: UnwrittenCounts,
         own: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+        turns: Turns,
     ) -> None:
         self._appender = appender
         self._limits = limits
         self._memory = memory
         self._counts = counts
         self._own = own
+        self._turns = turns
         self._forces: dict[str, ForceAppends] = {}
 
     @property
@@ -100,6 +105,7 @@ class Appends:
                 availability=availability,
                 memory=memory,
                 counts=self._counts,
+                turns=self._turns,
             )
             for _ in range(self._limits.lanes)
         ]
@@ -107,16 +113,24 @@ class Appends:
             # A fresh context: the lane lives longer than the first call, and must not keep its deadline and
             # trace.
             Context().run(self._own, lane.run(), f"lane {force} {number}")
-        return ForceAppends(lanes, availability, memory)
+        return ForceAppends(force, lanes, availability, memory, self._turns)
 
 
 @dataclass(frozen=True, slots=True)
 class ForceAppends:
-    """The lanes, the circuit breaker and the share of memory of one force."""
+    """The lanes, the circuit breaker, the share of memory and the turns of one force."""
 
+    force: str
     lanes: Sequence[Lane]
     availability: StoreAvailability
     memory: MemoryShare
+    turns: Turns
+
+    async def turn(self, feed: bytes, size: int) -> None:
+        """Wait until it is the feed's turn to have a message of `size` bytes parsed and checked."""
+        cost = _MESSAGE_COST + size
+        if not self.turns.try_take(self.force, cost):
+            await self.turns.take(self.force, feed, cost)
 
     def put(self, batch: PendingBatch) -> None:
         """Queue a batch. One without kept reads is settled at once."""
@@ -140,8 +154,10 @@ class Lane:
         availability: StoreAvailability,
         memory: MemoryShare,
         counts: UnwrittenCounts,
+        turns: Turns,
     ) -> None:
         self._force = force
+        self._turns = turns
         self._appender = appender
         self._limits = limits
         self._availability = availability
@@ -195,6 +211,7 @@ class Lane:
             if not batches:
                 return
         try:
+            await self._turns.take(self._force, self, sum([batch.cost for batch in batches]))
             append = append_of(self._force, batches)
             traceparents = [batch.traceparent for batch in batches]
             response = await self._appender.append(
@@ -211,7 +228,7 @@ class Lane:
             self._settle(append, batches, response)
 
     async def _give_up(self, batches: Sequence[PendingBatch], fault: Fault) -> None:
-        if fault.reason == "STORE_UNAVAILABLE":
+        if fault.reason in {STORE_UNAVAILABLE, STORAGE_FULL}:
             # Batches queued meanwhile would only wait as long again.
             self._fail([*batches, *self._take_all()], fault)
         elif fault.reason == "FORCE_UNKNOWN":

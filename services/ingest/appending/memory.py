@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from chassis.metrics import counter
 from services.ingest.names import MetricName
@@ -15,11 +16,14 @@ class Memory:
 
     A force may hold as much as is still free. So one force alone gets at most half, two get a third each, and
     there is always room for another: a force whose appends are stuck does not take the memory of the others.
-    The last message of each stream may exceed the limit, since its size is known only after it was received.
+    Messages that have begun to arrive count too. While a force is full, its streams are not read; but those
+    that were being read before may each receive another message, which `unfinished` limits.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, least: int = 0) -> None:
+        """A force may always have `least` bytes of unfinished messages."""
         self.limit = limit
+        self._most_unfinished = max(limit * 3 // 8, least)
         self.used = 0
         self._shares: dict[str, MemoryShare] = {}
 
@@ -29,6 +33,17 @@ class Memory:
         if share is None:
             share = self._shares[force] = MemoryShare(self)
         return share
+
+    def unfinished(self, held: Mapping[str, int]) -> list[str]:
+        """Count the bytes of each force's unfinished messages in. Returns the forces that hold too much."""
+        for force, share in self._shares.items():
+            share.hold(held.get(force, 0))
+        for force in held.keys() - self._shares.keys():
+            self.of(force).hold(held[force])
+        too_much = [force for force, size in held.items() if size > self._most_unfinished]
+        if not too_much and sum(held.values()) > 2 * self._most_unfinished:
+            return [max(held, key=held.__getitem__)]
+        return too_much
 
     def released(self) -> None:
         """Wake the streams of every force that has room."""
@@ -41,6 +56,7 @@ class MemoryShare:
 
     def __init__(self, memory: Memory) -> None:
         self.used = 0
+        self._held = 0
         self._memory = memory
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -60,6 +76,14 @@ class MemoryShare:
         self.used -= cost
         self._memory.used -= cost
         self._memory.released()
+
+    def hold(self, size: int) -> None:
+        """Count `size` bytes of unfinished messages, instead of those counted before."""
+        change, self._held = size - self._held, size
+        if change > 0:
+            self.take(change)
+        elif change < 0:
+            self.release(-change)
 
     def waiter(self) -> asyncio.Future[None]:
         """Done when there may be room again, or when the one who waits has set it."""

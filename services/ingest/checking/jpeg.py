@@ -25,22 +25,29 @@ _SHORT_TEXT: Final = 16
 _COMPONENTS: Final = (1, 3, 4)
 # In a scan, 0xFF is followed by zero, or by a restart marker, or it begins the next segment.
 _AFTER_SCAN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_OTHER_FORMATS: Final = (
-    b"%pdf-",
-    b"pk\x03\x04",
-    b"pk\x05\x06",
-    b"rar!\x1a",
-    b"7z\xbc\xaf",
-    b"\x89png\r\n",
-    b"gif87a",
-    b"gif89a",
-    b"\x7felf",
-    b"mz\x90\0",
-    b"<html",
-    b"<!doctype",
-    b"<script",
-    b"<svg",
-    b"<?php",
+_OTHER_FORMATS: Final = re.compile(
+    b"|".join(
+        map(
+            re.escape,
+            (
+                b"%pdf-",
+                b"pk\x03\x04",
+                b"pk\x05\x06",
+                b"rar!\x1a",
+                b"7z\xbc\xaf",
+                b"\x89png\r\n",
+                b"gif87a",
+                b"gif89a",
+                b"\x7felf",
+                b"mz\x90\0",
+                b"<html",
+                b"<!doctype",
+                b"<script",
+                b"<svg",
+                b"<?php",
+            ),
+        )
+    )
 )
 """How other formats begin, in small letters."""
 
@@ -119,7 +126,7 @@ def _require_text(image: bytes, begin: int, end: int) -> None:
     """Applications' data and comments may not hold another format, which a careless reader would open."""
     if end - begin > _SHORT_TEXT:
         text = image[begin:end].lower()
-        if any(form in text for form in _OTHER_FORMATS):
+        if _OTHER_FORMATS.search(text):
             raise _Broken("the JPEG carries data of another format")
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import grpc
 
+from chassis.arrivals import delivered
 from chassis.draining import mark_drained
 from chassis.errors import Fault
 from services.ingest.appending.batch import PendingBatch
@@ -153,7 +154,10 @@ class FeedStream:
             if self._is_full():
                 await self._wait_for_room()
             data = await self._next()
-            if data is None or self._ending is not None:
+            if data is None:
+                return
+            await appends.turn(self.key, len(data))
+            if self._ending is not None:
                 return
             appends.availability.check()
             batch = receiver.stream_batch(self, self.key, data, after)
@@ -171,6 +175,7 @@ class FeedStream:
             _wake(self._wanted_ack)
             return None
         self._received += 1
+        delivered(len(data))
         return data  # type: ignore[no-any-return]
 
     def _is_full(self) -> bool:

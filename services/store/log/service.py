@@ -14,6 +14,7 @@ from chassis.errors import InvalidInput
 from chassis.identity import caller_of
 from chassis.metrics import up_down
 from chassis.telemetry import current_traceparent
+from chassis.turns import Turns
 from reads.appended import Appended
 from services.store.consumers.consumer import Consumers
 from services.store.images.objects import ImageStore
@@ -54,6 +55,7 @@ class ReadLogService(ReadLogServiceServicer):
         self._most_bytes = most_bytes
         self._now_us = now_us
         self._stopping = stopping
+        self._turns = Turns()
 
     async def AppendReads(
         self,
@@ -65,6 +67,7 @@ class ReadLogService(ReadLogServiceServicer):
             raise InvalidInput(
                 "TOO_MANY_BYTES", f"an append has at most {self._most_bytes} bytes", field="reads"
             )
+        await self._turns.take(request.force, None, len(request.reads))
         reads = checked(request.force, request.reads, current_traceparent(), self._now_us())
         log = await self._logs.open(request.force)
         if not reads.count:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from chassis.access import ANY_SERVICE, Rule, Rules
+from chassis.arrivals import delivered
 from chassis.client import open_channel
 from chassis.deadline import bounded
 from chassis.errors import Fault, fault_from
@@ -148,6 +149,8 @@ class Echo:
 
     async def Both(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
         async for part in requests:
+            # As every handler that takes bytes as they came.
+            delivered(len(part))
             self._maybe_fail()
             yield part.upper()
 

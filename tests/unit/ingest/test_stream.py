@@ -61,6 +61,9 @@ class Door:
         verdict = Verdict(kept=self.reads)
         return PendingBatch(submitter, Feed("essex", "f"), sequence, verdict, verdict.kept, 100, UNSAMPLED)
 
+    async def turn(self, feed: bytes, size: int) -> None:
+        assert (feed, size) == (b"key", len(b"message"))
+
     def put(self, batch: PendingBatch) -> None:
         self.batches.append(batch)
         if self.settling(batch):

@@ -39,6 +39,23 @@ def test_every_process_gets_the_address_of_the_store(
         assert command.environment[f"GANTRY_{section}__STORE"] == store
 
 
+def test_match_learns_the_names_of_cameras_from_ingest(
+    plan: Plan, tls: TlsSettings, database: DatabaseSettings
+) -> None:
+    told = plan.service("match", tls, database).environment["GANTRY_MATCH__INGEST"]
+    assert told == plan.service("ingest", tls, database).environment["GANTRY_GRPC__LISTEN"]
+
+
+def test_an_empty_variable_is_left_out(
+    plan: Plan, tls: TlsSettings, database: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GANTRY_MATCH__ALERT_DAYS", "30")
+    less = {"match": {"GANTRY_MATCH__INGEST": "", "GANTRY_MATCH__ALERT_DAYS": ""}}
+    command = replace(plan, settings=replace(plan.settings, environment=less)).service("match", tls, database)
+    assert not {"GANTRY_MATCH__INGEST", "GANTRY_MATCH__ALERT_DAYS"} & command.variables.keys()
+    assert command.variables["GANTRY_MATCH__STORE"]
+
+
 def test_destinations_are_where_their_simulators_listen(plan: Plan, tls: TlsSettings) -> None:
     for name, option in (("nas", "target"), ("nadc", "url")):
         told = plan.destination(name)

@@ -1,0 +1,208 @@
+"""Messages that have begun to arrive and are not whole: gRPC keeps them, up to their announced size, and
+tells nobody.
+
+The kernel counts the bytes that each connection has received, and handlers say what was delivered to them.
+The difference is what gRPC holds. See docs/decisions/0016.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Final
+
+import grpc
+
+from chassis.connections import ConnectionBytes
+from chassis.draining import mark_drained
+from chassis.errors import Exhausted, Fault
+from chassis.identity import Call
+
+_LOOK_SECONDS: Final = 0.025
+_FULL_LOOK_SECONDS: Final = 0.5
+_GROWTH_BYTES: Final = 4 * 1024 * 1024
+_MEMORY: Final = Path("/proc/self/statm")
+_PAGE: Final = resource.getpagesize()
+# Beside its messages a client sends headers, acknowledgements of the transport, and TLS.
+_CALL_BYTES: Final = 4096
+_MESSAGE_BYTES: Final = 256
+_HANDSHAKE_BYTES: Final = 16 * 1024
+_STALLED_BYTES: Final = 64 * 1024
+_RETRY_SECONDS: Final = 1.0
+
+_log = logging.getLogger(__name__)
+_current: ContextVar[Connection | None] = ContextVar("connection", default=None)
+
+
+class Connection:
+    """One connection of a group: its calls, and the bytes that are not delivered."""
+
+    def __init__(self, peer: str, group: str, unread_bytes: int) -> None:
+        """A client may send `unread_bytes` of each call before they are asked for."""
+        self.peer = peer
+        self.group = group
+        self.calls: dict[asyncio.Task[object], Fault | None] = {}
+        self.unread_bytes = unread_bytes
+        self.unfinished = 0
+        self.stalled_since: float | None = None
+        self._accounted = _HANDSHAKE_BYTES
+        self._moved = False
+
+    def delivered(self, size: int) -> None:
+        """A message of so many bytes was delivered."""
+        self._accounted += size + _MESSAGE_BYTES
+        self._moved = True
+
+    def opened(self) -> None:
+        """A call was opened on it."""
+        self._accounted += _CALL_BYTES
+
+    def measure(self, received: int, now: float) -> None:
+        """The kernel has received so many bytes since the connection began."""
+        self.unfinished = max(0, received - self._accounted)
+        # What was allowed for and not used is no credit for later.
+        self._accounted = min(self._accounted, received)
+        unread = len(self.calls) * self.unread_bytes
+        if self.unfinished < unread + _STALLED_BYTES or self._moved:
+            self.stalled_since = None
+        elif self.stalled_since is None:
+            self.stalled_since = now
+        self._moved = False
+
+    def end(self, fault: Fault) -> None:
+        """End its calls with a fault. gRPC then drops what it holds for them."""
+        for task in self.calls:
+            self.calls[task] = fault
+            task.cancel()
+        self._accounted += self.unfinished
+        self.unfinished = 0
+
+
+def delivered(size: int) -> None:
+    """Tell that a message of so many bytes was delivered to the present call."""
+    connection = _current.get()
+    if connection is not None:
+        connection.delivered(size)
+
+
+class Arrivals:
+    """Watches the connections of the feeds' calls. `run` must be running.
+
+    `judge` gets the unfinished bytes of each group, and returns the groups that hold too much. Their largest
+    connections end, until each holds half. A connection that holds part of a message ends also when nothing
+    was delivered on it for `seconds`.
+    """
+
+    def __init__(
+        self, judge: Callable[[Mapping[str, int]], Iterable[str]], *, seconds: float, unread_bytes: int
+    ) -> None:
+        self._judge = judge
+        self._unread_bytes = unread_bytes
+        self._seconds = seconds
+        self._connections: dict[tuple[str, str], Connection] = {}
+        self._bytes = ConnectionBytes()
+        self._looked_at = 0.0
+        self._resident = 0
+
+    @contextmanager
+    def call(self, context: Call, group: str) -> Iterator[None]:
+        """Watch a call of a group while the block runs. Raises the fault that ended it."""
+        key = (context.peer(), group)
+        connection = self._connections.get(key)
+        if connection is None:
+            connection = self._connections[key] = Connection(*key, self._unread_bytes)
+        task = asyncio.current_task()
+        assert task is not None, "a call is served by a task"
+        connection.opened()
+        connection.calls[task] = None
+        token = _current.set(connection)
+        try:
+            yield
+        except asyncio.CancelledError:
+            fault = connection.calls[task]
+            if fault is None:
+                raise
+            task.uncancel()
+            mark_drained()
+            raise fault from None
+        finally:
+            _current.reset(token)
+            del connection.calls[task]
+
+    async def run(self) -> None:
+        """Look at the connections, without end: often when the process grows, else twice a second."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            now, resident = time.monotonic(), _resident_bytes()
+            if resident - self._resident < _GROWTH_BYTES and now - self._looked_at < _FULL_LOOK_SECONDS:
+                continue
+            self._resident, self._looked_at = resident, now
+            self.look(now)
+
+    def look(self, now: float) -> None:
+        """Measure every connection, and end those that hold too much or for too long."""
+        received = self._bytes.received(peer for peer, _ in self._connections)
+        for key, connection in list(self._connections.items()):
+            if key[0] in received:
+                connection.measure(received[key[0]], now)
+            elif not connection.calls:
+                del self._connections[key]
+        self._end_stalled(now)
+        self._end_largest()
+
+    def _end_stalled(self, now: float) -> None:
+        for connection in self._connections.values():
+            since = connection.stalled_since
+            if connection.calls and since is not None and now - since > self._seconds:
+                self._end(connection, _late(self._seconds))
+
+    def _end_largest(self) -> None:
+        held: Counter[str] = Counter()
+        for connection in self._connections.values():
+            held[connection.group] += connection.unfinished
+        for group in self._judge(held):
+            wanted = held[group] // 2
+            for connection in self._largest_of(group):
+                if held[group] <= wanted:
+                    break
+                held[group] -= connection.unfinished
+                self._end(connection, _too_much())
+
+    def _largest_of(self, group: str) -> list[Connection]:
+        of_group = [each for each in self._connections.values() if each.group == group and each.calls]
+        return sorted(of_group, key=lambda each: each.unfinished, reverse=True)
+
+    def _end(self, connection: Connection, fault: Fault) -> None:
+        about = {"force": connection.group, "bytes": connection.unfinished, "cause": fault.reason}
+        _log.warning("the calls of a connection end: it holds parts of messages", extra=about)
+        connection.end(fault)
+
+
+def _resident_bytes() -> int:
+    try:
+        return int(_MEMORY.read_bytes().split()[1]) * _PAGE
+    except OSError:
+        return 0
+
+
+def _late(seconds: float) -> Fault:
+    return Fault(
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        "MESSAGE_LATE",
+        f"a message on this connection began and was not whole {seconds:g} s later",
+    )
+
+
+def _too_much() -> Exhausted:
+    return Exhausted(
+        "TOO_MUCH_IN_FLIGHT",
+        "too many messages have begun on this connection and are not whole; send over fewer streams at once",
+        retry_after=_RETRY_SECONDS,
+    )

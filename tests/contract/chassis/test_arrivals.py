@@ -1,0 +1,119 @@
+"""A feed's messages that begin and do not end: bounded in bytes and in time. Idle streams are left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+
+from chassis.access import Rule
+from chassis.arrivals import Arrivals
+from chassis.errors import fault_from
+from chassis.identity import Caller
+from tests.raw_http2 import RawConnection
+
+FEEDS = Rule(feeds=True)
+TOKEN = "secret"
+SECONDS = 1.0
+MOST = 3_000_000
+MESSAGE = 1_000_000
+
+
+class Tokens:
+    def caller(self, token: str) -> Caller | None:
+        return Caller("feed", "essex/gateway", frozenset({"essex"})) if token == TOKEN else None
+
+
+@dataclass
+class Watched:
+    server: Any
+    held: Counter[str]
+    lab: Any
+
+    def raw(self) -> RawConnection:
+        address = f"127.0.0.1:{self.server.ports['public']}"
+        return RawConnection(address, self.lab.authority.service("ingest").authority, TOKEN)
+
+
+@pytest.fixture
+async def watched(lab: Any, echo: Any, register: Any, service_name: str) -> Watched:
+    held: Counter[str] = Counter()
+
+    def judge(now: Mapping[str, int]) -> list[str]:
+        held.clear()
+        held.update(now)
+        return [force for force, size in now.items() if size > MOST]
+
+    arrivals = Arrivals(judge, seconds=SECONDS, unread_bytes=32 * 1024)
+    server = await lab.server(lab.settings(), FEEDS, feeds=Tokens(), arrivals=arrivals)
+    server.add(register, echo, service=service_name, public=True)
+    server.add_port_public("127.0.0.1:0")
+    await server.start()
+    return Watched(server, held, lab)
+
+
+async def test_half_a_later_message_of_a_stream_is_late(
+    watched: Watched, service_name: str, until: Any
+) -> None:
+    async with watched.raw() as client:
+        client.begin(1, f"/{service_name}/Both")
+        client.send(1, 4, b"whole"[:4])
+        client.send(1, MESSAGE, bytes(200_000))
+        began = time.monotonic()
+        await until(lambda: 1 in client.ended, 10)
+        assert time.monotonic() - began > SECONDS * 0.8
+        assert client.sent > 200_000
+        await until(lambda: not watched.held["essex"])
+
+
+async def test_a_stream_that_is_idle_stays_open(watched: Watched, lab: Any, service_name: str) -> None:
+    caller = await lab.anonymous(watched.server)
+    call = caller.channel.stream_stream(f"/{service_name}/Both")(
+        metadata=(("authorization", f"Bearer {TOKEN}"),)
+    )
+    for _ in range(3):
+        for _ in range(50):
+            await call.write(b"x" * 20_000)
+            assert await call.read() == b"X" * 20_000
+        await asyncio.sleep(SECONDS * 1.5)
+        assert watched.held["essex"] < 64 * 1024
+    await call.done_writing()
+    assert await call.read() is grpc.aio.EOF
+
+
+async def test_many_halves_of_messages_end_with_their_calls(
+    watched: Watched, lab: Any, service_name: str, until: Any
+) -> None:
+    async with watched.raw() as client:
+        streams = range(1, 41, 2)
+        for stream in streams:
+            client.begin(stream, f"/{service_name}/Say")
+            client.send(stream, MESSAGE, bytes(MESSAGE - 1))
+        began = time.monotonic()
+        await until(lambda: client.ended.keys() == set(streams), 10)
+        assert time.monotonic() - began < SECONDS * 4
+        await until(lambda: watched.held["essex"] <= MOST)
+    caller = await lab.anonymous(watched.server)
+    assert await caller.say("Say", b"x", metadata=(("authorization", f"Bearer {TOKEN}"),)) == b"x"
+
+
+async def test_the_fault_says_what_to_do(watched: Watched, lab: Any, service_name: str) -> None:
+    """Seen by a client that shares its connection with a hostile call, which no gRPC client makes."""
+    arrivals = watched.server._offices.arrivals
+    caller = await lab.anonymous(watched.server)
+    call = caller.channel.stream_stream(f"/{service_name}/Both")(
+        metadata=(("authorization", f"Bearer {TOKEN}"),)
+    )
+    await call.write(b"x")
+    await call.read()
+    arrivals._judge = list
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call.read()
+    fault = fault_from(caught.value)
+    assert (fault.reason, fault.retry_after) == ("TOO_MUCH_IN_FLIGHT", 1.0)
