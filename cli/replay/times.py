@@ -103,12 +103,11 @@ def as_number(value: str | int | float) -> int | float | None:
     if not isinstance(value, str):
         text = str(value) if isinstance(value, int) else ""
         return None if len(text) in (12, 14, 17) and is_compact(text) else value
-    text = value.strip()
+    text = bare(value)
     if text.isdecimal():
         if len(text) > _MOST_DIGITS:
             return float("inf")
         return None if len(text) in (12, 14, 17) and is_compact(text) else int(text)
-    text = bare(value)
     if not text or not _NUMERIC.issuperset(text):
         return None
     try:
