@@ -226,10 +226,11 @@ def _options(target: str, server_name: str | None, max_message_bytes: int) -> li
         ("grpc.primary_user_agent", "gantry"),
         # Without this, channels to one target share a connection, and its limits.
         ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.keepalive_time_ms", 20_000),
-        ("grpc.keepalive_timeout_ms", 10_000),
+        # A frozen process keeps its connections open. Within 14 s they are given up for those to another one.
+        ("grpc.keepalive_time_ms", 8_000),
+        ("grpc.keepalive_timeout_ms", 6_000),
         # While data is sent, gRPC sends other pings. By default it waits a minute for their answers.
-        ("grpc.http2.ping_timeout_ms", 10_000),
+        ("grpc.http2.ping_timeout_ms", 6_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         # Reconnect to a service that has restarted at once, not after gRPC's usual two minutes.

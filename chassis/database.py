@@ -16,9 +16,14 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from chassis.backoff import Backoff
-from chassis.database_faults import database_fault, database_unavailable
+from chassis.database_faults import (
+    database_disk,
+    database_fault,
+    database_is_back,
+    database_unavailable,
+)
 from chassis.database_server import check_server
-from chassis.errors import StartupFailure, Unavailable
+from chassis.errors import Exhausted, StartupFailure, Unavailable
 from chassis.sessions import MOST_IDLE, OF_MIGRATIONS, OF_SERVICES, QUERY_SECONDS, keep_alive
 from chassis.settings import DatabaseSettings
 
@@ -72,6 +77,7 @@ async def open_pool(
             pool.terminate()
             raise
 
+    database_disk(settings.host)
     pool = await _when_up(settings, make)
     try:
         yield pool
@@ -221,6 +227,7 @@ async def _connect(*args: Any, **arguments: Any) -> asyncpg.Connection:
         raise database_unavailable() from error
     except asyncpg.PostgresError as error:
         raise database_fault(error) or error from error
+    database_is_back()
     keep_alive(connection)
     return connection
 
@@ -237,7 +244,7 @@ async def _when_up(settings: DatabaseSettings, make: Callable[[], Awaitable[T]])
                 f"{where} refuses {settings.user} on {settings.name} (sqlstate {error.sqlstate}); "
                 "check GANTRY_DATABASE__USER, __NAME and __PASSWORD_FILE."
             ) from error
-        except Unavailable as fault:
+        except (Unavailable, Exhausted) as fault:
             if time.monotonic() > ends_at:
                 raise StartupFailure(
                     f"{where} did not answer within {START_SECONDS:g} s; "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Final
 
 import asyncpg
@@ -17,6 +19,8 @@ DATABASE_TROUBLE: Final = (
 """All errors of the driver: for clean-up code, where a failure changes nothing."""
 
 _RETRY_SECONDS: Final = 1.0
+_FULL_RETRY_SECONDS: Final = 5.0
+_LEAST_FREE: Final = 32 * 1024 * 1024
 _DISK_FULL: Final = "53100"
 _AWAY: Final = (
     asyncpg.PostgresConnectionError,
@@ -26,6 +30,8 @@ _AWAY: Final = (
     # This process was frozen in the middle of a transaction.
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TooManyConnectionsError,
+    # A statement has lasted longer than the sessions of a service allow.
+    asyncpg.QueryCanceledError,
     # The driver raises this when a connection breaks in the middle of an answer.
     asyncpg.InternalClientError,
 )
@@ -45,14 +51,65 @@ def database_fault(error: BaseException) -> Fault | None:
             retry_after=_RETRY_SECONDS,
         )
     if isinstance(error, asyncpg.PostgresError) and error.sqlstate == _DISK_FULL:
-        return Exhausted("STORAGE_FULL", "the database has no space left; nothing was stored")
+        _space.ended = _space.ended or _severity_of(error) in _SERVER_ENDS
+        return _storage_full()
     return None
 
 
-def database_unavailable() -> Unavailable:
-    """The fault for a database that cannot be reached."""
+def database_unavailable() -> Fault:
+    """The fault for a database that cannot be reached.
+
+    It is STORAGE_FULL when PostgreSQL has ended itself for want of room, or when its disk is on this machine
+    and has none. Most sessions only see that it went away.
+    """
+    if _space.ended or _lacks_room(_space.folder):
+        return _storage_full()
     return Unavailable(
         "DATABASE_UNAVAILABLE", "the database is unavailable; try again", retry_after=_RETRY_SECONDS
+    )
+
+
+def database_is_back() -> None:
+    """A new connection was made."""
+    _space.ended = False
+
+
+def database_disk(host: str) -> None:
+    """Where the database of this process is. The folder of its socket is on its disk, as the suite has it."""
+    _space.folder = host if Path(host).is_absolute() else None
+
+
+class _Space:
+    """Whether PostgreSQL has ended itself for want of room, and a folder on its disk. A process has one."""
+
+    ended = False
+    folder: str | None = None
+
+
+_space: Final = _Space()
+_SERVER_ENDS: Final = frozenset({"PANIC", "FATAL"})
+
+
+def _lacks_room(folder: str | None) -> bool:
+    """Whether a disk has no room for PostgreSQL, whose log grows by files of 16 MiB."""
+    if folder is None:
+        return False
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _LEAST_FREE
+
+
+def _severity_of(error: asyncpg.PostgresError) -> str:
+    return str(getattr(error, "severity_en", None) or getattr(error, "severity", ""))
+
+
+def _storage_full() -> Exhausted:
+    return Exhausted(
+        "STORAGE_FULL",
+        "the database has no space left; nothing was stored",
+        retry_after=_FULL_RETRY_SECONDS,
     )
 
 

@@ -15,7 +15,7 @@ from chassis.backoff import Backoff
 from chassis.errors import Fault, fault_from
 from chassis.telemetry import span_following
 from chassis.transient import is_transient
-from services.ingest.appending.availability import StoreAvailability, store_unavailable
+from services.ingest.appending.availability import StoreAvailability, refusal
 from services.ingest.names import SpanName
 
 FIRST_WAIT_SECONDS: Final = 0.05
@@ -45,7 +45,8 @@ class Appender:
     ) -> AppendReadsResponse:
         """Try until the store has committed it, or until the force's patience ends.
 
-        Raises Unavailable STORE_UNAVAILABLE then, and the store's fault when trying again would not help.
+        Raises Unavailable STORE_UNAVAILABLE or Exhausted STORAGE_FULL then, and the store's fault when trying
+        again would not help.
         """
         with span_following(SpanName.INGEST_APPEND, traceparents, {"force": force}):
             post = self._post_of(force)
@@ -64,10 +65,10 @@ class Appender:
                     raise fault
                 wait = backoff.next_wait(fault.retry_after)
                 if time.monotonic() + wait > ends_at:
-                    availability.failed()
+                    availability.failed(fault.reason)
                     about = {"force": force, "cause": fault.reason}
                     _log.warning("the store does not take reads", extra=about)
-                    raise store_unavailable()
+                    raise refusal(fault.reason)
                 await asyncio.sleep(wait)
 
 

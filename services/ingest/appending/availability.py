@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from chassis.errors import Unavailable
+from chassis.errors import Exhausted, Fault, Unavailable
 
+STORAGE_FULL: Final = "STORAGE_FULL"
+STORE_UNAVAILABLE: Final = "STORE_UNAVAILABLE"
 _OPEN_SECONDS: Final = 1.0
 _SPREAD_SECONDS: Final = 4.0
 _PROBE_SECONDS: Final = 2.0
@@ -27,6 +29,7 @@ class StoreAvailability:
         self._patience = patience
         self._clock = clock
         self._open_until: float | None = None
+        self._cause = ""
         self._failing_since = self._failed_at = 0.0
 
     @property
@@ -43,16 +46,17 @@ class StoreAvailability:
         return self._patience if self._open_until is None else min(self._patience, _PROBE_SECONDS)
 
     def check(self) -> None:
-        """Raise Unavailable STORE_UNAVAILABLE while the circuit is open."""
+        """Raise what `refusal` makes of the cause while the circuit is open."""
         if self._open_until is not None and self._clock() < self._open_until:
-            raise store_unavailable()
+            raise refusal(self._cause)
 
     def succeeded(self) -> None:
         """An append was committed."""
         self._open_until = None
 
-    def failed(self) -> None:
-        """An append was tried for too long."""
+    def failed(self, cause: str) -> None:
+        """An append was tried for too long. `cause` is the reason of the store's last fault."""
+        self._cause = cause
         now = self._clock()
         if self._open_until is None or now - self._failed_at > _RECENT_SECONDS:
             self._failing_since = now
@@ -60,10 +64,20 @@ class StoreAvailability:
         self._open_until = now + _OPEN_SECONDS
 
 
-def store_unavailable() -> Unavailable:
-    """The fault for vendors. Its wait is random, so that they do not reconnect all at once."""
+def refusal(cause: str) -> Fault:
+    """The fault for vendors: STORAGE_FULL when that is the cause, and STORE_UNAVAILABLE otherwise.
+
+    Its wait is random, so that they do not reconnect all at once.
+    """
+    wait = _OPEN_SECONDS + random.uniform(0.0, _SPREAD_SECONDS)  # noqa: S311 - jitter
+    if cause == STORAGE_FULL:
+        return Exhausted(
+            "STORAGE_FULL",
+            "the server has no space left; keep the reads, reconnect, and send again what is unacknowledged",
+            retry_after=wait,
+        )
     return Unavailable(
         "STORE_UNAVAILABLE",
         "reads cannot be stored at the moment; keep them, reconnect, and send again what is unacknowledged",
-        retry_after=_OPEN_SECONDS + random.uniform(0.0, _SPREAD_SECONDS),  # noqa: S311 - jitter
+        retry_after=wait,
     )

@@ -23,7 +23,7 @@ from chassis.errors import Fault
 from chassis.metrics import counter, histogram
 from chassis.turns import Turns
 from services.ingest.appending.appender import Appender
-from services.ingest.appending.availability import StoreAvailability
+from services.ingest.appending.availability import STORAGE_FULL, STORE_UNAVAILABLE, StoreAvailability
 from services.ingest.appending.batch import PendingBatch
 from services.ingest.appending.memory import Memory, MemoryShare
 from services.ingest.appending.remarks import count_remarks, share_differing
@@ -228,7 +228,7 @@ class Lane:
             self._settle(append, batches, response)
 
     async def _give_up(self, batches: Sequence[PendingBatch], fault: Fault) -> None:
-        if fault.reason == "STORE_UNAVAILABLE":
+        if fault.reason in {STORE_UNAVAILABLE, STORAGE_FULL}:
             # Batches queued meanwhile would only wait as long again.
             self._fail([*batches, *self._take_all()], fault)
         elif fault.reason == "FORCE_UNKNOWN":

@@ -80,9 +80,9 @@ class AuditService(AuditServiceServicer):
             raise InvalidInput("ACTION_INVALID", "name what the person did", field="action")
         if request.purpose != Purpose() or request.action not in self._without_purpose:
             require_purpose(request.purpose)
-        if not 0 < len(request.person) <= _LONGEST_PERSON or "\0" in request.person:
+        if not 0 < len(request.person) <= _LONGEST_PERSON:
             raise InvalidInput("PERSON_INVALID", "name the person as in their certificate", field="person")
-        if len(request.subject) > _LONGEST_SUBJECT or "\0" in request.subject:
+        if len(request.subject) > _LONGEST_SUBJECT:
             raise InvalidInput(
                 "SUBJECT_INVALID", f"a subject has at most {_LONGEST_SUBJECT} characters", field="subject"
             )

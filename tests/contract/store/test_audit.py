@@ -47,7 +47,7 @@ REFUSED_RECORDS = [
     (("essex", "pat", AUDIT_ACTION_UNSPECIFIED, PURPOSE, ""), "ACTION_INVALID"),
     (("essex", "pat", 99, PURPOSE, ""), "ACTION_INVALID"),
     (("essex", "pat", IMPORT, PURPOSE, "x" * 501), "SUBJECT_INVALID"),
-    (("essex", "pat", IMPORT, PURPOSE, "a\0b"), "SUBJECT_INVALID"),
+    (("essex", "pat", IMPORT, PURPOSE, "a\0b"), "TEXT_INVALID"),
     (("Essex", "pat", IMPORT, PURPOSE, ""), "FORCE_INVALID"),
 ]
 

@@ -9,7 +9,12 @@ from google.rpc import status_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.database_faults import database_fault
+from chassis.database_faults import (
+    database_disk,
+    database_fault,
+    database_is_back,
+    database_unavailable,
+)
 from chassis.errors import (
     DETAILS_KEY,
     Conflict,
@@ -87,3 +92,28 @@ def test_a_status_inside_a_message_is_a_fault_too():
 def test_database_errors_by_what_a_caller_can_do(error, reason):
     fault = database_fault(error)
     assert (fault.reason if fault else None) == reason
+
+
+def test_a_database_that_ended_for_want_of_room_is_full_until_it_is_back():
+    ended = asyncpg.DiskFullError("x")
+    ended.severity_en = "PANIC"
+    assert database_fault(ended).retry_after
+    for away in (asyncpg.CannotConnectNowError("x"), asyncpg.CrashShutdownError("x")):
+        assert database_fault(away).reason == "STORAGE_FULL"
+    database_is_back()
+    assert database_unavailable().reason == "DATABASE_UNAVAILABLE"
+    # A single statement that found no room does not end the server.
+    assert database_fault(asyncpg.DiskFullError("x")).reason == "STORAGE_FULL"
+    assert database_unavailable().reason == "DATABASE_UNAVAILABLE"
+
+
+def test_a_database_on_a_full_disk_of_this_machine_is_full(tmp_path, monkeypatch):
+    database_disk(str(tmp_path))
+    try:
+        assert database_unavailable().reason == "DATABASE_UNAVAILABLE"
+        monkeypatch.setattr("chassis.database_faults._LEAST_FREE", 2**80)
+        assert database_unavailable().reason == "STORAGE_FULL"
+        database_disk("db.example")
+        assert database_unavailable().reason == "DATABASE_UNAVAILABLE"
+    finally:
+        database_disk("")

@@ -273,23 +273,31 @@ def test_the_circuit_opens_probes_and_closes() -> None:
     availability.check()
     assert availability.patience == 10.0
     assert availability.failing_seconds == 0.0
-    availability.failed()
+    availability.failed("UNAVAILABLE")
     with pytest.raises(Unavailable) as caught:
         availability.check()
     assert caught.value.reason == "STORE_UNAVAILABLE"
     assert caught.value.retry_after >= 1.0
     now[0] = 1.5
     availability.check()
-    availability.failed()
+    availability.failed("UNAVAILABLE")
     now[0] = 3.0
     assert availability.failing_seconds == 3.0
     assert availability.patience < 10.0
     availability.succeeded()
     assert availability.patience == 10.0
     assert availability.failing_seconds == 0.0
-    availability.failed()
+    availability.failed("UNAVAILABLE")
     now[0] = 300.0
     assert availability.failing_seconds == 0.0, "nobody has tried since"
+
+
+def test_vendors_hear_that_the_disk_is_full() -> None:
+    availability = StoreAvailability(10.0, lambda: 0.0)
+    availability.failed("STORAGE_FULL")
+    with pytest.raises(Exhausted, match="STORAGE_FULL") as caught:
+        availability.check()
+    assert caught.value.retry_after >= 1.0
 
 
 faults = st.sampled_from(

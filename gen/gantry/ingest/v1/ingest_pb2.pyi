@@ -29,6 +29,8 @@ the field, RetryInfo when waiting helps.
                      TOO_MUCH_IN_FLIGHT: too many streams of one feed, or too much under way in all; wait as RetryInfo says, and send over
                      fewer streams. (More unacknowledged on one stream than FlowControl allows is no error: the server stops reading until it has
                      caught up.)
+                     STORAGE_FULL: the server's disk is full and nothing was stored. Keep the reads and do as with STORE_UNAVAILABLE; the
+                     operator of the server makes room.
   UNAVAILABLE        STORE_UNAVAILABLE, STOPPING: keep the reads, reconnect after RetryInfo (add jitter), resend what was not acknowledged.
   DEADLINE_EXCEEDED  DEADLINE_TOO_SHORT, or by the transport: SubmitReads had too little time. Send the same batch again with more.
   INTERNAL           this batch cannot be stored, because of a fault of the server. Keep it, send the others, inform the force's ANPR engineer.
