@@ -1,6 +1,5 @@
 """`gantry camera`: enrols cameras, and shows the reads that they have delivered."""
 
-import csv
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from gantry.common.v1.read_pb2 import Position
 from gantry.ingest.v1.cameras_pb2 import Camera, CameraHealth, CameraKind, EnrolCamerasResponse
 from gantry.ingest.v1.ingest_pb2 import (
     REJECTION_REASON_VRM_EMPTY,
@@ -17,6 +15,7 @@ from gantry.ingest.v1.ingest_pb2 import (
 )
 
 from chassis.errors import InvalidInput
+from cli.camera_file import camera_of, cameras_in
 from cli.exits import CliError, Exit
 from cli.forms import camera_form, health_form, moment, word
 from cli.jsonlines import write_json
@@ -27,7 +26,6 @@ from cli.patience import run_patiently
 from cli.tokens import TokenFile
 from cli.verbs import Session, verb
 
-_KINDS = ("fixed", "mobile", "portable")
 _PAGE = 1000
 _FIELD_OF_CAMERA = re.compile(r"cameras\[(\d+)\]\.(.+)")
 _COLUMNS = {"position": "lat and lon", "position.latitude": "lat", "position.longitude": "lon"}
@@ -50,6 +48,12 @@ _IDS = typer.Argument(metavar="CAMERA_ID..", help="Cameras by id.", show_default
 _FILE = typer.Option(
     "--file", help="CSV with the columns camera_id, name, kind, lat, lon.", show_default=False
 )
+_MAP = typer.Option(
+    "--map",
+    metavar="OURS=THEIRS",
+    help="A column of ours by its name in the file; repeat for more.",
+    show_default=False,
+)
 _KEEP = typer.Option("--keep-token", help="Keep the token in the suite's folder, so that replay can use it.")
 
 
@@ -61,6 +65,7 @@ def enrol(
     feed: Annotated[str, typer.Option(help="The connection that carries them.", show_default=False)],
     force: ForceOption = None,
     file: Annotated[Path | None, _FILE] = None,
+    columns: Annotated[list[str] | None, _MAP] = None,
     name: Annotated[str, typer.Option(help="Name for people.", show_default=False)] = "",
     kind: Annotated[
         str, typer.Option(help="fixed (of new cameras the default), mobile or portable.", show_default=False)
@@ -76,13 +81,12 @@ def enrol(
 
     Of cameras that are enrolled already it changes only what is given.
     """
-    rows: list[dict[str, Any]] = [
-        {"camera_id": one, "name": name, "kind": kind, "lat": lat, "lon": lon} for one in camera_ids or ()
-    ]
-    rows += _rows_of(file) if file is not None else []
-    if not rows:
+    if columns and file is None:
+        raise CliError("--map names columns of a --file, and there is none", Exit.USAGE)
+    cameras = [camera_of(one, name, kind, lat, lon) for one in camera_ids or ()]
+    cameras += cameras_in(file, columns or []) if file is not None else []
+    if not cameras:
         raise CliError("name the cameras to enrol, or a --file of them", Exit.USAGE)
-    cameras = [_camera(row) for row in rows]
     run(_enrol(session, force, feed, cameras, new_token=new_token, keep_token=keep_token))
 
 
@@ -193,40 +197,3 @@ def _remarks(health: CameraHealth) -> str:
     """For example "3 position unknown, 1 duplicate differs"."""
     words = [f"{one.count:,} {word(WarningReason, one.reason, 'WARNING_REASON_')}" for one in health.warnings]
     return ", ".join(words).replace("_", " ") or "-"
-
-
-def _rows_of(path: Path) -> list[dict[str, Any]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise CliError(f"cannot read {path}: {(error.strerror or 'it fails').lower()}", Exit.USAGE) from None
-    except UnicodeDecodeError:
-        raise CliError(f"{path} is not UTF-8: save it as CSV in UTF-8", Exit.USAGE) from None
-    except csv.Error as error:
-        raise CliError(f"{path} is no CSV: {error}", Exit.USAGE) from None
-    if not rows or not rows[0].get("camera_id"):
-        raise CliError(f"{path} needs a header with camera_id, and may have name, kind, lat, lon", Exit.USAGE)
-    return [dict(row) for row in rows]
-
-
-def _camera(row: dict[str, Any]) -> Camera:
-    camera_id, kind = str(row["camera_id"]), (row.get("kind") or "").lower()
-    camera = Camera(camera_id=camera_id, name=row.get("name") or "")
-    if kind:
-        if kind not in _KINDS:
-            raise CliError(f"camera {camera_id}: {kind} is no kind; use {', '.join(_KINDS)}", Exit.USAGE)
-        camera.kind = CameraKind.Value(f"CAMERA_KIND_{kind.upper()}")
-    lat, lon = row.get("lat"), row.get("lon")
-    if lat not in (None, "") or lon not in (None, ""):
-        try:
-            camera.position.CopyFrom(Position(latitude=_degrees(lat), longitude=_degrees(lon)))
-        except ValueError:
-            raise CliError(
-                f"camera {camera_id}: lat and lon are both needed, in degrees", Exit.USAGE
-            ) from None
-    return camera
-
-
-def _degrees(given: Any) -> float:
-    return float("" if given is None else given)

@@ -48,7 +48,7 @@ async def test_good_lines_of_a_new_list_stay_and_bad_ones_are_named(suite: Suite
     answer = await import_csv(suite, FORCE, HALF_BROKEN.encode(), name="half")
     after = await counter(suite, "match", "gantry_match_rejected_lines", "force")
     assert after[FORCE] - before.get(FORCE, 0) == 5
-    assert (answer.entries, answer.repeated_lines, answer.rejected_lines) == (2, 1, 5)
+    assert (answer.entries, answer.repeated_lines, answer.rejected_lines) == (3, 1, 5)
     assert [error.line for error in answer.errors] == [3, 4, 5, 6, 7]
     assert [error.column for error in answer.errors] == ["vrm", "vrm", "reason", "priority", "weed_date"]
     assert list(answer.ignored_columns) == ["owner"]
