@@ -15,6 +15,9 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 
+from chassis.errors import Fault
+from chassis.transient import cause_of
+
 LIVENESS: Final = "liveness"
 _EVERY_SECONDS: Final = 1.0
 _CHECK_SECONDS: Final = 3.0
@@ -80,7 +83,8 @@ class Health:
                 await check()
         except Exception as error:  # noqa: BLE001 - whatever is wrong, the answer is "not ready"
             if check not in self._failing:
-                _log.warning("readiness check failed", extra={"cause": type(error).__name__})
+                said = {"said": error.message} if isinstance(error, Fault) else {}
+                _log.warning("readiness check failed", extra={"cause": cause_of(error), **said})
             self._failing.add(check)
             return False
         self._failing.discard(check)

@@ -57,11 +57,7 @@ def fitted(columns: Sequence[Column], rows: Sequence[Sequence[Words]], width: in
     if width is None:
         return Grid(range(len(columns)), natural, ())
     least = [min(natural[place], column.least or natural[place]) for place, column in enumerate(columns)]
-    kept = list(range(len(columns)))
-    for place in _least_wanted_first(columns, rows):
-        if _taken(kept, least) <= width:
-            break
-        kept.remove(place)
+    kept = _kept(columns, rows, least, width)
     if _taken(kept, least) > width:
         return Grid((), (), ())
     left_out = [column.name for place, column in enumerate(columns) if place not in kept]
@@ -85,11 +81,31 @@ def text_of(words: Words) -> str:
     return inert(words if isinstance(words, str) else words.text)
 
 
+def _kept(
+    columns: Sequence[Column], rows: Sequence[Sequence[Words]], least: Sequence[int], width: int
+) -> list[int]:
+    """Leave columns out until the others fit. One that says something and then fits is taken back."""
+    kept, removed = list(range(len(columns))), list[int]()
+    for place in _least_wanted_first(columns, rows):
+        if _taken(kept, least) <= width:
+            break
+        kept.remove(place)
+        removed.append(place)
+    for place in reversed(removed):
+        if not _is_silent(place, rows) and _taken([*kept, place], least) <= width:
+            kept.append(place)
+    return sorted(kept)
+
+
 def _least_wanted_first(columns: Sequence[Column], rows: Sequence[Sequence[Words]]) -> list[int]:
     """The places that may be left out: first those that say nothing, then by rank, from the right."""
     optional = [place for place, column in enumerate(columns) if column.rank]
-    silent = {place for place in optional if all(text_of(row[place]) in _EMPTY for row in rows)}
+    silent = {place for place in optional if _is_silent(place, rows)}
     return sorted(optional, key=lambda place: (place not in silent, -columns[place].rank, -place))
+
+
+def _is_silent(place: int, rows: Sequence[Sequence[Words]]) -> bool:
+    return all(text_of(row[place]) in _EMPTY for row in rows)
 
 
 def _taken(kept: Sequence[int], widths: Sequence[int]) -> int:

@@ -30,7 +30,14 @@ def width_of(text: str) -> int:
 
 
 def folded(text: str, width: int) -> Iterator[str]:
-    """The text in lines of at most `width` columns, broken between words. A longer word is broken too."""
+    """The text in lines of at most `width` columns, broken between words. A longer word is broken too.
+
+    Lines are indented like the first one, as long as that leaves half of the width.
+    """
+    indent = text[: len(text) - len(text.lstrip())]
+    if indent and 2 * len(indent) <= width:
+        yield from (indent + line for line in folded(text.lstrip(), width - len(indent)))
+        return
     line = ""
     for word in _WORD.findall(text):
         joined = f"{line} {word}" if line else word

@@ -114,7 +114,8 @@ def _blocks(columns: Sequence[Column], rows: Sequence[Sequence[Words]]) -> None:
     widest = max(len(column.name) for column in columns)
     for row in rows:
         for column, words in zip(columns, row, strict=True):
-            say(Marked(f"{column.name:<{widest}}  ", "dim"), words)
+            if text_of(words):
+                say(Marked(f"{column.name:<{widest}}  ", "dim"), words)
         say()
 
 

@@ -107,9 +107,11 @@ class HeaderSearch:
     def _ways(self, text: str) -> list[tuple[str, list[str]]]:
         """(delimiter, names) for each delimiter with which the line can be read."""
         ways = []
+        # Blanks between a closing quote and the delimiter are no part of a name.
+        closed = text.count('"') % 2 == 0
         for delimiter in self._delimiter or DELIMITERS:
             try:
-                row = next(csv.reader([text], delimiter=delimiter, strict=True, skipinitialspace=True))
+                row = next(csv.reader([text], delimiter=delimiter, strict=not closed, skipinitialspace=True))
             except (csv.Error, StopIteration):
                 continue
             ways.append((delimiter, row))

@@ -11,6 +11,7 @@ from tables.cells import bare, is_spreadsheet_error
 TIME_FORM: Final = "write it like 2026-11-27T04:00:00Z"
 DAY_FORM: Final = "write it like 2026-12-31, or 2026-12-31T06:00:00Z"
 _JOIN: Final = "when they are two columns of the file, join them: --map captured_at=DATE+TIME"
+NO_TIME_OF_DAY: Final = f"is a date without a time of day; {_JOIN}"
 _LEAST_YEAR, _MOST_YEAR = 1990, 2100
 _ZONE: Final = r"(?:\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?"
 _LOOSE: Final = re.compile(
@@ -54,7 +55,7 @@ def date_time(cell: str) -> datetime:
     if isinstance(found, datetime):
         return found
     if found is not None:
-        raise NotATimeError(f"is a date without a time of day; {_JOIN}")
+        raise NotATimeError(NO_TIME_OF_DAY)
     what = what_it_is(text)
     if _TIME_ONLY.fullmatch(text):
         raise NotATimeError(f"{what}; {_JOIN}")

@@ -22,7 +22,7 @@ _COLUMNS: Final = (
     Column("force"),
     Column("name"),
     Column("adapter", rank=5),
-    Column("options", least=20, rank=3),
+    Column("options", rank=3),
     Column("images", rank=6),
     Column("desired", rank=4),
     Column("state"),

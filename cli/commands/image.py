@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -23,6 +22,7 @@ from cli.links import Links, connect
 from cli.options import ForcesOption, PurposeOption, ReferenceOption, one_force, purpose_of
 from cli.output import note
 from cli.patience import run_patiently
+from cli.trace.story import reads_named
 from cli.verbs import Session, verb
 
 _KINDS: Final[dict[str, ImageKind.ValueType]] = {
@@ -118,16 +118,7 @@ async def _named(
     links: Links, forces: tuple[str, ...], read_id: str, camera: str, purpose: Purpose
 ) -> tuple[str, int]:
     """The force and position of the one read with this id. CliError when there is none, or more than one."""
-    search, found = await links.search(), []
-    for force in forces:
-        with suppress(NotFound):
-            found.append(await search.named(force, purpose, read_id, camera_id=camera))
-    if not found:
-        raise CliError(
-            f"no read with that read_id is in the buffer of {', '.join(forces)}",
-            Exit.NOT_FOUND,
-            reason="READ_UNKNOWN",
-        )
+    found = await reads_named(links, forces, read_id, camera, purpose)
     if len(found) > 1 or found[0].others_count:
         raise _ambiguous(found)
     return found[0].read.read.force, found[0].read.position

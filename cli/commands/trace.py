@@ -8,11 +8,12 @@ from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
 from gantry.common.v1.purpose_pb2 import Purpose
 
 from cli.exits import CliError, Exit
-from cli.forms import moment
+from cli.flow import prose
+from cli.forms import moment, place_of
 from cli.jsonlines import write_json
 from cli.links import connect
 from cli.options import ForcesOption, PurposeOption, ReferenceOption, one_force, purpose_of
-from cli.output import Column, Marked, counted, local_time, note, say, table, warn
+from cli.output import Column, Marked, counted, flow, local_time, note, say, table, warn
 from cli.patience import run_patiently
 from cli.trace.follow import Hop
 from cli.trace.story import Story, tell, tell_of_position
@@ -20,10 +21,10 @@ from cli.verbs import Session, verb
 
 _COLUMNS: Final = (
     Column("service", rank=1),
-    Column("span"),
+    Column("span", least=28),
     Column("starts at ms", right=True),
     Column("takes ms", right=True),
-    Column("", least=16, rank=2),
+    Column("remark", least=16, rank=2),
 )
 
 
@@ -94,10 +95,21 @@ async def _trace(session: Session, wanted: _Wanted) -> None:
 def _show(story: Story) -> None:
     stored, read = story.stored, story.stored.read
     captured, received = moment(read, "captured_at"), moment(stored, "received_at")
-    say(
-        Marked(read.read_id, "bold"),
-        f" of {read.force} {read.camera_id}: captured {local_time(captured)}, "
-        f"stored {local_time(received)} at position {stored.position:,}",
+    where = (story.camera_name, f"({place_of(read)})" if read.HasField("position") else "")
+    place = " ".join(filter(None, where))
+    flow(
+        [
+            Marked(read.read_id, "bold"),
+            f"of {read.force}",
+            f"{read.camera_id}{',' if place else ':'}",
+            *prose(f"{place}:" if place else ""),
+            "captured",
+            f"{local_time(captured)},",
+            "stored",
+            local_time(received),
+            f"at position {stored.position:,}",
+        ],
+        continued="  ",
     )
     for name, receipt in story.receipts.items():
         say(f"  {name}: ", *_receipt(receipt))
@@ -129,6 +141,12 @@ def _show_others(story: Story) -> None:
         note(f"{left:,} more are not listed")
 
 
+def _short(span: str) -> str:
+    """A call without the package of its service, which would take half of a terminal's line."""
+    service, slash, method = span.partition("/")
+    return f"{service.rpartition('.')[2]}/{method}" if slash else span
+
+
 def _receipt(receipt: GetReceiptResponse | None) -> list[str | Marked]:
     if receipt is None:
         return [Marked("not delivered yet", "doubt")]
@@ -145,7 +163,7 @@ def _row(hop: Hop, start_ns: int) -> list[str | Marked]:
     begins = f"{(span.start_ns - start_ns) / 1e6:,.1f}"
     return [
         span.service,
-        Marked(f"{'  ' * hop.depth}{span.name}", style),
+        Marked(f"{'  ' * hop.depth}{_short(span.name)}", style),
         begins,
         f"{span.milliseconds:,.1f}",
         Marked(hop.remark, "dim"),

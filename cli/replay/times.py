@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cli.exits import CliError, Exit
 from tables.cells import bare
-from tables.moments import NotATimeError, date_time, in_utc, is_compact, serial_date
+from tables.moments import NO_TIME_OF_DAY, NotATimeError, date_time, in_utc, is_compact, is_day, serial_date
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -67,7 +67,7 @@ class Clock:
             if number is None:
                 return self._date_us(str(value))
             if not relative and number < RELATIVE_BELOW:
-                raise NotATimeError(_small_number(number))
+                raise NotATimeError(_small_number(number, str(value).strip()))
             try:
                 moment = start + (
                     number * exact if exact and isinstance(number, int) else round(number * factor)
@@ -103,12 +103,11 @@ def as_number(value: str | int | float) -> int | float | None:
     if not isinstance(value, str):
         text = str(value) if isinstance(value, int) else ""
         return None if len(text) in (12, 14, 17) and is_compact(text) else value
-    text = value.strip()
+    text = bare(value)
     if text.isdecimal():
         if len(text) > _MOST_DIGITS:
             return float("inf")
         return None if len(text) in (12, 14, 17) and is_compact(text) else int(text)
-    text = bare(value)
     if not text or not _NUMERIC.issuperset(text):
         return None
     try:
@@ -164,7 +163,9 @@ def relative_unit(largest: float, *, fractions: bool, column: str) -> str:
     return "milliseconds" if largest > _LONGEST_IN_SECONDS else "seconds"
 
 
-def _small_number(number: float) -> str:
+def _small_number(number: float, text: str) -> str:
+    if is_day(text):
+        return NO_TIME_OF_DAY
     if serial_date(number) is not None:
         return (
             "is a number as spreadsheets count days: a spreadsheet turned the time into it; "

@@ -10,6 +10,7 @@ from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.store.v1.search_pb2 import GetReadResponse, StoredRead
 
 from chassis.errors import NotFound
+from cli.camera_names import camera_names
 from cli.exits import CliError, Exit
 from cli.forms import receipt_form, stored_form
 from cli.links import Links
@@ -35,6 +36,7 @@ class Story:
     hops: list[Hop] = field(default_factory=list)
     unsampled: str = ""
     also_in: list[str] = field(default_factory=list)
+    camera_name: str = ""
     others: Sequence[StoredRead] = ()
     others_count: int = 0
 
@@ -42,7 +44,7 @@ class Story:
         """The story for `--json`."""
         start = min((hop.span.start_ns for hop in self.hops), default=0)
         return {
-            "read": stored_form(self.stored),
+            "read": stored_form(self.stored) | {"camera_name": self.camera_name},
             "receipts": {
                 name: receipt_form(name, receipt) if receipt is not None else None
                 for name, receipt in self.receipts.items()
@@ -59,7 +61,7 @@ async def tell(
     links: Links, forces: tuple[str, ...], read_id: str, camera: str | None, purpose: Purpose
 ) -> Story:
     """Look a read up by its id, and its camera if named, and follow it. CliError when no force has it."""
-    found = await _find(links, forces, read_id, camera or "", purpose)
+    found = await reads_named(links, forces, read_id, camera or "", purpose)
     story = await _followed(links, found[0].read)
     story.others, story.others_count = found[0].others, found[0].others_count
     story.also_in = [answer.read.read.force for answer in found[1:]]
@@ -74,6 +76,8 @@ async def tell_of_position(links: Links, force: str, position: int, purpose: Pur
 
 async def _followed(links: Links, stored: StoredRead) -> Story:
     story = Story(stored, await _receipts(links, stored))
+    names = await camera_names(links, [stored.read])
+    story.camera_name = names.get((stored.read.force, stored.read.camera_id), "")
     append = parse_traceparent(stored.traceparent)
     if append is None or not append.sampled:
         story.unsampled = _UNSAMPLED
@@ -85,10 +89,13 @@ async def _followed(links: Links, stored: StoredRead) -> Story:
     return story
 
 
-async def _find(
+async def reads_named(
     links: Links, forces: tuple[str, ...], read_id: str, camera: str, purpose: Purpose
 ) -> list[GetReadResponse]:
-    """The newest read with this id of each force that has one: ids are unique for a camera and time only."""
+    """The newest read with this id of each force that has one: ids are unique for a camera and time only.
+
+    CliError when no force has one.
+    """
     search, found = await links.search(), []
     for force in forces:
         with suppress(NotFound):

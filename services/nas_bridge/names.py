@@ -54,7 +54,7 @@ class MetricName(Metric):
         "gantry_bridge_failing_seconds",
         Kind.GAUGE,
         "s",
-        "How long a destination has accepted nothing although reads wait",
+        "For how long it has accepted nothing although reads wait",
         "force",
         "destination",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from services.store.forces.service import DirectoryService, ForceService
 from services.store.forces.watching import DirectoryFeed
 from services.store.gauges import StoreGauges
 from services.store.images.objects import ImageStore, open_images
+from services.store.images.probe import ImageProbe
 from services.store.log import service as log_service
 from services.store.log.live import LiveLogs
 from services.store.log.postgres import AppendConnections, PostgresLog
@@ -115,20 +117,23 @@ async def assemble(
 ) -> None:
     """Give the services and the background work to the server. Raises StartupFailure for a bad setting."""
     images = open_images(settings.store.images)
+    probe = ImageProbe(images)
+    await probe.at_start()
     tokens = await PageTokens.open(database.pool)
-    logs = _add_log(server, settings, database, images, now_us)
+    logs = _add_log(server, settings, database, images, now_us, probe)
     _add_buffer(server, settings, database, images, tokens, now_us, logs)
     _add_search(server, database, images, tokens)
     _add_audit(server, database, tokens)
     _add_forces(server, database)
 
 
-def _add_log(
+def _add_log(  # noqa: PLR0917
     server: GrpcServer,
     settings: StoreSettings,
     database: Database,
     images: ImageStore,
     now_us: Callable[[], int],
+    probe: ImageProbe,
 ) -> LiveLogs:
     buffer, log = settings.store, database.log
     limits = Limits(buffer.queue_reads, buffer.queue_bytes, buffer.commit_reads)
@@ -138,6 +143,9 @@ def _add_log(
 
     def tell_others(force: str, head: int) -> None:
         news.committed(force, head)
+
+    async def ready() -> None:
+        await asyncio.gather(database.rows.require_writable(), probe.ping())
 
     logs = LiveLogs(log, writer_of, tell_others, buffer.ring_bytes)
     news = ReplicaNews(database.pool, logs.announce)
@@ -149,7 +157,7 @@ def _add_log(
         add_ReadLogServiceServicer_to_server,
         service,
         service=log_service.SERVICE,
-        ready=database.rows.require_writable,
+        ready=ready,
     )
     server.own(logs.run(), "logs")
     server.own(news.run(), "news of other replicas")

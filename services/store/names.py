@@ -56,7 +56,7 @@ class MetricName(Metric):
         "gantry_store_consumer_lag_seconds",
         Kind.GAUGE,
         "s",
-        "Since when the oldest of them has been stored; 0 when there is none",
+        "For how long the oldest of them has waited",
         "force",
         "consumer",
     )

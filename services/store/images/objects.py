@@ -17,6 +17,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from chassis.errors import Exhausted, Fault, StartupFailure, Unavailable
+from services.store.images.said import said_by
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -127,7 +128,7 @@ def open_images(url: str) -> ImageStore:
             return ImageStore(LocalStore(folder), folder)
         return ImageStore(from_url(url, client_options=_client_options(), retry_config=_RETRIES), None)
     except (BaseError, OSError, ValueError) as error:
-        raise StartupFailure(f"GANTRY_STORE__IMAGES cannot be used: {type(error).__name__}.") from error
+        raise StartupFailure(f"GANTRY_STORE__IMAGES cannot be used: it {said_by(error)}.") from error
 
 
 def _client_options() -> ClientConfig:
@@ -186,4 +187,4 @@ def _fault(error: BaseException) -> Fault:
         return Exhausted(
             "STORAGE_FULL", "the image store has no space left; nothing was stored", retry_after=5.0
         )
-    return Unavailable("IMAGES_UNAVAILABLE", "the image store does not answer", retry_after=1.0)
+    return Unavailable("IMAGES_UNAVAILABLE", f"the image store {said_by(error)}", retry_after=1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -41,15 +42,19 @@ class S3Server:
 
 
 @contextmanager
-def s3_server() -> Iterator[S3Server]:
-    """A server with an empty bucket. Skips the test where moto is not installed."""
+def s3_server(*, checks_keys: bool = False) -> Iterator[S3Server]:
+    """A server with an empty bucket, or one that refuses every key. Skips where moto is not installed."""
     if find_spec("moto") is None or find_spec("flask") is None:
         pytest.skip("moto and flask are not installed, so there is no S3 server to test against")
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, **({"INITIAL_NO_AUTH_ACTION_COUNT": "0"} if checks_keys else {})}
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
         try:
             server = S3Server(process, _endpoint(process))
-            server.make_bucket()
+            if not checks_keys:
+                server.make_bucket()
             yield server
         finally:
             process.kill()

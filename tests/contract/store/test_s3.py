@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import pytest
 from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.store.v1.search_pb2 import IMAGE_KIND_OVERVIEW, IMAGE_KIND_PLATE_PATCH
 
-from chassis.errors import Unavailable
+from chassis.errors import StartupFailure, Unavailable
 from services.store.images.objects import object_key, open_images
+from services.store.images.probe import ImageProbe
 from tests.contract.store.conftest import StartStore
 from tests.contract.store.following import collect
 from tests.contract.store.reads import columns
@@ -80,3 +82,50 @@ async def test_without_the_bucket_reads_with_images_are_refused_and_others_taken
         with pytest.raises(Unavailable, match="IMAGES_UNAVAILABLE"):
             await ingest.append("essex", columns(2, at_us=store.clock(), images=True))
         assert (await ingest.append("essex", columns(2, at_us=store.clock()))).last_position == 2
+
+
+@pytest.mark.usefixtures("s3", "two_forces")
+async def test_a_store_does_not_start_without_its_bucket(start_store: StartStore) -> None:
+    with pytest.raises(StartupFailure, match=r"answered HTTP 404, NoSuchBucket\.$"):
+        await start_store(images="s3://no-such-bucket/a")
+
+
+@pytest.mark.usefixtures("two_forces")
+async def test_a_store_does_not_start_with_a_wrong_key(
+    start_store: StartStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with s3_server(checks_keys=True) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(StartupFailure, match=r"answered HTTP 403, InvalidAccessKeyId\.$"):
+            await start_store(images=URL)
+
+
+async def test_a_store_whose_images_are_away_is_not_ready_and_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = [0.0]
+    with s3_server() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        images = open_images(URL)
+        probe = ImageProbe(images, lambda: seconds[0])
+        await probe.at_start()
+        await probe.ping()
+        assert await images.days("_probe") == []
+        server.kill()
+        await probe.ping()  # the answer of the last probe, which is not ten seconds old
+        seconds[0] = 11
+        with pytest.raises(Unavailable, match="the image store cannot be reached"):
+            await probe.ping()
+        await ImageProbe(images).at_start()  # it may come back: readiness tells
+
+
+async def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    images = open_images(f"file://{tmp_path}/images")
+    probe = ImageProbe(images)
+    await probe.ping()
+    (tmp_path / "images" / "_probe").rmdir()
+    (tmp_path / "images" / "_probe").touch()
+    with pytest.raises(StartupFailure, match=r"the image store cannot be used: Not a directory\.$"):
+        await ImageProbe(images).at_start()

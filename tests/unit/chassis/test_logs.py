@@ -69,3 +69,14 @@ def test_our_own_errors_speak_and_causes_follow():
 def test_a_group_shows_its_first_failure():
     line = _line(ExceptionGroup("tasks", [RuntimeError("first"), RuntimeError("second")]))
     assert [each["text"] for each in line["error"]] == ["", "first"]
+
+
+def test_text_from_outside_is_one_line_without_anything_that_a_terminal_obeys() -> None:
+    evil = "\x1b]0;owned\x07\x9b31m\u202e\u2028\r\nB\x00\x7f"
+    record = logging.LogRecord("gantry", logging.INFO, "", 0, "of %s", (evil,), None)
+    record.camera_id = evil
+    line = JsonLines("ingest").format(record)
+    assert line.isascii()
+    assert line.isprintable()
+    told = json.loads(line)
+    assert (told["message"], told["camera_id"]) == (f"of {evil}", evil)

@@ -67,6 +67,13 @@ def test_what_says_nothing_and_what_is_wanted_least_is_left_out_and_named(
     assert "not shown at 80 columns: place, lane; a wider terminal" in capsys.readouterr().err
 
 
+def test_what_fits_beside_the_others_is_taken_back(terminal: Terminal) -> None:
+    screen = terminal(30)
+    columns = (Column("id"), Column("long", rank=1), Column("short", rank=2))
+    output.table(columns, [("A1", "x" * 40, "y")])
+    assert screen.getvalue().splitlines()[-1] == "A1  y"
+
+
 def test_a_wide_terminal_shows_all_without_a_word(
     terminal: Terminal, capsys: pytest.CaptureFixture[str]
 ) -> None:

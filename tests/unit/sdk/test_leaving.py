@@ -38,7 +38,10 @@ async def main():
             print("sent", flush=True)
             if len(sys.argv) > 4:
                 exec(sys.argv[4])
-            await stream.send(prepare([made] * 4))
+            sending = asyncio.create_task(stream.send(prepare([made] * 4)))
+            await asyncio.sleep(0)
+            print("waiting for room", flush=True)
+            await sending
 
 run(main())
 """
@@ -77,7 +80,8 @@ async def test_a_program_that_is_told_to_stop_says_what_was_not_acknowledged(
     silent: str, pki: Authority, runner: str, number: signal.Signals, code: int
 ) -> None:
     child = await _started(runner, silent, pki.certificate)
-    await asyncio.sleep(0.2)
+    assert child.stdout is not None
+    assert await asyncio.wait_for(child.stdout.readline(), 20) == b"waiting for room\n"
     child.send_signal(number)
     _, said = await asyncio.wait_for(child.communicate(), 20)
     assert child.returncode == code

@@ -183,7 +183,9 @@ class ImportHotlistResponse(_message.Message):
 
     @_builtins.property
     def remarks(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineError]:
-        """Remarks on lines that were taken, the first 100: a plate that an earlier line has too, a weed date in the past, a country moved off the plate."""
+        """Remarks on lines that are not bad, the first 100: a plate that an earlier line has too, a weed date in the past, a country moved off the plate,
+        and what was left out because it is no entry.
+        """
 
     def __init__(
         self,
