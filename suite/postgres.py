@@ -22,7 +22,7 @@ from suite.logfile import last_lines, lines_from, rotate
 from suite.ports import HeldPorts
 from suite.postgres_configuration import SUPERUSER, access_rules, configuration, superuser_names
 from suite.postgres_home import PostgresHome, find_home, give
-from suite.recovery import end_of_wal, starting_sentence
+from suite.recovery import end_of_wal, own_recovery, starting_sentence
 from suite.restarts import RestartPolicy
 
 _log = logging.getLogger(__name__)
@@ -152,10 +152,27 @@ class LocalPostgres:
         SuiteError when it keeps dying for another reason.
         """
         while self._child is not None and not self._stopping:
-            await self._child.exited()
+            await self._ended(self._child)
             self._serves = False
             if not self._stopping:
                 await self._bring_back()
+
+    async def _ended(self, child: Child) -> None:
+        """Wait for the server's end, and tell meanwhile of a recovery that it does by itself."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(child.exited(), _TELL_SECONDS)
+                return
+            self._tell_of_own_recovery(child.pid)
+
+    def _tell_of_own_recovery(self, pid: int) -> None:
+        log = own_recovery(self._written())
+        if log:
+            self._mark(pid, serves=False)
+            self._say(starting_sentence(log, end_of_wal(self.home.data / "pg_wal")))
+        elif not self._serves:
+            self._mark(pid, serves=True)
+            self._say("PostgreSQL serves again")
 
     def trouble(self) -> str:
         """Why it is down, when it is: a sentence for people. Empty while it runs."""

@@ -13,6 +13,8 @@ _REDO_AT: Final = re.compile(
     r"redo in progress, elapsed time: ([0-9.]+) s, current LSN: ([0-9A-F]+/[0-9A-F]+)"
 )
 _SYNCING: Final = re.compile(r"syncing data directory .*elapsed time: ([0-9.]+) s")
+_BEGINS_AGAIN: Final = "all server processes terminated; reinitializing"
+_READY: Final = "database system is ready to accept connections"
 _RECOVERS: Final = "PostgreSQL recovers from a crash"
 
 
@@ -29,6 +31,15 @@ def starting_sentence(log: str, end: int | None) -> str:
     if not told:
         return f"{_RECOVERS}: redo begins{_of(size)}"
     return f"{_RECOVERS}: {_redo(float(told[-1][1]), _lsn(told[-1][2]) - begin, size)}"
+
+
+def own_recovery(log: str) -> str:
+    """The log of a recovery that a running server does by itself, such as after the kill of a session.
+
+    Empty when it does none, or has ended it.
+    """
+    begun = log.rfind(_BEGINS_AGAIN)
+    return log[begun:] if begun >= 0 and log.find(_READY, begun) < 0 else ""
 
 
 def _redo(passed: float, done: int, size: int) -> str:

@@ -19,7 +19,7 @@ _ERRORS: Final = frozenset(
 def unguarded(cell: str) -> str:
     """A cell without ="..." around it, by which a system keeps a spreadsheet from changing it."""
     cell = cell.strip(BLANKS)
-    if cell[:1] == "=" and (guard := _GUARD.fullmatch(cell)):
+    if cell.startswith("=") and (guard := _GUARD.fullmatch(cell)):
         return guard[1].replace('""', '"').strip(BLANKS)
     return cell
 

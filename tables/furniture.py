@@ -19,6 +19,7 @@ _TOTALS: Final = frozenset(
         "number of rows",
     )
 )
+_TOTALS_BEGIN: Final = frozenset(letter for word in _TOTALS for letter in (word[0], word[0].upper()))
 _NUMBER: Final = re.compile(r"[\d., ]*\d[\d., ]*%?")
 _COUNT: Final = re.compile(
     r"\W*(\d[\d,. ]*\s*(rows?|records?|lines?|entries)(\s+(affected|selected|returned|exported|in set)\b.*)?"
@@ -65,9 +66,7 @@ def _of_one_cell(text: str) -> str:
 
 def may_be_furniture(cells: Sequence[str], width: int) -> bool:
     """Whether a line is worth a close look: cheap, and true for every line that `furniture` names."""
-    first = cells[0].strip(BLANKS)
-    if not first or len(cells) < width or first[0] in _FIRST:
+    first = cells[0]
+    if len(cells) < width or not first[:1].isalnum() or not any(cells[1:]):
         return True
-    if first.rstrip(":").strip().casefold() in _TOTALS:
-        return True
-    return not any(cells[1:])
+    return first[:1] in _TOTALS_BEGIN and first.strip(BLANKS).rstrip(":").strip().casefold() in _TOTALS

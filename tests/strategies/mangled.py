@@ -1,4 +1,4 @@
-"""Hypothesis strategies: plates, times and rows, whole and as spreadsheets, exports and cameras mangle them."""
+"""Strategies of plates, times and rows, whole and as spreadsheets, exports and cameras mangle them."""
 
 import csv
 import io

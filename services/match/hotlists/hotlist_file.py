@@ -18,6 +18,7 @@ MOST_LINE: Final = 8192
 MOST_ERRORS: Final = 100
 # So much is parsed at once. A packed file may hold far more lines than a chunk of it lets one think.
 _BATCH_LINES: Final = 2000
+_NO_VEHICLE: Final = ("", "", "", "")
 
 
 @dataclass(slots=True)
@@ -111,8 +112,7 @@ class HotlistFile:
         markers = values.markers(cells[3])
         instruction = values.text("instruction", cells[4])
         weed_date, end = values.weed_date(cells[5])
-        make, model = values.word("make", cells[6]), values.word("model", cells[7])
-        colour, said = values.word("colour", cells[8]), values.word("country", cells[9])
+        make, model, colour, said = values.vehicle(*cells[6:]) if any(cells[6:]) else _NO_VEHICLE
         if end is not None and end <= self._now:
             self._table.remark(
                 line, "weed_date", f"the weed date has passed already, on {end:%Y-%m-%d %H:%M} UTC"

@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 
-from anpr.not_read import USUAL_WORDS, VrmNotRead
+from anpr.not_read import VrmNotRead
 from anpr.plate import understand
-from anpr.vrm import VrmEmpty, VrmInvalid, is_normal
+from anpr.vrm import VrmEmpty, VrmInvalid
 from tables.cells import bare, is_spreadsheet_error, unguarded
 from tables.faults import RowError
 from tables.moments import NotATimeError, day_or_time, in_utc
@@ -27,10 +27,8 @@ _BETWEEN_MARKERS: Final = re.compile(r"[;,|]")
 
 def plate(cell: str) -> tuple[str, str]:
     """(VRM, country that was written beside it or "")."""
-    if is_normal(cell) and cell and cell not in USUAL_WORDS:
-        return cell, ""
     try:
-        found = understand(bare(cell))
+        found = understand(cell if cell[:1].isalnum() and cell[-1:].isalnum() else bare(cell))
     except VrmEmpty:
         raise RowError("the plate is empty", "vrm") from None
     except (VrmInvalid, VrmNotRead) as fault:
@@ -40,6 +38,8 @@ def plate(cell: str) -> tuple[str, str]:
 
 def text(column: str, cell: str, most: int = MOST_TEXT) -> str:
     """A free text on one line."""
+    if not cell:
+        return ""
     found = cell if cell.isprintable() else " ".join(cell.split())
     if not found.isprintable() and _CONTROL.search(found):
         raise RowError("it contains control characters", column)
@@ -61,7 +61,9 @@ def reason(cell: str) -> str:
 
 def priority(cell: str) -> str:
     """1 to 9."""
-    found = cell if cell in _PRIORITIES else bare(cell) or _DEFAULT_PRIORITY
+    if cell in _PRIORITIES:
+        return cell
+    found = bare(cell) or _DEFAULT_PRIORITY
     if found not in _PRIORITIES:
         raise RowError("it is not a whole number from 1 (highest) to 9 (lowest)", "priority")
     return found
@@ -77,9 +79,13 @@ def markers(cell: str) -> str:
     return ";".join(dict.fromkeys(found))
 
 
+def vehicle(make: str, model: str, colour: str, country: str) -> tuple[str, str, str, str]:
+    """The vehicle as the list describes it."""
+    return _word("make", make), _word("model", model), _word("colour", colour), _word("country", country)
+
+
 @lru_cache(maxsize=4096)
-def word(column: str, cell: str) -> str:
-    """A short text about the vehicle."""
+def _word(column: str, cell: str) -> str:
     return text(column, cell, MOST_WORD)
 
 

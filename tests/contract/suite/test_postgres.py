@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from suite.errors import SuiteError
+from suite.logfile import lines_from
 from suite.postgres import LocalPostgres
 from tests.postgres_server import SMALL, throwaway_folder
 
@@ -73,6 +74,36 @@ async def test_supervision_brings_it_back_as_often_as_it_is_killed(postgres: Loc
     await asyncio.wait_for(supervision, DEADLINE)
 
 
+async def test_a_recovery_that_it_does_by_itself_is_told(postgres: LocalPostgres) -> None:
+    sentences: list[str] = []
+    postgres._say = sentences.append
+    supervision = asyncio.create_task(postgres.supervise())
+    before = postgres.pid
+    begins = postgres.home.log.stat().st_size
+    connection = await asyncpg.connect(**postgres.superuser())
+    os.kill(connection.get_server_pid(), signal.SIGKILL)
+    connection.terminate()
+    log = postgres.home.log
+    await eventually(lambda: _says(log, begins))
+    log.write_text(log.read_text().replace("ready to accept", "nearly"))  # as if it were not done yet
+    await eventually(lambda: _said(sentences, "recovers from a crash"))
+    assert postgres.trouble() != ""
+    with log.open("a") as file:
+        file.write("LOG:  database system is ready to accept connections\n")
+    await eventually(lambda: _said(sentences, "PostgreSQL serves again"))
+    assert (postgres.trouble(), postgres.pid) == ("", before)
+    await postgres.stop(immediately=True)
+    await asyncio.wait_for(supervision, DEADLINE)
+
+
+async def _says(log: Path, begins: int) -> bool:
+    return "ready to accept" in lines_from(log, begins)
+
+
+async def _said(sentences: list[str], words: str) -> bool:
+    return any(words in sentence for sentence in sentences)
+
+
 async def test_it_is_durable_and_says_nothing_about_data(postgres: LocalPostgres) -> None:
     wanted = {"fsync": "on", "synchronous_commit": "on", "jit": "off", "data_checksums": "on"}
     assert {name: await execute(postgres, f"show {name}") for name in wanted} == wanted
@@ -129,6 +160,7 @@ async def test_a_broken_configuration_is_explained(tmp_path: Path) -> None:
 
 OWNER = """
 import asyncio, pathlib, sys
+from suite.logfile import lines_from
 from suite.postgres import LocalPostgres
 from tests.postgres_server import SMALL
 

@@ -1,5 +1,6 @@
 """The command as people type it, without a suite."""
 
+import asyncio
 import inspect
 import json
 import subprocess
@@ -193,3 +194,18 @@ def test_up_refuses_what_is_no_code_of_a_force_before_it_starts(forces: str, tmp
     assert done.exit_code == Exit.USAGE
     assert "such as essex,kent" in done.output
     assert not (tmp_path / "home").exists()
+
+
+def test_ctrl_c_in_the_first_pass_of_a_replay_ends_it_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        # In an event loop the signal would only be seen at the end of the pass.
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.commands.replay.scan", interrupted)
+    path = tmp_path / "reads.csv"
+    path.write_text("force,camera_id,captured_at,vrm\n")
+    assert runner.invoke(app, ["replay", str(path)]).exit_code == Exit.INTERRUPTED

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from suite.disk import ended_for_want_of_room
-from suite.recovery import end_of_wal, starting_sentence
+from suite.recovery import end_of_wal, own_recovery, starting_sentence
 
 MIB = 1 << 20
 BEGUN = "LOG:  database system was interrupted; last known up at 2026-11-27 11:15:02 UTC\n"
@@ -50,6 +50,17 @@ def at(seconds: float, done: int) -> str:
 )
 def test_the_sentence_says_how_far_it_is(log: str, end: int | None, sentence: str) -> None:
     assert starting_sentence(log, end) == sentence
+
+
+def test_a_recovery_of_a_running_server_is_noticed_until_its_end() -> None:
+    ready = "LOG:  database system is ready to accept connections\n"
+    again = "LOG:  all server processes terminated; reinitializing\n" + REDO
+    assert own_recovery(ready) == ""
+    assert starting_sentence(own_recovery(ready + again + at(2, 100 * MIB)), END).endswith(
+        "redo is at 25 % of 400 MiB of log after 2 s, about 6 s left"
+    )
+    assert own_recovery(ready + again + ready) == ""
+    assert own_recovery(ready + again + ready + again) != ""
 
 
 def test_the_end_is_that_of_the_segment_written_last(tmp_path: Path) -> None:
