@@ -35,7 +35,7 @@ class IngestSection(BaseModel):
     streams_per_feed: int = Field(2_000, ge=1)
 
     append_reads: int = Field(2_000, ge=1, le=20_000)
-    append_bytes: int = Field(8 * MEBIBYTE, ge=64 * 1024, le=15 * MEBIBYTE)
+    append_bytes: int = Field(4 * MEBIBYTE, ge=64 * 1024, le=15 * MEBIBYTE)
     append_seconds: float = Field(10.0, gt=0, le=60)
     lanes: int = Field(2, ge=1, le=16)
 

@@ -23,7 +23,7 @@ class Memory:
     def __init__(self, limit: int, least: int = 0) -> None:
         """A force may always have `least` bytes of unfinished messages."""
         self.limit = limit
-        self._most_unfinished = max(limit * 3 // 8, least)
+        self._most_unfinished = max(limit // 3, least)
         self.used = 0
         self._shares: dict[str, MemoryShare] = {}
 

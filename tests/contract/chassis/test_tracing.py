@@ -13,7 +13,15 @@ import pytest
 
 from chassis.errors import NotFound, Unavailable
 from chassis.settings import TelemetrySettings
-from chassis.telemetry import current_traceparent, meter, metrics_port, span_following, telemetry, tracer
+from chassis.telemetry import (
+    current_traceparent,
+    meter,
+    metrics_port,
+    span_following,
+    telemetry,
+    tracer,
+    untraced,
+)
 
 PLATE = "AB12CDE"
 
@@ -69,6 +77,16 @@ async def test_failures_of_ours_are_errors_and_callers_mistakes_are_not(lab, ech
         for code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS)
     ]
     assert PLATE not in spans_file.read_text()
+
+
+async def test_a_call_that_succeeds_says_so_and_one_for_no_call_begins_no_trace(lab, echo, spans_file):
+    async with telemetry("test", TelemetrySettings(spans_file=spans_file)):
+        caller = await lab.caller(await lab.echo(echo))
+        with untraced():
+            await caller.say("Say")
+        await caller.say("Say")
+    (span,) = _spans(spans_file)
+    assert (span["status"], span["attributes"]["rpc.grpc.status_code"]) == ("UNSET", 0)
 
 
 async def test_streams_and_reflection_have_no_span(lab, echo, spans_file):

@@ -239,3 +239,20 @@ async def test_one_trace_from_the_vendor_to_the_store(
     assert append["parent_span_id"] == batch["span_id"]
     appends = await store_process.appends(force)
     assert VENDORS_SPAN[3:35] in {append.traceparent[3:35] for append in appends}
+
+
+async def test_batches_right_after_each_other_are_all_traced(
+    ingest: RunningIngest, force: str, tmp_path: object
+) -> None:
+    """The limit is a number of traces a second, and no least time between two."""
+    token = await ingest.enrol(force, "gateway", "a")
+    file = tmp_path / "spans.jsonl"
+    feed = (await ingest.connect()).feed(token)
+    async with (
+        telemetry("ingest", TelemetrySettings(spans_file=file, traces_per_second=50)),
+        feed.stream() as stream,
+    ):
+        for read_id in unique_ids(10):
+            await stream.send(reads_of("a", [read_id]))
+    names = [json.loads(line)["name"] for line in file.read_text().splitlines()]
+    assert names.count("ingest.batch") == 10

@@ -44,6 +44,10 @@ async def test_batch_delivery_and_receipt_are_one_trace(
     assert receipt.traceparent == f"00-{'1' * 32}-{forward['span_id']}-01"
     by_id = {span["span_id"]: span for span in spans}
     (accepted,) = [span for span in spans if span["name"] == accept]
+    if destination == "nadc":
+        posted = by_id[accepted["parent_span_id"]]
+        assert posted["name"] == SpanName.BRIDGE_POST
+        assert posted["attributes"]["http.response.status_code"] == 200
     above = accepted
     while above["span_id"] != forward["span_id"]:
         above = by_id[above["parent_span_id"]]
