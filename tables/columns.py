@@ -11,6 +11,7 @@ from typing import Final
 from tables.faults import TableError
 
 _GAP: Final = re.compile(r"[\s_\-\u200b\u200e\u200f\u2060\ufeff]+")
+_DELIMITERS: Final = frozenset(",;\t|:")
 _MOST_SHOWN: Final = 30
 _MOST_NAME: Final = 40
 MOST_COLUMNS: Final = 500
@@ -102,7 +103,9 @@ def looks_like_header(names: Sequence[str], wanted: Wanted, chosen: Mapping[str,
 
 def suggestions(found: Iterable[str], missing: Iterable[str], wanted: Wanted) -> list[str]:
     """`--map` options that might supply the missing columns."""
-    left = {folded(name): name.strip() for name in reversed(list(found)) if name.strip()}
+    # A name with a delimiter in it is a header that was taken apart in the wrong way.
+    names = [name for name in reversed(list(found)) if name.strip() and _DELIMITERS.isdisjoint(name)]
+    left = {folded(name): name.strip() for name in names}
     options = []
     for ours in missing:
         likely = [name for name in wanted.likely.get(ours, ()) if name in left]
@@ -153,6 +156,11 @@ def _wrong_header(
     lacks = ", ".join(f"{one} (as {shown(chosen[one])})" if one in chosen else one for one in missing)
     free = [name for place, name in enumerate(names) if not any(place in each for each in places.values())]
     options = suggestions(free, [one for one in missing if one not in chosen], wanted)
+    if len(names) == 1 and not places and not options:
+        return (
+            f"the header line has one column; needed: {lacks}; separate columns by commas, semicolons, "
+            "tabs or |, and put no line in quotes as a whole"
+        )
     if not places and not options:
         # The line may be data. Its cells are not shown: one of them may be a plate.
         return (

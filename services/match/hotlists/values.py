@@ -22,6 +22,8 @@ _DEFAULT_PRIORITY: Final = "5"
 _PRIORITIES: Final = frozenset("123456789")
 _DAY: Final = timedelta(days=1)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# What databases and data tools write for a value that is not there.
+_ABSENT: Final = frozenset(("NULL", "null", "(null)", "<null>", "\\N", "NaN", "nan", "NaT"))
 _BETWEEN_MARKERS: Final = re.compile(r"[;,|]")
 
 
@@ -44,6 +46,8 @@ def text(column: str, cell: str, most: int = MOST_TEXT) -> str:
     if not found.isprintable() and _CONTROL.search(found):
         raise RowError("it contains control characters", column)
     found = unguarded(found)
+    if found in _ABSENT:
+        return ""
     if found[:1] == "#" and is_spreadsheet_error(found):
         raise RowError("it is an error value of a spreadsheet; repair the sheet and save it again", column)
     if len(found) > most:
@@ -63,7 +67,9 @@ def priority(cell: str) -> str:
     """1 to 9."""
     if cell in _PRIORITIES:
         return cell
-    found = bare(cell) or _DEFAULT_PRIORITY
+    found = bare(cell)
+    if not found or found in _ABSENT:
+        return _DEFAULT_PRIORITY
     if found not in _PRIORITIES:
         raise RowError("it is not a whole number from 1 (highest) to 9 (lowest)", "priority")
     return found
@@ -92,7 +98,7 @@ def _word(column: str, cell: str) -> str:
 @lru_cache(maxsize=4096)
 def weed_date(cell: str) -> tuple[str, datetime | None]:
     """(the moment as PostgreSQL reads it, and as we do; None when the entry does not end)."""
-    if not bare(cell):
+    if (text_of := bare(cell)) in _ABSENT or not text_of:
         return NEVER, None
     try:
         found = day_or_time(cell)

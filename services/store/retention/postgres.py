@@ -15,6 +15,7 @@ from chassis.database import statements
 from chassis.database_faults import DATABASE_TROUBLE
 from chassis.errors import Fault
 from chassis.loops import repeat
+from chassis.sessions import QUERY_SECONDS
 from services.store.days import day_of, start_of
 from services.store.postgres import ForceRows
 from services.store.retention.records import BufferState, Identities, PurgeTotals, Times
@@ -22,6 +23,7 @@ from services.store.retention.records import BufferState, Identities, PurgeTotal
 _NO_END: Final = 2**63 - 1
 _WINDOW_READS: Final = 20_000
 _APPENDS: Final = 1_000
+_LONGEST_STATEMENT: Final = timedelta(seconds=QUERY_SECONDS + 5)
 _TURN: Final = timedelta(seconds=30)
 _RENEW_SECONDS: Final = 5.0
 _SQL: Final = statements("services.store.retention")
@@ -65,6 +67,10 @@ class PostgresRetention:
 
         await asyncio.sleep(_RENEW_SECONDS)
         await repeat(renew, name="turn of retention", every=_RENEW_SECONDS)
+
+    async def end_stuck_sessions(self) -> int:
+        """End statements of frozen processes, which would keep partitions from being dropped; how many."""
+        return int(await self._pool.fetchval(_SQL.end_stuck_sessions, _LONGEST_STATEMENT))
 
     async def forces(self) -> Sequence[str]:
         """All forces, retired ones included."""

@@ -66,6 +66,8 @@ class Retention:
         async with self._records.leading() as leading:
             if not leading:
                 return
+            if stuck := await self._records.end_stuck_sessions():
+                _log.warning("ended sessions whose client took no answer", extra={"sessions": stuck})
             sweep = self._now_us() - self._swept_at_us >= _SWEEP_US
             await for_each_force(await self._records.forces(), partial(self._force, sweep=sweep))
             if sweep:

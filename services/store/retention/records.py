@@ -52,6 +52,9 @@ class RetentionRecords(Protocol):
     def leading(self) -> AbstractAsyncContextManager[bool]:
         """Whether this replica may run retention now. One replica may at a time."""
 
+    async def end_stuck_sessions(self) -> int:
+        """End statements of frozen processes, which would keep partitions from being dropped; how many."""
+
     async def forces(self) -> Sequence[str]:
         """All forces, retired ones included."""
 

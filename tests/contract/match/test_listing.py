@@ -104,4 +104,4 @@ async def test_a_page_has_a_limit_and_a_range_an_order(match):
     assert await reason_of(match, empty) == "TIME_RANGE_INVALID"
     endless = ListAlertsRequest(force="essex", purpose=WHY)
     endless.raised_from.seconds = 10**15
-    assert await reason_of(match, endless) == "TIME_RANGE_INVALID"
+    assert await reason_of(match, endless) == "TIME_INVALID"

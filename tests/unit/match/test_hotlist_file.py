@@ -306,3 +306,20 @@ def test_an_endless_line_takes_no_memory():
     add(whole, file.feed(b"\nA1,x\n"))
     assert whole.vrms == ["A1"]
     assert file.problems[0].line == 2
+
+
+def test_what_a_database_writes_for_no_value_is_no_value():
+    rows = b"A1,x,NULL,NULL,null,NULL\nB1,NULL,,,,\nC1,y,nan,(null),,NaT\n"
+    file, entries = read(b"vrm,reason,priority,markers,instruction,weed_date\n" + rows)
+    assert (entries.priorities, entries.markers, entries.weed_dates) == (
+        ["5"] * 2,
+        [""] * 2,
+        ["infinity"] * 2,
+    )
+    assert told(file.problems) == [(3, "reason", "the reason is empty")]
+
+
+@pytest.mark.parametrize("content", [b'"vrm,reason"\n"A1,x"\n', b"vrm:reason\nA1:x\n"])
+def test_a_header_in_one_column_is_told_how_columns_are_separated(content):
+    with pytest.raises(InvalidInput, match="separate columns by commas"):
+        read(content)

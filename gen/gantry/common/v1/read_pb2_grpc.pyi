@@ -21,6 +21,7 @@ RetryInfo when waiting helps. The comment of an RPC names its own errors. Every 
                       not be written, so nothing was done), ROW_LOCKED (another session of the database holds a lock that this needs): call again
                       after RetryInfo.
   RESOURCE_EXHAUSTED  STORAGE_FULL: the disk is full and nothing was stored. Call again later, and inform the operator of the service.
+                      TOO_MUCH_IN_FLIGHT: too many messages have begun on the connection and are not whole. Call again after RetryInfo.
 Without ErrorInfo: UNAVAILABLE by the transport (no connection), RESOURCE_EXHAUSTED by the transport (the message is too large), INTERNAL (a bug on our
 side: the service's log has it).
 """
