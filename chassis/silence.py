@@ -6,19 +6,21 @@ from typing import Final
 
 import grpc
 
+_UNTRUSTED: Final = "cannot be trusted, or does not trust us: the TLS handshake failed"
 # gRPC's own texts have no code. The first that occurs counts.
 _TEXTS: Final = (
     ("ping timeout", "sends no sign of life"),
     ("keepalive", "sends no sign of life"),
     ("Connection refused", "refuses connections"),
-    ("Ssl", "cannot be trusted, or does not trust us: the TLS handshake failed"),
-    ("SSL", "cannot be trusted, or does not trust us: the TLS handshake failed"),
-    ("handshake", "cannot be trusted, or does not trust us: the TLS handshake failed"),
+    ("Ssl", _UNTRUSTED),
+    ("SSL_", _UNTRUSTED),
+    ("certificate", _UNTRUSTED),
     ("resolution", "has an address that no name server knows"),
+    # We gave up a handshake.
+    ("Endpoint closing", "takes connections and says nothing"),
     ("Socket closed", "closed the connection without an answer"),
     ("Connection reset", "closed the connection without an answer"),
     ("Broken pipe", "closed the connection without an answer"),
-    ("Endpoint closing", "closed the connection without an answer"),
     ("GOAWAY", "closed the connection without an answer"),
     ("failed to connect", "cannot be reached"),
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import Final
 
-from chassis.metrics import Gauge, Labels, Values, computing, known
+from chassis.metrics import Gauge, Labels, Values, begin_counters, computing, known
 from following import ShownLine, ShownLines
 from services.nas_bridge.names import MetricName
 
@@ -39,6 +39,7 @@ class BridgeGauges:
             values[_held].append((line.paused, {**labels, "why": "paused"}))
             values[_held].append((line.stopped, {**labels, "why": "stopped"}))
         self._shown = [_labels(line) for line in lines]
+        begin_counters()
         return values
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Final
 
-from chassis.metrics import Gauge, Labels, Values, computing, known
+from chassis.metrics import Gauge, Labels, Values, begin_counters, computing, known
 from services.store.consumers.consumer import Consumers
 from services.store.log.live import LiveLogs
 from services.store.names import MetricName
@@ -50,6 +50,7 @@ class StoreGauges:
     async def compute(self) -> Mapping[Gauge, Values]:
         """All that is computed from rows."""
         self._forces = frozenset(await self._records.forces())
+        begin_counters()
         values: defaultdict[Gauge, list[tuple[float, Labels]]] = defaultdict(list)
         for lag in await self._consumers.lags(self._forces):
             values[_position].append((lag.head, {"force": lag.force}))

@@ -24,6 +24,16 @@ CONNECTING = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.
             "refuses connections",
         ),
         (UNAVAILABLE, f"{CONNECTING}Failed to connect to remote host: Timeout occurred", "cannot be reached"),
+        (
+            UNAVAILABLE,
+            f"{CONNECTING}Handshake read failed (Endpoint closing)",
+            "takes connections and says nothing",
+        ),
+        (
+            UNAVAILABLE,
+            f"{CONNECTING}Ssl handshake failed: SSL_ERROR_SSL: error:1000007d:CERTIFICATE_VERIFY_FAILED",
+            "cannot be trusted, or does not trust us: the TLS handshake failed",
+        ),
         (UNAVAILABLE, "come back later", None),
         (grpc.StatusCode.DEADLINE_EXCEEDED, "no answer within 30 s", None),
         (grpc.StatusCode.PERMISSION_DENIED, "Connection refused", None),
