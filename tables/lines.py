@@ -1,12 +1,13 @@
 """Bytes in any chunks become numbered lines of text. A line that cannot be read does not affect the next.
 
 Unpacked: gzip. Decoded: UTF-8, UTF-16 (with a byte-order mark, or told by its NULs), and line by line
-Windows-1252 where a line is not UTF-8. Ends of lines: LF, CRLF, or CR alone when the file has hardly any LF.
+Windows-1252 where a line is not UTF-8. Ends of lines: LF, CRLF, or CR alone when the first line ends so.
 """
 
 from __future__ import annotations
 
 import codecs
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Final
@@ -23,6 +24,7 @@ _GZIP: Final = b"\x1f\x8b"
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _MARKED: Final = ((b"\xff\xfe\x00\x00", "utf-32-le"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 _ODD_BY_ACCIDENT: Final = 8
+_LINE_END: Final = re.compile(rb"\r*\n|\r")
 _NUL: Final = "it holds NUL characters: the file is damaged there, or is no text"
 
 
@@ -124,8 +126,9 @@ class Lines:
             start = self._decode.decode(start).encode(errors="replace")
         elif _is_binary(start):
             raise TableError("it is no text, but some binary format: give a CSV file (UTF-8)")
-        ends = start.count(b"\n")
-        if start.count(b"\r") - start.count(b"\r\n") > ends:
+        # The end of the first line tells: a text over several lines may hold the other kind further on.
+        first_end = _LINE_END.search(start)
+        if first_end is not None and first_end[0] == b"\r":
             self._end = b"\r"
         yield from self._split(start)
 

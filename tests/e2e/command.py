@@ -7,7 +7,7 @@ from typing import Any
 
 from suite.suite import Suite
 
-_PROGRAM = "from cli.main import app; app()"
+PROGRAM = "from cli.main import app; app()"
 _SECONDS = 60.0
 WHY = ("--purpose", "end-to-end test with made-up vehicles")
 
@@ -16,7 +16,7 @@ async def gantry(suite: Suite, person: str, *words: str, code: int = 0) -> dict[
     """Run a verb with ``--json`` as a person; its answer. AssertionError when it ends with another code."""
     home = str(suite.layout.folder)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _PROGRAM, *words, "--home", home, "--as", person, "--json"),
+        *(sys.executable, "-c", PROGRAM, *words, "--home", home, "--as", person, "--json"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
