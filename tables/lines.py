@@ -186,7 +186,7 @@ class Lines:
         return _FromWindows(text)
 
     def _too_long(self) -> RowError:
-        return RowError(f"the line is longer than {self.longest:,} characters")
+        return RowError(f"the line is longer than {self.longest:,} characters; leave out columns of pictures")
 
 
 class _FromWindows(str):
