@@ -190,7 +190,12 @@ async def test_the_database_shows_only_forces_that_were_declared(
         for table, expression in guarded.items():
             if table in DIRECTORY:
                 continue
-            shown = await _rows(connection, f"select distinct {expression} as force from {table}")
+            try:
+                async with connection.transaction():
+                    shown = await _rows(connection, f"select distinct {expression} as force from {table}")
+            except asyncpg.InsufficientPrivilegeError:
+                # The role may not read the table at all.
+                continue
             assert set(shown) <= ({OURS} if declared == OURS else set()), table
 
 
