@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence, Set
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 
 from anpr.not_read import VrmNotRead
-from anpr.plate import understand
+from anpr.plate import plain_vrms, understand
 from anpr.vrm import VrmEmpty, VrmInvalid
 from tables.cells import bare, is_absent, is_spreadsheet_error, unguarded
 from tables.faults import RowError
@@ -42,6 +43,41 @@ def plate(cell: str) -> tuple[str, str]:
     return found.vrm, found.country
 
 
+def plates(cells: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """`plate` of many cells: VRMs and countries."""
+    if (vrms := plain_vrms(cells)) is not None:
+        return vrms, [""] * len(vrms)
+    found = [*map(plate, cells)]
+    return [vrm for vrm, _ in found], [country for _, country in found]
+
+
+def texts(check: Callable[[str], str], cells: Sequence[str], most: int = MOST_TEXT) -> Sequence[str]:
+    """`check`, a function like `text`, of many cells. Plain texts are checked together."""
+    distinct = {*cells}
+    if "" in distinct:
+        check("")
+        distinct.discard("")
+    return cells if not distinct or _are_plain(distinct, most) else each_once(check, cells)
+
+
+def each_once(check: Callable[[str], str], cells: Sequence[str]) -> Sequence[str]:
+    """`check` of many cells, called once for equal ones."""
+    checked = {cell: check(cell) for cell in {*cells}}
+    return [checked[cell] for cell in cells]
+
+
+def _are_plain(cells: Set[str], most: int) -> bool:
+    """Whether `text` keeps each cell as it is: without guards, blanks around it, control characters."""
+    if max(map(len, cells)) > most or not _ABSENT.isdisjoint(cells):
+        return False
+    joined = "\n".join(cells)
+    if not joined.replace("\n", "").isprintable() or joined.count("\n") != len(cells) - 1:
+        return False
+    # Of the printable characters, only this blank is taken off the ends.
+    joined = f"\n{joined}\n"
+    return not any(odd in joined for odd in ("\n ", " \n", "\n=", "\n#"))
+
+
 def text(column: str, cell: str, most: int = MOST_TEXT) -> str:
     """A free text on one line."""
     if not cell:
@@ -65,6 +101,11 @@ def reason(cell: str) -> str:
     if not found:
         raise RowError("the reason is empty" if not cell.strip() else "it is a word for no value", "reason")
     return found
+
+
+def instruction(cell: str) -> str:
+    """What to do, for the officer."""
+    return text("instruction", cell)
 
 
 def priority(cell: str) -> str:
@@ -97,11 +138,12 @@ def markers(cell: str) -> str:
 
 def vehicle(make: str, model: str, colour: str, country: str) -> tuple[str, str, str, str]:
     """The vehicle as the list describes it."""
-    return _word("make", make), _word("model", model), _word("colour", colour), _word("country", country)
+    return word("make", make), word("model", model), word("colour", colour), word("country", country)
 
 
 @lru_cache(maxsize=4096)
-def _word(column: str, cell: str) -> str:
+def word(column: str, cell: str) -> str:
+    """One of the words that describe a vehicle."""
     return text(column, cell, MOST_WORD)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -343,3 +344,91 @@ def test_markers_are_told_apart_however_a_tool_lists_them(cell):
 def test_a_header_in_one_column_is_told_how_columns_are_separated(content):
     with pytest.raises(InvalidInput, match="separate columns by commas"):
         read(content)
+
+
+PLATES = ("AB12CDE", "AB12 CDE", "CD34EFG", "XY99 ZZZ")
+ODD_PLATES = (
+    "ab12cde",
+    "AB12CDE (NLD)",
+    "UNKNOWN",
+    "10-Mar",
+    "",
+    " ",
+    "Total",
+    "rows",
+    "vrm",
+    '"A1"',
+    '="0123"',
+)
+TEXTS = ("Stolen", "Seen near a bank", "x", "Überfall")
+ODD_TEXTS = (
+    "",
+    " x ",
+    "#REF!",
+    "=1",
+    '="7"',
+    "NULL",
+    "a\tb",
+    "a\x07b",
+    "C:\\x",
+    '"a, b"',
+    '"',
+    'a"b',
+    "é" * 501,
+)
+WORDS_OF_COLUMNS = (
+    (PLATES, ODD_PLATES),
+    (TEXTS, ODD_TEXTS),
+    (("1", "5", ""), ("0", " 3", "NULL", "high")),
+    (("ARMED", "A;B", ""), ("A|B", "A;;B ", "x" * 41)),
+    (("stop", ""), ODD_TEXTS),
+    (("", "2027-01-31"), ("2020-01-31", "31/12/2027", "46353.25", "2027-01-31 12:00")),
+    (("FORD", ""), (" Ford", "#N/A", "x" * 41)),
+)
+ODD_LINES = (
+    "",
+    ",,,,,,",
+    "vrm,reason,priority,markers,instruction,weed_date,make",
+    "AB1",
+    "A1,x",
+    "(2 rows)",
+    "---",
+)
+
+
+@st.composite
+def odd_lists(draw: st.DrawFn) -> str:
+    """A long list of plain lines, with some that are not."""
+    random = Random(draw(st.integers(0, 1 << 32)))
+    oddity = draw(st.sampled_from([0.0, 0.002, 0.05]))
+    lines = ["vrm,reason,priority,markers,instruction,weed_date,make"]
+    for _ in range(draw(st.integers(1, 1500))):
+        if random.random() < oddity:
+            lines.append(random.choice(ODD_LINES))
+        else:
+            cells = [
+                random.choice(odd if random.random() < oddity else plain) for plain, odd in WORDS_OF_COLUMNS
+            ]
+            lines.append(",".join(cells))
+    return "\n".join(lines)
+
+
+@settings(max_examples=25, deadline=None)
+@given(odd_lists())
+def test_lines_that_are_taken_together_are_taken_as_each_by_itself(content: str):
+    together, entries = read(content.encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tables.table.plain_columns", lambda *_: None)
+        alone, expected = read(content.encode())
+    assert entries == expected
+    assert told(together.problems) == told(alone.problems)
+    assert told(together.remarks) == told(alone.remarks)
+    assert (together.accepted, together.rejected) == (alone.accepted, alone.rejected)
+    assert together.furniture == alone.furniture
+
+
+def test_plain_lines_are_taken_together(monkeypatch):
+    content = "vrm,reason\n" + "".join(f"AB{number},Seen once\n" for number in range(3000))
+    monkeypatch.setattr(HotlistFile, "_take", lambda *_: pytest.fail("a line was taken by itself"))
+    file, _ = read(content.encode(), 64 * 1024)
+    assert file.accepted == 3000
