@@ -10,6 +10,7 @@ READS: Final = Wanted(
     required=("force", "camera_id", "captured_at", "vrm"),
     optional=("read_id", "confidence", "lat", "lon", "heading"),
     together=("captured_at", "vrm"),
+    instead={"force": "--force CODE"},
     likely={
         "force": ("organisation", "agency", "owner", "tenant", "bof"),
         "camera_id": (
@@ -27,7 +28,7 @@ READS: Final = Wanted(
                 "captured",
                 "date_and_time",
             ),
-            *("time", "ts", "t", "t_ms", "date"),
+            *("time", "when", "ts", "t", "t_ms", "date"),
         ),
         "vrm": (
             *("plate", "registration", "vrn", "reg", "reg_no", "licence_plate", "license_plate"),
