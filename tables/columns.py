@@ -11,6 +11,7 @@ from typing import Final
 from tables.faults import TableError
 
 _GAP: Final = re.compile(r"[\s_\-\u200b\u200e\u200f\u2060\ufeff]+")
+_AROUND: Final = "\"'*:.\u2018\u2019\u201c\u201d\u201e"
 _DELIMITERS: Final = frozenset(",;\t|:")
 _MOST_SHOWN: Final = 30
 _MOST_NAME: Final = 40
@@ -58,7 +59,7 @@ class HeaderError(TableError):
 
 def folded(name: str) -> str:
     """A column's name without the differences that nobody sees: case, blanks, dashes, quotes around it."""
-    return _GAP.sub("_", name.strip().strip("\"'*:").strip()).strip("_").casefold()
+    return _GAP.sub("_", name.strip().strip(_AROUND).strip()).strip("_").casefold()
 
 
 def parse_map(pairs: Iterable[str], wanted: Wanted) -> dict[str, str]:
@@ -158,7 +159,7 @@ def _wrong_header(
     lacks = ", ".join(f"{one} (as {shown(chosen[one])})" if one in chosen else one for one in missing)
     free = [name for place, name in enumerate(names) if not any(place in each for each in places.values())]
     options = suggestions(free, [one for one in missing if one not in chosen], wanted)
-    if len(names) == 1 and not places and not options:
+    if len(names) == 1 and not places and len(missing) > 1:
         return (
             f"the header line has one column; needed: {lacks}; separate columns by commas, semicolons, "
             "tabs or |, and put no line in quotes as a whole"
@@ -176,7 +177,7 @@ def _wrong_header(
 
 
 def _advice(options: Sequence[str]) -> str:
-    return f"; try {' '.join(options)}" if options else "; name them with --map OURS=THEIRS"
+    return f"; try {' '.join(options)}" if options else "; add them, or name theirs with --map OURS=THEIRS"
 
 
 def _quoted(pair: str) -> str:

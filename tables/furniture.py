@@ -12,14 +12,14 @@ BLANKS: Final = (
 )
 """Characters that nobody sees at the ends of a cell."""
 
-_TOTALS: Final = frozenset(
+TOTALS: Final = frozenset(
     (
         *("total", "totals", "grand total", "sub total", "subtotal", "sum", "count", "row count"),
         *("record count", "rows", "records", "total rows", "total records", "number of records"),
         "number of rows",
     )
 )
-_TOTALS_BEGIN: Final = frozenset(letter for word in _TOTALS for letter in (word[0], word[0].upper()))
+_TOTALS_BEGIN: Final = frozenset(letter for word in TOTALS for letter in (word[0], word[0].upper()))
 _NUMBER: Final = re.compile(r"[\d., ]*\d[\d., ]*%?")
 _COUNT: Final = re.compile(
     r"\W*(\d[\d,. ]*\s*(rows?|records?|lines?|entries)(\s+(affected|selected|returned|exported|in set)\b.*)?"
@@ -49,7 +49,7 @@ def furniture(cells: Sequence[str]) -> str:
     if not filled:
         return "a blank row"
     first, others = filled[0], filled[1:]
-    if first.rstrip(":").strip().casefold() in _TOTALS and all(map(_NUMBER.fullmatch, others)):
+    if first.rstrip(":").strip().casefold() in TOTALS and all(map(_NUMBER.fullmatch, others)):
         return "a total"
     if not _FIRST.isdisjoint(first[:1]) and _RULE.issuperset("".join(filled)):
         return "a rule between lines"
@@ -69,4 +69,4 @@ def may_be_furniture(cells: Sequence[str], width: int) -> bool:
     first = cells[0]
     if len(cells) < width or not first[:1].isalnum() or not any(cells[1:]):
         return True
-    return first[:1] in _TOTALS_BEGIN and first.strip(BLANKS).rstrip(":").strip().casefold() in _TOTALS
+    return first[:1] in _TOTALS_BEGIN and first.strip(BLANKS).rstrip(":").strip().casefold() in TOTALS

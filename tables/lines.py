@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from tables.faults import CutError, RowError, TableError
@@ -17,6 +17,8 @@ from tables.kinds import foreign_kind
 
 Line = tuple[int, str | RowError]
 """Number of the line from 1, and its text without its end, or why it cannot be read."""
+LineBlock = tuple[int, "Sequence[str | RowError]"]
+"""Lines one after the other: the number of the first, and what each is."""
 
 SNIFF_BYTES: Final = 64 * 1024
 _PIECE_BYTES: Final = 64 * 1024
@@ -52,6 +54,14 @@ class Lines:
 
         The iterator must be read to its end before the next chunk is given.
         """
+        return _single(self.feed_blocks(chunk))
+
+    def finish(self) -> Iterator[Line]:
+        """The lines that are left at the end of the file. Raises like `feed`."""
+        return _single(self.finish_blocks())
+
+    def feed_blocks(self, chunk: bytes) -> Iterator[LineBlock]:
+        """The same lines as `feed`, many at once."""
         if self._start is not None:
             self._start += chunk
             if len(self._start) < 2:
@@ -64,8 +74,8 @@ class Lines:
         else:
             yield from self._unpacked(chunk)
 
-    def finish(self) -> Iterator[Line]:
-        """The lines that are left at the end of the file. Raises like `feed`."""
+    def finish_blocks(self) -> Iterator[LineBlock]:
+        """The same lines as `finish`, many at once."""
         if self._start:
             chunk, self._start = bytes(self._start), None
             yield from self._text(chunk)
@@ -85,7 +95,7 @@ class Lines:
         """Whether no line so far has anything but blanks."""
         return not self._seen
 
-    def _unpacked(self, chunk: bytes) -> Iterator[Line]:
+    def _unpacked(self, chunk: bytes) -> Iterator[LineBlock]:
         while chunk:
             assert self._unpack is not None, "the file is compressed"
             if self._unpack.eof:
@@ -103,7 +113,7 @@ class Lines:
     def _cut(self) -> CutError:
         return CutError(f"the compressed data end or break after line {self._number:,}: fetch the file again")
 
-    def _text(self, chunk: bytes) -> Iterator[Line]:
+    def _text(self, chunk: bytes) -> Iterator[LineBlock]:
         if self._looked is not None:
             self._looked += chunk
             if len(self._looked) >= SNIFF_BYTES:
@@ -113,7 +123,7 @@ class Lines:
         else:
             yield from self._split(chunk)
 
-    def _begin(self) -> Iterator[Line]:
+    def _begin(self) -> Iterator[LineBlock]:
         """Look at the beginning of the file, now that there is enough of it."""
         assert self._looked is not None, "the file is looked at once"
         start, self._looked = bytes(self._looked), None
@@ -132,7 +142,7 @@ class Lines:
             self._end = b"\r"
         yield from self._split(start)
 
-    def _split(self, chunk: bytes) -> Iterator[Line]:
+    def _split(self, chunk: bytes) -> Iterator[LineBlock]:
         head, end, rest = chunk.rpartition(self._end)
         if end:
             whole, self._rest = self._rest + head, b""
@@ -143,7 +153,7 @@ class Lines:
         self._overlong = self._overlong or len(rest) > most
         self._rest = rest[:most]
 
-    def _block(self, block: bytes) -> Iterator[Line]:
+    def _block(self, block: bytes) -> Iterator[LineBlock]:
         """Lines that are whole."""
         try:
             text = block.decode()
@@ -157,7 +167,7 @@ class Lines:
         first, self._number = self._number + 1, self._number + len(texts)
         if len(block) > self.longest or b"\0" in block:
             texts = [self._checked(each) for each in texts]
-        yield from enumerate(texts, first)
+        yield first, texts
 
     def _lines_of(self, text: str) -> list[str | RowError]:
         if self._end == b"\r":
@@ -186,7 +196,12 @@ class Lines:
         return _FromWindows(text)
 
     def _too_long(self) -> RowError:
-        return RowError(f"the line is longer than {self.longest:,} characters")
+        return RowError(f"the line is longer than {self.longest:,} characters; leave out columns of pictures")
+
+
+def _single(blocks: Iterator[LineBlock]) -> Iterator[Line]:
+    for first, texts in blocks:
+        yield from enumerate(texts, first)
 
 
 class _FromWindows(str):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from tables.blocks import Block, plain_columns
 from tables.columns import Found, Wanted, folded
 from tables.faults import Remark, RowError, TableError
 from tables.furniture import BLANKS, furniture, may_be_furniture
@@ -22,7 +23,13 @@ A column that the file does not have has the value "" everywhere.
 MOST_REMARKS: Final = 100
 # A text that contains line breaks is one record, but a quote that is never closed must not swallow the file.
 _MOST_JOINED: Final = 20
+# So many lines are taken at once; when one is odd, those near it are taken one by one.
+_MOST_TOGETHER: Final = 1000
+_FEW: Final = 40
 _NOT_CLOSED: Final = "a quotation mark is not closed, on this line or soon after"
+_TWO_LINE_ENDS: Final = (
+    "a carriage return stands in the middle of the line: the file was joined from files with other line ends"
+)
 _TEXT_AFTER_QUOTE: Final = "a quotation mark has text after its end, or is not doubled inside a text"
 
 
@@ -50,31 +57,77 @@ class Table:
 
     def feed(self, chunk: bytes) -> Iterator[Row]:
         """The rows that `chunk` completes. Raises TableError. Read it to its end before the next chunk."""
-        for number, text in self.lines.feed(chunk):
-            yield from self._take(number, text)
+        return _single(self.feed_blocks(chunk))
 
     def finish(self) -> Iterator[Row]:
         """The rows that are left at the end of the file. Raises TableError, also when there was no header."""
+        return _single(self.finish_blocks())
+
+    def feed_blocks(self, chunk: bytes) -> Iterator[Block | Row]:
+        """The same rows as `feed`: plain ones in blocks, others one by one."""
+        for first, texts in self.lines.feed_blocks(chunk):
+            yield from self._take_block(first, texts)
+
+    def finish_blocks(self) -> Iterator[Block | Row]:
+        """The same rows as `finish`: plain ones in blocks, others one by one."""
         last = 0
-        for number, text in self.lines.finish():
-            last = number
-            yield from self._take(number, text)
+        for first, texts in self.lines.finish_blocks():
+            last = first + len(texts) - 1
+            yield from self._take_block(first, texts)
         yield from self._give_up()
         if self.header is None:
             raise self._search.give_up()
         if self.lines.ends_without_line_end and last:
             self._end_of_file(last)
 
+    @property
+    def has_all_remarks(self) -> bool:
+        """Whether no more remarks are kept."""
+        return len(self.remarks) >= MOST_REMARKS
+
     def remark(self, line: int, column: str, message: str) -> None:
         """Note something about a line that was taken."""
-        if len(self.remarks) < MOST_REMARKS:
+        if not self.has_all_remarks:
             self.remarks.append(Remark(line, column, message))
+
+    def _take_block(self, first: int, texts: Sequence[str | RowError]) -> Iterator[Block | Row]:
+        begin = 0
+        while self.header is None and begin < len(texts):
+            self._begin(first + begin, texts[begin])
+            begin += 1
+        for at in range(begin, len(texts), _MOST_TOGETHER):
+            yield from self._together(first + at, texts[at : at + _MOST_TOGETHER])
+
+    def _together(self, first: int, texts: Sequence[str | RowError]) -> Iterator[Block | Row]:
+        if (block := self._plain(first, texts)) is not None:
+            yield block
+        elif len(texts) <= _FEW:
+            for number, text in enumerate(texts, first):
+                yield from self._take(number, text)
+        else:
+            # An odd line keeps only those near it from being taken at once.
+            for at in range(0, len(texts), _FEW):
+                yield from self._together(first + at, texts[at : at + _FEW])
+
+    def _plain(self, first: int, lines: Sequence[str | RowError]) -> Block | None:
+        """Lines as a block, when nothing has to be known about any of them but its values."""
+        if self._open or {*map(type, lines)} != {str}:
+            return None
+        assert self.header is not None, "the header comes first"
+        texts = cast("Sequence[str]", lines)
+        columns = plain_columns(texts, self.header.delimiter, self._width, self._known)
+        if columns is None:
+            return None
+        columns = [*columns, [""] * len(texts)]
+        values = [columns[pick] for pick in self._picks]
+        for at, places in self._sums:
+            rows = zip(*(columns[place] for place in places), strict=True)
+            values[at] = [" ".join([part for each in row if (part := each.strip(BLANKS))]) for row in rows]
+        return Block(first, texts, values)
 
     def _take(self, number: int, text: str | RowError) -> Iterator[Row]:
         header = self.header
-        if header is None:
-            self._begin(number, text)
-            return
+        assert header is not None, "the header comes first"
         if type(text) is str and not self._open and '"' not in text:
             cells = text.split(header.delimiter)
             if (row := self._row(number, text, cells)) is not None:
@@ -169,6 +222,8 @@ class Table:
             if what:
                 self._leave_out(number, text, what)
                 return None
+            if "\r" in text and '"' not in text:
+                return number, text, RowError(_TWO_LINE_ENDS)
             if len(cells) > width and any(cell.strip(BLANKS) for cell in cells[width:]):
                 return number, text, RowError(self._too_wide(cells))
             if len(cells) < self._least:
@@ -177,6 +232,8 @@ class Table:
                 self._short_line = number
             cells = [*cells[:width], *self._filling[min(len(cells), width) :]]
         else:
+            if "\r" in text and '"' not in text:
+                return number, text, RowError(_TWO_LINE_ENDS)
             cells.append("")
         values = [cells[pick] for pick in self._picks]
         for at, places in self._sums:
@@ -216,6 +273,14 @@ class Table:
     def _end_of_file(self, last: int) -> None:
         if self._short_line == last:
             self.remark(last, "", "the line is short and has no line end: was the file cut off here?")
+
+
+def _single(parts: Iterator[Block | Row]) -> Iterator[Row]:
+    for part in parts:
+        if isinstance(part, Block):
+            yield from part.rows()
+        else:
+            yield part
 
 
 def _columns(cells: Sequence[str]) -> str:

@@ -38,6 +38,8 @@ OURS, THEIRS = "medway", "humber"
 PLATES = ("WX68YKV", "WX68YKT", "WX68YKR")
 TWIN = "twin-cam"
 SPY = "spy"
+DIRECTORY = {"store.forces", "store.force_settings"}
+"""Every transaction may read which forces there are. Only one that declared a force may change its rows."""
 
 TABLES = """
     select format('%I.%I', nspname, relname) from pg_class c join pg_namespace n on n.oid = relnamespace
@@ -186,7 +188,14 @@ async def test_the_database_shows_only_forces_that_were_declared(
         if declared is not None:
             await connection.execute("select set_config('gantry.forces', $1, true)", declared)
         for table, expression in guarded.items():
-            shown = await _rows(connection, f"select distinct {expression} as force from {table}")
+            if table in DIRECTORY:
+                continue
+            try:
+                async with connection.transaction():
+                    shown = await _rows(connection, f"select distinct {expression} as force from {table}")
+            except asyncpg.InsufficientPrivilegeError:
+                # The role may not read the table at all.
+                continue
             assert set(shown) <= ({OURS} if declared == OURS else set()), table
 
 

@@ -41,11 +41,11 @@ def copy_text(load_no: int, entries: Entries, keys: Keys) -> bytes:
         *(entries.priorities, entries.vrms, *map(_escaped, texts)),
         strict=True,
     )
-    return "".join(f"{line}\n" for line in map("\t".join, rows)).encode()
+    return "\n".join((*map("\t".join, rows), "")).encode()
 
 
 def _escaped(texts: Sequence[str]) -> Sequence[str]:
     # Tabs and line ends cannot occur: HotlistFile refuses control characters.
-    if any("\\" in text for text in texts):
+    if "\\" in "".join(texts):
         return [text.replace("\\", "\\\\") for text in texts]
     return texts

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from chassis.errors import InvalidInput
 from services.match.hotlists import values
+from tables.blocks import Block
 from tables.faults import Remark, RowError, TableError
 from tables.layouts import HOTLIST
 from tables.table import Row, Table
@@ -18,6 +20,7 @@ MOST_LINE: Final = 8192
 MOST_ERRORS: Final = 100
 # So much is parsed at once. A packed file may hold far more lines than a chunk of it lets one think.
 _BATCH_LINES: Final = 2000
+_FEW: Final = 40
 _NO_VEHICLE: Final = ("", "", "", "")
 
 
@@ -39,6 +42,11 @@ class Entries:
 
     def __len__(self) -> int:
         return len(self.lines)
+
+    def extend(self, columns: Sequence[Sequence[Any]]) -> None:
+        """Add lines whose values are given by column, in the order of the fields."""
+        for name, column in zip(self.__slots__, columns, strict=True):
+            getattr(self, name).extend(column)
 
 
 class HotlistFile:
@@ -72,19 +80,23 @@ class HotlistFile:
 
         Read it to its end before the next chunk.
         """
-        yield from self._in_parts(self._table.feed(chunk))
+        yield from self._in_parts(self._table.feed_blocks(chunk))
 
     def finish(self) -> Iterator[Entries]:
         """The entries that are left at the end. Raises InvalidInput, also when there was no header."""
-        yield from self._in_parts(self._table.finish())
+        yield from self._in_parts(self._table.finish_blocks())
 
-    def _in_parts(self, rows: Iterator[Row]) -> Iterator[Entries]:
+    def _in_parts(self, parts: Iterator[Block | Row]) -> Iterator[Entries]:
         entries, count = Entries(), 0
         try:
-            for row in rows:
-                self._take(row, entries)
-                count += 1
-                if count == _BATCH_LINES:
+            for part in parts:
+                if isinstance(part, Block):
+                    self._take_block(part, entries)
+                    count += len(part.texts)
+                else:
+                    self._take(part, entries)
+                    count += 1
+                if count >= _BATCH_LINES:
                     yield entries
                     entries, count = Entries(), 0
         except TableError as fault:
@@ -92,6 +104,48 @@ class HotlistFile:
                 "CSV_HEADER_INVALID", f"the file cannot be read as a hotlist: {fault.message}", field="chunk"
             ) from None
         yield entries
+
+    def _take_block(self, block: Block, entries: Entries) -> None:
+        try:
+            columns = self._checked(block)
+        except RowError:
+            columns = None
+        if columns is not None:
+            entries.extend(columns)
+            self.accepted += len(block.texts)
+        elif len(block.texts) > _FEW:
+            # A bad line keeps only those near it from being taken together.
+            for part in block.parts(_FEW):
+                self._take_block(part, entries)
+        else:
+            for row in block.rows():
+                self._take(row, entries)
+
+    def _checked(self, block: Block) -> Sequence[Sequence[Any]] | None:
+        """The columns of `Entries`; None when there is something to remark. RowError when a line is bad."""
+        cells = block.columns
+        vrms, beside = values.plates(cells[0])
+        ends = {cell: values.weed_date(cell) for cell in {*cells[5]}}
+        has_passed = any(end is not None and end <= self._now for _, end in ends.values())
+        if (has_passed or any(beside)) and not self._table.has_all_remarks:
+            return None
+        makes, models, colours, countries = (
+            values.each_once(partial(values.word, column), cells[at])
+            for at, column in enumerate(("make", "model", "colour", "country"), 6)
+        )
+        return (
+            range(block.first, block.first + len(vrms)),
+            vrms,
+            values.texts(values.reason, cells[1]),
+            values.each_once(values.priority, cells[2]),
+            values.each_once(values.markers, cells[3]),
+            values.texts(values.instruction, cells[4]),
+            [ends[cell][0] for cell in cells[5]],
+            *(makes, models, colours),
+            [said or country for said, country in zip(countries, beside, strict=True)]
+            if any(beside)
+            else countries,
+        )
 
     def _take(self, row: Row, entries: Entries) -> None:
         line, _, cells = row
@@ -110,7 +164,7 @@ class HotlistFile:
         reason = values.reason(cells[1])
         priority = values.priority(cells[2])
         markers = values.markers(cells[3])
-        instruction = values.text("instruction", cells[4])
+        instruction = values.instruction(cells[4])
         weed_date, end = values.weed_date(cells[5])
         make, model, colour, said = values.vehicle(*cells[6:]) if any(cells[6:]) else _NO_VEHICLE
         if end is not None and end <= self._now:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence, Set
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 
 from anpr.not_read import VrmNotRead
-from anpr.plate import understand
+from anpr.plate import plain_vrms, understand
 from anpr.vrm import VrmEmpty, VrmInvalid
-from tables.cells import bare, is_spreadsheet_error, unguarded
+from tables.cells import bare, is_absent, is_spreadsheet_error, unguarded
 from tables.faults import RowError
 from tables.moments import NotATimeError, day_or_time, in_utc
 
@@ -20,11 +21,15 @@ NEVER: Final = "infinity"
 _MOST_MARKERS: Final = 20
 _DEFAULT_PRIORITY: Final = "5"
 _PRIORITIES: Final = frozenset("123456789")
+# Data tools write a column of whole numbers like this when one of its cells is empty.
+_WHOLE: Final = re.compile(r"0?([1-9])(?:[.,]0+)?")
 _DAY: Final = timedelta(days=1)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-# What databases and data tools write for a value that is not there.
-_ABSENT: Final = frozenset(("NULL", "null", "(null)", "<null>", "\\N", "NaN", "nan", "NaT"))
-_BETWEEN_MARKERS: Final = re.compile(r"[;,|]")
+_FOR_EVER: Final = frozenset(("never", "infinity", "indefinite", "unlimited", "permanent", "no expiry"))
+_LEAST_YEAR: Final = 1990
+_BETWEEN_MARKERS: Final = re.compile(r"[;,|\r\n]")
+# Databases and data tools write a list with brackets around it, and quotes around its parts.
+_ARRAY: Final = re.compile(r"\[(.*)\]|\{(.*)\}", re.DOTALL)
 
 
 def plate(cell: str) -> tuple[str, str]:
@@ -38,6 +43,41 @@ def plate(cell: str) -> tuple[str, str]:
     return found.vrm, found.country
 
 
+def plates(cells: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """`plate` of many cells: VRMs and countries."""
+    if (vrms := plain_vrms(cells)) is not None:
+        return vrms, [""] * len(vrms)
+    found = [*map(plate, cells)]
+    return [vrm for vrm, _ in found], [country for _, country in found]
+
+
+def texts(check: Callable[[str], str], cells: Sequence[str], most: int = MOST_TEXT) -> Sequence[str]:
+    """`check`, a function like `text`, of many cells. Plain texts are checked together."""
+    distinct = {*cells}
+    if "" in distinct:
+        check("")
+        distinct.discard("")
+    return cells if not distinct or _are_plain(distinct, most) else each_once(check, cells)
+
+
+def each_once(check: Callable[[str], str], cells: Sequence[str]) -> Sequence[str]:
+    """`check` of many cells, called once for equal ones."""
+    checked = {cell: check(cell) for cell in {*cells}}
+    return [checked[cell] for cell in cells]
+
+
+def _are_plain(cells: Set[str], most: int) -> bool:
+    """Whether `text` keeps each cell as it is: without guards, blanks around it, control characters."""
+    if max(map(len, cells)) > most or not _ABSENT.isdisjoint(cells):
+        return False
+    joined = "\n".join(cells)
+    if not joined.replace("\n", "").isprintable() or joined.count("\n") != len(cells) - 1:
+        return False
+    # Of the printable characters, only this blank is taken off the ends.
+    joined = f"\n{joined}\n"
+    return not any(odd in joined for odd in ("\n ", " \n", "\n=", "\n#"))
+
+
 def text(column: str, cell: str, most: int = MOST_TEXT) -> str:
     """A free text on one line."""
     if not cell:
@@ -46,7 +86,7 @@ def text(column: str, cell: str, most: int = MOST_TEXT) -> str:
     if not found.isprintable() and _CONTROL.search(found):
         raise RowError("it contains control characters", column)
     found = unguarded(found)
-    if found in _ABSENT:
+    if is_absent(found):
         return ""
     if found[:1] == "#" and is_spreadsheet_error(found):
         raise RowError("it is an error value of a spreadsheet; repair the sheet and save it again", column)
@@ -59,8 +99,13 @@ def reason(cell: str) -> str:
     """Why the vehicle is of interest."""
     found = text("reason", cell)
     if not found:
-        raise RowError("the reason is empty", "reason")
+        raise RowError("the reason is empty" if not cell.strip() else "it is a word for no value", "reason")
     return found
+
+
+def instruction(cell: str) -> str:
+    """What to do, for the officer."""
+    return text("instruction", cell)
 
 
 def priority(cell: str) -> str:
@@ -68,37 +113,44 @@ def priority(cell: str) -> str:
     if cell in _PRIORITIES:
         return cell
     found = bare(cell)
-    if not found or found in _ABSENT:
+    if not found or is_absent(found):
         return _DEFAULT_PRIORITY
-    if found not in _PRIORITIES:
+    if (whole := _WHOLE.fullmatch(found)) is None:
         raise RowError("it is not a whole number from 1 (highest) to 9 (lowest)", "priority")
-    return found
+    return whole[1]
 
 
 @lru_cache(maxsize=4096)
 def markers(cell: str) -> str:
     """Markers, separated by semicolons."""
-    parts = _BETWEEN_MARKERS.split(text("markers", cell, 2000))
-    found = [marker for part in parts if (marker := part.strip())]
+    array = _ARRAY.fullmatch(cell.strip())
+    inside = cell if array is None else array[1] or array[2] or ""
+    parts = [text("markers", part, 2000) for part in _BETWEEN_MARKERS.split(inside)]
+    found = [marker for part in parts if (marker := part if array is None else bare(part))]
     if len(found) > _MOST_MARKERS or any(len(marker) > MOST_WORD for marker in found):
-        raise RowError(f"it is not at most {_MOST_MARKERS} markers of {MOST_WORD} characters", "markers")
+        raise RowError(
+            f"it has more than {_MOST_MARKERS} markers, or one of more than {MOST_WORD} characters; "
+            "put a semicolon between two",
+            "markers",
+        )
     return ";".join(dict.fromkeys(found))
 
 
 def vehicle(make: str, model: str, colour: str, country: str) -> tuple[str, str, str, str]:
     """The vehicle as the list describes it."""
-    return _word("make", make), _word("model", model), _word("colour", colour), _word("country", country)
+    return word("make", make), word("model", model), word("colour", colour), word("country", country)
 
 
 @lru_cache(maxsize=4096)
-def _word(column: str, cell: str) -> str:
+def word(column: str, cell: str) -> str:
+    """One of the words that describe a vehicle."""
     return text(column, cell, MOST_WORD)
 
 
 @lru_cache(maxsize=4096)
 def weed_date(cell: str) -> tuple[str, datetime | None]:
     """(the moment as PostgreSQL reads it, and as we do; None when the entry does not end)."""
-    if (text_of := bare(cell)) in _ABSENT or not text_of:
+    if not (told := bare(cell)) or is_absent(told) or told.casefold() in _FOR_EVER:
         return NEVER, None
     try:
         found = day_or_time(cell)
@@ -111,4 +163,10 @@ def weed_date(cell: str) -> tuple[str, datetime | None]:
             end = datetime.combine(found + _DAY, time(), UTC)
     except NotATimeError as fault:
         raise RowError(f"it {fault}", "weed_date") from None
+    if end.year < _LEAST_YEAR:
+        raise RowError(
+            f"it is before {_LEAST_YEAR}: systems write such a date for none; leave the cell empty when the "
+            "entry does not end",
+            "weed_date",
+        )
     return end.isoformat(), end

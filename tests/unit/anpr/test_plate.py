@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from anpr.country import BRACKETED_CODES, LONG_CODES, SHORT_CODES
 from anpr.formats import FORMS, is_plate_of, is_plate_of_any
 from anpr.not_read import USUAL_WORDS, VrmNotRead, as_word, is_not_read
-from anpr.plate import Plate, understand
+from anpr.plate import Plate, plain_vrms, understand
 from anpr.vrm import VrmEmpty, VrmInvalid, VrmMangled, is_normal, normalise
 
 REFUSALS = (VrmEmpty, VrmInvalid, VrmNotRead)
@@ -199,3 +199,13 @@ def test_what_is_no_word(text: str) -> None:
 def test_a_long_text_costs_little() -> None:
     with pytest.raises(VrmInvalid):
         understand("(" * 100_000 + "\u00e4")
+
+
+@pytest.mark.parametrize(
+    "odd", ["ab12cde", "", "AB\nCD", "AB12 CDE-GBR", "UNKNOWN", "10-Mar", "ABCDEFGHIJKLM", "É"]
+)
+def test_many_plain_plates_are_understood_as_each_is_and_others_one_by_one(odd: str) -> None:
+    plain = ["AB12CDE", "AB12 CDE", "1 A", "ABCDEFGHIJKL"]
+    assert plain_vrms(plain) == [understand(text).vrm for text in plain]
+    assert plain_vrms([*plain, odd]) is None
+    assert plain_vrms([odd]) is None

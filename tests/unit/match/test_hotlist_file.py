@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chassis.errors import InvalidInput
+from services.match.hotlists import values
 from services.match.hotlists.hotlist_file import MOST_ERRORS, MOST_LINE, Entries, HotlistFile
 from tables.faults import Remark
 
@@ -73,7 +75,7 @@ BAD_LINES = {
     b",x": ("vrm", "the plate is empty"),
     b"AB*12,x": (
         "vrm",
-        "the VRM has characters other than letters, digits, blanks, dots and dashes",
+        "the VRM has characters that stand for unread ones (*); only whole plates are taken",
     ),
     b"ABCDEFGHIJKLM,x": ("vrm", "the VRM has more than 12 characters"),
     b"NO PLATE,x": ("vrm", "this is a word for a plate that was not read, and no plate"),
@@ -87,7 +89,10 @@ BAD_LINES = {
     b"A1,\x81": ("", "byte 4 of the line is neither UTF-8 nor Windows-1252"),
     b'A1,"x': ("", "a quotation mark is not closed, on this line or soon after"),
     b'A1,"x"y': ("", "a quotation mark has text after its end, or is not doubled inside a text"),
-    b"A1," + b"x" * MOST_LINE: ("", "the line is longer than 8,192 characters"),
+    b"A1," + b"x" * MOST_LINE: (
+        "",
+        "the line is longer than 8,192 characters; leave out columns of pictures",
+    ),
 }
 
 
@@ -103,13 +108,14 @@ def test_a_bad_line_is_named_and_costs_no_other(line):
 BAD_DATES = (
     *("tomorrow", "31/01/2026", "2026-02-30", "2026-01-31T25:00", "2026-W53-5", "46353", "31-Jan-2027"),
     *("2026-01-31T10:00+16:00", "0001-01-01T00:00+05:00", "#####", "20:00", "2026-01-31 10:00 BST"),
+    *("1900-01-01", "0000-00-00", "2026-12", "/Date(1798675200000)/", "1798675200", "2026-12-31 24:00:00"),
 )
 
 
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        *(("priority", value) for value in ("0", "10", "high", "-1", "1.0", "²")),
+        *(("priority", value) for value in ("0", "10", "high", "-1", "1.5", "1st", "²")),
         *(("weed_date", value) for value in BAD_DATES),
         *((column, "x" * 41) for column in ("make", "model", "colour", "country")),
         *(("markers", value) for value in ("M" * 41, ";".join(f"M{n}" for n in range(21)))),
@@ -135,6 +141,7 @@ def test_values_out_of_range_are_refused_by_column(column, value):
         ("2026-01-31 10:00 UTC", "2026-01-31T10:00:00+00:00"),
         ("9999-12-31", "infinity"),
         ("  ", "infinity"),
+        *((word, "infinity") for word in ("infinity", "Never", "n/a", "None", "-", "no expiry")),
     ],
 )
 def test_a_weed_date_is_a_moment_and_a_day_means_its_end(value, meant):
@@ -316,10 +323,112 @@ def test_what_a_database_writes_for_no_value_is_no_value():
         [""] * 2,
         ["infinity"] * 2,
     )
-    assert told(file.problems) == [(3, "reason", "the reason is empty")]
+    assert told(file.problems) == [(3, "reason", "it is a word for no value")]
+
+
+def test_what_people_and_data_tools_write_for_no_value_is_no_value():
+    rows = b'A1,x,N/A,none,-,None,n/a,-\nB1,x,1.0,,,,,\nC1,x,"2,0",,,,,\nD1,x,03,,,,,\n'
+    _, entries = read(b"vrm,reason,priority,markers,instruction,make,colour,country\n" + rows)
+    assert entries.priorities == ["5", "1", "2", "3"]
+    assert (entries.markers[0], entries.instructions[0], entries.makes[0], entries.colours[0]) == ("",) * 4
+
+
+@pytest.mark.parametrize(
+    "cell", ["ARMED\nDRUGS", "{ARMED,DRUGS}", "['ARMED', 'DRUGS']", '["ARMED", "DRUGS"]', "ARMED|DRUGS|N/A"]
+)
+def test_markers_are_told_apart_however_a_tool_lists_them(cell):
+    assert values.markers(cell) == "ARMED;DRUGS"
 
 
 @pytest.mark.parametrize("content", [b'"vrm,reason"\n"A1,x"\n', b"vrm:reason\nA1:x\n"])
 def test_a_header_in_one_column_is_told_how_columns_are_separated(content):
     with pytest.raises(InvalidInput, match="separate columns by commas"):
         read(content)
+
+
+PLATES = ("AB12CDE", "AB12 CDE", "CD34EFG", "XY99 ZZZ")
+ODD_PLATES = (
+    "ab12cde",
+    "AB12CDE (NLD)",
+    "UNKNOWN",
+    "10-Mar",
+    "",
+    " ",
+    "Total",
+    "rows",
+    "vrm",
+    '"A1"',
+    '="0123"',
+)
+TEXTS = ("Stolen", "Seen near a bank", "x", "Überfall")
+ODD_TEXTS = (
+    "",
+    " x ",
+    "#REF!",
+    "=1",
+    '="7"',
+    "NULL",
+    "a\tb",
+    "a\x07b",
+    "C:\\x",
+    '"a, b"',
+    '"',
+    'a"b',
+    "é" * 501,
+)
+WORDS_OF_COLUMNS = (
+    (PLATES, ODD_PLATES),
+    (TEXTS, ODD_TEXTS),
+    (("1", "5", ""), ("0", " 3", "NULL", "high")),
+    (("ARMED", "A;B", ""), ("A|B", "A;;B ", "x" * 41)),
+    (("stop", ""), ODD_TEXTS),
+    (("", "2027-01-31"), ("2020-01-31", "31/12/2027", "46353.25", "2027-01-31 12:00")),
+    (("FORD", ""), (" Ford", "#N/A", "x" * 41)),
+)
+ODD_LINES = (
+    "",
+    ",,,,,,",
+    "vrm,reason,priority,markers,instruction,weed_date,make",
+    "AB1",
+    "A1,x",
+    "(2 rows)",
+    "---",
+)
+
+
+@st.composite
+def odd_lists(draw: st.DrawFn) -> str:
+    """A long list of plain lines, with some that are not."""
+    random = Random(draw(st.integers(0, 1 << 32)))
+    oddity = draw(st.sampled_from([0.0, 0.002, 0.05]))
+    lines = ["vrm,reason,priority,markers,instruction,weed_date,make"]
+    for _ in range(draw(st.integers(1, 1500))):
+        if random.random() < oddity:
+            lines.append(random.choice(ODD_LINES))
+        else:
+            cells = [
+                random.choice(odd if random.random() < oddity else plain) for plain, odd in WORDS_OF_COLUMNS
+            ]
+            lines.append(",".join(cells))
+    return "\n".join(lines)
+
+
+@settings(max_examples=25, deadline=None)
+@given(odd_lists())
+def test_lines_that_are_taken_together_are_taken_as_each_by_itself(content: str):
+    together, entries = read(content.encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tables.table.plain_columns", lambda *_: None)
+        alone, expected = read(content.encode())
+    assert entries == expected
+    assert told(together.problems) == told(alone.problems)
+    assert told(together.remarks) == told(alone.remarks)
+    assert (together.accepted, together.rejected) == (alone.accepted, alone.rejected)
+    assert together.furniture == alone.furniture
+
+
+def test_plain_lines_are_taken_together(monkeypatch):
+    content = "vrm,reason\n" + "".join(f"AB{number},Seen once\n" for number in range(3000))
+    monkeypatch.setattr(HotlistFile, "_take", lambda *_: pytest.fail("a line was taken by itself"))
+    file, _ = read(content.encode(), 64 * 1024)
+    assert file.accepted == 3000
