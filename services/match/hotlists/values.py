@@ -68,7 +68,7 @@ def each_once(check: Callable[[str], str], cells: Sequence[str]) -> Sequence[str
 
 def _are_plain(cells: Set[str], most: int) -> bool:
     """Whether `text` keeps each cell as it is: without guards, blanks around it, control characters."""
-    if max(map(len, cells)) > most or not _ABSENT.isdisjoint(cells):
+    if max(map(len, cells)) > most or any(map(is_absent, cells)):
         return False
     joined = "\n".join(cells)
     if not joined.replace("\n", "").isprintable() or joined.count("\n") != len(cells) - 1:
