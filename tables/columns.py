@@ -24,6 +24,7 @@ class Wanted:
 
     `also`: names that mean the same and are taken. `likely`: names that may mean it and are suggested.
     `together`: columns that may be made of several, joined by a blank ("captured_at=Date+Time").
+    `instead`: options that stand in for a column that the file does not have.
     """
 
     required: tuple[str, ...]
@@ -31,6 +32,7 @@ class Wanted:
     also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     likely: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     together: tuple[str, ...] = ()
+    instead: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ours(self) -> tuple[str, ...]:
@@ -168,6 +170,8 @@ def _wrong_header(
             f"line 1 has none of the columns that Gantry knows, so it seems to be no header line; "
             f"needed: {lacks}; write their names above the data, or name them with --map OURS=THEIRS"
         )
+    named = {option.removeprefix("--map ").partition("=")[0] for option in options}
+    options += [wanted.instead[one] for one in missing if one in wanted.instead and one not in named]
     found = ", ".join(shown(name) or "(no name)" for name in names[:_MOST_SHOWN]) or "none"
     return f"columns found: {found}; needed and missing: {lacks}{_advice(options)}"
 

@@ -18,6 +18,7 @@ READS: Final = Wanted(
     required=("force", "camera_id", "captured_at", "vrm"),
     optional=("read_id", "confidence", "lat", "lon", "heading"),
     together=("captured_at", "vrm"),
+    instead={"force": "--force CODE"},
     likely={
         "force": ("organisation", "agency", "owner", "tenant", "bof"),
         "camera_id": (
@@ -35,7 +36,7 @@ READS: Final = Wanted(
                 "captured",
                 "date_and_time",
             ),
-            *("time", "ts", "t", "t_ms", "date"),
+            *("time", "when", "ts", "t", "t_ms", "date"),
         ),
         "vrm": _PLATES,
         "confidence": ("score", "conf", "certainty", "quality"),
