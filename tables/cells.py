@@ -46,7 +46,13 @@ def is_spreadsheet_error(cell: str) -> bool:
 
 def number(cell: str, column: str) -> float:
     """A cell as a number, also with a decimal comma. RowError when it is something else."""
-    text = bare(cell)
+    try:
+        return float(cell)
+    except ValueError:
+        return _odd_number(bare(cell), column)
+
+
+def _odd_number(text: str, column: str) -> float:
     if is_spreadsheet_error(text):
         raise RowError("holds a spreadsheet's error value; repair the sheet and save it again", column)
     if _DECIMAL_COMMA.fullmatch(text):
