@@ -45,10 +45,10 @@ _FORMS: Final = (
     ("date", rf"{_DATE}(?:[T ]{_CLOCK})?"),
     ("date", r"\d{1,2}/\d{1,2}|\d{1,2}/\d{4}"),
     ("time", _CLOCK),
-    ("fraction", r"[+-]?\d*[.,]\d+|[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?"),
+    ("fraction", r"[+-]?\d*[.,]\d+|\d{1,3}(?:\.\d{3}){2,}|[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?"),
     ("exponent", r"[+-]?\d+(?:[.,]\d*)?[eE]\+\d{1,3}|[+-]?\d[.,]\d+[eE]-?\d{1,3}|\d[eE]-0\d|\d+e-\d\d"),
     ("narrow", r"#{2,}"),
-    ("error", r"#.*"),
+    ("error", r"#[A-Z/]+[0-9]?[!?/A-Z_]*"),
     ("missing", r"nan|NaN|NaT|<NA>|<null>|\(null\)|\[null\]|[+-]?inf|[+-]?Infinity|\\N"),
     ("boolean", r"[Tt]rue|[Ff]alse"),
 )

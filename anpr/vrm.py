@@ -13,6 +13,7 @@ LONGEST: Final = 12
 """Most characters a normalised VRM has."""
 
 _LONGEST_WRITTEN: Final = 1_000
+_WILDCARDS: Final = frozenset("*?%_")
 _DROPPED: Final = str.maketrans("", "", "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f .-")
 
 
@@ -76,7 +77,17 @@ def _oddity(kept: str) -> str:
             return f"the VRM has letters that are not Latin{_script(character)}; write it with A-Z and 0-9"
         if character.isnumeric():
             return f"the VRM has digits that are not 0-9{_script(character)}; write it with A-Z and 0-9"
-    return "the VRM has characters other than letters, digits, blanks, dots and dashes"
+    if not _WILDCARDS.isdisjoint(kept):
+        return f"the VRM has characters that stand for unread ones{_signs(kept)}; only whole plates are taken"
+    return f"the VRM has characters other than letters, digits, blanks, dots and dashes{_signs(kept)}"
+
+
+def _signs(kept: str) -> str:
+    """The signs in a text that can be shown, such as " (* /)"."""
+    signs = dict.fromkeys(
+        each for each in kept if each.isascii() and each.isprintable() and not each.isalnum()
+    )
+    return f" ({' '.join(signs)})" if signs else ""
 
 
 def _script(character: str) -> str:

@@ -35,7 +35,7 @@ _PERSON = Annotated[
         "--as",
         envvar="GANTRY_AS",
         metavar="PERSON",
-        help="Whose certificate to use; default: the unit's own person.",
+        help="Whose certificate to use; default: the one that names most forces.",
         show_default=False,
     ),
 ]

@@ -11,6 +11,17 @@ from tables.furniture import BLANKS
 _QUOTES: Final = "\"'`\u2018\u2019\u201a\u201c\u201d\u201e\xab\xbb\xb4"
 _GUARD: Final = re.compile(r'=\s*"((?:[^"]|"")*)"')
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?\d{1,3},\d+")
+_ABSENT: Final = frozenset(
+    ("null", "(null)", "<null>", "[null]", "\\n", "nan", "nat", "<na>", "n/a", "none", "nil", "-", "--")
+)
+_MINUS: Final = "\u2212"
+_DEGREES: Final = "write degrees with a point, such as 51.7342, south and west negative"
+_ADVICE: Final = {
+    "lat": _DEGREES,
+    "lon": _DEGREES,
+    "heading": "write degrees, where north is 0 and east is 90",
+    "confidence": "write a share such as 0.97, or 97%",
+}
 _ERRORS: Final = frozenset(
     ("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!", "#CALC!", "#FIELD!")
 )
@@ -44,12 +55,19 @@ def is_spreadsheet_error(cell: str) -> bool:
     return cell.upper() in _ERRORS or (cell[:1] == "#" and set(cell) == {"#"})
 
 
+def is_absent(cell: str) -> bool:
+    """Whether a cell without blanks around it is what databases, tools and people write for no value."""
+    return len(cell) <= 6 and cell.casefold() in _ABSENT
+
+
 def number(cell: str, column: str) -> float:
     """A cell as a number, also with a decimal comma. RowError when it is something else."""
-    try:
-        return float(cell)
-    except ValueError:
-        return _odd_number(bare(cell), column)
+    if "_" not in cell:  # Python takes 51_7 for 517
+        try:
+            return float(cell)
+        except ValueError:
+            pass
+    return _odd_number(bare(cell).replace(_MINUS, "-").removesuffix("\xb0"), column)
 
 
 def _odd_number(text: str, column: str) -> float:
@@ -58,14 +76,13 @@ def _odd_number(text: str, column: str) -> float:
     if _DECIMAL_COMMA.fullmatch(text):
         text = text.replace(",", ".")
     try:
-        return float(text)
+        # Python takes 51_7 for 517.
+        return float(text.replace("_", "?"))
     except ValueError:
-        raise RowError(_why_no_number(text), column) from None
+        raise RowError(_why_no_number(text, column), column) from None
 
 
-def _why_no_number(text: str) -> str:
+def _why_no_number(text: str, column: str) -> str:
     if "," in text or ";" in text:
         return "is not one number: one number a column, with a point before the decimals"
-    if text[-1:].upper() in {"N", "S", "E", "W"} or "\xb0" in text:
-        return "is not a number: write degrees with a point, such as 51.7342, south and west negative"
-    return "is not a number"
+    return f"is not a number: {_ADVICE[column]}" if column in _ADVICE else "is not a number"

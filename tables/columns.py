@@ -11,6 +11,7 @@ from typing import Final
 from tables.faults import TableError
 
 _GAP: Final = re.compile(r"[\s_\-\u200b\u200e\u200f\u2060\ufeff]+")
+_AROUND: Final = "\"'*:.\u2018\u2019\u201c\u201d\u201e"
 _DELIMITERS: Final = frozenset(",;\t|:")
 _MOST_SHOWN: Final = 30
 _MOST_NAME: Final = 40
@@ -23,6 +24,7 @@ class Wanted:
 
     `also`: names that mean the same and are taken. `likely`: names that may mean it and are suggested.
     `together`: columns that may be made of several, joined by a blank ("captured_at=Date+Time").
+    `instead`: options that stand in for a column that the file does not have.
     """
 
     required: tuple[str, ...]
@@ -30,6 +32,7 @@ class Wanted:
     also: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     likely: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     together: tuple[str, ...] = ()
+    instead: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ours(self) -> tuple[str, ...]:
@@ -56,7 +59,7 @@ class HeaderError(TableError):
 
 def folded(name: str) -> str:
     """A column's name without the differences that nobody sees: case, blanks, dashes, quotes around it."""
-    return _GAP.sub("_", name.strip().strip("\"'*:").strip()).strip("_").casefold()
+    return _GAP.sub("_", name.strip().strip(_AROUND).strip()).strip("_").casefold()
 
 
 def parse_map(pairs: Iterable[str], wanted: Wanted) -> dict[str, str]:
@@ -156,7 +159,7 @@ def _wrong_header(
     lacks = ", ".join(f"{one} (as {shown(chosen[one])})" if one in chosen else one for one in missing)
     free = [name for place, name in enumerate(names) if not any(place in each for each in places.values())]
     options = suggestions(free, [one for one in missing if one not in chosen], wanted)
-    if len(names) == 1 and not places and not options:
+    if len(names) == 1 and not places and len(missing) > 1:
         return (
             f"the header line has one column; needed: {lacks}; separate columns by commas, semicolons, "
             "tabs or |, and put no line in quotes as a whole"
@@ -167,12 +170,14 @@ def _wrong_header(
             f"line 1 has none of the columns that Gantry knows, so it seems to be no header line; "
             f"needed: {lacks}; write their names above the data, or name them with --map OURS=THEIRS"
         )
+    named = {option.removeprefix("--map ").partition("=")[0] for option in options}
+    options += [wanted.instead[one] for one in missing if one in wanted.instead and one not in named]
     found = ", ".join(shown(name) or "(no name)" for name in names[:_MOST_SHOWN]) or "none"
     return f"columns found: {found}; needed and missing: {lacks}{_advice(options)}"
 
 
 def _advice(options: Sequence[str]) -> str:
-    return f"; try {' '.join(options)}" if options else "; name them with --map OURS=THEIRS"
+    return f"; try {' '.join(options)}" if options else "; add them, or name theirs with --map OURS=THEIRS"
 
 
 def _quoted(pair: str) -> str:

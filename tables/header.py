@@ -19,6 +19,7 @@ from tables.columns import (
 )
 from tables.faults import RowError
 from tables.furniture import BLANKS, is_marking
+from tables.kinds import looks_like_json
 
 DELIMITERS: Final = ",;\t|"
 # Lines that are looked at for the header when the first one is none.
@@ -64,7 +65,7 @@ class HeaderSearch:
         text = text.strip(BLANKS.replace("\t", ""))
         if not text.strip(BLANKS):
             return None
-        if self._first is None and text[0] in "{[":
+        if self._first is None and looks_like_json(text):
             raise HeaderError("it is JSON and no table: write a CSV file with a header line")
         if self._first is None and not self._delimiter and (separator := _SEPARATOR.fullmatch(text)):
             self._delimiter = separator[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 _WORKBOOK: Final = "save the sheet as CSV (UTF-8) and give that file"
@@ -36,6 +37,7 @@ _MARKUP: Final = (
     ("<?xml", "XML", "give the table as CSV (UTF-8)"),
     ("<workbook", "XML", "give the table as CSV (UTF-8)"),
 )
+_JSON: Final = re.compile(r"\{|\[\s*(?:[\[{\"]|$)")
 _OFFICE: Final = ((b"xl/", "an Excel workbook (XLSX)"), (b"word/", "a Word document (DOCX)"))
 _SHEET: Final = b"opendocument.spreadsheet"
 
@@ -49,6 +51,11 @@ def foreign_kind(start: bytes) -> str | None:
     return next(
         (f"it is {what}: {advice}" for first, what, advice in _MARKUP if text.startswith(first)), None
     )
+
+
+def looks_like_json(text: str) -> bool:
+    """Whether a file whose text begins like this is JSON. A time in brackets, as in a chat, is none."""
+    return _JSON.match(text) is not None
 
 
 def _office(start: bytes) -> str | None:

@@ -6,10 +6,19 @@ from typing import Final
 
 from tables.columns import Wanted
 
+_PLATES: Final = (
+    *("registration", "vrn", "plate", "reg", "reg_no", "registration_number", "number_plate"),
+    *("plate_number", "licence_plate", "license_plate", "registration_mark", "vehicle_registration_mark"),
+    *("vehicle_registration", "vehicle_reg", "veh_reg", "reg_mark", "reg_number", "registration_no", "regno"),
+    *("plate_no", "plate_text", "plate_read", "v.r.m", "v_r_m", "index_no", "index_number", "index"),
+    *("kennzeichen", "kenteken", "immatriculation", "targa", "matricula", "reg_nr"),
+)
+
 READS: Final = Wanted(
     required=("force", "camera_id", "captured_at", "vrm"),
     optional=("read_id", "confidence", "lat", "lon", "heading"),
     together=("captured_at", "vrm"),
+    instead={"force": "--force CODE"},
     likely={
         "force": ("organisation", "agency", "owner", "tenant", "bof"),
         "camera_id": (
@@ -27,12 +36,9 @@ READS: Final = Wanted(
                 "captured",
                 "date_and_time",
             ),
-            *("time", "ts", "t", "t_ms", "date"),
+            *("time", "when", "ts", "t", "t_ms", "date"),
         ),
-        "vrm": (
-            *("plate", "registration", "vrn", "reg", "reg_no", "licence_plate", "license_plate"),
-            *("number_plate", "plate_number", "registration_number", "index"),
-        ),
+        "vrm": _PLATES,
         "confidence": ("score", "conf", "certainty", "quality"),
         "lat": ("latitude", "y"),
         "lon": ("longitude", "lng", "long", "x"),
@@ -54,11 +60,19 @@ HOTLIST: Final = Wanted(
     ),
     also={"colour": ("color",)},
     likely={
-        "vrm": (
-            *("registration", "vrn", "plate", "reg", "reg_no", "registration_number", "number_plate"),
-            *("plate_number", "licence_plate", "license_plate", "index"),
+        "vrm": _PLATES,
+        "reason": (
+            *(
+                "why",
+                "reason_for_interest",
+                "reason_code",
+                "offence_type",
+                "crime_type",
+                "details",
+                "remarks",
+            ),
+            *("description", "offence", "crime", "circumstances", "category", "comment", "notes"),
         ),
-        "reason": ("why", "description", "offence", "crime", "circumstances", "category", "comment", "notes"),
         "priority": ("prio", "level", "severity", "rank"),
         "markers": ("warnings", "warning", "marker", "flags", "warning_markers"),
         "instruction": ("instructions", "action", "advice", "actions"),

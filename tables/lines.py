@@ -196,7 +196,7 @@ class Lines:
         return _FromWindows(text)
 
     def _too_long(self) -> RowError:
-        return RowError(f"the line is longer than {self.longest:,} characters")
+        return RowError(f"the line is longer than {self.longest:,} characters; leave out columns of pictures")
 
 
 def _single(blocks: Iterator[LineBlock]) -> Iterator[Line]:

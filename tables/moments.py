@@ -15,7 +15,7 @@ NO_TIME_OF_DAY: Final = f"is a date without a time of day; {_JOIN}"
 _LEAST_YEAR, _MOST_YEAR = 1990, 2100
 _ZONE: Final = r"(?:\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?"
 _LOOSE: Final = re.compile(
-    r"(?P<y>\d{4})(?P<s>[-/.])(?P<m>\d{1,2})(?P=s)(?P<d>\d{1,2})"
+    r"(?P<y>\d{4})(?P<s>[-/.:])(?P<m>\d{1,2})(?P=s)(?P<d>\d{1,2})"
     r"(?:[T\s]+(?P<h>\d{1,2}):(?P<mi>\d{2})(?::(?P<sec>\d{2})(?:[.,](?P<frac>\d{1,9}))?)?" + _ZONE + r")?",
     re.IGNORECASE,
 )
@@ -30,10 +30,24 @@ _WORD_ZONE: Final = re.compile(r"(?P<time>\d{4}-\d{2}-\d{2}[T\s]\S+)\s*(?P<zone>
 _SERIAL: Final = re.compile(r"[2-7]\d{4}(?:[.,]\d+)?")
 _EXPONENT: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?E[+-]?\d+", re.IGNORECASE)
 _TIME_ONLY: Final = re.compile(
-    r"\d{1,2}[:.]\d{2}(?:[:.]\d{2}(?:[.,]\d+)?)?(?:\s*[ap]\.?m\.?)?" + _ZONE, re.IGNORECASE
+    r"(?:[01]?\d|2[0-4])[:.]\d{2}(?:[:.]\d{2}(?:[.,]\d+)?)?(?:\s*[ap]\.?m\.?)?" + _ZONE, re.IGNORECASE
 )
 _WEEK: Final = re.compile(r"\d{4}-?W\d{2}(?:-?\d)?.*", re.IGNORECASE)
 _DAY_OF_YEAR: Final = re.compile(r"\d{4}-?\d{3}")
+_MONTH: Final = re.compile(r"\d{4}[-/.](?:0?[1-9]|1[0-2])")
+_DAY_AND_ZONE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:Z|[+-]\d\d:?\d\d)", re.IGNORECASE)
+_DOT_NET: Final = re.compile(r"\\?/Date\(.*\)\\?/", re.IGNORECASE)
+_SINCE_1970: Final = re.compile(r"[1-4]\d{9}(?:\d{3}){0,3}(?:\.\d+)?")
+_ON_NO_CLOCK: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[T\s]+(?:24:00(?::00(?:[.,]0+)?)?|\d\d:\d\d:60(?:[.,]\d+)?)" + _ZONE, re.IGNORECASE
+)
+# A day of the calendar, and behind it something that is no hour, minute and second between colons.
+_ODD_CLOCK: Final = re.compile(
+    r"\d{4}([-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])[T\s_-]+(?!\d{1,2}:\d\d).+", re.IGNORECASE
+)
+# Java writes the zone's name in brackets behind an offset that says it all.
+_ZONE_NAMED_TOO: Final = re.compile(r"(?<=\d)(Z|[+-]\d\d:?\d\d)\[[\w/+\-]+\]")
+_MINUS: Final = "\u2212"
 _NOON: Final = re.compile(r"\d\s*[ap]\.?m\.?\b", re.IGNORECASE)
 _MOST_OFFSET: Final = timedelta(hours=14)
 _LIKELY_SERIALS: Final = range(20_000, 80_000)
@@ -50,10 +64,11 @@ def date_time(cell: str) -> datetime:
     text = bare(cell)
     if text != cell and (moment := _iso_time(text)) is not None:
         return moment
+    text = _ZONE_NAMED_TOO.sub(r"\1", text.replace(_MINUS, "-"))
     found = _read(text)
     if isinstance(found, datetime):
         return found
-    if found is not None:
+    if found is not None or _DAY_AND_ZONE.fullmatch(text):
         raise NotATimeError(NO_TIME_OF_DAY)
     what = what_it_is(text)
     if _TIME_ONLY.fullmatch(text):
@@ -76,7 +91,8 @@ def day_or_time(cell: str) -> date | datetime:
     text = bare(cell)
     found = _read(text)
     if found is None:
-        raise NotATimeError(f"{what_it_is(text)}; {_day_form(text)}")
+        what = _EITHER_WAY if _meant(text) and not _NOON.search(text) else what_it_is(text)
+        raise NotATimeError(f"{what}; {_day_form(text)}")
     return found
 
 
@@ -118,10 +134,15 @@ def what_it_is(text: str) -> str:
     return "is no time"
 
 
+def _is_zeros(text: str) -> bool:
+    return text[:8].strip("0-/.") == "" and text.count("0") >= 8
+
+
 def _is_word_zone(text: str) -> bool:
     return _WORD_ZONE.fullmatch(text) is not None
 
 
+_EITHER_WAY: Final = "is a date whose day and month could be mistaken for each other"
 _CAUSES: Final = (
     (lambda text: not text, "is empty"),
     (is_spreadsheet_error, "is a spreadsheet's error value (or a column that was too narrow)"),
@@ -132,14 +153,18 @@ _CAUSES: Final = (
     (_SERIAL.fullmatch, "is a number as spreadsheets count days: a spreadsheet turned the date into it"),
     (_WEEK.fullmatch, "is a week of the year"),
     (_TIME_ONLY.fullmatch, "is a time without a date"),
+    (_NOON.search, "is a time with AM or PM instead of 24 hours"),
     (_is_word_zone, "has a zone in letters, which can mean several; an offset such as +01:00 cannot"),
-    (
-        _NOON.search,
-        "is a time with AM or PM, and a date whose day and month could be mistaken for each other",
-    ),
-    (_DAY_FIRST.fullmatch, "is a date whose day and month could be mistaken for each other"),
+    (_DOT_NET.fullmatch, "is a date as .NET writes it in JSON: milliseconds since 1970"),
+    (_DAY_FIRST.fullmatch, _EITHER_WAY),
+    (_MONTH.fullmatch, "is a month without a day"),
+    (_DAY_AND_ZONE.fullmatch, "is a date with a zone, but without a time of day"),
+    (_ON_NO_CLOCK.fullmatch, "is 24:00 or a leap second, which the clocks here do not have"),
+    (_ODD_CLOCK.fullmatch, "has a time of day in another form than 04:00:00"),
+    (_is_zeros, "is a date of zeros, which systems write for no date"),
     (_MONTH_NAME.search, "is a date with the name of a month"),
     (_LOOSE.match, "is no day or hour of the calendar"),
+    (_SINCE_1970.fullmatch, "is a number that counts from 1970"),
     (_COMPACT.match, "is no day or hour of the calendar"),
     (_DAY_OF_YEAR.fullmatch, "is a day of the year"),
 )
@@ -189,14 +214,26 @@ def _offset(zone: str | None) -> str:
 
 
 def _day_form(text: str) -> str:
-    """The form to write; the very date where only one can be meant."""
+    """The form to write; the very date where only few can be meant."""
+    meant = _meant(text)
+    if not meant:
+        return DAY_FORM
+    match = _DAY_FIRST.fullmatch(text)
+    more = " with a time of day, like 2026-12-31T06:00:00Z" if match is not None and match[4].strip() else ""
+    return f"write {' or '.join(meant)}{more}"
+
+
+def _meant(text: str) -> list[str]:
+    """The dates that a date may mean which does not begin with four digits of a year."""
     match = _DAY_FIRST.fullmatch(text)
     if match is None:
-        return DAY_FORM
-    first, second, year = int(match[1]), int(match[2]), int(match[3])
-    year = year if year > 99 else 2000 + year
-    meant = [each for each in (_iso(year, second, first), _iso(year, first, second)) if each]
-    return f"write {' or '.join(dict.fromkeys(meant))}" if meant else DAY_FORM
+        return []
+    first, second, last = int(match[1]), int(match[2]), int(match[3])
+    year = last if last > 99 else 2000 + last
+    meant = [_iso(year, second, first), _iso(year, first, second)]
+    if "-" in text[:3] and last < 100:
+        meant.append(_iso(2000 + first, second, last))
+    return [*dict.fromkeys(filter(None, meant))]
 
 
 def _iso(year: int, month: int, day: int) -> str:

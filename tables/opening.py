@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tables.faults import CutError, RowError, TableError
 from tables.furniture import BLANKS
+from tables.kinds import looks_like_json
 from tables.lines import Lines
 
 
@@ -19,7 +20,7 @@ def is_json(start: bytes, *, longest: int) -> bool:
         # The first bytes are only a part of the compressed data.
         if lines.empty and len(start) < 1024:
             raise
-    if first.startswith("["):
+    if first.startswith("[") and looks_like_json(first):
         raise TableError("the file is one JSON array: write one object a line instead (JSON lines)")
     if lines.empty:
         raise TableError("the file is empty")

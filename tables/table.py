@@ -27,6 +27,9 @@ _MOST_JOINED: Final = 20
 _MOST_TOGETHER: Final = 1000
 _FEW: Final = 40
 _NOT_CLOSED: Final = "a quotation mark is not closed, on this line or soon after"
+_TWO_LINE_ENDS: Final = (
+    "a carriage return stands in the middle of the line: the file was joined from files with other line ends"
+)
 _TEXT_AFTER_QUOTE: Final = "a quotation mark has text after its end, or is not doubled inside a text"
 
 
@@ -219,6 +222,8 @@ class Table:
             if what:
                 self._leave_out(number, text, what)
                 return None
+            if "\r" in text and '"' not in text:
+                return number, text, RowError(_TWO_LINE_ENDS)
             if len(cells) > width and any(cell.strip(BLANKS) for cell in cells[width:]):
                 return number, text, RowError(self._too_wide(cells))
             if len(cells) < self._least:
@@ -227,6 +232,8 @@ class Table:
                 self._short_line = number
             cells = [*cells[:width], *self._filling[min(len(cells), width) :]]
         else:
+            if "\r" in text and '"' not in text:
+                return number, text, RowError(_TWO_LINE_ENDS)
             cells.append("")
         values = [cells[pick] for pick in self._picks]
         for at, places in self._sums:

@@ -106,7 +106,7 @@ def import_hotlist(
     Only the first two are needed. One line is one entry; a bad line is named and left out.
     """
     if not file.is_file():
-        raise CliError(f"{file} is not a file", Exit.USAGE)
+        raise CliError(_no_file(file), Exit.USAGE)
     header = ImportHeader(
         name=name or _name_of(file),
         purpose=purpose_of(purpose, reference),
@@ -149,6 +149,13 @@ async def _import(session: Session, path: Path, force: str | None, header: Impor
         write_json(import_form(header, answer))
         return
     _tell(header, answer)
+
+
+def _no_file(path: Path) -> str:
+    if not path.exists():
+        return f"there is no file {path}"
+    what = "a folder" if path.is_dir() else "a pipe or device"
+    return f"{path} is {what}; give a file, since it may have to be sent twice"
 
 
 async def _chunks(path: Path) -> AsyncIterator[bytes]:

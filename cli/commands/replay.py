@@ -27,6 +27,7 @@ from cli.replay.tally import Tally
 from cli.replay.times import Clock, parse_start, parse_zone
 from cli.tokens import TokenFile
 from cli.verbs import Session, verb
+from tables.columns import shown
 
 _NAMED_REMARKS = 20
 _UNITS = {"s": "seconds", "ms": "milliseconds"}
@@ -168,9 +169,11 @@ def _clock(session: Session, order: Order, file: ReadFile, found: Scan) -> Clock
 async def _tokens(session: Session, order: Order, links: Links, found: Scan) -> dict[tuple[str, str], str]:
     ours = [force for force in found.forces if force in links.person.forces]
     if not ours:
-        named, theirs = ", ".join(found.forces[:5]) or "none", ", ".join(links.person.forces)
+        named, theirs = ", ".join(map(shown, found.forces[:5])) or "none", ", ".join(links.person.forces)
         raise CliError(
-            f"no line is of a force of {links.person.name} ({theirs}); found: {named}", Exit.REFUSED
+            f"no line is of a force of {links.person.name} ({theirs}); found: {named}; "
+            "--force-map OLD=NEW says which of yours a code means",
+            Exit.REFUSED,
         )
     arranger = Arranger(
         RegistryLink(links),

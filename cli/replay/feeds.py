@@ -7,11 +7,12 @@ from typing import Protocol
 from gantry.common.v1.read_pb2 import Position
 from gantry.ingest.v1.cameras_pb2 import CAMERA_KIND_FIXED, CAMERA_KIND_MOBILE, Camera
 
-from anpr.identifiers import is_camera_id
+from anpr.identifiers import is_camera_id, oddity_of_id
 from cli.exits import CliError, Exit
 from cli.output import counted
 from cli.replay.scan import Scan, Sighting
 from cli.tokens import TokenFile
+from tables.columns import shown
 
 DEFAULT_FEED = "replay"
 _NAMED = 5
@@ -59,8 +60,11 @@ class Arranger:
     async def _arrange_force(self, force: str) -> None:
         carried = {camera.camera_id: camera.feed for camera in await self._registry.cameras(force)}
         wanted = self._found.cameras(force)
-        unknown = [camera for camera in wanted if camera not in carried and is_camera_id(camera)]
+        unknown = [camera for camera in wanted if camera not in carried and not _why_no_id(camera)]
         locked = [camera for camera in wanted if camera in carried and self._locked(force, carried[camera])]
+        odd = [camera for camera in wanted if camera not in carried and _why_no_id(camera)]
+        if odd:
+            self._feeds.remarks.append(_odd_sentence(force, odd))
         if self._enrol:
             await self._enrol_force(force, wanted, carried, unknown, locked)
         elif unknown or locked:
@@ -99,10 +103,28 @@ class Arranger:
         # Reads of a camera without a feed here go over another feed, so that ingest counts and answers them.
         fallback = next((token for token in own.values() if token), None)
         if fallback is None:
+            advice = "repair their ids in the file" if self._enrol else "--enrol enrols them"
             raise CliError(
-                f"no camera of {force} in the file can be sent for: --enrol enrols them", Exit.REFUSED
+                f"no camera of {force} in the file can be sent for: {advice}",
+                Exit.REFUSED,
+                more=[f"  {remark}" for remark in self._feeds.remarks],
             )
         self._feeds.tokens |= {(force, camera): own.get(camera) or fallback for camera in wanted}
+
+
+def _why_no_id(camera_id: str) -> str:
+    """Why an id of the file is none that a camera can be enrolled with; empty when it can."""
+    if not is_camera_id(camera_id):
+        return "an id has 1 to 64 letters A-Z, digits, dots, dashes or underscores"
+    return oddity_of_id(camera_id) or ""
+
+
+def _odd_sentence(force: str, odd: Sequence[str]) -> str:
+    causes = dict.fromkeys(map(_why_no_id, odd))
+    return (
+        f"{counted(len(odd), 'camera id')} of {force} that cannot be enrolled "
+        f"({_some([shown(each) for each in odd])}), whose reads will be rejected: {'; '.join(causes)}"
+    )
 
 
 def _camera(camera_id: str, seen: Sighting) -> Camera:

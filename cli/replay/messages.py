@@ -5,6 +5,7 @@ are wrong (a confidence of 7, a plate with a star), so that a file is checked li
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -15,7 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from anpr.vrm import VrmMangled, is_normal, normalise
 from cli.replay.times import Clock
 from tables import cells
-from tables.cells import bare, unguarded
+from tables.cells import bare, is_absent, unguarded
 from tables.faults import RowError
 from tables.moments import NotATimeError
 
@@ -24,6 +25,7 @@ Built = tuple[str, str, int, SubmittedRead]
 """Force, camera, capture time in microseconds since 1970, and the message."""
 Builder = Callable[[str, Values], Built]
 _SECOND: Final = 1_000_000
+_IDS: Final = frozenset(("camera_id", "read_id"))
 
 
 def builder(clock: Clock, forces: Mapping[str, str] | None = None, *, percent: bool = False) -> Builder:
@@ -60,6 +62,7 @@ def text(value: Any, column: str, *, optional: bool = False) -> str:
     """A value as text without blanks and guards around it. RowError when it is none."""
     if isinstance(value, str):
         value = unguarded(value)
+        value = "" if column in _IDS and is_absent(value) else value
     elif value is None:
         value = ""
     elif isinstance(value, int) and not isinstance(value, bool):
@@ -90,7 +93,9 @@ def share(value: Any, *, percent: bool) -> float:
     if isinstance(value, str) and not value[-1:].isdecimal():
         value = bare(value)
         if value.endswith("%"):
-            value, percent = value[:-1], True
+            value, percent = value[:-1].strip(), True
+            if not value:
+                raise RowError("is a percent sign without a number", "confidence")
     found = number(value, "confidence")
     if found is None:
         return 0.0
@@ -138,9 +143,12 @@ def number(value: Any, column: str) -> float | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
-        return cells.number(value, column) if value[:1].isdecimal() or value.strip() else None
+        if value[:1].isdecimal():
+            return cells.number(value, column)
+        return None if not (told := value.strip()) or is_absent(told) else cells.number(value, column)
     try:
-        return float(value)
+        found = float(value)
+        return None if math.isnan(found) else found
     except (TypeError, ValueError, OverflowError):
         raise RowError("is not a number", column) from None
 

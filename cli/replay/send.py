@@ -24,6 +24,7 @@ STREAMS_A_FEED: Final = 4
 _PATIENCE_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 1.0
 _LINES_A_TURN: Final = 500
+_NOT_YOURS: Final = "is not one of your forces; when it is one under another code, say --force-map OLD=NEW"
 
 
 @dataclass
@@ -122,7 +123,7 @@ async def _read_and_send(job: Job, lanes: Mapping[tuple[str, str], Lane], unique
             continue
         lane = lanes.get((force, camera))
         if lane is None:
-            tally.break_line(number, "force", "is not one of your forces")
+            tally.break_line(number, "force", _NOT_YOURS)
             continue
         if pace is not None and (wait := pace.wait_for(moment)) > 0:
             await _wait(job, unique, wait)

@@ -94,6 +94,9 @@ class ReadFile:
 
 
 def _open(path: Path) -> BinaryIO:
+    # Opening a pipe would wait for its writer.
+    if path.is_fifo():
+        raise CliError(f"{path} is a pipe; replay needs a file, since it reads it twice", Exit.USAGE)
     try:
         file = path.open("rb", buffering=1 << 18)
     except OSError as error:

@@ -16,6 +16,12 @@ _SECOND: Final = 1_000_000
 RELATIVE_BELOW: Final = 630_000_000
 _LONGEST_IN_SECONDS: Final = 7 * 86_400
 _LATEST: Final = 253_402_300_799 * _SECOND
+# Numbers since 1970 that lie outside count in another unit, or from another start. 1990 and 2100.
+_LEAST_NUMBER, _MOST_NUMBER = 631_152_000 * _SECOND, 4_102_444_800 * _SECOND
+_OTHER_STARTS: Final = (
+    (range(12 * 10**16, 15 * 10**16), "counts from 1601 in steps of 100 ns, as Windows does (FILETIME)"),
+    (range(62 * 10**16, 66 * 10**16), "counts from the year 1 in steps of 100 ns, as .NET does (ticks)"),
+)
 _EPOCH_UNITS: Final = (
     (1e17, "nanoseconds"),
     (1e14, "microseconds"),
@@ -67,12 +73,16 @@ class Clock:
                 return self._date_us(str(value))
             if not relative and number < RELATIVE_BELOW:
                 raise NotATimeError(_small_number(number, str(value).strip()))
+            if not relative:
+                _refuse_other_starts(number)
             try:
                 moment = start + (
                     number * exact if exact and isinstance(number, int) else round(number * factor)
                 )
             except (ValueError, OverflowError):
                 raise NotATimeError("is a number out of range") from None
+            if not relative and not _LEAST_NUMBER <= moment < _MOST_NUMBER:
+                raise NotATimeError(f"is a number out of range, when it counts {self.unit} since 1970")
             if not -_LATEST < moment < _LATEST:
                 raise NotATimeError("is a number out of range")
             return moment
@@ -83,13 +93,38 @@ class Clock:
         moment = date_time(text)
         if moment.tzinfo is None:
             if self.zone is not None:
-                moment = moment.replace(tzinfo=self.zone)
+                moment = _local(moment, self.zone)
             elif self.zone_needed:
                 raise NotATimeError(
                     "has no time zone, though other lines of the file have one; write Z or +01:00 after it, "
                     "or say --zone"
                 )
         return us_of(moment)
+
+
+def _local(naive: datetime, zone: tzinfo) -> datetime:
+    """A time of a zone. NotATimeError when the zone's clocks skip it, or show it twice."""
+    moment = naive.replace(tzinfo=zone)
+    if moment.utcoffset() == moment.replace(fold=1).utcoffset():
+        return moment
+    if moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != naive:
+        raise NotATimeError(
+            f"does not exist in {zone}, because the clocks go forward over it; if it is UTC, write Z after it"
+        )
+    raise NotATimeError(
+        f"occurs twice in {zone}, because the clocks go back: write its offset after it, such as "
+        f"{_offset(moment)} or {_offset(moment.replace(fold=1))}"
+    )
+
+
+def _offset(moment: datetime) -> str:
+    return moment.isoformat()[-6:]
+
+
+def _refuse_other_starts(number: int | float) -> None:
+    for numbers, what in _OTHER_STARTS:
+        if numbers.start <= number < numbers.stop:
+            raise NotATimeError(f"is a number that {what}; write it like 2026-11-27T04:00:00Z")
 
 
 def us_of(moment: datetime) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 from anpr.not_read import VrmNotRead
 from anpr.plate import plain_vrms, understand
 from anpr.vrm import VrmEmpty, VrmInvalid
-from tables.cells import bare, is_spreadsheet_error, unguarded
+from tables.cells import bare, is_absent, is_spreadsheet_error, unguarded
 from tables.faults import RowError
 from tables.moments import NotATimeError, day_or_time, in_utc
 
@@ -21,11 +21,15 @@ NEVER: Final = "infinity"
 _MOST_MARKERS: Final = 20
 _DEFAULT_PRIORITY: Final = "5"
 _PRIORITIES: Final = frozenset("123456789")
+# Data tools write a column of whole numbers like this when one of its cells is empty.
+_WHOLE: Final = re.compile(r"0?([1-9])(?:[.,]0+)?")
 _DAY: Final = timedelta(days=1)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-# What databases and data tools write for a value that is not there.
-_ABSENT: Final = frozenset(("NULL", "null", "(null)", "<null>", "\\N", "NaN", "nan", "NaT"))
-_BETWEEN_MARKERS: Final = re.compile(r"[;,|]")
+_FOR_EVER: Final = frozenset(("never", "infinity", "indefinite", "unlimited", "permanent", "no expiry"))
+_LEAST_YEAR: Final = 1990
+_BETWEEN_MARKERS: Final = re.compile(r"[;,|\r\n]")
+# Databases and data tools write a list with brackets around it, and quotes around its parts.
+_ARRAY: Final = re.compile(r"\[(.*)\]|\{(.*)\}", re.DOTALL)
 
 
 def plate(cell: str) -> tuple[str, str]:
@@ -64,7 +68,7 @@ def each_once(check: Callable[[str], str], cells: Sequence[str]) -> Sequence[str
 
 def _are_plain(cells: Set[str], most: int) -> bool:
     """Whether `text` keeps each cell as it is: without guards, blanks around it, control characters."""
-    if max(map(len, cells)) > most or not _ABSENT.isdisjoint(cells):
+    if max(map(len, cells)) > most or any(map(is_absent, cells)):
         return False
     joined = "\n".join(cells)
     if not joined.replace("\n", "").isprintable() or joined.count("\n") != len(cells) - 1:
@@ -82,7 +86,7 @@ def text(column: str, cell: str, most: int = MOST_TEXT) -> str:
     if not found.isprintable() and _CONTROL.search(found):
         raise RowError("it contains control characters", column)
     found = unguarded(found)
-    if found in _ABSENT:
+    if is_absent(found):
         return ""
     if found[:1] == "#" and is_spreadsheet_error(found):
         raise RowError("it is an error value of a spreadsheet; repair the sheet and save it again", column)
@@ -95,7 +99,7 @@ def reason(cell: str) -> str:
     """Why the vehicle is of interest."""
     found = text("reason", cell)
     if not found:
-        raise RowError("the reason is empty", "reason")
+        raise RowError("the reason is empty" if not cell.strip() else "it is a word for no value", "reason")
     return found
 
 
@@ -109,20 +113,26 @@ def priority(cell: str) -> str:
     if cell in _PRIORITIES:
         return cell
     found = bare(cell)
-    if not found or found in _ABSENT:
+    if not found or is_absent(found):
         return _DEFAULT_PRIORITY
-    if found not in _PRIORITIES:
+    if (whole := _WHOLE.fullmatch(found)) is None:
         raise RowError("it is not a whole number from 1 (highest) to 9 (lowest)", "priority")
-    return found
+    return whole[1]
 
 
 @lru_cache(maxsize=4096)
 def markers(cell: str) -> str:
     """Markers, separated by semicolons."""
-    parts = _BETWEEN_MARKERS.split(text("markers", cell, 2000))
-    found = [marker for part in parts if (marker := part.strip())]
+    array = _ARRAY.fullmatch(cell.strip())
+    inside = cell if array is None else array[1] or array[2] or ""
+    parts = [text("markers", part, 2000) for part in _BETWEEN_MARKERS.split(inside)]
+    found = [marker for part in parts if (marker := part if array is None else bare(part))]
     if len(found) > _MOST_MARKERS or any(len(marker) > MOST_WORD for marker in found):
-        raise RowError(f"it is not at most {_MOST_MARKERS} markers of {MOST_WORD} characters", "markers")
+        raise RowError(
+            f"it has more than {_MOST_MARKERS} markers, or one of more than {MOST_WORD} characters; "
+            "put a semicolon between two",
+            "markers",
+        )
     return ";".join(dict.fromkeys(found))
 
 
@@ -140,7 +150,7 @@ def word(column: str, cell: str) -> str:
 @lru_cache(maxsize=4096)
 def weed_date(cell: str) -> tuple[str, datetime | None]:
     """(the moment as PostgreSQL reads it, and as we do; None when the entry does not end)."""
-    if (text_of := bare(cell)) in _ABSENT or not text_of:
+    if not (told := bare(cell)) or is_absent(told) or told.casefold() in _FOR_EVER:
         return NEVER, None
     try:
         found = day_or_time(cell)
@@ -153,4 +163,10 @@ def weed_date(cell: str) -> tuple[str, datetime | None]:
             end = datetime.combine(found + _DAY, time(), UTC)
     except NotATimeError as fault:
         raise RowError(f"it {fault}", "weed_date") from None
+    if end.year < _LEAST_YEAR:
+        raise RowError(
+            f"it is before {_LEAST_YEAR}: systems write such a date for none; leave the cell empty when the "
+            "entry does not end",
+            "weed_date",
+        )
     return end.isoformat(), end

@@ -1,4 +1,4 @@
-"""Reads in the forms that `append_reads` takes.
+"""Reads in the forms that the function `append_reads_v2` takes.
 
 The driver encodes arrays element by element, at 0.25 to 0.5 us each, which is most of an append's cost. Here
 one call encodes a column.

@@ -50,6 +50,7 @@ DAY_FORMS = (
         ("04:10", "time"),
         ("00:00:00", "time"),
         ("123456.0", "fraction"),
+        ("1.000.000", "fraction"),
         ("100000.0", "fraction"),
         ("46353.16", "fraction"),
         ("123456,00", "fraction"),

@@ -72,6 +72,15 @@ def test_not_a_plate(written: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "said"),
+    [("AB1?CDE", r"stand for unread ones \(\?\)"), ("(AB12CDE), X", r"\(\( \) ,\)"), ("#12", r"\(#\)")],
+)
+def test_odd_signs_are_shown(written: str, said: str) -> None:
+    with pytest.raises(VrmInvalid, match=said):
+        normalise(written)
+
+
+@pytest.mark.parametrize(
     ("written", "script"),
     [
         ("\u0410\u0412 12 \u0421\u041e\u0415", "Cyrillic"),

@@ -95,7 +95,7 @@ def test_every_verb_answers_errors_in_json_too(words: list[str], home: Path) -> 
         (["up", "--purpose", ""], Exit.USAGE, "say why you look"),
         (["replay", "absent.csv", "--speed", "0"], Exit.USAGE, "--speed 0: say a number above 0, or max"),
         (["camera", "enrol", "--feed", "f"], Exit.USAGE, "name the cameras"),
-        (["hotlist", "import", "absent.csv", *LOOK], Exit.USAGE, "absent.csv is not a file"),
+        (["hotlist", "import", "absent.csv", *LOOK], Exit.USAGE, "there is no file absent.csv"),
     ],
 )
 def test_a_wrong_command_line_is_explained(words: list[str], code: Exit, said: str, home: Path) -> None:

@@ -119,3 +119,21 @@ async def test_a_camera_is_enrolled_where_its_reads_are(store: TokenFile) -> Non
     assert (stays.kind, stays.position.latitude) == (CAMERA_KIND_FIXED, 51.0)
     assert (moves.kind, moves.HasField("position")) == (CAMERA_KIND_MOBILE, False)
     assert (unplaced.kind, unplaced.HasField("position")) == (CAMERA_KIND_FIXED, False)
+
+
+async def test_an_id_that_cannot_be_enrolled_is_named_and_stops_no_other(store: TokenFile) -> None:
+    registry = FakeRegistry()
+    feeds = await arrange(registry, store, found("C1", "CAM 1", "12-Mar", "1E+05", "\x1b[31m"))
+    assert registry.enrolments == [("replay", ["C1"], True)]
+    (remark,) = feeds.remarks
+    assert "4 camera ids of essex that cannot be enrolled" in remark
+    assert "1 to 64 letters" in remark
+    assert "a date" in remark
+    assert "\x1b" not in remark
+
+
+async def test_enrolling_is_not_advised_when_it_was_asked_for(store: TokenFile) -> None:
+    with pytest.raises(CliError) as caught:
+        await arrange(FakeRegistry(), store, found("CAM 1"))
+    assert "--enrol" not in caught.value.message
+    assert "repair their ids" in caught.value.message

@@ -1,6 +1,7 @@
 """From a line's values to the message a camera would send."""
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -69,7 +70,10 @@ def test_what_is_absent_stays_absent() -> None:
         ({"lat": "north"}, "lat"),
         ({"lon": ""}, "lon"),
         ({"heading": "-90"}, "heading"),
-        ({"heading": "nan"}, "heading"),
+        ({"heading": "NE"}, "heading"),
+        ({"heading": "inf"}, "heading"),
+        ({"confidence": "%"}, "confidence"),
+        ({"camera_id": "NULL"}, "camera_id"),
         ({"vrm": 1.5}, "vrm"),
         ({"vrm": "\ud800"}, ""),
     ],
@@ -125,3 +129,40 @@ def test_a_derived_read_id_is_stable_and_tells_reads_apart_without_the_plate() -
     assert len(one.split("-")[1]) == 5
     assert one != derived_read_id("C2", "12", "essex,C2,12,AB12CDE")
     assert "AB12CDE" not in one
+
+
+def test_words_for_no_value_cost_no_read() -> None:
+    absent = dict.fromkeys(("read_id", "confidence", "lat", "lon", "heading"), "NULL")
+    read = build(**absent)[3]
+    assert read.read_id.startswith("f")
+    assert (read.confidence, read.HasField("position"), read.HasField("heading")) == (0.0, False, False)
+    assert not build(lat=float("nan"), lon=float("nan"))[3].HasField("position")
+
+
+@pytest.mark.parametrize(
+    ("captured_at", "said"),
+    [
+        ("2026-03-29T01:30:00", "does not exist in Europe/London"),
+        ("2026-10-25T01:30:00", r"occurs twice in Europe/London.*\+01:00 or \+00:00"),
+    ],
+)
+def test_hours_that_clocks_skip_or_repeat_are_not_guessed(captured_at: str, said: str) -> None:
+    london = Clock(zone=ZoneInfo("Europe/London"))
+    with pytest.raises(RowError, match=said):
+        build(london, captured_at=captured_at)
+    assert build(london, captured_at=f"{captured_at}Z")[2] == build(captured_at=captured_at)[2]
+
+
+@pytest.mark.parametrize(
+    ("unit", "captured_at", "said"),
+    [
+        ("nanoseconds", "639154848000000000", "from the year 1.*ticks"),
+        ("nanoseconds", "134343936000000000", "from 1601.*FILETIME"),
+        ("seconds", "1795752000000", "out of range, when it counts seconds"),
+        ("milliseconds", "1795752000", "out of range, when it counts milliseconds"),
+        ("seconds", "63902000000", "out of range"),
+    ],
+)
+def test_numbers_that_count_otherwise_are_not_dated_anew(unit: str, captured_at: str, said: str) -> None:
+    with pytest.raises(RowError, match=said):
+        build(Clock(unit), captured_at=captured_at)

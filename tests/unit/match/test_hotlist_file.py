@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chassis.errors import InvalidInput
+from services.match.hotlists import values
 from services.match.hotlists.hotlist_file import MOST_ERRORS, MOST_LINE, Entries, HotlistFile
 from tables.faults import Remark
 
@@ -74,7 +75,7 @@ BAD_LINES = {
     b",x": ("vrm", "the plate is empty"),
     b"AB*12,x": (
         "vrm",
-        "the VRM has characters other than letters, digits, blanks, dots and dashes",
+        "the VRM has characters that stand for unread ones (*); only whole plates are taken",
     ),
     b"ABCDEFGHIJKLM,x": ("vrm", "the VRM has more than 12 characters"),
     b"NO PLATE,x": ("vrm", "this is a word for a plate that was not read, and no plate"),
@@ -88,7 +89,10 @@ BAD_LINES = {
     b"A1,\x81": ("", "byte 4 of the line is neither UTF-8 nor Windows-1252"),
     b'A1,"x': ("", "a quotation mark is not closed, on this line or soon after"),
     b'A1,"x"y': ("", "a quotation mark has text after its end, or is not doubled inside a text"),
-    b"A1," + b"x" * MOST_LINE: ("", "the line is longer than 8,192 characters"),
+    b"A1," + b"x" * MOST_LINE: (
+        "",
+        "the line is longer than 8,192 characters; leave out columns of pictures",
+    ),
 }
 
 
@@ -104,13 +108,14 @@ def test_a_bad_line_is_named_and_costs_no_other(line):
 BAD_DATES = (
     *("tomorrow", "31/01/2026", "2026-02-30", "2026-01-31T25:00", "2026-W53-5", "46353", "31-Jan-2027"),
     *("2026-01-31T10:00+16:00", "0001-01-01T00:00+05:00", "#####", "20:00", "2026-01-31 10:00 BST"),
+    *("1900-01-01", "0000-00-00", "2026-12", "/Date(1798675200000)/", "1798675200", "2026-12-31 24:00:00"),
 )
 
 
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        *(("priority", value) for value in ("0", "10", "high", "-1", "1.0", "²")),
+        *(("priority", value) for value in ("0", "10", "high", "-1", "1.5", "1st", "²")),
         *(("weed_date", value) for value in BAD_DATES),
         *((column, "x" * 41) for column in ("make", "model", "colour", "country")),
         *(("markers", value) for value in ("M" * 41, ";".join(f"M{n}" for n in range(21)))),
@@ -136,6 +141,7 @@ def test_values_out_of_range_are_refused_by_column(column, value):
         ("2026-01-31 10:00 UTC", "2026-01-31T10:00:00+00:00"),
         ("9999-12-31", "infinity"),
         ("  ", "infinity"),
+        *((word, "infinity") for word in ("infinity", "Never", "n/a", "None", "-", "no expiry")),
     ],
 )
 def test_a_weed_date_is_a_moment_and_a_day_means_its_end(value, meant):
@@ -317,7 +323,21 @@ def test_what_a_database_writes_for_no_value_is_no_value():
         [""] * 2,
         ["infinity"] * 2,
     )
-    assert told(file.problems) == [(3, "reason", "the reason is empty")]
+    assert told(file.problems) == [(3, "reason", "it is a word for no value")]
+
+
+def test_what_people_and_data_tools_write_for_no_value_is_no_value():
+    rows = b'A1,x,N/A,none,-,None,n/a,-\nB1,x,1.0,,,,,\nC1,x,"2,0",,,,,\nD1,x,03,,,,,\n'
+    _, entries = read(b"vrm,reason,priority,markers,instruction,make,colour,country\n" + rows)
+    assert entries.priorities == ["5", "1", "2", "3"]
+    assert (entries.markers[0], entries.instructions[0], entries.makes[0], entries.colours[0]) == ("",) * 4
+
+
+@pytest.mark.parametrize(
+    "cell", ["ARMED\nDRUGS", "{ARMED,DRUGS}", "['ARMED', 'DRUGS']", '["ARMED", "DRUGS"]', "ARMED|DRUGS|N/A"]
+)
+def test_markers_are_told_apart_however_a_tool_lists_them(cell):
+    assert values.markers(cell) == "ARMED;DRUGS"
 
 
 @pytest.mark.parametrize("content", [b'"vrm,reason"\n"A1,x"\n', b"vrm:reason\nA1:x\n"])

@@ -46,6 +46,13 @@ def test_a_wrong_header_says_what_was_found_needed_and_what_to_try() -> None:
     assert '--map camera_id=Cam --map captured_at=t_ms --map vrm="Plate Number"' in said
 
 
+def test_an_option_that_stands_in_for_a_column_is_suggested_unless_a_column_fits() -> None:
+    with pytest.raises(HeaderError, match=r"try --map captured_at=when --map vrm=plate --force CODE$"):
+        match_columns(["when", "plate", "camera_id"], READS, {})
+    with pytest.raises(HeaderError, match=r"try --map force=Agency$"):
+        match_columns(["Agency", "camera_id", "captured_at", "vrm"], READS, {})
+
+
 def test_a_date_and_a_time_are_suggested_together() -> None:
     with pytest.raises(HeaderError, match="--map captured_at=Date\\+Time"):
         match_columns(["force", "camera_id", "Date", "Time", "vrm"], READS, {})

@@ -29,6 +29,7 @@ FOUR = datetime(2026, 11, 27, 4, tzinfo=UTC)
             "\xa02026-11-27 04:00:00",
             '="2026-11-27 04:00"',
         ),
+        *("2026:11:27 04:00:00", "2026-11-27T04:00:00+00:00[Europe/London]", "2026-11-27T03:00:00\u22120100"),
         *("2026-11-27T04:00:00.000000000Z", "2026-11-27T05:00:00+0100", "2026-11-27T05:00:00+01"),
     ],
 )
@@ -58,6 +59,14 @@ def test_times_that_can_be_read_in_one_way_only(text: str) -> None:
         ("2026-02-30T04:00", "no day or hour of the calendar"),
         ("2026-11-27T25:00", "no day or hour of the calendar"),
         ("yesterday", "is no time"),
+        ("2026-11-27T24:00:00Z", "24:00 or a leap second"),
+        ("2026-12-31T23:59:60Z", "24:00 or a leap second"),
+        ("/Date(1795752000000+0000)/", "as .NET writes it"),
+        ("2026-11-27 4:00:00 AM", "^is a time with AM or PM"),
+        ("2026-11-27Z", "a date without a time of day"),
+        ("2026-11-27T04Z", "a time of day in another form"),
+        ("2026-11-27 04-00-00", "a time of day in another form"),
+        ("2026-11-27T04:00:00[Europe/London]", "in letters|calendar"),
     ],
 )
 def test_what_is_no_time_is_called_what_it_is(text: str, what: str) -> None:
@@ -76,6 +85,13 @@ def test_what_is_no_time_is_called_what_it_is(text: str, what: str) -> None:
         ("2026-W53-5", "a week of the year; write it like"),
         ("46387", "a spreadsheet turned the date into it; write it like"),
         ("2026-331", "a day of the year"),
+        ("11.12.26", "day and month could be mistaken.* write 2026-12-11 or 2026-11-12$"),
+        ("26-12-31", "write 2031-12-26 or 2026-12-31$"),
+        ("31/12/2026 18:00", "write 2026-12-31 with a time of day"),
+        ("2026-12", "a month without a day"),
+        ("1798675200000", "counts from 1970"),
+        ("0000-00-00", "a date of zeros"),
+        ("00000000", "a date of zeros"),
     ],
 )
 def test_a_day_that_can_be_mistaken_is_answered_with_the_form_to_write(text: str, advice: str) -> None:

@@ -134,7 +134,7 @@ def test_lines_that_only_look_like_furniture_are_kept(line: str) -> None:
 
 def test_a_long_line_is_refused_and_the_next_is_read() -> None:
     assert rows(b"id,text\n1," + b"x" * LONGEST * 9 + b"\n2,b\n", 7) == [
-        (2, "the line is longer than 200 characters"),
+        (2, "the line is longer than 200 characters; leave out columns of pictures"),
         (3, ["2", "b", ""]),
     ]
 
@@ -219,3 +219,13 @@ def test_every_line_is_a_row_or_named_or_left_out(content: str) -> None:
     numbers = [number for number, _ in found]
     assert numbers == sorted(set(numbers))
     assert found[-1][1] == ["Z2", "last", ""]
+
+
+def test_a_carriage_return_in_a_line_is_named_and_joins_no_two_rows() -> None:
+    said = rows(b"id,text,more\n1,a\r2,b\n3,c,d\n", 7)
+    assert said[1:] == [(3, ["3", "c", "d"])]
+    assert "carriage return" in str(said[0][1])
+
+
+def test_a_time_in_brackets_is_no_json() -> None:
+    assert not is_json(b"[27/11/2026, 04:00:12] PC 42: id,text\n", longest=LONGEST)
