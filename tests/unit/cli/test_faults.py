@@ -3,7 +3,8 @@
 import pytest
 
 from chassis.errors import InvalidInput, NotFound
-from cli.faults import from_fault
+from cli.faults import explained, from_fault
+from suite.errors import SuiteError
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,11 @@ from cli.faults import from_fault
 )
 def test_fields_are_named_as_options(fault: InvalidInput | NotFound, said: str) -> None:
     assert from_fault(fault).message == said
+
+
+def test_the_lines_of_a_log_stay_lines() -> None:
+    error = explained(SuiteError("store did not start; the end of its log:\nfirst\nsecond"))
+    assert (error.message, error.more) == (
+        "store did not start; the end of its log:",
+        ("first", "second"),
+    )
