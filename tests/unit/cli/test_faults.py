@@ -3,7 +3,8 @@
 import pytest
 
 from chassis.errors import InvalidInput, NotFound
-from cli.faults import from_fault
+from cli.faults import explained, from_fault
+from suite.errors import SuiteError
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,9 @@ from cli.faults import from_fault
 )
 def test_fields_are_named_as_options(fault: InvalidInput | NotFound, said: str) -> None:
     assert from_fault(fault).message == said
+
+
+def test_the_end_of_a_log_stands_in_lines_of_its_own() -> None:
+    error = explained(SuiteError("store ended with exit code 1; the end of store.log:\nfirst\nsecond"))
+    assert error.message == "store ended with exit code 1; the end of store.log:"
+    assert error.more == ("first", "second")
