@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
+from google.protobuf.message import Message
+
 from chassis.access import ANY_SERVICE, Auditor, AuditRule, FeedTokens, Rule
 from chassis.arrivals import Arrivals
 from chassis.errors import Fault, Forbidden, InvalidInput, NotFound, Unauthenticated, Unavailable
@@ -71,7 +73,8 @@ class Gate:
         Raises InvalidInput TIME_INVALID, TEXT_INVALID, FORCE_INVALID or PURPOSE_REQUIRED, Forbidden
         FORCE_NOT_PERMITTED, NotFound FORCE_UNKNOWN, Unavailable AUDIT_UNAVAILABLE.
         """
-        require_wellformed(message)
+        if isinstance(message, Message):  # a handler may take bytes as they came
+            require_wellformed(message)
         rule = self._rule
         forces: Sequence[str] = () if rule.forces is None else rule.forces(message)
         for force in forces:

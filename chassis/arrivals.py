@@ -42,13 +42,16 @@ _current: ContextVar[Connection | None] = ContextVar("connection", default=None)
 
 
 class Connection:
-    """One connection of a group: its calls, and the bytes that are not delivered."""
+    """One connection: its calls, and the bytes that are not delivered.
 
-    def __init__(self, peer: str, group: str, unread_bytes: int) -> None:
+    Calls of several groups may share it, as those of a gateway with the feeds of two forces. What it holds is
+    the client's doing, so that it counts for each of them.
+    """
+
+    def __init__(self, unread_bytes: int) -> None:
         """A client may send `unread_bytes` of each call before they are asked for."""
-        self.peer = peer
-        self.group = group
         self.calls: dict[asyncio.Task[object], Fault | None] = {}
+        self.groups: set[str] = set()
         self.unread_bytes = unread_bytes
         self.unfinished = 0
         self.stalled_since: float | None = None
@@ -60,8 +63,12 @@ class Connection:
         self._accounted += size + _MESSAGE_BYTES
         self._moved = True
 
-    def opened(self) -> None:
-        """A call was opened on it."""
+    def opened(self, task: asyncio.Task[object], group: str) -> None:
+        """A call of a group was opened on it."""
+        if not self.calls:
+            self.groups.clear()
+        self.groups.add(group)
+        self.calls[task] = None
         self._accounted += _CALL_BYTES
 
     def measure(self, received: int, now: float) -> None:
@@ -106,7 +113,7 @@ class Arrivals:
         self._judge = judge
         self._unread_bytes = unread_bytes
         self._seconds = seconds
-        self._connections: dict[tuple[str, str], Connection] = {}
+        self._connections: dict[str, Connection] = {}
         self._bytes = ConnectionBytes()
         self._looked_at = 0.0
         self._resident = 0
@@ -114,14 +121,13 @@ class Arrivals:
     @contextmanager
     def call(self, context: Call, group: str) -> Iterator[None]:
         """Watch a call of a group while the block runs. Raises the fault that ended it."""
-        key = (context.peer(), group)
-        connection = self._connections.get(key)
+        peer = context.peer()
+        connection = self._connections.get(peer)
         if connection is None:
-            connection = self._connections[key] = Connection(*key, self._unread_bytes)
+            connection = self._connections[peer] = Connection(self._unread_bytes)
         task = asyncio.current_task()
         assert task is not None, "a call is served by a task"
-        connection.opened()
-        connection.calls[task] = None
+        connection.opened(task, group)
         token = _current.set(connection)
         try:
             yield
@@ -148,12 +154,12 @@ class Arrivals:
 
     def look(self, now: float) -> None:
         """Measure every connection, and end those that hold too much or for too long."""
-        received = self._bytes.received(peer for peer, _ in self._connections)
-        for key, connection in list(self._connections.items()):
-            if key[0] in received:
-                connection.measure(received[key[0]], now)
+        received = self._bytes.received(self._connections)
+        for peer, connection in list(self._connections.items()):
+            if peer in received:
+                connection.measure(received[peer], now)
             elif not connection.calls:
-                del self._connections[key]
+                del self._connections[peer]
         self._end_stalled(now)
         self._end_largest()
 
@@ -166,21 +172,21 @@ class Arrivals:
     def _end_largest(self) -> None:
         held: Counter[str] = Counter()
         for connection in self._connections.values():
-            held[connection.group] += connection.unfinished
+            held.update(dict.fromkeys(connection.groups, connection.unfinished))
         for group in self._judge(held):
             wanted = held[group] // 2
             for connection in self._largest_of(group):
                 if held[group] <= wanted:
                     break
-                held[group] -= connection.unfinished
+                held.subtract(dict.fromkeys(connection.groups, connection.unfinished))
                 self._end(connection, _too_much())
 
     def _largest_of(self, group: str) -> list[Connection]:
-        of_group = [each for each in self._connections.values() if each.group == group and each.calls]
+        of_group = [each for each in self._connections.values() if group in each.groups and each.calls]
         return sorted(of_group, key=lambda each: each.unfinished, reverse=True)
 
     def _end(self, connection: Connection, fault: Fault) -> None:
-        about = {"force": connection.group, "bytes": connection.unfinished, "cause": fault.reason}
+        about = {"forces": sorted(connection.groups), "bytes": connection.unfinished, "cause": fault.reason}
         _log.warning("the calls of a connection end: it holds parts of messages", extra=about)
         connection.end(fault)
 

@@ -109,7 +109,8 @@ class Gauge:
     def _observed(self, _: CallbackOptions) -> Iterator[Observation]:
         for source in tuple(self._sources):
             for value, labels in source():
-                yield Observation(value, labels)
+                # OTLP takes no truth value, and would lose all metrics of the process for one.
+                yield Observation(float(value), labels)
 
 
 @contextmanager

@@ -7,12 +7,12 @@ handler answers both. The holder of a feed's token is told of public services on
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
-from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import Default, DescriptorPool
 from google.rpc import error_details_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
@@ -55,7 +55,7 @@ def _view(names: Iterable[str]) -> Any:
     The details of errors belong to every contract, so that a tool can show them.
     """
     found: dict[str, FileDescriptorProto] = {}
-    known, listed = descriptor_pool.Default(), tuple(names)
+    known, listed = Default(), tuple(names)
     _collect(error_details_pb2.DESCRIPTOR, found)
     for name in listed:
         try:
@@ -63,10 +63,28 @@ def _view(names: Iterable[str]) -> Any:
         except KeyError:
             continue  # nothing but its name is known, or it is the new reflection
     _add_new_reflection(found)
-    pool = descriptor_pool.DescriptorPool()
+    pool = DescriptorPool()
     for file in found.values():
         pool.Add(file)
-    return reflection.aio.ReflectionServicer(listed, pool)
+    return reflection.aio.ReflectionServicer(listed, cast("DescriptorPool", _Contracts(pool)))
+
+
+class _Contracts:
+    """A pool that also finds the file of a method, for which ghz asks. Python's own finds none."""
+
+    def __init__(self, pool: DescriptorPool) -> None:
+        self._pool = pool
+
+    def FindFileContainingSymbol(self, symbol: str) -> FileDescriptor:
+        """The file of a service, message, enumeration, field or method. Raises KeyError."""
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            return self._pool.FindMethodByName(symbol).containing_service.file
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the pool's."""
+        return getattr(self._pool, name)
 
 
 def _collect(file: FileDescriptor, found: dict[str, FileDescriptorProto]) -> None:

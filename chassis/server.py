@@ -28,6 +28,7 @@ from chassis.reflection import NAMES as REFLECTION
 from chassis.reflection import Reflection
 from chassis.settings import GrpcSettings, ServiceSettings, TlsSettings
 from chassis.telemetry import metrics_port
+from chassis.unknown import UnknownMethods
 
 EXIT_AT_ONCE: Final = 1
 _OWNED_STOP_SECONDS: Final = 5.0
@@ -199,6 +200,7 @@ class GrpcServer:
                 method: self._guarded(service, method, handler) for method, handler in handlers.items()
             }
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
+        self._server.add_generic_rpc_handlers((UnknownMethods(),))
         self._health.register(self._health_server)
 
     def _guarded(self, service: str, method: str, handler: Handler) -> Handler:

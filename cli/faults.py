@@ -65,8 +65,8 @@ def explained(error: Exception) -> CliError:
     if isinstance(error, Fault):
         return from_fault(error)
     if isinstance(error, StartupFailure | SuiteError):
-        message, *more = str(error).splitlines() or [""]  # a suite quotes the end of a log below its sentence
-        return CliError(message, more=more)
+        sentence, *more = str(error).splitlines()
+        return CliError(sentence, more=more)
     if isinstance(error, OSError):
         return CliError(_system_sentence(error))
     return CliError(f"something unexpected happened ({type(error).__name__}); --debug shows where")

@@ -1,8 +1,10 @@
 """Log files that child processes write: limits their size, and quotes them when a process fails."""
 
+import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 LARGEST = 16 << 20  # bytes
 
@@ -45,3 +47,21 @@ def last_lines(log: Path, count: int = 15) -> str:
     except FileNotFoundError:
         return ""
     return "\n".join(text.splitlines()[-count:])
+
+
+def reason_in(text: str) -> str:
+    """Why a service cannot start or is not ready, in its own words: the newest it has logged. Or empty."""
+    for line in reversed(text.splitlines()):
+        if '"cannot start"' in line or '"readiness check failed"' in line:
+            entry = _entry(line)
+            if reason := entry.get("said") or entry.get("cause"):
+                return str(reason).rstrip(".")
+    return ""
+
+
+def _entry(line: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}

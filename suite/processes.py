@@ -18,13 +18,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from suite.child import Child
 from suite.errors import SuiteError
-from suite.logfile import last_lines, rotate
+from suite.logfile import last_lines, lines_from, reason_in, rotate
 from suite.restarts import RestartPolicy
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0  # a service drains for ten
 _POLL_SECONDS = 0.05
 _EXCUSED_SECONDS = 2.0
+_TELL_SECONDS = 5.0  # in a usual start services wait for each other
+_LOOKED_AT_BYTES = 1 << 16
 _BAD_SETTINGS = 2  # the exit code of the chassis for wrong settings, which no restart changes
 _log = logging.getLogger(__name__)
 
@@ -81,6 +83,7 @@ class Process:
         self._say = say
         self._excuse = excuse
         self._child: Child | None = None
+        self._log_begins = 0
         self._stopping = False
         self._supervised = False
         self._killed_on_purpose = False
@@ -111,12 +114,14 @@ class Process:
         Also while `supervise` restarts it. SuiteError after `patience` seconds, or when it died and is not
         restarted.
         """
-        deadline = time.monotonic() + patience
+        begun, told = time.monotonic(), ""
         while not (self.pid is not None and self.ports and await self._serving()):
             if self._child is None or (self._child.exit_code is not None and not self._supervised):
                 raise SuiteError(self._explained("did not start"))
-            if time.monotonic() > deadline:
+            if (waited := time.monotonic() - begun) > patience:
                 raise SuiteError(self._explained(f"was not ready after {patience:.0f} s"))
+            if waited > _TELL_SECONDS:
+                told = self._tell(told)
             await asyncio.sleep(_POLL_SECONDS)
 
     def supervise(self) -> Coroutine[Any, Any, None]:
@@ -187,6 +192,7 @@ class Process:
     def _spawn(self) -> None:
         self.port_file.unlink(missing_ok=True)
         rotate(self.log)
+        self._log_begins = self.log.stat().st_size if self.log.exists() else 0
         self._child = Child(self._command.line, log=self.log, environment=self._command.variables)
         with contextlib.suppress(OSError):  # on a full disk the process still has to be watched
             self._pid_file.write_text(f"{self._child.pid}\n")
@@ -204,6 +210,19 @@ class Process:
                 return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
+    def _tell(self, told: str) -> str:
+        """Say why it is not ready, unless this was `told`. Returns what has been told."""
+        reason = self._reason()
+        if reason and reason != told:
+            self._say(f"{self.name} is not ready: {reason}")
+        return reason or told
+
+    def _reason(self) -> str:
+        """Why it is not ready, as it has logged since its start; empty when it has said nothing of it."""
+        return reason_in(lines_from(self.log, self._log_begins, _LOOKED_AT_BYTES))
+
     def _explained(self, what: str) -> str:
+        if reason := self._reason():
+            return f"{self.name} {what}: {reason}. Its log is {self.log}"
         lines = last_lines(self.log)
         return f"{self.name} {what}; the end of {self.log}:\n{lines or '(it wrote nothing)'}"

@@ -2,10 +2,12 @@
 
 import asyncio
 from dataclasses import asdict
+from pathlib import Path
 from typing import Final
 
 from cli.exits import CliError, Exit
 from cli.home import SuiteHome
+from cli.inert import inert
 from cli.jsonlines import write_json
 from cli.links import connect
 from cli.live import show
@@ -15,15 +17,17 @@ from cli.panel.draw import forces_table, processes_line, silence
 from cli.panel.observe import PATIENCE_SECONDS, Observer, process_states
 from cli.panel.state import MATCH, STORE, DestinationState, ForceState, SuiteState
 from cli.verbs import Session, verb
+from suite.logfile import lines_from, reason_in
 from suite.steps import Phase, is_frozen
 
 _BETWEEN_LOOKS_SECONDS = 1.0
+_LOOKED_AT_BYTES = 1 << 16
 _RECENT_SECONDS = 60.0
 _TROUBLES: Final = {
     "frozen": "is frozen: it was stopped by a signal; `kill -CONT {pid}` lets it go on",
     "silent": "does not answer: it is overloaded or hangs; see {log}",
     "stopped": "has ended",
-    "failing": "runs, but says that it cannot serve; {log} says why",
+    "failing": "runs, but says that it cannot serve{why}; see {log}",
 }
 _RESUME = "`gantry bridge destination resume` lets it deliver again"
 
@@ -75,7 +79,8 @@ def _remarks(state: SuiteState, home: SuiteHome) -> None:
     for process in state.processes:
         if sentence := _TROUBLES.get(process.state):
             log = home.folder / "logs" / f"{process.name}.log"
-            warn(f"{process.name} {sentence.format(pid=process.pid, log=log)}")
+            said = sentence.format(pid=process.pid, log=log, why=_why(log))
+            warn(f"{process.name} {said}")
     for sentence in silence(state.forces):
         warn(sentence)
     for force in state.forces:
@@ -88,6 +93,11 @@ def _remarks(state: SuiteState, home: SuiteHome) -> None:
             warn(f"{force.force}: {days} over age, waiting for a consumer: {', '.join(force.overdue_days)}")
         if held := _held(force):
             note(f"{force.force}: {held}")
+
+
+def _why(log: Path) -> str:
+    reason = reason_in(lines_from(log, 0, _LOOKED_AT_BYTES))
+    return f": {inert(reason)}" if reason else ""
 
 
 def _remarks_on_the_suite(home: SuiteHome) -> None:
@@ -116,10 +126,10 @@ def _remark(force: str, one: DestinationState) -> None:
         return
     if one.paused:
         warn(f"{force}, {one.name}: paused by a person; {_RESUME}")
+    since = f" (since {one.failing_since})" if one.failing_since else ""
     if one.stopped_reason:
-        warn(f"{force}, {one.name}: stopped, {one.stopped_reason}; {_RESUME}")
-    if one.last_error:
-        since = f" (since {one.failing_since})" if one.failing_since else ""
+        warn(f"{force}, {one.name}: stopped, {one.stopped_reason}; {_RESUME}{since}")
+    elif one.last_error:
         warn(f"{force}, {one.name}: {one.last_error}{since}")
     if one.dead_letters:
         warn(f"{force}, {one.name}: {_refused(one.dead_letters)} for good")

@@ -19,7 +19,8 @@ from chassis.identity import Caller
 from tests.raw_http2 import RawConnection
 
 FEEDS = Rule(feeds=True)
-TOKEN = "secret"
+TOKEN, OTHER_TOKEN = "secret", "other"
+FORCES = {TOKEN: "essex", OTHER_TOKEN: "kent"}
 SECONDS = 1.0
 MOST = 3_000_000
 MESSAGE = 1_000_000
@@ -27,7 +28,8 @@ MESSAGE = 1_000_000
 
 class Tokens:
     def caller(self, token: str) -> Caller | None:
-        return Caller("feed", "essex/gateway", frozenset({"essex"})) if token == TOKEN else None
+        force = FORCES.get(token)
+        return Caller("feed", f"{force}/gateway", frozenset({force})) if force else None
 
 
 @dataclass
@@ -85,6 +87,23 @@ async def test_a_stream_that_is_idle_stays_open(watched: Watched, lab: Any, serv
         assert watched.held["essex"] < 64 * 1024
     await call.done_writing()
     assert await call.read() is grpc.aio.EOF
+
+
+async def test_the_feeds_of_two_forces_may_share_a_connection(
+    watched: Watched, lab: Any, service_name: str
+) -> None:
+    method = (await lab.anonymous(watched.server)).channel.stream_stream(f"/{service_name}/Both")
+    quiet, busy = [method(metadata=(("authorization", f"Bearer {token}"),)) for token in FORCES]
+    for call in (quiet, busy):
+        await call.write(b"x")
+        await call.read()
+    began, sent = time.monotonic(), 0
+    while sent < 2 * MOST or time.monotonic() - began < SECONDS * 2.5:
+        await busy.write(bytes(50_000))
+        sent += len(await busy.read())
+    assert max(watched.held.values()) < 64 * 1024
+    await quiet.write(b"y")
+    assert await quiet.read() == b"Y"
 
 
 async def test_many_halves_of_messages_end_with_their_calls(

@@ -10,6 +10,7 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
+from chassis.metrics import Gauge, Kind, Metric
 from chassis.settings import TelemetrySettings
 from chassis.telemetry import meter, telemetry, tracer
 
@@ -52,6 +53,19 @@ async def test_a_collector_gets_spans_and_metrics(collector, until):
             pass
     await until(lambda: {"pushed", "gantry_test_pushed"} <= received.names)
     assert "pusher" in received.services
+
+
+class Truth(Metric):
+    OPEN = ("gantry_test_open", Kind.GAUGE, "1", "1 while it is open", "force")
+
+
+async def test_a_gauge_that_is_true_or_false_is_pushed_with_all_others(collector, until, caplog):
+    received, endpoint = collector
+    with Gauge(Truth.OPEN).observing(lambda: [(True, {"force": "essex"}), (False, {"force": "kent"})]):
+        async with telemetry("pusher", TelemetrySettings(otlp_endpoint=endpoint)):
+            pass
+    await until(lambda: Truth.OPEN in received.names)
+    assert [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []
 
 
 class SpansOnly(trace_service_pb2_grpc.TraceServiceServicer):

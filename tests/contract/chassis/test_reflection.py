@@ -125,6 +125,28 @@ async def test_a_tool_can_learn_reflection_itself_and_the_details_of_errors(lab,
 
 
 @pytest.mark.parametrize("version", [NEW, OLD])
+async def test_a_tool_may_ask_by_the_name_of_a_method(lab, server, version):
+    caller = await lab.anonymous(server)
+    assert (await _pool(caller, version, f"{PUBLIC}.SubmitReads", **TOKEN)).FindServiceByName(PUBLIC)
+    for unknown in (f"{PUBLIC}.Other", f"{INTERNAL}.EnrolCameras", "SubmitReads"):
+        [answer] = await _ask(caller, version, Request(file_containing_symbol=unknown), **TOKEN)
+        assert answer.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
+
+
+@pytest.mark.parametrize("method", ["/gantry.store.v1.SearchService/SearchReads", f"/{PUBLIC}/Other"])
+async def test_a_call_that_there_is_not_is_refused_in_words(lab, server, method):
+    channel = (await lab.anonymous(server)).channel
+    calls = (
+        channel.unary_unary(method)(b"never read" * 100_000, timeout=5),
+        channel.stream_unary(method)(iter([b"never read"]), timeout=5),
+    )
+    for call in calls:
+        with pytest.raises(grpc.aio.AioRpcError, match="this port has no such call; check") as caught:
+            await call
+        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("version", [NEW, OLD])
 async def test_without_a_token_nothing_is_told(lab, server, faults, version):
     caller = await lab.anonymous(server)
     for options, reason in (({}, "TOKEN_MISSING"), (_bearer("other"), "TOKEN_UNKNOWN")):

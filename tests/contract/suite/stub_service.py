@@ -15,9 +15,13 @@ def main() -> None:
     sys.stderr.write("stub says hello\n")
     if manner == "dies" or sys.argv[1:] == ["dies"]:
         sys.exit("stub cannot go on")
+    if manner.startswith("{"):
+        sys.stderr.write(f"{manner}\n")
+    if "cannot start" in manner:
+        sys.exit(1)
     if manner == "refuses":
         sys.exit(2)
-    if manner != "mute":
+    if manner != "mute" and not manner.startswith("{"):
         port_file = Path(os.environ["GANTRY_GRPC__PORT_FILE"])
         draft = port_file.with_suffix(".new")
         draft.write_text(json.dumps({"grpc": 1}))

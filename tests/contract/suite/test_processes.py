@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from suite import processes
 from suite.errors import SuiteError
 from suite.processes import Command, Process
 from suite.restarts import RestartPolicy
@@ -90,6 +91,29 @@ async def test_one_that_keeps_dying_is_given_up_with_its_last_words(make: Make, 
 async def test_one_that_cannot_start_explains_itself(make: Make) -> None:
     with pytest.raises(SuiteError, match=r"(?s)stub did not start.*stub cannot go on"):
         await make(STUB="dies").start()
+
+
+async def test_one_that_says_why_it_cannot_start_is_quoted(make: Make) -> None:
+    make().log.write_text('{"message": "cannot start", "cause": "that was an earlier start."}\n')
+    process = make(STUB='{"message": "cannot start", "cause": "the bucket is missing."}')
+    with pytest.raises(SuiteError) as caught:
+        await process.start()
+    assert str(caught.value) == f"stub did not start: the bucket is missing. Its log is {process.log}"
+
+
+async def test_one_that_is_not_ready_is_quoted_while_it_is_waited_for(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_TELL_SECONDS", 0.0)
+    process = make(STUB='{"message": "readiness check failed", "cause": "AWAY", "said": "no endpoint"}')
+    told: list[str] = []
+    monkeypatch.setattr(process, "_say", told.append)
+    waiting = asyncio.create_task(process.start())
+    await eventually(lambda: bool(told))
+    await process.stop()
+    with pytest.raises(SuiteError):
+        await waiting
+    assert told == ["stub is not ready: no endpoint"]
 
 
 async def test_wrong_settings_are_not_tried_again(make: Make) -> None:

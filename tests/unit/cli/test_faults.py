@@ -28,7 +28,9 @@ def test_fields_are_named_as_options(fault: InvalidInput | NotFound, said: str) 
     assert from_fault(fault).message == said
 
 
-def test_the_end_of_a_log_stands_in_lines_of_its_own() -> None:
-    error = explained(SuiteError("store ended with exit code 1; the end of store.log:\nfirst\nsecond"))
-    assert error.message == "store ended with exit code 1; the end of store.log:"
-    assert error.more == ("first", "second")
+def test_the_lines_of_a_log_stay_lines() -> None:
+    error = explained(SuiteError("store did not start; the end of its log:\nfirst\nsecond"))
+    assert (error.message, error.more) == (
+        "store did not start; the end of its log:",
+        ("first", "second"),
+    )

@@ -3,7 +3,7 @@
 import stat
 from pathlib import Path
 
-from suite.logfile import last_lines, rotate
+from suite.logfile import last_lines, reason_in, rotate
 
 
 def test_a_large_log_is_kept_once_and_goes_on_from_nothing(tmp_path: Path) -> None:
@@ -31,3 +31,11 @@ def test_the_end_of_a_log(tmp_path: Path) -> None:
     assert last_lines(log) == ""
     log.write_text("".join(f"line {number}\n" for number in range(1000)))
     assert last_lines(log, 2) == "line 998\nline 999"
+
+
+def test_the_newest_reason_is_found_whatever_else_is_logged() -> None:
+    older = '{"message": "readiness check failed", "cause": "CODE", "said": "no space"}'
+    newer = '{"message": "cannot start", "cause": "wrong key."}'
+    assert reason_in(f"{older}\n{newer}\nplain text\n") == "wrong key"
+    assert reason_in(f'{newer}\n{older}\n{{"message": "readiness check fai') == "no space"
+    assert reason_in('{"message": "cannot start"}\n["cannot start"]\n"cannot start"') == ""
