@@ -62,7 +62,15 @@ def is_absent(cell: str) -> bool:
 
 def number(cell: str, column: str) -> float:
     """A cell as a number, also with a decimal comma. RowError when it is something else."""
-    text = bare(cell).replace(_MINUS, "-").removesuffix("\xb0")
+    if "_" not in cell:  # Python takes 51_7 for 517
+        try:
+            return float(cell)
+        except ValueError:
+            pass
+    return _odd_number(bare(cell).replace(_MINUS, "-").removesuffix("\xb0"), column)
+
+
+def _odd_number(text: str, column: str) -> float:
     if is_spreadsheet_error(text):
         raise RowError("holds a spreadsheet's error value; repair the sheet and save it again", column)
     if _DECIMAL_COMMA.fullmatch(text):

@@ -7,9 +7,9 @@ are wrong (a confidence of 7, a plate with a star), so that a file is checked li
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
-from gantry.common.v1.read_pb2 import Position
 from gantry.ingest.v1.ingest_pb2 import SubmittedRead
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -38,7 +38,7 @@ def builder(clock: Clock, forces: Mapping[str, str] | None = None, *, percent: b
 
     def build(line: str, values: Values) -> Built:
         force, camera, captured, vrm, read_id, confidence, latitude, longitude, heading = values
-        camera, moment = text(camera, "camera_id"), captured_us(captured, read_time)
+        camera, moment = camera_id(camera), captured_us(captured, read_time)
         seconds, rest = divmod(moment, _SECOND)
         try:
             read = SubmittedRead(
@@ -71,7 +71,8 @@ def text(value: Any, column: str, *, optional: bool = False) -> str:
         raise RowError("is neither text nor a whole number", column)
     if not value and not optional:
         raise RowError("is empty", column)
-    return str(value)
+    found: str = value
+    return found
 
 
 def plate(value: Any) -> str:
@@ -89,7 +90,7 @@ def plate(value: Any) -> str:
 
 def share(value: Any, *, percent: bool) -> float:
     """A confidence from 0 to 1; per cent is turned into it. 0 when there is none."""
-    if isinstance(value, str):
+    if isinstance(value, str) and not value[-1:].isdecimal():
         value = bare(value)
         if value.endswith("%"):
             value, percent = value[:-1].strip(), True
@@ -107,7 +108,22 @@ def share(value: Any, *, percent: bool) -> float:
 
 def force_code(value: Any) -> str:
     """The force's code in the form that services use."""
+    return _force_code(value) if isinstance(value, str) else text(value, "force").lower()
+
+
+@lru_cache(maxsize=1024)
+def _force_code(value: str) -> str:
     return text(value, "force").lower()
+
+
+def camera_id(value: Any) -> str:
+    """The camera's name."""
+    return _camera_id(value) if isinstance(value, str) else text(value, "camera_id")
+
+
+@lru_cache(maxsize=4096)
+def _camera_id(value: str) -> str:
+    return text(value, "camera_id")
 
 
 def captured_us(value: Any, read_time: Callable[[str | int | float], int]) -> int:
@@ -127,6 +143,8 @@ def number(value: Any, column: str) -> float | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
+        if value[:1].isdecimal():
+            return cells.number(value, column)
         return None if not (told := value.strip()) or is_absent(told) else cells.number(value, column)
     try:
         found = float(value)
@@ -143,7 +161,10 @@ def place(read: SubmittedRead, latitude: Any, longitude: Any) -> None:
     if north is None or east is None:
         absent = "lat" if north is None else "lon"
         raise RowError("is empty although the other coordinate is there", absent)
-    read.position.CopyFrom(Position(latitude=north, longitude=east))
+    position = read.position
+    position.latitude, position.longitude = north, east
+    # Zeros by themselves would not say that there is a position.
+    position.SetInParent()
 
 
 def course(read: SubmittedRead, heading: Any) -> None:

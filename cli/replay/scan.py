@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cli.replay.messages import force_code, number, text
+from cli.replay.messages import camera_id, force_code, number
 from cli.replay.source import ReadFile
 from cli.replay.times import (
     RELATIVE_BELOW,
@@ -34,12 +34,15 @@ class Sighting:
     latitude: float | None = None
     longitude: float | None = None
     moves: bool = False
+    last: tuple[Any, Any] | None = None
+    """The place of the last read as the file has it."""
 
     def add(self, latitude: Any, longitude: Any) -> None:
         """Count a read from a place; a place that is none is left for the second pass to name."""
         self.reads += 1
-        if self.moves or not latitude or not longitude:
+        if self.moves or not latitude or not longitude or (latitude, longitude) == self.last:
             return
+        self.last = latitude, longitude
         try:
             north, east = number(latitude, "lat"), number(longitude, "lon")
         except RowError:
@@ -163,7 +166,7 @@ def scan(file: ReadFile, progress: Callable[[int], None], forces: Mapping[str, s
         force, camera, captured, _, _, confidence, latitude, longitude, _ = values
         try:
             code = force_code(force)
-            key = (codes.get(code, code), text(camera, "camera_id"))
+            key = (codes.get(code, code), camera_id(camera))
         except RowError:
             continue
         if (sighting := reads.get(key)) is None:

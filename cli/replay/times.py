@@ -11,7 +11,6 @@ from tables.cells import bare
 from tables.moments import NO_TIME_OF_DAY, NotATimeError, date_time, in_utc, is_compact, is_day, serial_date
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = 1_000_000
 # Numbers below this are no epoch seconds after 1990, where reads begin; as milliseconds it is seven days.
 RELATIVE_BELOW: Final = 630_000_000
@@ -130,7 +129,8 @@ def _refuse_other_starts(number: int | float) -> None:
 
 def us_of(moment: datetime) -> int:
     """Microseconds since 1970 of a time; without a zone UTC. NotATimeError when it is out of range."""
-    return (in_utc(moment) - EPOCH) // _MICROSECOND
+    since = in_utc(moment) - EPOCH
+    return (since.days * 86_400 + since.seconds) * _SECOND + since.microseconds
 
 
 def as_number(value: str | int | float) -> int | float | None:
@@ -138,7 +138,8 @@ def as_number(value: str | int | float) -> int | float | None:
     if not isinstance(value, str):
         text = str(value) if isinstance(value, int) else ""
         return None if len(text) in (12, 14, 17) and is_compact(text) else value
-    text = bare(value)
+    # A T as in 2026-11-27T04:00:00Z is the most frequent form, and no number has one.
+    text = "" if value[10:11] == "T" else bare(value)
     if text.isdecimal():
         if len(text) > _MOST_DIGITS:
             return float("inf")

@@ -15,8 +15,7 @@ from gantry.common.v1.read_pb2 import ReadDetails
 from gantry.ingest.v1 import ingest_pb2 as pb
 
 from anpr.identifiers import all_read_ids
-from anpr.plate import understand
-from anpr.vrm import all_normal
+from anpr.plate import plain_vrms, understand
 from reads.columns import HEADING_UNKNOWN
 from services.ingest.cameras.feeds import Feed
 from services.ingest.checking.jpeg import fault_in
@@ -161,10 +160,10 @@ def _captured_column(reads: list[pb.SubmittedRead], latest_us: int) -> list[int]
     return column if min(column) >= OLDEST_US and max(column) <= latest_us else None
 
 
-def _vrm_column(reads: list[pb.SubmittedRead], words: frozenset[str]) -> list[str] | None:
+def _vrm_column(reads: list[pb.SubmittedRead], words: frozenset[str]) -> Sequence[str] | None:
     vrms = [read.vrm for read in reads]
-    if all_normal(vrms):
-        return vrms if words.isdisjoint(vrms) else None
+    if (plain := plain_vrms(vrms, words)) is not None:
+        return plain
     try:
         plates = [understand(vrm, words) for vrm in vrms]
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 MOST_SIDE: Final = 16_384
@@ -14,9 +15,12 @@ _START: Final = b"\xff\xd8\xff"
 _PADDING: Final = b"\0\xff\r\n "
 _MOST_PADDING: Final = 64
 _MOST_SEGMENTS: Final = 256
+_FIRST: Final = 2
+_LONGEST_HEAD: Final = 2048
 _FILL: Final = 0xFF
 _END: Final = 0xD9
 _SCAN: Final = 0xDA
+_SCAN_BEGINS: Final = b"\xff\xda"
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _TABLES: Final = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD})
 _TEXTS: Final = frozenset({*range(0xE0, 0xF0), 0xFE})
@@ -69,27 +73,58 @@ def _end_of_picture(image: bytes) -> int:
     """Read the segments up to the end marker; the offset behind it."""
     if not image.startswith(_START):
         raise _Broken("the image is not a JPEG")
-    at, framed, scanned = 2, False, False
+    at = _begin_of_scan(image)
+    framed, scanned = at > _FIRST, False
     for _ in range(_MOST_SEGMENTS):
         at = _marker(image, at)
         marker = image[at + 1]
         if marker == _END and scanned:
             return at + 2
-        begin, end = at + 4, at + 2 + int.from_bytes(image[at + 2 : at + 4])
-        if not begin <= end <= len(image):
-            raise _Broken("the image is cut short")
         if marker == _SCAN and framed:
-            at, scanned = _end_of_scan(image, end), True
-            continue
-        if marker in _FRAMES and not framed:
-            framed = True
-            _require_possible_frame(image[begin:end])
-        elif marker in _TEXTS:
-            _require_text(image, begin, end)
-        elif marker not in _TABLES:
-            raise _Broken("the JPEG's segments are not in order")
-        at = end
+            at, scanned = _end_of_scan(image, _end_of_segment(image, at)), True
+        else:
+            at, framed = _behind_segment(image, at, framed=framed)
     raise _Broken("the JPEG has too many segments")
+
+
+def _begin_of_scan(image: bytes) -> int:
+    """The offset of the first scan when a usual head stands before it, else that of the first segment."""
+    end = image.find(_SCAN_BEGINS, _FIRST, _LONGEST_HEAD)
+    return end if end >= 0 and _is_head(image[_FIRST:end]) else _FIRST
+
+
+# A camera writes the same head before each of its pictures.
+@lru_cache(maxsize=512)
+def _is_head(segments: bytes) -> bool:
+    """Whether the bytes are whole segments that are right before a scan: tables, texts and one frame."""
+    at, framed = 0, False
+    try:
+        while at < len(segments):
+            at, framed = _behind_segment(segments, _marker(segments, at), framed=framed)
+    except _Broken:
+        return False
+    return framed
+
+
+def _behind_segment(image: bytes, at: int, *, framed: bool) -> tuple[int, bool]:
+    """The offset behind a segment of tables, a text or a frame; and whether a frame has come."""
+    end = _end_of_segment(image, at)
+    marker = image[at + 1]
+    if marker in _FRAMES and not framed:
+        _require_possible_frame(image[at + 4 : end])
+        return end, True
+    if marker in _TEXTS:
+        _require_text(image, at + 4, end)
+    elif marker not in _TABLES:
+        raise _Broken("the JPEG's segments are not in order")
+    return end, framed
+
+
+def _end_of_segment(image: bytes, at: int) -> int:
+    end = at + 2 + int.from_bytes(image[at + 2 : at + 4])
+    if not at + 4 <= end <= len(image):
+        raise _Broken("the image is cut short")
+    return end
 
 
 def _marker(image: bytes, at: int) -> int:

@@ -119,3 +119,17 @@ def test_a_changed_byte_is_answered(place: int, value: int) -> None:
 def test_any_bytes_are_answered(body: bytes, end: bytes) -> None:
     fault_in(body)
     fault_in(b"\xff\xd8\xff" + body + b"\xff\xd9" + end)
+
+
+def test_a_head_that_was_right_before_does_not_vouch_for_what_follows() -> None:
+    right = picture()
+    assert fault_in(right) is None
+    scan = right.index(b"\xff\xda")
+    assert fault_in(right[:scan]) is not None
+    assert fault_in(right[:scan] + b"\xff\xd9") is not None
+    assert fault_in(right[:scan] + right[scan : scan + 4]) is not None
+    hidden = b"\xff\xfe\x00\x20" + b"<script>".ljust(30)
+    assert fault_in(right[:scan] + hidden + right[scan:]) == fault_in(right[:-2] + hidden + right[-2:])
+    assert "another format" in (fault_in(right[:scan] + hidden + right[scan:]) or "")
+    frame = right[right.index(b"\xff\xc0") :][:19]
+    assert fault_in(right[:scan] + frame + right[scan:]) is not None
