@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,6 +57,8 @@ def other_postgres(major: int) -> Iterator[ConnectArguments]:
             f"port={port}",
             "-c",
             f"unix_socket_directories={data}",
+            "-c",
+            "max_connections=200",
         )
         with _process(port, found / "postgres", "-D", data, *options):
             _wait_until(lambda: "ready" in (data / "postmaster.pid").read_text(), "PostgreSQL is not ready")
@@ -64,18 +66,20 @@ def other_postgres(major: int) -> Iterator[ConnectArguments]:
 
 
 @contextmanager
-def pooler(server: ConnectArguments, mode: str, user: str, password: str) -> Iterator[int]:
-    """The port of a PgBouncer in front of `server`, for one role. `mode` is as in its pool_mode."""
+def pooler(server: ConnectArguments, mode: str, passwords: Mapping[str, str]) -> Iterator[int]:
+    """The port of a PgBouncer in front of `server`, for these roles. `mode` is as in its pool_mode."""
     program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
     if not Path(program).exists():
         pytest.skip("PgBouncer is not installed: Debian's package pgbouncer has it")
     with throwaway_folder() as folder:
         port = _free_port()
-        (folder / "users").write_text(f'"{user}" "{password}"\n')
+        users = (f'"{role}" "{password}"\n' for role, password in passwords.items())
+        (folder / "users").write_text("".join(users))
         (folder / "pooler.ini").write_text(
             f"[databases]\n* = host={server['host']} port={server['port']}\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
             f"auth_type = scram-sha-256\nauth_file = {folder / 'users'}\npool_mode = {mode}\n"
+            "default_pool_size = 45\nmax_client_conn = 200\n"
         )
         with _process(port, Path(program), folder / "pooler.ini"):
             yield port

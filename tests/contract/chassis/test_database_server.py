@@ -52,5 +52,5 @@ def _pooled(server: SharedServer, settings: DatabaseSettings, mode: str) -> Iter
     role = runtime_role("store")
     password = server.roles.password_file(role).read_text().strip()
     tcp = ConnectArguments(**{**server.postgres.superuser(), "host": "127.0.0.1"})
-    with pooler(tcp, mode, role, password) as port:
+    with pooler(tcp, mode, {role: password}) as port:
         yield settings.model_copy(update={"host": "127.0.0.1", "port": port})
