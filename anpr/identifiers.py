@@ -27,7 +27,10 @@ def is_camera_id(text: str) -> bool:
 
 
 def oddity_of_id(text: str) -> str | None:
-    """Why the id of a camera or feed is no id that anybody gave, in one sentence; None when it may be one."""
+    """What is wrong with the id of a camera or feed, in one sentence; None when nothing is.
+
+    A tool makes ids such as `1.0` or `10-Mar`; nobody chooses them.
+    """
     if text.lower() in _NO_NAMES:
         return "this is a word for a missing value, and no id"
     if _NUMBERED.fullmatch(text) and not _MANGLED_NUMBER.fullmatch(text):
@@ -36,7 +39,7 @@ def oddity_of_id(text: str) -> str | None:
 
 
 def oddity_of_name(text: str) -> str | None:
-    """Why a name for people is none, in one sentence; None when it may be one. An empty name is one."""
+    """What is wrong with the name of a camera, in one sentence; None when nothing is. It may be empty."""
     if text.strip().lower() in _NO_NAMES or _ERROR_VALUE.fullmatch(text.strip()):
         return "this is a word for a missing value or a spreadsheet's error, and no name; leave it out"
     return None

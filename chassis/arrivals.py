@@ -74,7 +74,7 @@ class Connection:
     def measure(self, received: int, now: float) -> None:
         """The kernel has received so many bytes since the connection began."""
         self.unfinished = max(0, received - self._accounted)
-        # What was allowed for and not used is no credit for later.
+        # An allowance that was not used does not carry over.
         self._accounted = min(self._accounted, received)
         unread = len(self.calls) * self.unread_bytes
         if self.unfinished < unread + _STALLED_BYTES or self._moved:

@@ -91,7 +91,7 @@ def _connections() -> Iterable[tuple[Name, int]]:
 
 
 def _socket(descriptor: int) -> socket.socket | None:
-    """The socket of a descriptor, to be detached after use; None when it is none of TCP."""
+    """The socket of a descriptor, to be detached after use; None when it is no TCP socket."""
     try:
         opened = socket.socket(fileno=descriptor)
     except OSError:

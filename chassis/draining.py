@@ -18,7 +18,7 @@ from chassis.errors import InvalidInput
 from chassis.identity import Call
 
 QUIET_SECONDS: Final = 0.25
-"""A client that has sent nothing for so long is not sending."""
+"""After so many seconds without a message, a client counts as not sending any more."""
 _MOST_SECONDS: Final = 3.0
 _MOST_SECONDS_BOTH_WAYS: Final = 0.5
 _MOST_CALLS: Final = 64

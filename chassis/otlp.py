@@ -97,7 +97,7 @@ class _Quiet(logging.Filter):
 
 
 _quiet: Final = _Quiet()
-# In these modules nothing else is logged than failed attempts and what is dropped because of them.
+# These modules log only failed attempts, and what was dropped because of them.
 for _noisy in (_exporter.__name__, _batching.__name__):
     # The SDK's own filter passes on only the first of equal lines.
     logging.getLogger(_noisy).filters.insert(0, _quiet)

@@ -213,8 +213,8 @@ class GrpcServer:
         rule = BUILT_IN.get(name)
         if rule is None:
             return self._rules.get(name)
-        # Where certificates are asked for, only their holders may read the list of services; those of a
-        # token may where it opens any.
+        # On a port that asks for certificates, only their holders may read the list of services. On the
+        # public port, holders of a token may.
         return replace(rule, anyone=not self._client_certificates, feeds=self._is_public)
 
     @property

@@ -1,4 +1,4 @@
-"""What has happened to a call that got no answer. gRPC gives it a status as if there was one."""
+"""Tells why a call got no answer. gRPC gives such a call a status, as if the far side had answered."""
 
 from __future__ import annotations
 

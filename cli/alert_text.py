@@ -14,7 +14,7 @@ from cli.grid import Words
 from cli.output import Marked, flow, local_time
 
 LOW_CONFIDENCE: Final = 0.8
-"""Below it the picture has to be looked at before anything else."""
+"""Below this confidence, an alert tells people to look at the picture first."""
 
 _INDENT: Final = "   "
 

@@ -42,7 +42,7 @@ def _parts(content: bytes, wanted: int) -> Iterator[bytes]:
 
 
 def _length(content: bytes, place: int) -> tuple[int, int]:
-    """(length, where what it measures begins)."""
+    """(length, offset of the contents)."""
     first, place = int.from_bytes(content[place : place + 1]), place + 1
     if first < _LONG:
         return first, place

@@ -1,4 +1,4 @@
-"""Variables of our own environment that meet values of the suite: which of the two a process gets."""
+"""Decides, where our environment and the suite both set a variable, which value a process gets."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final

@@ -247,7 +247,7 @@ class Suite:
         self._watch(process.supervise(), command.name)
 
     def _excuse(self) -> str:
-        """Why no process can live at present. The suite then waits for as long as that takes."""
+        """Why every process dies at present, such as a full disk: deaths then do not count. Else empty."""
         if is_full(self.layout.folder):
             return full_sentence(self.layout.folder)
         return self._postgres.trouble() if self._postgres is not None else ""

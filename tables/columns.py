@@ -173,6 +173,8 @@ def _wrong_header(
     named = {option.removeprefix("--map ").partition("=")[0] for option in options}
     options += [wanted.instead[one] for one in missing if one in wanted.instead and one not in named]
     found = ", ".join(shown(name) or "(no name)" for name in names[:_MOST_SHOWN]) or "none"
+    if all(one in chosen for one in missing):
+        return f"columns found: {found}; --map names what is not among them: {lacks}"
     return f"columns found: {found}; needed and missing: {lacks}{_advice(options)}"
 
 

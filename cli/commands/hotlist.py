@@ -141,6 +141,7 @@ async def send_hotlist(links: Links, path: Path, header: ImportHeader) -> Import
 async def _import(session: Session, path: Path, force: str | None, header: ImportHeader) -> None:
     async with connect(session.home, session.person) as links:
         header.force = one_force(links.person, force)
+        before = await _entries_before(links, header)
         try:
             answer = await send_hotlist(links, path, header)
         except InvalidInput as fault:
@@ -149,6 +150,17 @@ async def _import(session: Session, path: Path, force: str | None, header: Impor
         write_json(import_form(header, answer))
         return
     _tell(header, answer)
+    if answer.entries * 2 < before:
+        warn(f"the list had {before:,} entries before: if the file was cut off, import the whole file")
+
+
+async def _entries_before(links: Links, header: ImportHeader) -> int:
+    """The entries of the list that the import replaces; 0 when there is none that the person may see."""
+    try:
+        found = await (await links.hotlists()).hotlists(header.force)
+    except Fault:
+        return 0
+    return next((hotlist.entries for hotlist in found if hotlist.name == header.name), 0)
 
 
 def _no_file(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Chooses how a file's times are read, after the first pass, and says what was chosen."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Final
@@ -8,7 +9,7 @@ from cli.exits import CliError, Exit
 from cli.output import counted
 from cli.replay.scan import Scan
 from cli.replay.times import EPOCH, Clock, from_us, relative_unit
-from tables.moments import serial_date
+from tables.moments import NotATimeError, serial_date
 
 _SECOND: Final = 1_000_000
 _AHEAD_US: Final = 300 * _SECOND
@@ -46,11 +47,20 @@ def choose_clock(
         )
     if found.unit != "relative":
         chosen = wish.unit or found.unit
-        return replace(naive, unit=chosen), [f"capture times are {chosen} since 1970"]
+        return replace(naive, unit=chosen), [_since_1970(chosen, *found.since_1970[found.unit])]
     if not started:
         raise CliError(_start_needed(found, column), Exit.USAGE)
     chosen = wish.unit or relative_unit(found.largest, fractions=found.fractions, column=column)
     return _relative_clock(found, chosen, wish.start, speed, now)
+
+
+def _since_1970(unit: str, least: float, most: float) -> str:
+    """The unit, and what the numbers then mean: a wrong unit or start shows in the years."""
+    read, told = Clock(unit).reader(), []
+    for number in dict.fromkeys((least, most)):
+        with suppress(NotATimeError):
+            told.append(_shown_us(read(number)))
+    return f"capture times are {unit} since 1970: {' to '.join(told) or 'out of range'}"
 
 
 def _start_needed(found: Scan, column: str) -> str:

@@ -16,6 +16,8 @@ from tables.columns import shown
 
 DEFAULT_FEED = "replay"
 _NAMED = 5
+# Further apart than any two cameras of one force.
+_FAR_DEGREES = 8.0
 
 
 class Registry(Protocol):
@@ -50,6 +52,7 @@ class Arranger:
         self._enrol = enrol
         self._move = move
         self._feeds = Feeds()
+        self._others: Sequence[Position] = ()
 
     async def arrange(self, forces: Iterable[str]) -> Feeds:
         """Arrange the cameras of these forces. CliError when a force's reads cannot be sent at all."""
@@ -58,7 +61,9 @@ class Arranger:
         return self._feeds
 
     async def _arrange_force(self, force: str) -> None:
-        carried = {camera.camera_id: camera.feed for camera in await self._registry.cameras(force)}
+        known = await self._registry.cameras(force)
+        carried = {camera.camera_id: camera.feed for camera in known}
+        self._others = [camera.position for camera in known if camera.HasField("position")]
         wanted = self._found.cameras(force)
         unknown = [camera for camera in wanted if camera not in carried and not _why_no_id(camera)]
         locked = [camera for camera in wanted if camera in carried and self._locked(force, carried[camera])]
@@ -88,6 +93,7 @@ class Arranger:
         # Without the feed's token, enrolling a camera that it has already is the way to a new one.
         ours = [camera for camera in wanted if carried.get(camera) == self._feed] if token is None else []
         new = [_camera(one, self._found.reads[force, one]) for one in unknown]
+        self._feeds.remarks += _odd_places(new, self._others)
         # The registry has more data of a known camera than the file.
         known = [Camera(camera_id=one) for one in locked or (() if unknown else ours)]
         if cameras := new + known:
@@ -134,6 +140,27 @@ def _camera(camera_id: str, seen: Sighting) -> Camera:
         return Camera(camera_id=camera_id, name=camera_id, kind=CAMERA_KIND_MOBILE)
     place = Position(latitude=seen.latitude, longitude=seen.longitude)
     return Camera(camera_id=camera_id, name=camera_id, kind=CAMERA_KIND_FIXED, position=place)
+
+
+def _odd_places(new: Sequence[Camera], known: Sequence[Position]) -> list[str]:
+    """Remarks on new fixed cameras that are far from most of their force's."""
+    placed = [camera for camera in new if camera.HasField("position")]
+    all_places = [*known, *(camera.position for camera in placed)]
+    told = []
+    for camera in placed:
+        north, east = camera.position.latitude, camera.position.longitude
+        if 2 * _near(north, east, all_places) > len(all_places):
+            continue
+        what = "far from the force's other cameras"
+        if 2 * (1 + _near(east, north, all_places)) > len(all_places):
+            what += "; with latitude and longitude swapped it would be near them"
+        told.append(f"camera {camera.camera_id} is enrolled at {north:.4f} {east:.4f}, {what}")
+    return told
+
+
+def _near(north: float, east: float, places: Sequence[Position]) -> int:
+    """How many of the places are near this one."""
+    return sum(abs(place.latitude - north) + abs(place.longitude - east) < _FAR_DEGREES for place in places)
 
 
 def _locked_sentence(force: str, locked: Sequence[str], carried: Mapping[str, str]) -> str:

@@ -69,7 +69,8 @@ class Scan:
 
     `naive`: dates without a zone. `units` counts capture times that are numbers by how they seem to count:
     "relative", or a unit since 1970; one broken number changes nothing. `smallest` and `largest` are of the
-    relative ones, `days` those that may be dates without a time. Times are in microseconds since 1970.
+    relative ones, `days` those that may be dates without a time; `since_1970` has the same of the others, by
+    unit. Times are in microseconds since 1970.
     """
 
     reads: dict[tuple[str, str], Sighting] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class Scan:
     naive: int = 0
     latest_naive: int | None = None
     days: int = 0
+    since_1970: dict[str, tuple[float, float]] = field(default_factory=dict)
     shares: int = 0
     percents: int = 0
 
@@ -135,6 +137,9 @@ class Scan:
         if unit == "relative":
             self.smallest, self.largest = min(self.smallest, found), max(self.largest, found)
             self.fractions = self.fractions or not float(found).is_integer()
+        else:
+            least, most = self.since_1970.get(unit, (found, found))
+            self.since_1970[unit] = min(least, found), max(most, found)
 
     def _add_date(self, value: str) -> None:
         try:

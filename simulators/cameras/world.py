@@ -16,7 +16,7 @@ PATROL_KPH = (72.0, 96.0)
 # A driver stays on the road they are on more often than they turn off.
 STAY_ON_ROAD = 3.0
 FORCES = ("essex", "kent")
-"""Whose roads these are."""
+"""The forces whose roads and cameras this world has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,10 @@ class World:
 
 
 def players(forces: Sequence[str]) -> dict[str, str]:
-    """Which of some forces has whose cameras. One force alone has all; the third and later have none."""
+    """By force of this world, the given force that gets its cameras.
+
+    A single force gets all of them. A third and later ones get none.
+    """
     others = [force for force in forces if force not in FORCES]
     plays = {force: force if force in forces else (others.pop(0) if others else "") for force in FORCES}
     only = next(filter(None, plays.values()), FORCES[0])

@@ -69,7 +69,8 @@ WRONG_FORCE: Final = Cause(
 POSITION_INVALID: Final = Cause(
     pb.REJECTION_REASON_POSITION_INVALID,
     "position",
-    "latitude should be -90 to 90 and longitude -180 to 180 degrees; leave the position out if not known",
+    "latitude should be -90 to 90 and longitude -180 to 180 degrees, and no eastings and northings; "
+    "leave the position out if not known",
 )
 CONFIDENCE_INVALID: Final = Cause(
     pb.REJECTION_REASON_CONFIDENCE_INVALID, "confidence", "confidence should be a number from 0 to 1"

@@ -10,8 +10,7 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-from chassis.metrics import Gauge
-from chassis.names import MetricName
+from chassis.metrics import Gauge, Kind, Metric
 from chassis.settings import TelemetrySettings
 from chassis.telemetry import meter, telemetry, tracer
 
@@ -56,12 +55,16 @@ async def test_a_collector_gets_spans_and_metrics(collector, until):
     assert "pusher" in received.services
 
 
+class Truth(Metric):
+    OPEN = ("gantry_test_open", Kind.GAUGE, "1", "1 while it is open", "force")
+
+
 async def test_a_gauge_that_is_true_or_false_is_pushed_with_all_others(collector, until, caplog):
     received, endpoint = collector
-    with Gauge(MetricName.BUILD_INFO).observing(lambda: [(True, {}), (False, {"service": "other"})]):
+    with Gauge(Truth.OPEN).observing(lambda: [(True, {"force": "essex"}), (False, {"force": "kent"})]):
         async with telemetry("pusher", TelemetrySettings(otlp_endpoint=endpoint)):
             pass
-    await until(lambda: MetricName.BUILD_INFO in received.names)
+    await until(lambda: Truth.OPEN in received.names)
     assert [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []
 
 

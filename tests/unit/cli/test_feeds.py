@@ -137,3 +137,20 @@ async def test_enrolling_is_not_advised_when_it_was_asked_for(store: TokenFile) 
         await arrange(FakeRegistry(), store, found("CAM 1"))
     assert "--enrol" not in caught.value.message
     assert "repair their ids" in caught.value.message
+
+
+async def test_a_new_camera_far_from_the_others_is_remarked_on(store: TokenFile) -> None:
+    scan = found("C1", "C2", "C3", "SWAPPED", "FAR")
+    places = ((51.7, 0.5), (51.8, 0.4), (51.6, 0.6), (0.5, 51.7), (10.0, 10.0))
+    for sighting, (north, east) in zip(scan.reads.values(), places, strict=True):
+        sighting.add(str(north), str(east))
+    feeds = await arrange(FakeRegistry(), store, scan)
+    assert sorted(remark.split()[1] for remark in feeds.remarks) == ["FAR", "SWAPPED"]
+    assert [("swapped it would" in remark) for remark in sorted(feeds.remarks)] == [False, True]
+
+
+async def test_two_cameras_far_from_each_other_are_both_shown(store: TokenFile) -> None:
+    scan = found("C1", "C2")
+    for sighting, (north, east) in zip(scan.reads.values(), ((51.7, 0.5), (0.5, 51.7)), strict=True):
+        sighting.add(str(north), str(east))
+    assert len((await arrange(FakeRegistry(), store, scan)).remarks) == 2

@@ -59,7 +59,7 @@ def test_a_date_and_a_time_are_suggested_together() -> None:
 
 
 def test_a_map_to_a_column_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(HeaderError, match=r"needed and missing: heading \(as bearing\)"):
+    with pytest.raises(HeaderError, match=r"--map names what is not among them: heading \(as bearing\)"):
         match_columns(ALL, READS, {"heading": "bearing"})
 
 
