@@ -31,18 +31,17 @@ class Person:
 
     def chosen(self, forces: list[str]) -> tuple[str, ...]:
         """The forces asked for, or all of the person's when none was. CliError for one that is not theirs."""
-        for force in forces:
-            self.require(force)
-        return tuple(dict.fromkeys(forces)) or self.forces
+        return tuple(dict.fromkeys(map(self.require, forces))) or self.forces
 
     def require(self, force: str) -> str:
-        """The force itself when it is one of the person's. CliError otherwise."""
-        if force not in self.forces:
+        """The force's code, in small letters, when it is one of the person's. CliError otherwise."""
+        code = force.strip().lower()
+        if code not in self.forces:
             theirs = ", ".join(self.forces) or "no force"
             raise CliError(
                 f"{self.name} may not work for {force!r}: the certificate names {theirs}", Exit.REFUSED
             )
-        return force
+        return code
 
 
 class SuiteHome:

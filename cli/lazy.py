@@ -6,6 +6,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from cli.imports import defer_unused
+
 
 def loaded(place: str) -> Any:
     """The object at ``module:name``. The module is imported now."""
@@ -26,6 +28,7 @@ class LazyVerb(TyperCommand):
         return self._verb().make_context(info_name, args, parent, **extra)
 
     def _verb(self) -> Any:
+        defer_unused()
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         app.command(self.name)(loaded(self.place))
         return typer.main.get_command(app)

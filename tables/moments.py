@@ -10,8 +10,8 @@ from tables.cells import bare, is_spreadsheet_error
 
 TIME_FORM: Final = "write it like 2026-11-27T04:00:00Z"
 DAY_FORM: Final = "write it like 2026-12-31, or 2026-12-31T06:00:00Z"
-_JOIN: Final = "when they are two columns of the file, join them: --map captured_at=DATE+TIME"
-NO_TIME_OF_DAY: Final = f"is a date without a time of day; {_JOIN}"
+JOIN: Final = "when they are two columns of the file, join them: --map captured_at=DATE+TIME"
+NO_TIME_OF_DAY: Final = f"is a date without a time of day; {JOIN}"
 _LEAST_YEAR, _MOST_YEAR = 1990, 2100
 _ZONE: Final = r"(?:\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?))?"
 _LOOSE: Final = re.compile(
@@ -45,6 +45,7 @@ _ON_NO_CLOCK: Final = re.compile(
 _ODD_CLOCK: Final = re.compile(
     r"\d{4}([-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])[T\s_-]+(?!\d{1,2}:\d\d).+", re.IGNORECASE
 )
+_CLOCK: Final = re.compile(r"\d{1,2}:\d\d")
 # Java writes the zone's name in brackets behind an offset that says it all.
 _ZONE_NAMED_TOO: Final = re.compile(r"(?<=\d)(Z|[+-]\d\d:?\d\d)\[[\w/+\-]+\]")
 _MINUS: Final = "\u2212"
@@ -72,7 +73,7 @@ def date_time(cell: str) -> datetime:
         raise NotATimeError(NO_TIME_OF_DAY)
     what = what_it_is(text)
     if _TIME_ONLY.fullmatch(text):
-        raise NotATimeError(f"{what}; {_JOIN}")
+        raise NotATimeError(f"{what}; {JOIN}")
     raise NotATimeError(f"{what}; {TIME_FORM}")
 
 
@@ -134,6 +135,10 @@ def what_it_is(text: str) -> str:
     return "is no time"
 
 
+def _holds_two_times(text: str) -> bool:
+    return len([part for part in text.split() if _CLOCK.match(part)]) > 1
+
+
 def _is_zeros(text: str) -> bool:
     return text[:8].strip("0-/.") == "" and text.count("0") >= 8
 
@@ -159,6 +164,7 @@ _CAUSES: Final = (
     (_DAY_FIRST.fullmatch, _EITHER_WAY),
     (_MONTH.fullmatch, "is a month without a day"),
     (_DAY_AND_ZONE.fullmatch, "is a date with a zone, but without a time of day"),
+    (_holds_two_times, "holds two times of day: its parts are not one date and one time"),
     (_ON_NO_CLOCK.fullmatch, "is 24:00 or a leap second, which the clocks here do not have"),
     (_ODD_CLOCK.fullmatch, "has a time of day in another form than 04:00:00"),
     (_is_zeros, "is a date of zeros, which systems write for no date"),

@@ -150,7 +150,7 @@ async def _import(session: Session, path: Path, force: str | None, header: Impor
         write_json(import_form(header, answer))
         return
     _tell(header, answer)
-    if answer.entries * 2 < before:
+    if answer.entries * 2 < before and not (header.allow_empty and answer.entries == 0):
         warn(f"the list had {before:,} entries before: if the file was cut off, import the whole file")
 
 

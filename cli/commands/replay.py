@@ -122,6 +122,7 @@ async def _replay(session: Session, order: Order, file: ReadFile, found: Scan) -
         tokens = await _tokens(session, order, links, found)
         tally = Tally(assumed_utc=clock.assumed_utc)
         job = Job(file, clock, tokens, order.speed, tally, forces=order.forces, percent=found.percent)
+        job.joined = file.is_joined("captured_at")
         await _send(session, links, job)
     if session.as_json:
         write_json(tally.as_json())

@@ -18,7 +18,7 @@ from cli.replay.times import Clock
 from tables import cells
 from tables.cells import bare, is_absent, unguarded
 from tables.faults import RowError
-from tables.moments import NotATimeError
+from tables.moments import JOIN, NotATimeError
 
 Values = Sequence[Any]
 Built = tuple[str, str, int, SubmittedRead]
@@ -28,17 +28,20 @@ _SECOND: Final = 1_000_000
 _IDS: Final = frozenset(("camera_id", "read_id"))
 
 
-def builder(clock: Clock, forces: Mapping[str, str] | None = None, *, percent: bool = False) -> Builder:
+def builder(
+    clock: Clock, forces: Mapping[str, str] | None = None, *, percent: bool = False, joined: bool = False
+) -> Builder:
     """A function from a line and its values to a message; it raises RowError.
 
     `forces` maps the file's codes of forces to ours. `percent`: confidences are per cent.
+    `joined`: capture times are joined from two columns, which then is not advised.
     """
     read_time = clock.reader()
     codes = forces or {}
 
     def build(line: str, values: Values) -> Built:
         force, camera, captured, vrm, read_id, confidence, latitude, longitude, heading = values
-        camera, moment = camera_id(camera), captured_us(captured, read_time)
+        camera, moment = camera_id(camera), captured_us(captured, read_time, joined=joined)
         seconds, rest = divmod(moment, _SECOND)
         try:
             read = SubmittedRead(
@@ -126,7 +129,7 @@ def _camera_id(value: str) -> str:
     return text(value, "camera_id")
 
 
-def captured_us(value: Any, read_time: Callable[[str | int | float], int]) -> int:
+def captured_us(value: Any, read_time: Callable[[str | int | float], int], *, joined: bool = False) -> int:
     """The capture time in microseconds since 1970. RowError when it is none."""
     if value is None or value == "":
         raise RowError("is empty", "captured_at")
@@ -135,7 +138,10 @@ def captured_us(value: Any, read_time: Callable[[str | int | float], int]) -> in
     try:
         return read_time(value)
     except NotATimeError as fault:
-        raise RowError(str(fault), "captured_at") from None
+        told = (
+            str(fault).replace(f"; {JOIN}", ": the other of its columns is empty") if joined else str(fault)
+        )
+        raise RowError(told, "captured_at") from None
 
 
 def number(value: Any, column: str) -> float | None:

@@ -56,6 +56,7 @@ class Job:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     forces: Mapping[str, str] = field(default_factory=dict)
     percent: bool = False
+    joined: bool = False
 
 
 async def send_file(connection: Connection, job: Job) -> None:
@@ -105,7 +106,7 @@ async def _send_lines(job: Job, lanes: Mapping[tuple[str, str], Lane], unique: l
 
 
 async def _read_and_send(job: Job, lanes: Mapping[tuple[str, str], Lane], unique: list[Lane]) -> None:
-    build, tally = builder(job.clock, job.forces, percent=job.percent), job.tally
+    build, tally = builder(job.clock, job.forces, percent=job.percent, joined=job.joined), job.tally
     pace = Pace(job.speed) if job.speed is not None else None
     for count, (number, line, values) in enumerate(job.file.rows(), 1):
         if not count % _LINES_A_TURN:

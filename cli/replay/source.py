@@ -77,6 +77,10 @@ class ReadFile:
         """The file's own name of one of our columns; empty when it has none."""
         return self.table.found.theirs(ours)
 
+    def is_joined(self, ours: str) -> bool:
+        """Whether one of our columns is made of several. The file has to be read before."""
+        return len(self.table.found.places.get(ours, ())) > 1
+
     def _given(self, rows: Iterator[Row]) -> Iterator[Row]:
         """The rows with the force that was given for all of them."""
         if self._fixed_force is None:

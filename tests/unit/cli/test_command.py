@@ -161,7 +161,8 @@ def test_a_verb_loads_only_what_it_needs(words: list[str], home: Path) -> None:
     """Without what services alone need, and without the suite: each would take as long as the answer."""
     code = (
         "import sys\nfrom cli.main import app\ntry: app()\nexcept SystemExit: pass\n"
-        "heavy = {'opentelemetry.sdk', 'asyncpg', 'pydantic_settings', 'simulators', 'suite.suite'}\n"
+        "heavy = {'opentelemetry', 'google.protobuf.text_format', 'asyncpg', 'pydantic_settings', "
+        "'simulators', 'suite.suite'}\n"
         "print('loaded', sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     folder = [] if words == ["--help"] else ["--home", str(home)]

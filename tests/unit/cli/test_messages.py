@@ -166,3 +166,11 @@ def test_hours_that_clocks_skip_or_repeat_are_not_guessed(captured_at: str, said
 def test_numbers_that_count_otherwise_are_not_dated_anew(unit: str, captured_at: str, said: str) -> None:
     with pytest.raises(RowError, match=said):
         build(Clock(unit), captured_at=captured_at)
+
+
+def test_joining_is_not_advised_where_columns_are_joined() -> None:
+    joined = builder(Clock(), joined=True)
+    for value in ("2026-11-27", "04:00:00"):
+        with pytest.raises(RowError, match=r"the other of its columns is empty$") as caught:
+            joined("the line", list((VALUES | {"captured_at": value}).values()))
+        assert "--map" not in caught.value.message

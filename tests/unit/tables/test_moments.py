@@ -63,6 +63,8 @@ def test_times_that_can_be_read_in_one_way_only(text: str) -> None:
         ("2026-12-31T23:59:60Z", "24:00 or a leap second"),
         ("/Date(1795752000000+0000)/", "as .NET writes it"),
         ("2026-11-27 4:00:00 AM", "^is a time with AM or PM"),
+        ("2026-11-27 00:00:00 04:00:01", "two times of day"),
+        ("2026-11-27 1899-12-30 04:00", "another form|calendar"),
         ("2026-11-27Z", "a date without a time of day"),
         ("2026-11-27T04Z", "a time of day in another form"),
         ("2026-11-27 04-00-00", "a time of day in another form"),
