@@ -122,7 +122,7 @@ async def test_one_force_that_cannot_be_stored_refuses_no_other(
     connection = await ingest.connect()
     async with store_process.locked(force):
         with pytest.raises(FeedUnavailable) as caught:
-            await connection.feed(stuck, backoff=QUICK).submit(reads_of("a", unique_ids(1)), seconds=2)
+            await connection.feed(stuck, backoff=QUICK).submit(reads_of("a", unique_ids(1)), seconds=10)
         assert caught.value.reason == "STORE_UNAVAILABLE"
         for _ in range(10):
             receipt = await connection.feed(free).submit(reads_of("a", unique_ids(1)), seconds=5)
@@ -166,7 +166,7 @@ async def test_a_time_limit_on_submit_is_kept(
     async with store_killed(store_process):
         started = time.monotonic()
         with pytest.raises(FeedUnavailable):
-            await feed.submit(reads_of("a", unique_ids(1)), seconds=2)
+            await feed.submit(reads_of("a", unique_ids(1)), seconds=10)
         assert time.monotonic() - started < 6
 
 
