@@ -122,7 +122,9 @@ def _ingest(  # noqa: PLR0917
         post: Post = posts.of(force).unary_unary(_APPEND, None, AppendReadsResponse.FromString)
         return post
 
-    limits = AppendLimits(section.append_reads, section.append_bytes, section.lanes, section.append_seconds)
+    limits = AppendLimits(
+        section.append_reads, section.append_bytes, section.lanes, section.append_seconds, section.paced_bytes
+    )
     appends = Appends(Appender(post_of), limits, memory, counts, server.own, Turns())
     images = ImageLimits(section.plate_patch_bytes, section.overview_bytes)
     receiver_limits = ReceiverLimits(section.batch_reads, images, section.traces_per_second)

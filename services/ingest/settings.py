@@ -32,6 +32,7 @@ class IngestSection(BaseModel):
     stream_reads: int = Field(5_000, ge=1)
     stream_bytes: int = Field(32 * MEBIBYTE, ge=MEBIBYTE)
     total_bytes: int = Field(256 * MEBIBYTE, ge=MEBIBYTE)
+    paced_bytes: int = Field(8 * MEBIBYTE, ge=0)
     streams_per_feed: int = Field(2_000, ge=1)
 
     append_reads: int = Field(2_000, ge=1, le=20_000)

@@ -26,6 +26,7 @@ from services.ingest.appending.appender import Appender
 from services.ingest.appending.availability import STORAGE_FULL, STORE_UNAVAILABLE, StoreAvailability
 from services.ingest.appending.batch import PendingBatch
 from services.ingest.appending.memory import Memory, MemoryShare
+from services.ingest.appending.pace import Pace
 from services.ingest.appending.remarks import count_remarks, share_differing
 from services.ingest.appending.request import EncodedAppend, append_of, share_duplicates
 from services.ingest.cameras.counts import UnwrittenCounts
@@ -55,6 +56,8 @@ class AppendLimits:
     lanes: int
     patience: float
     """Seconds for which an append is tried."""
+    paced_bytes: int = 0
+    """Most bytes a second of large messages of one force while others send too. 0: no limit."""
 
 
 class Appends:
@@ -75,6 +78,7 @@ class Appends:
         self._counts = counts
         self._own = own
         self._turns = turns
+        self._pace = Pace(limits.paced_bytes)
         self._forces: dict[str, ForceAppends] = {}
 
     @property
@@ -113,18 +117,19 @@ class Appends:
             # A fresh context: the lane lives longer than the first call, and must not keep its deadline and
             # trace.
             Context().run(self._own, lane.run(), f"lane {force} {number}")
-        return ForceAppends(force, lanes, availability, memory, self._turns)
+        return ForceAppends(force, lanes, availability, memory, self._turns, self._pace)
 
 
 @dataclass(frozen=True, slots=True)
 class ForceAppends:
-    """The lanes, the circuit breaker, the share of memory and the turns of one force."""
+    """The lanes, the circuit breaker, the share of memory, the turns and the pace of one force."""
 
     force: str
     lanes: Sequence[Lane]
     availability: StoreAvailability
     memory: MemoryShare
     turns: Turns
+    pace: Pace
 
     async def turn(self, feed: bytes, size: int) -> None:
         """Wait until it is the feed's turn to have a message of `size` bytes parsed and checked."""

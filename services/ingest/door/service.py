@@ -73,6 +73,7 @@ class IngestService:
         appends = self._receiver.open(key)
         if appends.memory.full:
             raise too_much("too many reads are on their way to the store; wait and send again")
+        await appends.pace.take(appends.force, len(request))
         await appends.turn(key, len(request))
         call = _SubmitCall()
         appends.put(self._receiver.single_batch(call, key, request))

@@ -149,13 +149,18 @@ class FeedStream:
 
     async def _take_batches(self) -> None:
         receiver, pending, appends = self._receiver, self._pending, self._appends
-        after = _NONE_YET
+        after, expected = _NONE_YET, 0
         while True:
             if self._is_full():
                 await self._wait_for_room()
+            # The size of a message is known when it has been read. The one before it says what to expect.
+            await appends.pace.take(appends.force, expected)
             data = await self._next()
             if data is None:
                 return
+            if len(data) > expected:
+                appends.pace.count(appends.force, len(data) - expected)
+            expected = len(data)
             await appends.turn(self.key, len(data))
             if self._ending is not None:
                 return
