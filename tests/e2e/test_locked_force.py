@@ -112,7 +112,7 @@ async def _status_is_true(suite: Suite) -> None:
     suite.person(ENGINEER, [LOCKED, OTHER])
     told = await gantry(suite, ENGINEER, "status", code=1)
     locked, other = ({force["force"]: force for force in told["forces"]}[each] for each in (LOCKED, OTHER))
-    assert locked["refusal"].startswith("ROW_LOCKED: ")
+    assert locked["refusal"].startswith("ROW_LOCKED: "), told["forces"]
     since = dt.datetime.fromisoformat(locked["refused_since"])
     assert abs((dt.datetime.now(dt.UTC) - since).total_seconds()) < 60
     assert (other["refusal"], other["refused_since"]) == ("", None)

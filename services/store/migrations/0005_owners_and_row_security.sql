@@ -175,6 +175,8 @@ begin
     if exists (select from days where force_no = p_force_no and day = p_day) then
         return true;
     end if;
+    -- The row of `days` refers to the force's row. When that one is locked, the wait is here, where nobody waits for us.
+    perform from forces where force_no = p_force_no for key share;
     begin
         -- Attaching a finished table takes weaker locks than making it as a partition would. It only ever grows, and is
         -- dropped whole, so vacuuming after inserts would be work for nothing.
