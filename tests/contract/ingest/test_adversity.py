@@ -167,7 +167,7 @@ async def test_a_time_limit_on_submit_is_kept(
         started = time.monotonic()
         with pytest.raises(FeedUnavailable):
             await feed.submit(reads_of("a", unique_ids(1)), seconds=10)
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < 9
 
 
 async def cut_database_connections(ingest: RunningIngest) -> None:

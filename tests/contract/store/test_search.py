@@ -188,7 +188,7 @@ async def test_what_is_not_there_is_not_found(store: RunningStore) -> None:
 
 async def test_a_name_or_kind_that_says_nothing_is_refused(store: RunningStore) -> None:
     person = await store.search("pat", "essex")
-    camera = {"read_id": "r1", "camera_id": "a\0b"}
+    camera = {"read_id": "r1", "camera_id": "a\nb"}
     for name in ({}, {"read_id": ""}, {"read_id": "x" * 129}, {"read_id": "a\nb"}, camera):
         request = GetReadRequest(force="essex", purpose=PURPOSE, **name)
         with pytest.raises(InvalidInput, match="NAME_INVALID"):

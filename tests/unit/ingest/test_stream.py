@@ -14,6 +14,7 @@ from chassis.tracing import UNSAMPLED
 from services.ingest.appending.availability import StoreAvailability
 from services.ingest.appending.batch import PendingBatch, Submitter
 from services.ingest.appending.memory import Memory, MemoryShare
+from services.ingest.appending.pace import Pace
 from services.ingest.cameras.feeds import Feed
 from services.ingest.checking.batch import Verdict
 from services.ingest.door.stream import FeedStream, StreamLimits
@@ -51,6 +52,7 @@ class Door:
 
     def __init__(self, reads: int = 1, memory: MemoryShare | None = None) -> None:
         self.memory = memory or Memory(10**9).of("essex")
+        self.force, self.pace = "essex", Pace(0)
         self.availability = StoreAvailability(1.0)
         self.batches: list[PendingBatch] = []
         self.settling: Callable[[PendingBatch], bool] = lambda _: False
