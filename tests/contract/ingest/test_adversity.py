@@ -122,8 +122,9 @@ async def test_one_force_that_cannot_be_stored_refuses_no_other(
     connection = await ingest.connect()
     async with store_process.locked(force):
         with pytest.raises(FeedUnavailable) as caught:
-            await connection.feed(stuck, backoff=QUICK).submit(reads_of("a", unique_ids(1)), seconds=10)
-        assert caught.value.reason == "STORE_UNAVAILABLE"
+            await connection.feed(stuck, backoff=QUICK).submit(reads_of("a", unique_ids(1)), seconds=2)
+        # The last try may be under way when the time is over.
+        assert caught.value.reason in {"STORE_UNAVAILABLE", "DEADLINE_EXCEEDED"}
         for _ in range(10):
             receipt = await connection.feed(free).submit(reads_of("a", unique_ids(1)), seconds=5)
             assert receipt.accepted == 1
