@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import cache
 from importlib import resources
 from typing import Any, Final, TypeVar
@@ -17,6 +17,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from chassis.backoff import Backoff
 from chassis.database_faults import (
+    DATABASE_TROUBLE,
     database_disk,
     database_fault,
     database_is_back,
@@ -130,6 +131,18 @@ async def allow_long_statements(connection: asyncpg.Connection, seconds: float) 
     The driver's own limit is the `timeout` of each call.
     """
     await connection.execute(statements("chassis").allow_long_statements, f"{round(seconds * 1000)}ms")
+
+
+async def stop_listening(
+    connection: PoolConnectionProxy, channels: Iterable[str], heard: Callable[..., object]
+) -> None:
+    """Remove a listener before a connection goes back to its pool. Raises nothing on a broken connection."""
+    with suppress(*DATABASE_TROUBLE):
+        for channel in channels:
+            await connection.remove_listener(channel, heard)
+    if connection.is_closed():
+        # The driver removes no listener from a closed connection, and warns of it at the release.
+        connection.terminate()
 
 
 async def finished(work: Coroutine[Any, Any, T]) -> T:

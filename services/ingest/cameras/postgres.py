@@ -12,7 +12,7 @@ from typing import Any, Final
 import asyncpg
 from gantry.ingest.v1.cameras_pb2 import CAMERA_KIND_MOBILE
 
-from chassis.database import finished, in_forces, statements
+from chassis.database import finished, in_forces, statements, stop_listening
 from chassis.database_faults import DATABASE_TROUBLE
 from chassis.errors import AlreadyExists
 from chassis.transient import cause_of, is_transient
@@ -74,7 +74,7 @@ class PostgresRegistry:
                 # On a dead connection these raise. That must not hide a cancellation.
                 with suppress(*DATABASE_TROUBLE):
                     connection.remove_termination_listener(ended)
-                    await connection.remove_listener(CHANNEL, notified)
+                await stop_listening(connection, (CHANNEL,), notified)
 
     async def enrol(self, enrolment: Enrolment) -> Enrolled:
         """Enrol cameras in one transaction. Raises AlreadyExists REQUEST_ID_REUSED."""

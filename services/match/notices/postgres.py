@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 import asyncpg
 
-from chassis.database import statements
-from chassis.database_faults import DATABASE_TROUBLE
+from chassis.database import statements, stop_listening
 from chassis.loops import repeat
 
 SQL: Final = statements("services.match.notices")
@@ -74,9 +72,7 @@ class PostgresNotices:
                     await connection.execute(SQL["ping"], timeout=_ANSWER_SECONDS)
                     await asyncio.sleep(CHECK_SECONDS)
             finally:
-                with suppress(*DATABASE_TROUBLE):
-                    for channel in (EVENTS, HOTLISTS):
-                        await connection.remove_listener(channel, self._heard)
+                await stop_listening(connection, (EVENTS, HOTLISTS), self._heard)
 
     def _heard(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         force, _, number = str(payload).partition(" ")

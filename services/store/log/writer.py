@@ -131,7 +131,9 @@ class ForceWriter:
         committing: asyncio.Task[None] | None = None
         try:
             while True:
-                await self._arrived.wait()
+                # A commit that fails takes the queue with it, also between an arrival and its notice here.
+                while not self._queue:
+                    await self._arrived.wait()
                 if committing is not None and not self._queue[0].reads.has_images:
                     # Nothing to prepare, so more appends can gather.
                     await committing

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from chassis.database import statements
+from chassis.database import statements, stop_listening
 from chassis.database_faults import DATABASE_TROUBLE
 from chassis.loops import repeat
 
@@ -99,9 +99,8 @@ class ReplicaNews:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        # On a broken connection the calls raise, which would hide a cancellation.
-        with suppress(*DATABASE_TROUBLE):
-            await connection.remove_listener(CHANNEL, self._heard)
+        await stop_listening(connection, (CHANNEL,), self._heard)
+        # On a broken connection the call raises, which would hide a cancellation.
         with suppress(*DATABASE_TROUBLE):
             await asyncio.shield(self._pool.release(connection, timeout=_ASK_SECONDS))
 

@@ -63,7 +63,7 @@ async def test_connections_that_are_cut_lose_nothing(
 
     async def cut() -> None:
         while True:
-            await asyncio.sleep(chance.uniform(0.2, 0.6))
+            await asyncio.sleep(chance.uniform(0.05, 0.25))
             await superuser.fetchval(CUT, database)
 
     cutting = asyncio.create_task(cut())

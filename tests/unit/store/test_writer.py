@@ -232,6 +232,23 @@ async def test_while_the_database_is_unavailable_all_callers_get_the_fault_witho
         await subject.submit("f")
 
 
+@pytest.mark.parametrize("steps", range(8))
+async def test_an_append_that_arrives_while_a_commit_fails_does_not_end_the_writer(steps: int) -> None:
+    async with writing() as subject:
+        subject.log.refuse["a"] = TimeoutError()
+        subject.log.gate.clear()
+        tasks = [subject.submit("a")]
+        await settle()
+        subject.log.gate.set()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        tasks.append(subject.submit("b"))
+        await asyncio.gather(*tasks, return_exceptions=True)
+        subject.seconds = 1.0
+        await subject.submit("c")
+        assert subject.log.commits[-1] == ["c"]
+
+
 async def test_the_breaker_closes_without_an_append(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "_PROBE_SECONDS", 0.01)
     async with writing() as subject:
