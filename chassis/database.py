@@ -140,9 +140,11 @@ async def stop_listening(
     with suppress(*DATABASE_TROUBLE):
         for channel in channels:
             await connection.remove_listener(channel, heard)
-    if connection.is_closed():
-        # The driver removes no listener from a closed connection, and warns of it at the release.
-        connection.terminate()
+    # Fails too when the pool has noticed first.
+    with suppress(*DATABASE_TROUBLE):
+        if connection.is_closed():
+            # The driver removes no listener from a closed connection, and warns of it at the release.
+            connection.terminate()
 
 
 async def finished(work: Coroutine[Any, Any, T]) -> T:
