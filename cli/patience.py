@@ -28,7 +28,7 @@ class Patience:
         running: Callable[[], object],
         service: str,
         say: Callable[[str], None],
-        seconds: float = SECONDS,
+        seconds: float,
     ) -> None:
         """`running` says whether a suite runs at all. Without one, waiting is useless."""
         self._running = running
@@ -74,7 +74,8 @@ def run_patiently(session: Session, service: str, work: Work, *, takes_its_time:
     A slow answer is reported, unless it is expected (`takes_its_time`).
     """
 
-    patience = Patience(_runs(SuiteHome(session.home)), service, quiet_note(as_json=session.as_json))
+    say = quiet_note(as_json=session.as_json)
+    patience = Patience(_runs(SuiteHome(session.home)), service, say, SECONDS)
     asyncio.run(_repeated(work, patience, None if takes_its_time else USUAL_SECONDS))
 
 

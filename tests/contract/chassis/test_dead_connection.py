@@ -178,6 +178,7 @@ async def test_a_stop_ends_the_loop_when_the_connection_is_silent(pool, wire):
     await asyncio.wait_for(working.wait(), 10)
     await asyncio.sleep(0.2)
     await _ended_in_time(task)
+    wire.cut()
 
 
 async def test_a_stop_ends_the_loop_while_it_releases_a_dead_connection(pool, superuser):

@@ -1,4 +1,4 @@
-"""A replica as a process of its own: ``python -m tests.contract.following.process BEGAN``.
+"""A replica as a process of its own: ``python -m tests.contract.following.process BEGAN LEASE_SECONDS``.
 
 Standard input is the database's settings as JSON. The log grows by 100 reads a second since BEGAN, the same
 in every process, and ends at 20,000. SIGTERM ends the process politely.
@@ -12,6 +12,8 @@ import sys
 import time
 from contextlib import AsyncExitStack
 
+import following.lines
+import following.postgres
 from chassis.settings import DatabaseSettings
 from tests.contract.following.conftest import World
 
@@ -37,4 +39,7 @@ async def grow(world: World, began: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1]), DatabaseSettings.model_validate_json(sys.stdin.read())))
+    began, lease_seconds = (float(word) for word in sys.argv[1:])
+    following.postgres.LEASE_SECONDS = lease_seconds  # type: ignore[misc]
+    following.lines.SURE_SECONDS = lease_seconds * 0.7  # type: ignore[misc]
+    asyncio.run(main(began, DatabaseSettings.model_validate_json(sys.stdin.read())))

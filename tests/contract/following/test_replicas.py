@@ -246,7 +246,7 @@ async def _beyond(world: World, position: int) -> bool:
 
 @asynccontextmanager
 async def process(database: DatabaseSettings, began: float) -> AsyncIterator[asyncio.subprocess.Process]:
-    arguments = (sys.executable, "-m", "tests.contract.following.process", str(began))
+    arguments = (sys.executable, "-m", "tests.contract.following.process", str(began), str(SHORT_SECONDS))
     started = await asyncio.create_subprocess_exec(*arguments, stdin=asyncio.subprocess.PIPE)
     assert started.stdin is not None
     started.stdin.write(database.model_dump_json().encode())

@@ -59,7 +59,7 @@ async def test_the_status_of_a_frozen_one_says_so_while_it_may_still_answer(
 ) -> None:
     monkeypatch.setattr(lines, "_SLOW_SECONDS", 0.3)
     await stage.nas.behave(delay_ms=60_000)
-    await stage.start_bridge()
+    await stage.start_bridge(stage.destinations(timeout_seconds=1))
     await stage.store.grow("essex", 5)
     client = await stage.client()
 

@@ -11,6 +11,7 @@ from chassis.errors import Forbidden, InvalidInput, NotFound, OutOfRange
 from reads.appended import Appended, appends_of
 from reads.columns import picked
 from services.store.forces.postgres import PostgresForces
+from services.store.log import follow
 from tests.contract.store.conftest import RunningStore, StartStore
 from tests.contract.store.following import PATIENCE_SECONDS, collect
 from tests.contract.store.reads import columns
@@ -172,7 +173,8 @@ async def test_a_response_holds_whole_appends_up_to_max_reads(start_store: Start
         await following.aclose()
 
 
-async def test_an_idle_follower_gets_progress(store: RunningStore) -> None:
+async def test_an_idle_follower_gets_progress(store: RunningStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "PROGRESS_SECONDS", 0.3)
     match = await store.log("match")
     following = match.follow("essex", "match", after=0)
     async with asyncio.timeout(6):

@@ -52,5 +52,5 @@ async def test_an_answer_makes_it_whole_again() -> None:
 async def test_an_error_that_is_not_transient_is_raised_at_once(running: list[str], error: Exception) -> None:
     said: list[str] = []
     with pytest.raises(type(error)):
-        await Patience(lambda: running, "store", said.append).wait(error)
+        await Patience(lambda: running, "store", said.append, seconds=0.2).wait(error)
     assert said == []

@@ -37,8 +37,9 @@ def test_search_shows_pages_as_one_and_tells_the_purpose(gantry: Command, world:
 
 @pytest.mark.parametrize(("name", "code"), [("store", Exit.OK), ("store.elsewhere", Exit.UNREACHABLE)])
 def test_a_service_may_be_certified_by_another_name_than_its_address(
-    gantry: Command, world: World, tmp_path: Path, name: str, code: Exit
+    gantry: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: Exit
 ) -> None:
+    monkeypatch.setattr(patience, "SECONDS", 1.0)
     file = tmp_path / "run" / "store.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"name": name}))
     gantry("search", "AB12CDE", *LOOK, code=code)
