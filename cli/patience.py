@@ -13,6 +13,7 @@ from cli.faults import fault_of
 from cli.home import SuiteHome
 from cli.output import note
 from cli.verbs import Session
+from suite.steps import Phase
 
 SECONDS: Final = 10.0
 _BETWEEN_TRIES_SECONDS: Final = 0.3
@@ -29,9 +30,15 @@ class Patience:
         service: str,
         say: Callable[[str], None],
         seconds: float,
+        *,
+        starting: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`running` says whether a suite runs at all. Without one, waiting is useless."""
+        """`running` says whether a suite runs at all. Without one, waiting is useless.
+
+        While it is `starting` its forces may not be there yet.
+        """
         self._running = running
+        self._starting = starting
         self._service = service
         self._say = say
         self._seconds = seconds
@@ -64,8 +71,10 @@ class Patience:
     def _may_pass(self, error: Exception) -> bool:
         if isinstance(error, CliError):
             return error.code is Exit.UNREACHABLE and bool(self._running())
-
-        return fault_of(error).status is grpc.StatusCode.UNAVAILABLE  # type: ignore[arg-type]
+        fault = fault_of(error)  # type: ignore[arg-type]
+        if fault.reason == "FORCE_UNKNOWN":
+            return self._starting()
+        return fault.status is grpc.StatusCode.UNAVAILABLE
 
 
 def run_patiently(session: Session, service: str, work: Work, *, takes_its_time: bool = False) -> None:
@@ -74,14 +83,19 @@ def run_patiently(session: Session, service: str, work: Work, *, takes_its_time:
     A slow answer is reported, unless it is expected (`takes_its_time`).
     """
 
-    say = quiet_note(as_json=session.as_json)
-    patience = Patience(_runs(SuiteHome(session.home)), service, say, SECONDS)
+    home, say = SuiteHome(session.home), quiet_note(as_json=session.as_json)
+    patience = Patience(_runs(home), service, say, SECONDS, starting=_starts(home))
     asyncio.run(_repeated(work, patience, None if takes_its_time else USUAL_SECONDS))
 
 
 def _runs(home: SuiteHome) -> Callable[[], bool]:
     """Whether a suite runs there, or is about to."""
     return lambda: bool(home.processes() or home.step())
+
+
+def _starts(home: SuiteHome) -> Callable[[], bool]:
+    """Whether a suite is about to run there."""
+    return lambda: (step := home.step()) is not None and step.phase == Phase.STARTING
 
 
 def quiet_note(*, as_json: bool) -> Callable[[str], None]:

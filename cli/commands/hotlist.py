@@ -52,53 +52,61 @@ _ADVICE = {
     "HOTLIST_EMPTY": "if the list is to become empty, say --allow-empty",
 }
 
+FileArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="CSV with at least the columns vrm and reason, plain or gzip; told by content.",
+    ),
+]
+NameOption = Annotated[
+    str | None, typer.Option(help="The list's name; default: the file's.", show_default=False)
+]
+ExactOnlyOption = Annotated[
+    bool, typer.Option("--exact-only", help="No alerts for plates that cameras confuse.")
+]
+AllowBrokenOption = Annotated[
+    int | None,
+    typer.Option(
+        "--allow-broken",
+        metavar="PERCENT",
+        min=0,
+        max=100,
+        help="Load the good lines if at most so many are bad. Default: 50 where a list is replaced.",
+        show_default=False,
+    ),
+]
+AllowEmptyOption = Annotated[
+    bool, typer.Option("--allow-empty", help="A file without a good line makes the list empty.")
+]
+MapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="OURS=THEIRS",
+        help="Where a column of ours is, such as vrm=Registration; repeat.",
+        show_default=False,
+    ),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Check the file and answer, but leave the list as it is.")
+]
+
 
 @verb
 def import_hotlist(
     session: Session,
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help="CSV with at least the columns vrm and reason, plain or gzip; told by content.",
-        ),
-    ],
+    file: FileArgument,
     *,
     purpose: PurposeOption,
     force: ForceOption = None,
-    name: Annotated[
-        str | None, typer.Option(help="The list's name; default: the file's.", show_default=False)
-    ] = None,
+    name: NameOption = None,
     reference: ReferenceOption = "",
-    exact_only: Annotated[
-        bool, typer.Option("--exact-only", help="No alerts for plates that cameras confuse.")
-    ] = False,
-    allow_broken: Annotated[
-        int | None,
-        typer.Option(
-            "--allow-broken",
-            metavar="PERCENT",
-            min=0,
-            max=100,
-            help="Load the good lines if at most so many are bad. Default: 50 where a list is replaced.",
-            show_default=False,
-        ),
-    ] = None,
-    allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="A file without a good line makes the list empty.")
-    ] = False,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="OURS=THEIRS",
-            help="Where a column of ours is, such as vrm=Registration; repeat.",
-            show_default=False,
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check the file and answer, but leave the list as it is.")
-    ] = False,
+    exact_only: ExactOnlyOption = False,
+    allow_broken: AllowBrokenOption = None,
+    allow_empty: AllowEmptyOption = False,
+    columns: MapOption = None,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Import a CSV as a hotlist of a force; it replaces the list of that name.
 

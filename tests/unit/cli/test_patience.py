@@ -3,10 +3,11 @@
 import grpc
 import pytest
 
-from chassis.errors import InvalidInput, Unavailable
+from chassis.errors import InvalidInput, NotFound, Unavailable
 from cli.exits import CliError, Exit
 from cli.patience import Patience
 
+UNKNOWN = NotFound("FORCE_UNKNOWN", "there is no such force")
 AWAY = Unavailable("UNAVAILABLE", "away")
 NOT_RUNNING = CliError("store is not running", Exit.UNREACHABLE)
 
@@ -42,15 +43,26 @@ async def test_an_answer_makes_it_whole_again() -> None:
         ([], NOT_RUNNING),
         (["store"], CliError("wrong", Exit.USAGE)),
         (["store"], InvalidInput("VRM_INVALID", "no")),
+        (["store"], UNKNOWN),
         (
             ["store"],
             grpc.aio.AioRpcError(grpc.StatusCode.DEADLINE_EXCEEDED, grpc.aio.Metadata(), grpc.aio.Metadata()),
         ),
     ],
-    ids=["no suite", "wrong words", "refused", "had its time"],
+    ids=["no suite", "wrong words", "refused", "no such force", "had its time"],
 )
 async def test_an_error_that_is_not_transient_is_raised_at_once(running: list[str], error: Exception) -> None:
     said: list[str] = []
     with pytest.raises(type(error)):
         await Patience(lambda: running, "store", said.append, seconds=0.2).wait(error)
     assert said == []
+
+
+async def test_a_force_may_not_be_there_yet_while_the_suite_starts() -> None:
+    starting, said = [True], list[str]()
+    patience = Patience(lambda: True, "match", said.append, seconds=60, starting=lambda: starting[0])
+    await patience.wait(UNKNOWN)
+    assert said == ["match is not answering, trying for 60 s"]
+    starting[0] = False
+    with pytest.raises(NotFound):
+        await patience.wait(UNKNOWN)
