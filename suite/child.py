@@ -98,6 +98,16 @@ class Child:
             os.close(descriptor)
 
 
+def told_end(code: int) -> str:
+    """How a process ended, in words, from its exit code; a negative one is a signal's number."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
 def _private(path: str, flags: int) -> int:
     """Only our OS user may read logs, whatever our umask."""
     return os.open(path, flags, 0o600)

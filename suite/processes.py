@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from suite.child import Child
+from suite.child import Child, told_end
 from suite.errors import SuiteError
 from suite.logfile import last_lines, lines_from, reason_in, rotate
 from suite.restarts import RestartPolicy
@@ -176,9 +176,9 @@ class Process:
         if code == _BAD_SETTINGS:
             raise SuiteError(self._explained("refuses its settings"))
         if delay is None:
-            raise SuiteError(self._explained(f"keeps dying (exit code {code})"))
+            raise SuiteError(self._explained(f"keeps dying ({told_end(code)})"))
         because = f", because {excuse}" if excuse else ""
-        self._say(f"{self.name} ended with exit code {code}{because}; it is being started again")
+        self._say(f"{self.name} {told_end(code)}{because}; it is being started again")
         await asyncio.sleep(delay)
         if not self._stopping:
             self._spawn()

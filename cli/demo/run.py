@@ -36,7 +36,7 @@ from cli.output import note
 from cli.tokens import TokenFile
 from cli.verbs import Session
 from simulators.cameras.world import World
-from suite.child import Child
+from suite.child import Child, told_end
 from suite.logfile import last_lines
 from suite.settings import SuiteSettings
 from suite.suite import Suite
@@ -154,7 +154,7 @@ class _Demo:
         except (OSError, ValueError):
             end = last_lines(suite.layout.logs / f"{PROCESS}.log")
             raise CliError(
-                f"the cameras ended with exit code {child.exit_code} and no report: {end}"
+                f"the cameras {told_end(child.exit_code or 0)} and left no report: {end}"
             ) from None
         return found
 

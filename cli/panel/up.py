@@ -44,7 +44,7 @@ from cli.panel.state import ProcessState, SuiteState
 from cli.tokens import TokenFile
 from cli.verbs import Session
 from cli.watching import Watch, watched
-from suite.child import Child
+from suite.child import Child, told_end
 from suite.settings import FORCES, SuiteSettings
 from suite.suite import Suite, remembered_forces
 
@@ -196,7 +196,7 @@ async def _keep_cameras(scene: Scene, order: FleetOrder) -> None:
     while True:
         scene.cameras = start_fleet(scene.suite, tokens, order)
         code = await scene.cameras.exited()
-        scene.say(f"The cameras ended with exit code {code} and are being started again")
+        scene.say(f"The cameras: the process {told_end(code)} and is being started again")
         await asyncio.sleep(_RESTART_SECONDS)
 
 

@@ -18,7 +18,7 @@ from cli.trace.follow import Hop, follow
 from cli.trace.spans import parse_traceparent, read_spans
 
 _UNSAMPLED: Final = (
-    "no hops: this read was not sampled, since under load only some traces are kept. "
+    "no hops: this read was not sampled, since only so many traces a second are kept. "
     "What the services stored of it is above"
 )
 

@@ -84,7 +84,7 @@ async def test_one_that_keeps_dying_is_given_up_with_its_last_words(make: Make, 
     supervision = asyncio.create_task(process.supervise())
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
-    with pytest.raises(SuiteError, match=r"(?s)stub keeps dying \(exit code 3\).*stub says hello"):
+    with pytest.raises(SuiteError, match=r"(?s)stub keeps dying \(ended with exit code 3\).*stub says hello"):
         await asyncio.wait_for(supervision, DEADLINE)
 
 

@@ -104,7 +104,7 @@ def test_a_remark_goes_once_all_has_been_well_for_a_while() -> None:
     well = SuiteState(processes=[ProcessState("store", "serving")])
     ill = SuiteState(processes=[ProcessState("store", "starting")])
     scene = Scene.__new__(Scene)
-    scene.say("store ended with exit code -9 and is being started again")
+    scene.say("store was ended by SIGKILL; it is being started again")
     for now, state, there in ((0, ill, True), (10, well, True), (14, ill, True), (16, well, True)):
         scene.looked(state, now)
         assert bool(scene.said) is there
