@@ -16,7 +16,7 @@ from chassis.errors import Fault
 from chassis.loops import repeat
 from chassis.transient import TransientError, cause_of, is_transient
 
-FORCES_SECONDS: Final = 5.0
+FORCES_SECONDS: Final = 0.5
 SILENCE_SECONDS: Final = 15.0
 """Ingest sends progress every 5 seconds. A stream that is silent for longer than this is broken."""
 _PAUSE_SECONDS: Final = 1.0
