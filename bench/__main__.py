@@ -17,6 +17,7 @@ from bench.baseline import Baseline, bytes_a_read, raw_copy
 from bench.command import command_search, command_start
 from bench.disk import sync_times
 from bench.echo import echo_cpu
+from bench.recovery import recovery
 from bench.report import Figure, show, write
 from suite.errors import SuiteError
 from suite.settings import SuiteSettings
@@ -119,6 +120,12 @@ async def _bytes(run: Run) -> None:
     run.add("bytes_per_read", await bytes_a_read(run.suite), "bytes")
 
 
+async def _recovery(run: Run) -> None:
+    taken = await recovery(run.suite)
+    run.add("recovery_log", taken.log_mib, "MiB")
+    run.add("recovery_s", taken.seconds, "s")
+
+
 MEASUREMENTS: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "store_append": _store_append,
     "chain_batches": _chain_batches,
@@ -128,6 +135,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "alert_beside_load": _beside,
     "bytes_per_read": _bytes,
     "command": _command,
+    "recovery": _recovery,
 }
 
 

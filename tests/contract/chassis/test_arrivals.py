@@ -124,7 +124,6 @@ async def test_many_halves_of_messages_end_with_their_calls(
 
 
 async def test_the_fault_says_what_to_do(watched: Watched, lab: Any, service_name: str) -> None:
-    """Seen by a client that shares its connection with a hostile call, which no gRPC client makes."""
     arrivals = watched.server._offices.arrivals
     arrivals._judge = list
     method = (await lab.anonymous(watched.server)).channel.stream_stream(f"/{service_name}/Both")
