@@ -78,7 +78,7 @@ setup: .venv/.ready
 
 .venv/.ready: pyproject.toml uv.lock $(UV)
 	@echo "Setting up the environment (.venv)"
-	@$(UV) sync --frozen --all-extras --quiet
+	@$(UV) sync --frozen --all-extras --compile-bytecode --quiet
 	@touch $@
 
 $(UV):
