@@ -45,7 +45,7 @@ async def echo_cpu(suite: Suite, seconds: float, streams: int = STREAMS) -> floa
             mode="single",
             target=f"127.0.0.1:{served.port}",
             authority=str(suite.authority.certificate),
-            feeds=[FeedPlan(name, "no token", camera_ids(name, CAMERAS_A_FEED)) for name in names],
+            feeds=[FeedPlan(name, "no-token", camera_ids(name, CAMERAS_A_FEED)) for name in names],
             seconds=seconds,
             streams=streams,
         )
