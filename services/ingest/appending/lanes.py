@@ -131,11 +131,13 @@ class ForceAppends:
     turns: Turns
     pace: Pace
 
+    def try_turn(self, size: int) -> bool:
+        """Whether a message of `size` bytes may be parsed and checked at once, without waiting for a turn."""
+        return self.turns.try_take(self.force, _MESSAGE_COST + size)
+
     async def turn(self, feed: bytes, size: int) -> None:
         """Wait until it is the feed's turn to have a message of `size` bytes parsed and checked."""
-        cost = _MESSAGE_COST + size
-        if not self.turns.try_take(self.force, cost):
-            await self.turns.take(self.force, feed, cost)
+        await self.turns.take(self.force, feed, _MESSAGE_COST + size)
 
     def put(self, batch: PendingBatch) -> None:
         """Queue a batch. One without kept reads is settled at once."""

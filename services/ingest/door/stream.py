@@ -16,6 +16,7 @@ from chassis.draining import mark_drained
 from chassis.errors import Fault
 from services.ingest.appending.batch import PendingBatch
 from services.ingest.appending.lanes import ForceAppends
+from services.ingest.appending.pace import FREE_BYTES
 from services.ingest.door.receiving import BatchReceiver
 
 _log = logging.getLogger(__name__)
@@ -144,24 +145,25 @@ class FeedStream:
             # The batch that caused it may be pending and would never be settled.
             self._pending.clear()
             self.end(error)
-        while not self._half_closed and await self._next() is not None:
-            pass
+        while not self._half_closed:
+            self._took(await self._context.read())
 
     async def _take_batches(self) -> None:
-        receiver, pending, appends = self._receiver, self._pending, self._appends
+        context, receiver, pending, appends = self._context, self._receiver, self._pending, self._appends
         after, expected = _NONE_YET, 0
         while True:
             if self._is_full():
                 await self._wait_for_room()
             # The size of a message is known when it has been read. The one before it says what to expect.
-            await appends.pace.take(appends.force, expected)
-            data = await self._next()
-            if data is None:
+            if expected := expected if expected > FREE_BYTES else 0:
+                await appends.pace.take(appends.force, expected)
+            data = await context.read()
+            if not self._took(data):
                 return
-            if len(data) > expected:
-                appends.pace.count(appends.force, len(data) - expected)
+            appends.pace.count(appends.force, len(data) - expected)
             expected = len(data)
-            await appends.turn(self.key, len(data))
+            if not appends.try_turn(expected):
+                await appends.turn(self.key, expected)
             if self._ending is not None:
                 return
             appends.availability.check()
@@ -172,16 +174,15 @@ class FeedStream:
             self._cost += batch.cost
             appends.put(batch)
 
-    async def _next(self) -> bytes | None:
-        """The vendor's next message; None when it has half-closed."""
-        data = await self._context.read()
+    def _took(self, data: Any) -> bool:
+        """Whether this is a message, which is counted, and not the end of them."""
         if data is grpc.aio.EOF:
             self._half_closed = True
             _wake(self._wanted_ack)
-            return None
+            return False
         self._received += 1
         delivered(len(data))
-        return data  # type: ignore[no-any-return]
+        return True
 
     def _is_full(self) -> bool:
         limits = self._limits
