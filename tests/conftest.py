@@ -1,5 +1,6 @@
 """Fixtures for every test: a real PostgreSQL, migrated clones of it, and certificates."""
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,11 @@ from chassis.settings import DatabaseSettings
 from suite.certificates import Authority
 from suite.postgres import ConnectArguments
 from tests.postgres_server import SharedServer, shared_server
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests wait for other processes for much of their time."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.fixture(scope="session")
