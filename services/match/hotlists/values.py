@@ -10,7 +10,8 @@ from typing import Final
 
 from anpr.not_read import VrmNotRead
 from anpr.plate import plain_vrms, understand
-from anpr.vrm import VrmEmpty, VrmInvalid
+from anpr.several import MORE_THAN_A_PLATE, holds_more_than_a_plate
+from anpr.vrm import VrmEmpty, VrmInvalid, VrmMangled
 from tables.cells import bare, is_absent, is_spreadsheet_error, unguarded
 from tables.faults import RowError
 from tables.moments import NotATimeError, day_or_time, in_utc
@@ -34,12 +35,16 @@ _ARRAY: Final = re.compile(r"\[(.*)\]|\{(.*)\}", re.DOTALL)
 
 def plate(cell: str) -> tuple[str, str]:
     """(VRM, country that was written beside it or "")."""
+    written = cell if cell[:1].isalnum() and cell[-1:].isalnum() else bare(cell)
     try:
-        found = understand(cell if cell[:1].isalnum() and cell[-1:].isalnum() else bare(cell))
+        found = understand(written)
     except VrmEmpty:
         raise RowError("the plate is empty", "vrm") from None
     except (VrmInvalid, VrmNotRead) as fault:
-        raise RowError(str(fault), "vrm") from None
+        more = not isinstance(fault, VrmMangled) and holds_more_than_a_plate(written)
+        raise RowError(MORE_THAN_A_PLATE if more else str(fault), "vrm") from None
+    if not found.country and found.vrm != written and holds_more_than_a_plate(written):
+        raise RowError(MORE_THAN_A_PLATE, "vrm")
     return found.vrm, found.country
 
 
