@@ -1,7 +1,7 @@
 """Recognises a cell with more in it than one plate: a second plate, or words beside the plate.
 
-Blanks are no part of a VRM, so that `AB12 CDE car` would become another vehicle's plate. Only lists are asked,
-because cameras write no such texts.
+Blanks are no part of a VRM, so that `AB12 CDE car` would become another vehicle's plate.
+Only lists are asked, because cameras write no such texts.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from gantry.ingest.v1.cameras_pb2 import Camera, CameraKind
 from cli.exits import CliError, Exit
 from cli.output import note
 from tables.cells import bare, number, unguarded
-from tables.columns import Wanted, parse_map
+from tables.columns import Wanted, ignored_sentence, parse_map
 from tables.faults import RowError, TableError
 from tables.table import Row, Table
 
@@ -64,6 +64,8 @@ def _rows(path: Path, chosen: Mapping[str, str]) -> Iterator[Row]:
     yield from table.finish()
     for remark in table.remarks:
         note(f"{path}, line {remark.line}: {remark.message}")
+    if table.found.ignored:
+        note(f"{path}: {ignored_sentence(table.found.ignored, CAMERAS, table.found.places)}")
 
 
 def _camera(path: Path, line: int, _: str, values: Sequence[str] | RowError) -> Camera:

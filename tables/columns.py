@@ -121,6 +121,16 @@ def suggestions(found: Iterable[str], missing: Iterable[str], wanted: Wanted) ->
     return options
 
 
+def ignored_sentence(ignored: Sequence[str], wanted: Wanted, found: Iterable[str] = ()) -> str:
+    """The columns of which nothing is kept, and the options that take those that may be ours.
+
+    `found`: those of our columns that the file has, for which nothing is advised.
+    """
+    options = suggestions(ignored, [one for one in wanted.optional if one not in found], wanted)
+    advice = f" ({' '.join(options)} takes {'it' if len(options) == 1 else 'them'})" if options else ""
+    return f"columns ignored: {', '.join(ignored)}{advice}"
+
+
 def shown(name: str) -> str:
     """A column's name as it is shown to people: short, and without characters that move a terminal."""
     name = "".join(letter if letter.isprintable() else "\ufffd" for letter in name.strip())

@@ -15,6 +15,8 @@ _KINDS: Final = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (XLS) or another Office file", _WORKBOOK),
     (b"%PDF", "a PDF", "ask its sender for the table as CSV"),
     (b"{\\rtf", "an RTF document", "save the table as CSV (UTF-8) and give that file"),
+    # A file that is compressed once is unpacked before it is looked at.
+    (b"\x1f\x8b", "compressed with gzip twice", "unpack it once"),
     (b"BZh", "compressed with bzip2", "unpack it, or compress it with gzip"),
     (b"\xfd7zXZ\x00", "compressed with xz", "unpack it, or compress it with gzip"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it, or compress it with gzip"),

@@ -18,6 +18,7 @@ READS: Final = Wanted(
     required=("force", "camera_id", "captured_at", "vrm"),
     optional=("read_id", "confidence", "lat", "lon", "heading"),
     together=("captured_at", "vrm"),
+    also={"lat": ("latitude",), "lon": ("longitude",)},
     instead={"force": "--force CODE"},
     likely={
         "force": ("organisation", "agency", "owner", "tenant", "bof"),
@@ -40,8 +41,8 @@ READS: Final = Wanted(
         ),
         "vrm": _PLATES,
         "confidence": ("score", "conf", "certainty", "quality"),
-        "lat": ("latitude", "y"),
-        "lon": ("longitude", "lng", "long", "x"),
+        "lat": ("y",),
+        "lon": ("lng", "long", "x"),
         "heading": ("bearing", "course", "direction_degrees"),
     },
 )

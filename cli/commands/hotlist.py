@@ -31,7 +31,7 @@ from cli.output import Column, counted, local_time, note, table, warn
 from cli.patience import run_patiently
 from cli.verbs import Session, verb
 from clients.match import is_unspoken
-from tables.columns import parse_map, suggestions
+from tables.columns import ignored_sentence, parse_map
 from tables.faults import TableError
 from tables.layouts import HOTLIST
 
@@ -215,8 +215,7 @@ def _tell(header: ImportHeader, answer: ImportHotlistResponse) -> None:
     if answer.furniture_lines:
         note(f"{counted(answer.furniture_lines, 'line')} left out as no entry: headers, totals, blank rows")
     if answer.ignored_columns:
-        ignored = answer.ignored_columns
-        note(f"columns ignored: {', '.join(ignored)}{_map_advice(ignored)}")
+        note(ignored_sentence(answer.ignored_columns, HOTLIST, header.columns))
     _tell_lines(f"{counted(len(answer.remarks), 'remark')}:", answer.remarks)
     _tell_lines(f"{counted(answer.rejected_lines, 'line')} left out:", answer.errors)
 
@@ -229,11 +228,6 @@ def _tell_lines(heading: str, lines: Sequence[LineError]) -> None:
         warn(f"  line {one.line}{f', {one.column}' if one.column else ''}: {one.message}")
     if len(lines) > _NAMED_LINES:
         note(f"  and more; --json names the first {len(lines)}")
-
-
-def _map_advice(ignored: Sequence[str]) -> str:
-    options = suggestions(ignored, HOTLIST.optional, HOTLIST)
-    return f" ({' '.join(options)} takes {'it' if len(options) == 1 else 'them'})" if options else ""
 
 
 def _parsed(pairs: Sequence[str]) -> dict[str, str]:

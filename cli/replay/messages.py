@@ -6,6 +6,7 @@ are wrong (a confidence of 7, a plate with a star), so that a file is checked li
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -25,6 +26,7 @@ Built = tuple[str, str, int, SubmittedRead]
 """Force, camera, capture time in microseconds since 1970, and the message."""
 Builder = Callable[[str, Values], Built]
 _SECOND: Final = 1_000_000
+_SHORTENED: Final = re.compile(r"\d[.,]\d+E\+\d\d", re.IGNORECASE)
 _IDS: Final = frozenset(("camera_id", "read_id"))
 
 
@@ -46,7 +48,7 @@ def builder(
         try:
             read = SubmittedRead(
                 camera_id=camera,
-                read_id=text(read_id, "read_id", optional=True) or derived_read_id(camera, captured, line),
+                read_id=own_read_id(read_id) or derived_read_id(camera, captured, line),
                 captured_at=Timestamp(seconds=seconds, nanos=rest * 1000),
                 vrm=plate(vrm),
                 confidence=share(confidence, percent=percent),
@@ -126,7 +128,7 @@ def camera_id(value: Any) -> str:
 
 @lru_cache(maxsize=4096)
 def _camera_id(value: str) -> str:
-    return text(value, "camera_id")
+    return text(bare(value), "camera_id")
 
 
 def captured_us(value: Any, read_time: Callable[[str | int | float], int], *, joined: bool = False) -> int:
@@ -183,6 +185,17 @@ def course(read: SubmittedRead, heading: Any) -> None:
         read.heading = 0 if whole == 360 else whole
     except (ValueError, OverflowError):
         raise RowError("is no course from 0 to 359 degrees", "heading") from None
+
+
+def own_read_id(value: Any) -> str:
+    """The read's id in the file; empty when it has none, or one that stands for many numbers."""
+    found = text(value, "read_id", optional=True)
+    return "" if is_mangled_id(found) else found
+
+
+def is_mangled_id(read_id: str) -> bool:
+    """Whether a spreadsheet made this of a long number: 1.23457E+17 is the same for many reads."""
+    return "+" in read_id and _SHORTENED.fullmatch(read_id.strip()) is not None
 
 
 def derived_read_id(camera_id: str, captured: Any, line: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cli.replay.messages import camera_id, force_code, number
+from cli.replay.messages import camera_id, force_code, is_mangled_id, number
 from cli.replay.source import ReadFile
 from cli.replay.times import (
     RELATIVE_BELOW,
@@ -86,6 +86,7 @@ class Scan:
     since_1970: dict[str, tuple[float, float]] = field(default_factory=dict)
     shares: int = 0
     percents: int = 0
+    mangled_ids: int = 0
 
     @property
     def forces(self) -> list[str]:
@@ -163,7 +164,7 @@ def scan(file: ReadFile, progress: Callable[[int], None], forces: Mapping[str, s
         found.lines += 1
         if isinstance(values, RowError):
             continue
-        force, camera, captured, _, _, confidence, latitude, longitude, _ = values
+        force, camera, captured, _, read_id, confidence, latitude, longitude, _ = values
         try:
             code = force_code(force)
             key = (codes.get(code, code), camera_id(camera))
@@ -175,4 +176,6 @@ def scan(file: ReadFile, progress: Callable[[int], None], forces: Mapping[str, s
         found.add_time(captured)
         if confidence:
             found.add_confidence(confidence)
+        if isinstance(read_id, str) and is_mangled_id(read_id):
+            found.mangled_ids += 1
     return found

@@ -12,6 +12,7 @@ from gantry.ingest.v1.ingest_pb2 import SubmittedRead
 from gantry_sdk import Connection, ReadStream, Receipt, reason_name
 
 from cli.exits import CliError, Exit
+from cli.replay.feeds import why_no_id
 from cli.replay.messages import builder
 from cli.replay.pace import Pace
 from cli.replay.source import ReadFile
@@ -126,6 +127,8 @@ async def _read_and_send(job: Job, lanes: Mapping[tuple[str, str], Lane], unique
         if lane is None:
             tally.break_line(number, "force", _NOT_YOURS)
             continue
+        if why := why_no_id(camera):
+            tally.note_odd_id(number, why)
         if pace is not None and (wait := pace.wait_for(moment)) > 0:
             await _wait(job, unique, wait)
         lane.reads.append(read)

@@ -14,7 +14,7 @@ from anpr.several import MORE_THAN_A_PLATE, holds_more_than_a_plate
 from anpr.vrm import VrmEmpty, VrmInvalid, VrmMangled
 from tables.cells import bare, is_absent, is_spreadsheet_error, unguarded
 from tables.faults import RowError
-from tables.moments import NotATimeError, day_or_time, in_utc
+from tables.moments import BEFORE_1990, NONE_MEANT, NotATimeError, day_or_time, in_utc
 
 MOST_TEXT: Final = 500
 MOST_WORD: Final = 40
@@ -28,6 +28,7 @@ _DAY: Final = timedelta(days=1)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _FOR_EVER: Final = frozenset(("never", "infinity", "indefinite", "unlimited", "permanent", "no expiry"))
 _LEAST_YEAR: Final = 1990
+_OR_EMPTY: Final = "leave the cell empty when the entry does not end"
 _BETWEEN_MARKERS: Final = re.compile(r"[;,|\r\n]")
 # Databases and data tools write a list with brackets around it, and quotes around its parts.
 _ARRAY: Final = re.compile(r"\[(.*)\]|\{(.*)\}", re.DOTALL)
@@ -167,11 +168,9 @@ def weed_date(cell: str) -> tuple[str, datetime | None]:
         else:
             end = datetime.combine(found + _DAY, time(), UTC)
     except NotATimeError as fault:
-        raise RowError(f"it {fault}", "weed_date") from None
+        told = str(fault)
+        or_empty = f"; {_OR_EMPTY}" if told.startswith(NONE_MEANT) else ""
+        raise RowError(f"it {told}{or_empty}", "weed_date") from None
     if end.year < _LEAST_YEAR:
-        raise RowError(
-            f"it is before {_LEAST_YEAR}: systems write such a date for none; leave the cell empty when the "
-            "entry does not end",
-            "weed_date",
-        )
+        raise RowError(f"it {BEFORE_1990}; {_OR_EMPTY}", "weed_date")
     return end.isoformat(), end
