@@ -1,7 +1,8 @@
 """`gantry hotlist`: lists of vehicles of interest."""
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -34,8 +35,10 @@ from clients.match import is_unspoken
 from tables.columns import ignored_sentence, parse_map
 from tables.faults import TableError
 from tables.layouts import HOTLIST
+from tables.table import Table
 
 _CHUNK = 256 * 1024
+_LONGEST_HEADER = 8192
 _NAMED_LINES = 20
 _COLUMNS: Final = (
     Column("force"),
@@ -157,7 +160,7 @@ async def _import(session: Session, path: Path, force: str | None, header: Impor
     if session.as_json:
         write_json(import_form(header, answer))
         return
-    _tell(header, answer)
+    _tell(header, answer, path)
     if answer.entries * 2 < before and not (header.allow_empty and answer.entries == 0):
         warn(f"the list had {before:,} entries before: if the file was cut off, import the whole file")
 
@@ -193,7 +196,7 @@ def _refused(fault: InvalidInput) -> CliError:
     return CliError(error.message, error.code, reason=error.reason, more=notes)
 
 
-def _tell(header: ImportHeader, answer: ImportHotlistResponse) -> None:
+def _tell(header: ImportHeader, answer: ImportHotlistResponse, path: Path) -> None:
     entries = counted(answer.entries, "entry", "entries")
     if header.dry_run:
         note(
@@ -215,9 +218,23 @@ def _tell(header: ImportHeader, answer: ImportHotlistResponse) -> None:
     if answer.furniture_lines:
         note(f"{counted(answer.furniture_lines, 'line')} left out as no entry: headers, totals, blank rows")
     if answer.ignored_columns:
-        note(ignored_sentence(answer.ignored_columns, HOTLIST, header.columns))
+        note(ignored_sentence(answer.ignored_columns, HOTLIST, _columns_in(path, header)))
     _tell_lines(f"{counted(len(answer.remarks), 'remark')}:", answer.remarks)
     _tell_lines(f"{counted(answer.rejected_lines, 'line')} left out:", answer.errors)
+
+
+def _columns_in(path: Path, header: ImportHeader) -> Collection[str]:
+    """Those of our columns that the file has, for which no other of its columns is advised."""
+    table = Table(HOTLIST, header.columns, longest=_LONGEST_HEADER)
+    try:
+        with path.open("rb") as file:
+            while table.header is None and (chunk := file.read(_CHUNK)):
+                deque(table.feed(chunk), maxlen=0)
+        if table.header is None:
+            deque(table.finish(), maxlen=0)
+    except (OSError, TableError):
+        return HOTLIST.ours
+    return table.found.places
 
 
 def _tell_lines(heading: str, lines: Sequence[LineError]) -> None:

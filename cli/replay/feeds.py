@@ -97,7 +97,7 @@ class Arranger:
         # Without the feed's token, enrolling a camera that it has already is the way to a new one.
         ours = [camera for camera in wanted if carried.get(camera) == self._feed] if token is None else []
         new = [_camera(one, self._found.reads[force, one]) for one in unknown]
-        self._feeds.remarks += _odd_places(new, self._others)
+        self._feeds.remarks += odd_places(new, self._others)
         self._feeds.remarks += _alike_sentences(unknown, carried)[:_NAMED]
         # The registry has more data of a known camera than the file.
         known = [Camera(camera_id=one) for one in locked or (() if unknown else ours)]
@@ -173,7 +173,7 @@ def _camera(camera_id: str, seen: Sighting) -> Camera:
     return Camera(camera_id=camera_id, name=camera_id, kind=CAMERA_KIND_FIXED, position=place)
 
 
-def _odd_places(new: Sequence[Camera], known: Sequence[Position]) -> list[str]:
+def odd_places(new: Sequence[Camera], known: Sequence[Position]) -> list[str]:
     """Remarks on new fixed cameras that are far from most of their force's."""
     placed = [camera for camera in new if camera.HasField("position")]
     all_places = [*known, *(camera.position for camera in placed)]

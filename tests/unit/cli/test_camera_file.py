@@ -58,6 +58,8 @@ def test_columns_are_mapped(tmp_path: Path) -> None:
         ("OFFICIAL\ncamera_id,name\nA1,x\n", "protective marking"),
         ("camera_id,lat,lon\nA1,51.7,\n", "lat and lon are both needed"),
         ("camera_id,lat,lon\nA1,51.7N,0.5\n", "line 2, lat: is not a number"),
+        ("camera_id,lat,lon\nA1,573210,207654\n", "line 2, lat: should be -90 to 90 degrees; turn eastings"),
+        ("camera_id,name\nA1,x\nA2,y\nA1,z\n", "line 4, camera_id: camera A1 is on line 2 too"),
         ("camera_id,lat,lon\nA1,#N/A,0.5\n", "line 2, lat: holds a spreadsheet's error"),
         ("camera_id,kind\nA1,tripod\n", "tripod is no kind"),
         ("camera_id,name\nA1,x\nA2,y,z\n", "line 3"),
