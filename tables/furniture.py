@@ -12,7 +12,7 @@ BLANKS: Final = (
 )
 """Characters that nobody sees at the ends of a cell."""
 
-COUNTED: Final = ("total", "count", "sum", "record", "row", "entries", "vehicles", "trailer", "number")
+COUNTED: Final = ("total", "count", "sum", "record", "rows", "entries", "vehicles", "trailer", "number")
 """Words, or their beginnings, of which a total has one; a cheap test leaves all other rows alone."""
 _IN_TOTALS: Final = frozenset(
     (
