@@ -1,7 +1,7 @@
 """Recognises a cell with more in it than one plate: a second plate, or words beside the plate.
 
 Blanks are no part of a VRM, so that `AB12 CDE car` would become another vehicle's plate.
-Only lists are asked, because cameras write no such texts.
+Lists and files are asked; cameras write no such texts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from anpr.latin import in_latin
 
 MORE_THAN_A_PLATE: Final = (
     "the cell has more than one plate in it, or words beside the plate: give each plate a line of its own, "
-    "and put words into the reason; if all of it is one plate, write it without blanks"
+    "and words into a column of their own; if all of it is one plate, write it without blanks"
 )
 _LEAST: Final = 5
 _LONGEST: Final = 200

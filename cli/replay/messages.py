@@ -14,7 +14,9 @@ from typing import Any, Final
 from gantry.ingest.v1.ingest_pb2 import SubmittedRead
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from anpr.vrm import VrmMangled, is_normal, normalise
+from anpr.plate import understand
+from anpr.several import MORE_THAN_A_PLATE, holds_more_than_a_plate
+from anpr.vrm import VrmMangled, is_normal
 from cli.replay.times import Clock
 from tables import cells
 from tables.cells import bare, is_absent, unguarded
@@ -81,15 +83,22 @@ def text(value: Any, column: str, *, optional: bool = False) -> str:
 
 
 def plate(value: Any) -> str:
-    """A plate as it stands in the file, for ingest to judge. RowError for what a program made of a plate."""
+    """A plate as it stands in the file, for ingest to judge.
+
+    RowError for what a program made of a plate, and for two plates or a note in one cell: ingest would take
+    them for one plate, since blanks are no part of it.
+    """
     if isinstance(value, str) and not is_normal(value):
         value = bare(value)
         try:
-            normalise(value)
+            found = understand(value)
         except VrmMangled as fault:
             raise RowError(str(fault), "vrm") from None
         except ValueError:
             pass  # ingest counts and names it, as it does for cameras
+        else:
+            if not found.country and holds_more_than_a_plate(value):
+                raise RowError(MORE_THAN_A_PLATE, "vrm")
     return text(value, "vrm", optional=True)
 
 

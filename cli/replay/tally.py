@@ -41,6 +41,7 @@ class Problem:
 class Tally:
     """Counts of one replay. Lines counted as broken never left this machine.
 
+    `old`: sent reads that are older than seven days, which is what a buffer usually keeps.
     `odd_ids`: of some lines, why no camera can be enrolled under their id.
     """
 
@@ -51,6 +52,7 @@ class Tally:
     rejected: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
     broken: int = 0
+    old: int = 0
     left_out: int = 0
     assumed_utc: bool = False
     odd_ids: dict[int, str] = field(default_factory=dict)
@@ -111,6 +113,7 @@ class Tally:
             "warnings_by_reason": dict(self.warnings),
             "broken_lines": self.broken,
             "left_out_lines": self.left_out,
+            "old_reads": self.old,
             "file_cut": self.cut,
             "interrupted": self.interrupted,
             "unanswered": self.sent - self.answered,
@@ -128,6 +131,8 @@ class Tally:
         found += [(f"rejected {reason}", count, "bad") for reason, count in self.rejected.most_common()]
         if self.broken:
             found.append(("broken lines, not sent", self.broken, "bad"))
+        if self.old:
+            found.append(("older than 7 days: a buffer of 7 days keeps them for one day", self.old, "doubt"))
         if self.left_out:
             found.append(("lines that are no reads (headers, totals), left out", self.left_out, "dim"))
         found += [
