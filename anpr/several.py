@@ -19,6 +19,8 @@ MORE_THAN_A_PLATE: Final = (
 _LEAST: Final = 5
 _LONGEST: Final = 200
 _BETWEEN: Final = re.compile(r"[^A-Z0-9.\-]+")
+# A dash parts what belongs together, unless a word stands behind it.
+_DASH_AND_WORD: Final = re.compile(r"-(?=[A-Z]{4,}$)")
 _DROPPED: Final = str.maketrans("", "", ".-")
 _JOINING: Final = frozenset(("OR", "AND", "UND", "OU", "ET", "EN"))
 _LABELS: Final = frozenset(
@@ -32,11 +34,8 @@ def holds_more_than_a_plate(written: str) -> bool:
     """Whether a text has a plate in it and, apart from it by a blank or sign, words or another plate."""
     if len(written) > _LONGEST or written.isalnum():
         return False
-    parts = [
-        part
-        for each in _BETWEEN.split(in_latin(written).upper())
-        if (part := each.translate(_DROPPED)) and part.isalnum()
-    ]
+    text = _DASH_AND_WORD.sub(" ", in_latin(written).upper())
+    parts = [part for each in _BETWEEN.split(text) if (part := each.translate(_DROPPED)) and part.isalnum()]
     if len(parts) < 2 or is_plate_of_any("".join(parts)):
         return False
     return any(_are_apart(parts[:at], parts[at:]) for at in range(1, len(parts)))

@@ -10,7 +10,7 @@ from typing import Final
 
 from tables.faults import TableError
 
-_GAP: Final = re.compile(r"[\s_\-\u200b\u200e\u200f\u2060\ufeff]+")
+_GAP: Final = re.compile(r"[\s_/\-\u200b\u200e\u200f\u2060\ufeff]+")
 _AROUND: Final = "\"'*:.\u2018\u2019\u201c\u201d\u201e"
 _DELIMITERS: Final = frozenset(",;\t|:")
 _MOST_SHOWN: Final = 30
@@ -58,7 +58,7 @@ class HeaderError(TableError):
 
 
 def folded(name: str) -> str:
-    """A column's name without the differences that nobody sees: case, blanks, dashes, quotes around it."""
+    """A column's name without the differences that nobody sees: case, blanks, dashes, strokes, quotes."""
     return _GAP.sub("_", name.strip().strip(_AROUND).strip()).strip("_").casefold()
 
 

@@ -57,6 +57,7 @@ _COUNT: Final = re.compile(
     r"|(rows?|records?)\s+(affected|selected|returned|exported)\W+\d+)\W*",
     re.IGNORECASE,
 )
+_NUMBER_BEHIND: Final = re.compile(r"\W+\d[\d., ]*\W*$")
 _END: Final = re.compile(r"\W*(end|eof)(\s+of\s+(file|report|data|list|extract|export))?\W*", re.IGNORECASE)
 _MARKING: Final = re.compile(
     r"\W*(not\s+)?(official|secret|top\s+secret|protect|protectively\s+marked|restricted|confidential|sensitive"
@@ -88,7 +89,8 @@ def furniture(cells: Sequence[str]) -> str:
 
 
 def _of_one_cell(text: str) -> str:
-    if _COUNT.fullmatch(text):
+    words = _NUMBER_BEHIND.sub("", text)
+    if _COUNT.fullmatch(text) or (words != text and _names_a_count(words)):
         return "a count of rows"
     if _END.fullmatch(text):
         return "the end of the file in words"

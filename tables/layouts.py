@@ -37,7 +37,7 @@ READS: Final = Wanted(
                 "captured",
                 "date_and_time",
             ),
-            *("time", "when", "ts", "t", "t_ms", "date"),
+            *("time", "when", "ts", "t", "t_ms", "date", "zeitpunkt", "zeitstempel", "zeit", "datum"),
         ),
         "vrm": _PLATES,
         "confidence": ("score", "conf", "certainty", "quality"),

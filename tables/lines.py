@@ -106,6 +106,9 @@ class Lines:
             try:
                 piece = self._unpack.decompress(chunk, _PIECE_BYTES)
             except zlib.error:
+                # The lines before are good, even when there are too few of them to be looked at so far.
+                if self._looked is not None:
+                    yield from self._begin()
                 raise self._cut() from None
             chunk = self._unpack.unconsumed_tail or self._unpack.unused_data
             yield from self._text(piece)

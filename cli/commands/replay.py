@@ -196,6 +196,8 @@ async def _tokens(session: Session, order: Order, links: Links, found: Scan) -> 
 
 def _no_force(order: Order, found: Scan, person: str, forces: Iterable[str]) -> str:
     """Why no line can be sent, and what helps that was not given yet."""
+    if not found.forces:
+        return f"no line of the file has a force and a camera; {found.fault}"
     theirs = ", ".join(forces)
     if order.force is not None:
         return f"--force {order.force}: is not a code of a force of {person} ({theirs})"

@@ -23,6 +23,7 @@ plates = st.one_of([st.from_regex(f"(?:{forms})", fullmatch=True) for forms in F
         "AB12CDE or AB12CDF",
         "AB12CDE,AB13CDE",
         "AB12CDE - stolen",
+        "AB12CDE-Ford",
         "AB12CDE x2",
         "AB12 CDE Ford",
         "CAR AB12CDE",
@@ -45,6 +46,8 @@ def test_a_second_plate_and_words_are_noticed(written: str) -> None:
         "AB12CDE;",
         "101 D 101",
         "12-D-34567",
+        "51F-123.45",  # Vietnam
+        "12-ABCD",
         "A 123 BC 77",  # Russia, whose forms are not in the table
         "1234 AB-7",  # Belarus
         "MH 12 ABC 1234",  # India
