@@ -13,6 +13,7 @@ from tables.faults import TableError
 _GAP: Final = re.compile(r"[\s_/\-\u200b\u200e\u200f\u2060\ufeff]+")
 _AROUND: Final = "\"'*:.\u2018\u2019\u201c\u201d\u201e"
 _DELIMITERS: Final = frozenset(",;\t|:")
+_BETWEEN_NAMES: Final = re.compile(r"[,;&+ ]+")
 _MOST_SHOWN: Final = 30
 _MOST_NAME: Final = 40
 MOST_COLUMNS: Final = 500
@@ -184,8 +185,20 @@ def _wrong_header(
     options += [wanted.instead[one] for one in missing if one in wanted.instead and one not in named]
     found = ", ".join(shown(name) or "(no name)" for name in names[:_MOST_SHOWN]) or "none"
     if all(one in chosen for one in missing):
-        return f"columns found: {found}; --map names what is not among them: {lacks}"
+        advice = _join_advice(names, chosen, wanted)
+        return f"columns found: {found}; --map names what is not among them: {lacks}{advice}"
     return f"columns found: {found}; needed and missing: {lacks}{_advice(options)}"
+
+
+def _join_advice(names: Sequence[str], chosen: Mapping[str, str], wanted: Wanted) -> str:
+    """How to name two columns, for who named them with another sign between."""
+    known = [folded(name) for name in names]
+    for ours in wanted.together:
+        parts = [part for part in _BETWEEN_NAMES.split(chosen.get(ours, "")) if part]
+        if len(parts) > 1 and all(folded(part) in known for part in parts):
+            pair = f"{ours}={'+'.join(parts)}"
+            return f"; columns are joined with +: --map {_quoted(pair)}"
+    return ""
 
 
 def _advice(options: Sequence[str]) -> str:

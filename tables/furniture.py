@@ -45,7 +45,18 @@ _IN_TOTALS: Final = frozenset(
             "lines",
         ),
         *("vehicle", "vehicles", "vrm", "vrms", "vrn", "vrns", "plate", "plates", "registrations", "reads"),
-        *("cars", "trailer", "exported", "returned", "affected", "selected"),
+        *(
+            "cars",
+            "cameras",
+            "sites",
+            "hits",
+            "alerts",
+            "trailer",
+            "exported",
+            "returned",
+            "affected",
+            "selected",
+        ),
     )
 )
 _WORD: Final = re.compile(r"[^\W\d_]+")

@@ -34,6 +34,7 @@ _EXPONENT: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?E[+-]?\d+", re.IGNORECASE)
 _TIME_ONLY: Final = re.compile(
     r"(?:[01]?\d|2[0-4])[:.]\d{2}(?:[:.]\d{2}(?:[.,]\d+)?)?(?:\s*[ap]\.?m\.?)?" + _ZONE, re.IGNORECASE
 )
+_TIME_FIRST: Final = re.compile(r"\d{1,2}:\d\d\S*\s+(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{8})")
 _WEEK: Final = re.compile(r"\d{4}-?W\d{2}(?:-?\d)?.*", re.IGNORECASE)
 _DAY_OF_YEAR: Final = re.compile(r"\d{4}-?\d{3}")
 _MONTH: Final = re.compile(r"\d{4}[-/.](?:0?[1-9]|1[0-2])|(?:0?[1-9]|1[0-2])[-/.]\d{4}")
@@ -191,6 +192,7 @@ _CAUSES: Final = (
     ),
     (_LOST_ZEROS.fullmatch, "has a time of day of fewer than 6 digits: a spreadsheet has dropped its zeros"),
     (_DAY_AND_ZONE.fullmatch, "is a date with a zone, but without a time of day"),
+    (_TIME_FIRST.fullmatch, "has the time before the date; of two columns, name the date first"),
     (_holds_two_times, "holds two times of day: its parts are not one date and one time"),
     (_ON_NO_CLOCK.fullmatch, "is 24:00 or a leap second, which the clocks here do not have"),
     (_ODD_CLOCK.fullmatch, "has a time of day in another form than 04:00:00"),

@@ -162,7 +162,11 @@ async def _import(session: Session, path: Path, force: str | None, header: Impor
         return
     _tell(header, answer, path)
     if answer.entries * 2 < before and not (header.allow_empty and answer.entries == 0):
-        warn(f"the list had {before:,} entries before: if the file was cut off, import the whole file")
+        if answer.expired_lines > answer.entries:
+            advice = "if the file is an old one, import the present one"
+        else:
+            advice = "if the file was cut off, import the whole file"
+        warn(f"the list had {before:,} entries before: {advice}")
 
 
 async def _entries_before(links: Links, header: ImportHeader) -> int:

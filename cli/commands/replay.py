@@ -162,7 +162,7 @@ def _clock(session: Session, order: Order, file: ReadFile, found: Scan) -> Clock
         remarks.append(ignored_sentence(ignored, READS, file.table.found.places))
     if found.mangled_ids:
         remarks.append(
-            f"{counted(found.mangled_ids, 'read id')} that a spreadsheet turned into numbers with exponents: "
+            f"{counted(found.mangled_ids, 'read id')} that a tool made (numbers with exponents, errors, words): "
             "these reads get an id from their camera, time and line"
         )
     if file.kind == "csv" and not file.theirs("read_id"):

@@ -14,6 +14,7 @@ from typing import Any, Final
 from gantry.ingest.v1.ingest_pb2 import SubmittedRead
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from anpr.identifiers import oddity_of_name
 from anpr.plate import understand
 from anpr.several import MORE_THAN_A_PLATE, holds_more_than_a_plate
 from anpr.vrm import VrmMangled, is_normal
@@ -28,6 +29,7 @@ Built = tuple[str, str, int, SubmittedRead]
 """Force, camera, capture time in microseconds since 1970, and the message."""
 Builder = Callable[[str, Values], Built]
 _SECOND: Final = 1_000_000
+_WORD_LENGTH: Final = 10
 _SHORTENED: Final = re.compile(r"\d[.,]\d+E\+\d\d", re.IGNORECASE)
 _IDS: Final = frozenset(("camera_id", "read_id"))
 
@@ -203,8 +205,11 @@ def own_read_id(value: Any) -> str:
 
 
 def is_mangled_id(read_id: str) -> bool:
-    """Whether a spreadsheet made this of a long number: 1.23457E+17 is the same for many reads."""
-    return "+" in read_id and _SHORTENED.fullmatch(read_id.strip()) is not None
+    """Whether a tool made this of an id, which then is that of many reads: 1.23457E+17, #N/A, unknown."""
+    told = read_id.strip()
+    if told[:1] == "#" or len(told) < _WORD_LENGTH:
+        return oddity_of_name(told) is not None and not is_absent(told)
+    return "+" in told and _SHORTENED.fullmatch(told) is not None
 
 
 def derived_read_id(camera_id: str, captured: Any, line: str) -> str:
