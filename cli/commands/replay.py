@@ -162,7 +162,7 @@ def _clock(session: Session, order: Order, file: ReadFile, found: Scan) -> Clock
         remarks.append(ignored_sentence(ignored, READS, file.table.found.places))
     if found.mangled_ids:
         remarks.append(
-            f"{counted(found.mangled_ids, 'read id')} that a tool made (numbers with exponents, errors, words): "
+            f"{counted(found.mangled_ids, 'read id')} that a tool made (1.23457E+17, #N/A, a word for none): "
             "these reads get an id from their camera, time and line"
         )
     if file.kind == "csv" and not file.theirs("read_id"):
