@@ -89,15 +89,19 @@ def _camera(path: Path, line: int, _: str, values: Sequence[str] | RowError) -> 
         place = [
             None if not bare(cell) else number(cell, ours) for ours, cell in (("lat", lat), ("lon", lon))
         ]
-        _refuse_eastings(*place)
+        _check(bare(camera_id), *place)
         return camera_of(bare(camera_id), unguarded(name), bare(kind), *place)
     except RowError as fault:
         where = f", {fault.column}" if fault.column else ""
         raise CliError(f"{path}, line {line}{where}: {fault.message}", Exit.USAGE) from None
+    except CliError as fault:
+        raise CliError(f"{path}, line {line}: {fault.message}", fault.code) from None
 
 
-def _refuse_eastings(lat: float | None, lon: float | None) -> None:
-    """RowError for a place that is none in degrees, such as metres of the national grid."""
+def _check(camera_id: str, lat: float | None, lon: float | None) -> None:
+    """RowError for no id, and for a place that is none in degrees, such as metres of the national grid."""
+    if not camera_id:
+        raise RowError("is empty", "camera_id")
     for column, value, most in (("lat", lat, 90), ("lon", lon, 180)):
         if value is not None and not -most <= value <= most:
             raise RowError(

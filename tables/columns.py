@@ -76,8 +76,13 @@ def parse_map(pairs: Iterable[str], wanted: Wanted) -> dict[str, str]:
     return chosen
 
 
-def match_columns(names: Sequence[str], wanted: Wanted, chosen: Mapping[str, str]) -> Found:
-    """Find our columns among the file's. HeaderError says what was found, what is needed, what to try."""
+def match_columns(
+    names: Sequence[str], wanted: Wanted, chosen: Mapping[str, str], *, in_line: bool = True
+) -> Found:
+    """Find our columns among the file's. HeaderError says what was found, what is needed, what to try.
+
+    `in_line`: the names stand in a header line, which can be missing or separated in another way.
+    """
     known = [folded(name) for name in names]
     places: dict[str, tuple[int, ...]] = {}
     for ours in wanted.ours:
@@ -90,7 +95,9 @@ def match_columns(names: Sequence[str], wanted: Wanted, chosen: Mapping[str, str
     _refuse_twins(names, known, places)
     missing = [one for one in (*wanted.required, *chosen) if one not in places]
     if missing:
-        raise HeaderError(_wrong_header(names, list(dict.fromkeys(missing)), wanted, chosen, places))
+        raise HeaderError(
+            _wrong_header(names, list(dict.fromkeys(missing)), wanted, chosen, places, in_line=in_line)
+        )
     used = {place for each in places.values() for place in each}
     ignored = tuple(shown(name) for place, name in enumerate(names) if place not in used and name.strip())
     return Found(places, tuple(names), ignored)
@@ -166,16 +173,18 @@ def _wrong_header(
     wanted: Wanted,
     chosen: Mapping[str, str],
     places: Mapping[str, tuple[int, ...]],
+    *,
+    in_line: bool,
 ) -> str:
     lacks = ", ".join(f"{one} (as {shown(chosen[one])})" if one in chosen else one for one in missing)
     free = [name for place, name in enumerate(names) if not any(place in each for each in places.values())]
     options = suggestions(free, [one for one in missing if one not in chosen], wanted)
-    if len(names) == 1 and not places and len(missing) > 1:
+    if in_line and len(names) == 1 and not places and len(missing) > 1:
         return (
             f"the header line has one column; needed: {lacks}; separate columns by commas, semicolons, "
             "tabs or |, and put no line in quotes as a whole"
         )
-    if not places and not options:
+    if in_line and not places and not options:
         # The line may be data. Its cells are not shown: one of them may be a plate.
         return (
             f"line 1 has none of the columns that Gantry knows, so it seems to be no header line; "

@@ -22,7 +22,7 @@ from cli.replay.times import Clock
 from tables import cells
 from tables.cells import bare, is_absent, unguarded
 from tables.faults import RowError
-from tables.moments import JOIN, NotATimeError
+from tables.moments import JOIN, TIME_FORM, NotATimeError
 
 Values = Sequence[Any]
 Built = tuple[str, str, int, SubmittedRead]
@@ -147,7 +147,7 @@ def captured_us(value: Any, read_time: Callable[[str | int | float], int], *, jo
     if value is None or value == "":
         raise RowError("is empty", "captured_at")
     if not isinstance(value, str | int | float) or isinstance(value, bool):
-        raise RowError("is no time", "captured_at")
+        raise RowError(f"is no time; {TIME_FORM}", "captured_at")
     try:
         return read_time(value)
     except NotATimeError as fault:

@@ -57,6 +57,8 @@ def test_columns_are_mapped(tmp_path: Path) -> None:
         ("camera_id,name\n", "no cameras"),
         ("OFFICIAL\ncamera_id,name\nA1,x\n", "protective marking"),
         ("camera_id,lat,lon\nA1,51.7,\n", "lat and lon are both needed"),
+        ("camera_id,name\n,x\n", "line 2, camera_id: is empty"),
+        ("camera_id,kind\nA1,Static\n", "line 2: camera A1: Static is no kind"),
         ("camera_id,lat,lon\nA1,51.7N,0.5\n", "line 2, lat: is not a number"),
         ("camera_id,lat,lon\nA1,573210,207654\n", "line 2, lat: should be -90 to 90 degrees; turn eastings"),
         ("camera_id,name\nA1,x\nA2,y\nA1,z\n", "line 4, camera_id: camera A1 is on line 2 too"),
