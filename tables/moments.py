@@ -28,7 +28,9 @@ _COMPACT: Final = re.compile(
 )
 _DAY_FIRST: Final = re.compile(r"(\d{1,2})[/.\- ](\d{1,2})[/.\- ](\d{4}|\d{2})(?![\d])(.*)", re.DOTALL)
 _MONTH_NAME: Final = re.compile(r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b", re.IGNORECASE)
-_WORD_ZONE: Final = re.compile(r"(?P<time>\d{4}-\d{2}-\d{2}[T\s]\S+)\s*(?P<zone>[A-Z]{2,5}|[A-Z][a-z]+/\w+)")
+_WORD_ZONE: Final = re.compile(
+    r"(?P<time>\d{4}-\d{2}-\d{2}[T\s]\S+)\s*[\[(]?(?P<zone>[A-Z]{2,5}|[A-Z][a-z]+/\w+)[\])]?"
+)
 _SERIAL: Final = re.compile(r"[2-7]\d{4}(?:[.,]\d+)?")
 _EXPONENT: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?E[+-]?\d+", re.IGNORECASE)
 _TIME_ONLY: Final = re.compile(
@@ -150,6 +152,11 @@ def _holds_two_times(text: str) -> bool:
     return len([part for part in text.split() if _CLOCK.match(part)]) > 1
 
 
+def _has_more_behind(text: str) -> bool:
+    match = _LOOSE.match(text)
+    return match is not None and match.end() < len(text) and _made(match) is not None
+
+
 def _is_zeros(text: str) -> bool:
     return text[:8].strip("0-/.") == "" and text.count("0") >= 8
 
@@ -198,6 +205,7 @@ _CAUSES: Final = (
     (_ODD_CLOCK.fullmatch, "has a time of day in another form than 04:00:00"),
     (_is_zeros, _ZEROS),
     (_MONTH_NAME.search, "is a date with the name of a month"),
+    (_has_more_behind, "has something behind the date or the time that is no zone such as Z or +01:00"),
     (_LOOSE.match, _NO_CALENDAR),
     (_SINCE_1970.fullmatch, "is a number that counts from 1970"),
     (_COMPACT.match, _NO_CALENDAR),
