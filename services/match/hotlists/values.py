@@ -10,7 +10,7 @@ from typing import Final
 
 from anpr.not_read import VrmNotRead
 from anpr.plate import plain_vrms, understand
-from anpr.several import MORE_THAN_A_PLATE, holds_more_than_a_plate
+from anpr.several import MORE_THAN_A_PLATE, WORDS_ALONE, are_words, holds_more_than_a_plate
 from anpr.vrm import VrmEmpty, VrmInvalid, VrmMangled
 from tables.cells import bare, is_absent, is_spreadsheet_error, unguarded
 from tables.faults import RowError
@@ -19,6 +19,7 @@ from tables.moments import BEFORE_1990, NONE_MEANT, NotATimeError, day_or_time, 
 MOST_TEXT: Final = 500
 MOST_WORD: Final = 40
 NEVER: Final = "infinity"
+_LONGEST_USUAL: Final = 8
 _MOST_MARKERS: Final = 20
 _DEFAULT_PRIORITY: Final = "5"
 _PRIORITIES: Final = frozenset("123456789")
@@ -46,12 +47,17 @@ def plate(cell: str) -> tuple[str, str]:
         raise RowError(MORE_THAN_A_PLATE if more else str(fault), "vrm") from None
     if not found.country and found.vrm != written and holds_more_than_a_plate(written):
         raise RowError(MORE_THAN_A_PLATE, "vrm")
+    if are_words(found.vrm, written):
+        raise RowError(WORDS_ALONE, "vrm")
     return found.vrm, found.country
 
 
 def plates(cells: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """`plate` of many cells: VRMs and countries."""
-    if (vrms := plain_vrms(cells)) is not None:
+    vrms = plain_vrms(cells)
+    if vrms is not None and not (
+        max(map(len, vrms), default=0) > _LONGEST_USUAL and any(map(are_words, vrms))
+    ):
         return vrms, [""] * len(vrms)
     found = [*map(plate, cells)]
     return [vrm for vrm, _ in found], [country for _, country in found]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anpr.formats import FORMS
-from anpr.several import holds_more_than_a_plate
+from anpr.several import are_words, holds_more_than_a_plate
 
 plates = st.one_of([st.from_regex(f"(?:{forms})", fullmatch=True) for forms in FORMS.values()]).filter(
     str.isascii
@@ -22,6 +22,7 @@ plates = st.one_of([st.from_regex(f"(?:{forms})", fullmatch=True) for forms in F
         "AB12CDE & XY34ZZZ",
         "AB12CDE or AB12CDF",
         "AB12CDE,AB13CDE",
+        "AB12CDE; AB13CDE; AB14CDE",
         "AB12CDE - stolen",
         "AB12CDE-Ford",
         "AB12CDE x2",
@@ -71,3 +72,18 @@ def test_a_plate_in_groups_is_one_plate(plate: str, gap: str) -> None:
 )
 def test_a_word_behind_a_plate_is_noticed(plate: str, word: str) -> None:
     assert holds_more_than_a_plate(f"{plate} {word}")
+
+
+@pytest.mark.parametrize(
+    ("vrm", "written", "told"),
+    [
+        ("FORDTRANSIT", "Ford Transit", True),
+        ("WHITEVAN", "white van", True),
+        ("SEEREASON", "SEEREASON", True),
+        ("WHITEVAN", "WHITEVAN", False),  # a plate of eight letters, as some states of the USA give them
+        ("VOLVO", "VOLVO", False),
+        ("MAB1234", "M AB 1234", False),
+    ],
+)
+def test_words_alone_are_noticed(vrm: str, written: str, *, told: bool) -> None:
+    assert are_words(vrm, written) is told
