@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,12 +19,21 @@ _ERROR_VALUE: Final = re.compile(r"#(?:N/A|NAME\?|REF!|VALUE!|DIV/0!|NUM!|NULL!)
 # Sites and addresses are numbered like this: 12-03-01, 1.2, 10.0.0.12.
 _NUMBERED: Final = re.compile(r"[\d.-]+")
 _MANGLED_NUMBER: Final = re.compile(r"\d+\.0+|\d{4}-\d\d-\d\d")
+_SIGNS: Final = {" ": "blank", "\t": "tab"}
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def is_camera_id(text: str) -> bool:
     """Whether `text` names a camera: 1 to 64 of letters, digits, dot, dash, underscore (ASCII)."""
     return _NAME.fullmatch(text) is not None
+
+
+def signs_in_id(text: str) -> str:
+    """The characters of a text that no id has, named: a blank or a long dash looks right on a screen."""
+    odd = dict.fromkeys(each for each in text if not (each.isascii() and (each.isalnum() or each in "._-")))
+    return ", ".join(
+        _SIGNS.get(each) or unicodedata.name(each, "a control character").lower() for each in odd
+    )
 
 
 def oddity_of_id(text: str) -> str | None:

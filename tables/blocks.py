@@ -5,11 +5,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from typing import Final
 
-from tables.furniture import TOTALS
-
-_TOTALS_BEGIN: Final = tuple(f"\n{word}" for word in TOTALS)
+from tables.furniture import COUNTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +71,6 @@ def _are_data(columns: Sequence[Sequence[str]], names: Set[str]) -> bool:
     if all("" in column for column in columns[1:]) and not all(map(any, zip(*columns[1:], strict=True))):
         return False
     small = "\n".join(("", *firsts)).casefold()
-    if any(word in small for word in _TOTALS_BEGIN):
+    if any(word in small for word in COUNTED):
         return False
     return names.isdisjoint(map(str.strip, small.split("\n")))

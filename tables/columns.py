@@ -10,9 +10,10 @@ from typing import Final
 
 from tables.faults import TableError
 
-_GAP: Final = re.compile(r"[\s_\-\u200b\u200e\u200f\u2060\ufeff]+")
+_GAP: Final = re.compile(r"[\s_/\-\u200b\u200e\u200f\u2060\ufeff]+")
 _AROUND: Final = "\"'*:.\u2018\u2019\u201c\u201d\u201e"
 _DELIMITERS: Final = frozenset(",;\t|:")
+_BETWEEN_NAMES: Final = re.compile(r"[,;&+ ]+")
 _MOST_SHOWN: Final = 30
 _MOST_NAME: Final = 40
 MOST_COLUMNS: Final = 500
@@ -58,7 +59,7 @@ class HeaderError(TableError):
 
 
 def folded(name: str) -> str:
-    """A column's name without the differences that nobody sees: case, blanks, dashes, quotes around it."""
+    """A column's name without the differences that nobody sees: case, blanks, dashes, strokes, quotes."""
     return _GAP.sub("_", name.strip().strip(_AROUND).strip()).strip("_").casefold()
 
 
@@ -75,8 +76,13 @@ def parse_map(pairs: Iterable[str], wanted: Wanted) -> dict[str, str]:
     return chosen
 
 
-def match_columns(names: Sequence[str], wanted: Wanted, chosen: Mapping[str, str]) -> Found:
-    """Find our columns among the file's. HeaderError says what was found, what is needed, what to try."""
+def match_columns(
+    names: Sequence[str], wanted: Wanted, chosen: Mapping[str, str], *, in_line: bool = True
+) -> Found:
+    """Find our columns among the file's. HeaderError says what was found, what is needed, what to try.
+
+    `in_line`: the names stand in a header line, which can be missing or separated in another way.
+    """
     known = [folded(name) for name in names]
     places: dict[str, tuple[int, ...]] = {}
     for ours in wanted.ours:
@@ -89,7 +95,9 @@ def match_columns(names: Sequence[str], wanted: Wanted, chosen: Mapping[str, str
     _refuse_twins(names, known, places)
     missing = [one for one in (*wanted.required, *chosen) if one not in places]
     if missing:
-        raise HeaderError(_wrong_header(names, list(dict.fromkeys(missing)), wanted, chosen, places))
+        raise HeaderError(
+            _wrong_header(names, list(dict.fromkeys(missing)), wanted, chosen, places, in_line=in_line)
+        )
     used = {place for each in places.values() for place in each}
     ignored = tuple(shown(name) for place, name in enumerate(names) if place not in used and name.strip())
     return Found(places, tuple(names), ignored)
@@ -119,6 +127,16 @@ def suggestions(found: Iterable[str], missing: Iterable[str], wanted: Wanted) ->
         elif likely:
             options.append(f"--map {_quoted(f'{ours}={left.pop(likely[0])}')}")
     return options
+
+
+def ignored_sentence(ignored: Sequence[str], wanted: Wanted, found: Iterable[str] = ()) -> str:
+    """The columns of which nothing is kept, and the options that take those that may be ours.
+
+    `found`: those of our columns that the file has, for which nothing is advised.
+    """
+    options = suggestions(ignored, [one for one in wanted.optional if one not in found], wanted)
+    advice = f" ({' '.join(options)} takes {'it' if len(options) == 1 else 'them'})" if options else ""
+    return f"columns ignored: {', '.join(ignored)}{advice}"
 
 
 def shown(name: str) -> str:
@@ -155,16 +173,18 @@ def _wrong_header(
     wanted: Wanted,
     chosen: Mapping[str, str],
     places: Mapping[str, tuple[int, ...]],
+    *,
+    in_line: bool,
 ) -> str:
     lacks = ", ".join(f"{one} (as {shown(chosen[one])})" if one in chosen else one for one in missing)
     free = [name for place, name in enumerate(names) if not any(place in each for each in places.values())]
     options = suggestions(free, [one for one in missing if one not in chosen], wanted)
-    if len(names) == 1 and not places and len(missing) > 1:
+    if in_line and len(names) == 1 and not places and len(missing) > 1:
         return (
             f"the header line has one column; needed: {lacks}; separate columns by commas, semicolons, "
             "tabs or |, and put no line in quotes as a whole"
         )
-    if not places and not options:
+    if in_line and not places and not options:
         # The line may be data. Its cells are not shown: one of them may be a plate.
         return (
             f"line 1 has none of the columns that Gantry knows, so it seems to be no header line; "
@@ -174,8 +194,20 @@ def _wrong_header(
     options += [wanted.instead[one] for one in missing if one in wanted.instead and one not in named]
     found = ", ".join(shown(name) or "(no name)" for name in names[:_MOST_SHOWN]) or "none"
     if all(one in chosen for one in missing):
-        return f"columns found: {found}; --map names what is not among them: {lacks}"
+        advice = _join_advice(names, chosen, wanted)
+        return f"columns found: {found}; --map names what is not among them: {lacks}{advice}"
     return f"columns found: {found}; needed and missing: {lacks}{_advice(options)}"
+
+
+def _join_advice(names: Sequence[str], chosen: Mapping[str, str], wanted: Wanted) -> str:
+    """How to name two columns, for who named them with another sign between."""
+    known = [folded(name) for name in names]
+    for ours in wanted.together:
+        parts = [part for part in _BETWEEN_NAMES.split(chosen.get(ours, "")) if part]
+        if len(parts) > 1 and all(folded(part) in known for part in parts):
+            pair = f"{ours}={'+'.join(parts)}"
+            return f"; columns are joined with +: --map {_quoted(pair)}"
+    return ""
 
 
 def _advice(options: Sequence[str]) -> str:

@@ -12,14 +12,55 @@ BLANKS: Final = (
 )
 """Characters that nobody sees at the ends of a cell."""
 
-TOTALS: Final = frozenset(
+COUNTED: Final = ("total", "count", "sum", "record", "rows", "entries", "vehicles", "trailer", "number")
+"""Words, or their beginnings, of which a total has one; a cheap test leaves all other rows alone."""
+_IN_TOTALS: Final = frozenset(
     (
-        *("total", "totals", "grand total", "sub total", "subtotal", "sum", "count", "row count"),
-        *("record count", "rows", "records", "total rows", "total records", "number of records"),
-        "number of rows",
+        *(
+            "total",
+            "totals",
+            "grand",
+            "sub",
+            "subtotal",
+            "sum",
+            "count",
+            "rowcount",
+            "number",
+            "no",
+            "of",
+            "in",
+        ),
+        *(
+            "the",
+            "this",
+            "file",
+            "list",
+            "all",
+            "record",
+            "records",
+            "row",
+            "rows",
+            "entry",
+            "entries",
+            "lines",
+        ),
+        *("vehicle", "vehicles", "vrm", "vrms", "vrn", "vrns", "plate", "plates", "registrations", "reads"),
+        *(
+            "cars",
+            "cameras",
+            "sites",
+            "hits",
+            "alerts",
+            "trailer",
+            "exported",
+            "returned",
+            "affected",
+            "selected",
+        ),
     )
 )
-_TOTALS_BEGIN: Final = frozenset(letter for word in TOTALS for letter in (word[0], word[0].upper()))
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_TOTAL_ALONE: Final = re.compile(r"(?:grand |sub[ -]?)?totals?:?|count:?|sum:?", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"[\d., ]*\d[\d., ]*%?")
 _COUNT: Final = re.compile(
     r"\W*(\d[\d,. ]*\s*(rows?|records?|lines?|entries)(\s+(affected|selected|returned|exported|in set)\b.*)?"
@@ -27,6 +68,7 @@ _COUNT: Final = re.compile(
     r"|(rows?|records?)\s+(affected|selected|returned|exported)\W+\d+)\W*",
     re.IGNORECASE,
 )
+_NUMBER_BEHIND: Final = re.compile(r"\W+\d[\d., ]*\W*$")
 _END: Final = re.compile(r"\W*(end|eof)(\s+of\s+(file|report|data|list|extract|export))?\W*", re.IGNORECASE)
 _MARKING: Final = re.compile(
     r"\W*(not\s+)?(official|secret|top\s+secret|protect|protectively\s+marked|restricted|confidential|sensitive"
@@ -49,7 +91,8 @@ def furniture(cells: Sequence[str]) -> str:
     if not filled:
         return "a blank row"
     first, others = filled[0], filled[1:]
-    if first.rstrip(":").strip().casefold() in TOTALS and all(map(_NUMBER.fullmatch, others)):
+    is_total = all(map(_NUMBER.fullmatch, others)) and _names_a_count(first)
+    if is_total and (others or _TOTAL_ALONE.fullmatch(first)):
         return "a total"
     if not _FIRST.isdisjoint(first[:1]) and _RULE.issuperset("".join(filled)):
         return "a rule between lines"
@@ -57,7 +100,8 @@ def furniture(cells: Sequence[str]) -> str:
 
 
 def _of_one_cell(text: str) -> str:
-    if _COUNT.fullmatch(text):
+    words = _NUMBER_BEHIND.sub("", text)
+    if _COUNT.fullmatch(text) or (words != text and _names_a_count(words)):
         return "a count of rows"
     if _END.fullmatch(text):
         return "the end of the file in words"
@@ -69,4 +113,12 @@ def may_be_furniture(cells: Sequence[str], width: int) -> bool:
     first = cells[0]
     if len(cells) < width or not first[:1].isalnum() or not any(cells[1:]):
         return True
-    return first[:1] in _TOTALS_BEGIN and first.strip(BLANKS).rstrip(":").strip().casefold() in TOTALS
+    return _names_a_count(first)
+
+
+def _names_a_count(cell: str) -> bool:
+    """Whether a cell has only words that stand before a number of rows, such as "Total vehicles:"."""
+    small = cell.casefold()
+    if not any(word in small for word in COUNTED) or any(map(str.isdigit, cell)):
+        return False
+    return _IN_TOTALS.issuperset(_WORD.findall(small))

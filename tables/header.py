@@ -24,6 +24,8 @@ from tables.kinds import looks_like_json
 DELIMITERS: Final = ",;\t|"
 # Lines that are looked at for the header when the first one is none.
 _LOOKED_AT: Final = 20
+_MOST_JOINED: Final = 5
+_NOT_CLOSED: Final = "the header line has a quotation mark that is not closed, or has text after its end"
 _SEPARATOR: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 
@@ -50,6 +52,7 @@ class HeaderSearch:
         self._chosen = chosen
         self._delimiter = ""
         self._first: tuple[int, str] | None = None
+        self._begun: list[tuple[int, str]] = []
         self._fault: HeaderError | None = None
         self._looked_at = 0
 
@@ -82,10 +85,34 @@ class HeaderSearch:
                 raise HeaderError(self._above(number))
             self._count()
             return None
+        if self._begun:
+            return self._joined(number, text)
         try:
             return self._header(number, text)
         except HeaderError as fault:
-            self._first, self._fault = (number, text), fault
+            self._fault = fault
+            if text.count('"') % 2:
+                # Names in a spreadsheet's header often go on over several lines.
+                self._begun = [(number, text)]
+                if all(len(names) == 1 for _, names in self._ways(text)):
+                    self._fault = HeaderError(_NOT_CLOSED)
+            else:
+                self._first = number, text
+        return None
+
+    def _joined(self, number: int, text: str) -> Header | None:
+        """The header when this line ends the text in quotes that an earlier one has begun."""
+        self._begun.append((number, text))
+        joined = " ".join(line for _, line in self._begun)
+        if joined.count('"') % 2 and len(self._begun) < _MOST_JOINED:
+            return None
+        (first, begin), self._begun = self._begun[0], []
+        try:
+            return self._header(first, joined)
+        except HeaderError as fault:
+            self._first = first, begin
+            if joined.count('"') % 2 == 0:
+                self._fault = fault
         return None
 
     def _count(self) -> None:
@@ -96,9 +123,7 @@ class HeaderSearch:
     def _header(self, number: int, text: str) -> Header:
         ways = list(self._ways(text))
         if not ways:
-            raise HeaderError(
-                "the header line has a quotation mark that is not closed, or has text after its end"
-            )
+            raise HeaderError(_NOT_CLOSED)
         ours = {*self._wanted.ours, *map(folded, self._chosen.values())}
         delimiter, names = max(ways, key=lambda way: (len(ours & set(map(folded, way[1]))), len(way[1])))
         if len(names) > MOST_COLUMNS:

@@ -65,8 +65,11 @@ class JsonLines:
             except RowError:
                 continue
         if not keys:
-            raise TableError("no line at the beginning of the file is a JSON object")
-        self._found = match_columns(list(keys), self._wanted, self._chosen)
+            raise TableError(
+                "no line at the beginning of the file is a JSON object: write each object on one line "
+                "(JSON lines)"
+            )
+        self._found = match_columns(list(keys), self._wanted, self._chosen, in_line=False)
         self._pick = [self._picker(ours) for ours in self._wanted.ours]
         sample, self._sample = self._sample, []
         yield from (self._row(number, text) for number, text in sample)

@@ -15,11 +15,17 @@ _KINDS: Final = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (XLS) or another Office file", _WORKBOOK),
     (b"%PDF", "a PDF", "ask its sender for the table as CSV"),
     (b"{\\rtf", "an RTF document", "save the table as CSV (UTF-8) and give that file"),
+    # A file that is compressed once is unpacked before it is looked at.
+    (b"\x1f\x8b", "compressed with gzip twice", "unpack it once"),
     (b"BZh", "compressed with bzip2", "unpack it, or compress it with gzip"),
     (b"\xfd7zXZ\x00", "compressed with xz", "unpack it, or compress it with gzip"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it, or compress it with gzip"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
     (b"Rar!", "a RAR archive", _UNPACK),
+    (b"\x78\x9f\x3e\x22", "an attachment of Outlook (winmail.dat)", "ask its sender for the file itself"),
+    (b"-----BEGIN PGP", "encrypted with PGP", "decrypt it and give the file inside"),
+    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself"),
+    (b"\x00\x01\x00\x00Standard ", "a database of Access", "write the table as CSV (UTF-8)"),
     (b"PAR1", "a Parquet file", "write it as CSV (UTF-8)"),
     (b"SQLite format 3\x00", "an SQLite database", "write the table as CSV (UTF-8)"),
     (b"\xff\xd8\xff", "a JPEG image", "give the table as CSV (UTF-8)"),
@@ -37,6 +43,10 @@ _MARKUP: Final = (
     ("<?xml", "XML", "give the table as CSV (UTF-8)"),
     ("<workbook", "XML", "give the table as CSV (UTF-8)"),
 )
+_MAIL: Final = re.compile(
+    r"(?:mime-version: |received: from |return-path: |message-id: |delivered-to: "
+    r"|(?:from|to|subject|date|sent): [^\n]*\n(?:from|to|cc|subject|date|sent): )"
+)
 _JSON: Final = re.compile(r"\{|\[\s*(?:[\[{\"]|$)")
 _OFFICE: Final = ((b"xl/", "an Excel workbook (XLSX)"), (b"word/", "a Word document (DOCX)"))
 _SHEET: Final = b"opendocument.spreadsheet"
@@ -47,7 +57,11 @@ def foreign_kind(start: bytes) -> str | None:
     for first, what, advice in _KINDS:
         if start.startswith(first):
             return _office(start) or f"it is {what}: {advice}"
+    if start[257:262] == b"ustar":
+        return f"it is a TAR archive: {_UNPACK}"
     text = start[:512].decode("utf-8", "ignore").lstrip("\ufeff \t\r\n").lower()
+    if _MAIL.match(text):
+        return "it is an e-mail: save its attachment and give that file"
     return next(
         (f"it is {what}: {advice}" for first, what, advice in _MARKUP if text.startswith(first)), None
     )

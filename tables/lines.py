@@ -106,6 +106,9 @@ class Lines:
             try:
                 piece = self._unpack.decompress(chunk, _PIECE_BYTES)
             except zlib.error:
+                # The lines before are good, even when there are too few of them to be looked at so far.
+                if self._looked is not None:
+                    yield from self._begin()
                 raise self._cut() from None
             chunk = self._unpack.unconsumed_tail or self._unpack.unused_data
             yield from self._text(piece)
@@ -234,6 +237,7 @@ def _encoding(start: bytes) -> tuple[str, int]:
 
 def _is_binary(start: bytes) -> bool:
     """Whether a tenth of the beginning are control characters that no text has."""
-    sample = start[:4096]
+    # A machine that stopped while it wrote leaves a tail of NULs.
+    sample = start[:4096].rstrip(b"\0")
     odd = sum(sample.count(bytes((code,))) for code in range(32) if code not in b"\t\n\v\f\r\x1a\x1b")
     return odd > _ODD_BY_ACCIDENT and odd * 10 > len(sample)

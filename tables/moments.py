@@ -10,6 +10,8 @@ from tables.cells import bare, is_spreadsheet_error
 
 TIME_FORM: Final = "write it like 2026-11-27T04:00:00Z"
 DAY_FORM: Final = "write it like 2026-12-31, or 2026-12-31T06:00:00Z"
+NO_DAY: Final = "is no date"
+BEFORE_1990: Final = "is before 1990: systems write such a date for none"
 JOIN: Final = "when they are two columns of the file, join them: --map captured_at=DATE+TIME"
 NO_TIME_OF_DAY: Final = f"is a date without a time of day; {JOIN}"
 _LEAST_YEAR, _MOST_YEAR = 1990, 2100
@@ -26,16 +28,24 @@ _COMPACT: Final = re.compile(
 )
 _DAY_FIRST: Final = re.compile(r"(\d{1,2})[/.\- ](\d{1,2})[/.\- ](\d{4}|\d{2})(?![\d])(.*)", re.DOTALL)
 _MONTH_NAME: Final = re.compile(r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b", re.IGNORECASE)
-_WORD_ZONE: Final = re.compile(r"(?P<time>\d{4}-\d{2}-\d{2}[T\s]\S+)\s*(?P<zone>[A-Z]{2,5}|[A-Z][a-z]+/\w+)")
+_WORD_ZONE: Final = re.compile(
+    r"(?P<time>\d{4}-\d{2}-\d{2}[T\s]\S+)\s*[\[(]?(?P<zone>[A-Z]{2,5}|[A-Z][a-z]+/\w+)[\])]?"
+)
 _SERIAL: Final = re.compile(r"[2-7]\d{4}(?:[.,]\d+)?")
 _EXPONENT: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?E[+-]?\d+", re.IGNORECASE)
 _TIME_ONLY: Final = re.compile(
     r"(?:[01]?\d|2[0-4])[:.]\d{2}(?:[:.]\d{2}(?:[.,]\d+)?)?(?:\s*[ap]\.?m\.?)?" + _ZONE, re.IGNORECASE
 )
+_TIME_FIRST: Final = re.compile(r"\d{1,2}:\d\d\S*\s+(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{8})")
 _WEEK: Final = re.compile(r"\d{4}-?W\d{2}(?:-?\d)?.*", re.IGNORECASE)
 _DAY_OF_YEAR: Final = re.compile(r"\d{4}-?\d{3}")
-_MONTH: Final = re.compile(r"\d{4}[-/.](?:0?[1-9]|1[0-2])")
+_MONTH: Final = re.compile(r"\d{4}[-/.](?:0?[1-9]|1[0-2])|(?:0?[1-9]|1[0-2])[-/.]\d{4}")
+_YEAR: Final = re.compile(r"(?:19|20)\d\d")
 _DAY_AND_ZONE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:Z|[+-]\d\d:?\d\d)", re.IGNORECASE)
+_GROUPED: Final = re.compile(r"\d{1,3}(?:([., '\xa0\u202f])\d{3})(?:\1\d{3})+")
+_SERIALS: Final = re.compile(r"[2-7]\d{4}(?:[.,]0+)? (?:0?[.,]\d+|0|1)")
+# 12:30, or half past midnight that was 003000 before a spreadsheet saw a number in it.
+_LOST_ZEROS: Final = re.compile(r"\d{8} \d{1,5}" + _ZONE, re.IGNORECASE)
 _DOT_NET: Final = re.compile(r"\\?/Date\(.*\)\\?/", re.IGNORECASE)
 _SINCE_1970: Final = re.compile(r"[1-4]\d{9}(?:\d{3}){0,3}(?:\.\d+)?")
 _ON_NO_CLOCK: Final = re.compile(
@@ -92,8 +102,11 @@ def day_or_time(cell: str) -> date | datetime:
     text = bare(cell)
     found = _read(text)
     if found is None:
-        what = _EITHER_WAY if _meant(text) and not _NOON.search(text) else what_it_is(text)
-        raise NotATimeError(f"{what}; {_day_form(text)}")
+        meant = _meant(text)
+        if meant and max(meant) < f"{_LEAST_YEAR}":
+            raise NotATimeError(BEFORE_1990)
+        what = _EITHER_WAY if meant and not _NOON.search(text) else what_it_is(text)
+        raise NotATimeError(f"{NO_DAY if what == _NO_TIME else what}; {_day_form(text)}")
     return found
 
 
@@ -132,11 +145,16 @@ def what_it_is(text: str) -> str:
     for is_it, what in _CAUSES:
         if is_it(text):
             return what
-    return "is no time"
+    return _NO_TIME
 
 
 def _holds_two_times(text: str) -> bool:
     return len([part for part in text.split() if _CLOCK.match(part)]) > 1
+
+
+def _has_more_behind(text: str) -> bool:
+    match = _LOOSE.match(text)
+    return match is not None and match.end() < len(text) and _made(match) is not None
 
 
 def _is_zeros(text: str) -> bool:
@@ -147,6 +165,15 @@ def _is_word_zone(text: str) -> bool:
     return _WORD_ZONE.fullmatch(text) is not None
 
 
+def _is_no_day_of_any_year(text: str) -> bool:
+    return _DAY_FIRST.fullmatch(text) is not None and not _meant(text)
+
+
+_NO_TIME: Final = "is no time"
+_ZEROS: Final = "is a date of zeros, which systems write for no date"
+NONE_MEANT: Final = (NO_DAY, BEFORE_1990, _ZEROS)
+"""What a text is that may stand for no date at all."""
+_NO_CALENDAR: Final = "is no day or hour of the calendar"
 _EITHER_WAY: Final = "is a date whose day and month could be mistaken for each other"
 _CAUSES: Final = (
     (lambda text: not text, "is empty"),
@@ -161,24 +188,34 @@ _CAUSES: Final = (
     (_NOON.search, "is a time with AM or PM instead of 24 hours"),
     (_is_word_zone, "has a zone in letters, which can mean several; an offset such as +01:00 cannot"),
     (_DOT_NET.fullmatch, "is a date as .NET writes it in JSON: milliseconds since 1970"),
+    (_is_no_day_of_any_year, _NO_CALENDAR),
     (_DAY_FIRST.fullmatch, _EITHER_WAY),
     (_MONTH.fullmatch, "is a month without a day"),
+    (_YEAR.fullmatch, "is a year without a day"),
+    (_GROUPED.fullmatch, "is a number with separators between its digits, which a spreadsheet writes"),
+    (
+        _SERIALS.fullmatch,
+        "is numbers as spreadsheets count days: a spreadsheet turned date and time into them",
+    ),
+    (_LOST_ZEROS.fullmatch, "has a time of day of fewer than 6 digits: a spreadsheet has dropped its zeros"),
     (_DAY_AND_ZONE.fullmatch, "is a date with a zone, but without a time of day"),
+    (_TIME_FIRST.fullmatch, "has the time before the date; of two columns, name the date first"),
     (_holds_two_times, "holds two times of day: its parts are not one date and one time"),
     (_ON_NO_CLOCK.fullmatch, "is 24:00 or a leap second, which the clocks here do not have"),
     (_ODD_CLOCK.fullmatch, "has a time of day in another form than 04:00:00"),
-    (_is_zeros, "is a date of zeros, which systems write for no date"),
+    (_is_zeros, _ZEROS),
     (_MONTH_NAME.search, "is a date with the name of a month"),
-    (_LOOSE.match, "is no day or hour of the calendar"),
+    (_has_more_behind, "has something behind the date or the time that is no zone such as Z or +01:00"),
+    (_LOOSE.match, _NO_CALENDAR),
     (_SINCE_1970.fullmatch, "is a number that counts from 1970"),
-    (_COMPACT.match, "is no day or hour of the calendar"),
+    (_COMPACT.match, _NO_CALENDAR),
     (_DAY_OF_YEAR.fullmatch, "is a day of the year"),
 )
 
 
 def _read(text: str) -> date | datetime | None:
     if text[:8].isdecimal() and text.isascii():
-        return _compact(text)
+        return None if _LOST_ZEROS.fullmatch(text) else _compact(text)
     if (match := _LOOSE.fullmatch(text)) is None:
         return None
     return _made(match)

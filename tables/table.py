@@ -11,7 +11,7 @@ from tables.blocks import Block, plain_columns
 from tables.columns import Found, Wanted, folded
 from tables.faults import Remark, RowError, TableError
 from tables.furniture import BLANKS, furniture, may_be_furniture
-from tables.header import Header, HeaderSearch
+from tables.header import DELIMITERS, Header, HeaderSearch
 from tables.lines import Line, Lines, is_windows
 
 Row = tuple[int, str, "Sequence[Any] | RowError"]
@@ -26,6 +26,7 @@ _MOST_JOINED: Final = 20
 # So many lines are taken at once; when one is odd, those near it are taken one by one.
 _MOST_TOGETHER: Final = 1000
 _FEW: Final = 40
+_DELIMITERS_IN_WORDS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "|"}
 _NOT_CLOSED: Final = "a quotation mark is not closed, on this line or soon after"
 _TWO_LINE_ENDS: Final = (
     "a carriage return stands in the middle of the line: the file was joined from files with other line ends"
@@ -227,7 +228,7 @@ class Table:
             if len(cells) > width and any(cell.strip(BLANKS) for cell in cells[width:]):
                 return number, text, RowError(self._too_wide(cells))
             if len(cells) < self._least:
-                return number, text, RowError(f"the line has {_columns(cells)}, the header {width}")
+                return number, text, RowError(self._too_narrow(text, cells))
             if len(cells) < width:
                 self._short_line = number
             cells = [*cells[:width], *self._filling[min(len(cells), width) :]]
@@ -260,9 +261,23 @@ class Table:
 
     def _too_wide(self, cells: Sequence[str]) -> str:
         assert self.header is not None, "the header comes first"
+        beyond = next(at for at, cell in enumerate(cells) if at >= self._width and cell.strip(BLANKS))
+        if beyond < len(self.header.names):
+            return f"column {beyond + 1} has a value, but no name in the header: name it, or leave it empty"
         message = f"the line has {_columns(cells)}, the header {self._width}"
         if self.header.delimiter == ",":
             return f"{message}: put a text that has a comma in quotes"
+        return message
+
+    def _too_narrow(self, text: str, cells: Sequence[str]) -> str:
+        assert self.header is not None, "the header comes first"
+        message, ours = f"the line has {_columns(cells)}, the header {self._width}", self.header.delimiter
+        if len(cells) == 1 and ours in cells[0]:
+            return f"{message}: the line is in quotes as a whole; put quotes around single texts"
+        others = [each for each in DELIMITERS if each != ours and text.count(each) + 1 == self._width]
+        if len(cells) == 1 and others:
+            named, header = _DELIMITERS_IN_WORDS[others[0]], _DELIMITERS_IN_WORDS[ours]
+            return f"{message}: it is separated by {named}, the header by {header}"
         return message
 
     def _note_encoding(self, number: int, text: str | RowError) -> None:

@@ -23,6 +23,7 @@ from cli.links import Links, connect
 from cli.options import ForceOption, ForcesOption, one_force, run
 from cli.output import Column, Marked, counted, local_time, note, say, table, warn
 from cli.patience import run_patiently
+from cli.replay.feeds import odd_places
 from cli.tokens import TokenFile
 from cli.verbs import Session, verb
 
@@ -141,6 +142,8 @@ async def _enrol(
 ) -> None:
     async with connect(session.home, session.person) as links:
         chosen = one_force(links.person, force)
+        placed = any(camera.HasField("position") for camera in cameras)
+        before = await all_cameras(links, chosen) if placed else []
         answer = await enrol_in_parts(links, chosen, feed, cameras, new_token=new_token)
         if answer.token and keep_token:
             TokenFile.of(links.home).keep(chosen, feed, answer.token)
@@ -149,6 +152,10 @@ async def _enrol(
         write_json({"force": chosen, "feed": feed, "token": answer.token or None} | counts)
         return
     note(f"{counted(answer.created, 'camera')} of {chosen} enrolled on {feed}, {answer.updated:,} updated")
+    again = {camera.camera_id for camera in cameras}
+    others = [one.position for one in before if one.HasField("position") and one.camera_id not in again]
+    for remark in odd_places(cameras, others):
+        warn(remark)
     if answer.token:
         warn("the feed's token, shown this once:")
         say(answer.token)

@@ -1,7 +1,8 @@
 """`gantry hotlist`: lists of vehicles of interest."""
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -31,11 +32,13 @@ from cli.output import Column, counted, local_time, note, table, warn
 from cli.patience import run_patiently
 from cli.verbs import Session, verb
 from clients.match import is_unspoken
-from tables.columns import parse_map, suggestions
+from tables.columns import ignored_sentence, parse_map
 from tables.faults import TableError
 from tables.layouts import HOTLIST
+from tables.table import Table
 
 _CHUNK = 256 * 1024
+_LONGEST_HEADER = 8192
 _NAMED_LINES = 20
 _COLUMNS: Final = (
     Column("force"),
@@ -157,9 +160,13 @@ async def _import(session: Session, path: Path, force: str | None, header: Impor
     if session.as_json:
         write_json(import_form(header, answer))
         return
-    _tell(header, answer)
+    _tell(header, answer, path)
     if answer.entries * 2 < before and not (header.allow_empty and answer.entries == 0):
-        warn(f"the list had {before:,} entries before: if the file was cut off, import the whole file")
+        if answer.expired_lines > answer.entries:
+            advice = "if the file is an old one, import the present one"
+        else:
+            advice = "if the file was cut off, import the whole file"
+        warn(f"the list had {before:,} entries before: {advice}")
 
 
 async def _entries_before(links: Links, header: ImportHeader) -> int:
@@ -193,7 +200,7 @@ def _refused(fault: InvalidInput) -> CliError:
     return CliError(error.message, error.code, reason=error.reason, more=notes)
 
 
-def _tell(header: ImportHeader, answer: ImportHotlistResponse) -> None:
+def _tell(header: ImportHeader, answer: ImportHotlistResponse, path: Path) -> None:
     entries = counted(answer.entries, "entry", "entries")
     if header.dry_run:
         note(
@@ -215,10 +222,23 @@ def _tell(header: ImportHeader, answer: ImportHotlistResponse) -> None:
     if answer.furniture_lines:
         note(f"{counted(answer.furniture_lines, 'line')} left out as no entry: headers, totals, blank rows")
     if answer.ignored_columns:
-        ignored = answer.ignored_columns
-        note(f"columns ignored: {', '.join(ignored)}{_map_advice(ignored)}")
+        note(ignored_sentence(answer.ignored_columns, HOTLIST, _columns_in(path, header)))
     _tell_lines(f"{counted(len(answer.remarks), 'remark')}:", answer.remarks)
     _tell_lines(f"{counted(answer.rejected_lines, 'line')} left out:", answer.errors)
+
+
+def _columns_in(path: Path, header: ImportHeader) -> Collection[str]:
+    """Those of our columns that the file has, for which no other of its columns is advised."""
+    table = Table(HOTLIST, header.columns, longest=_LONGEST_HEADER)
+    try:
+        with path.open("rb") as file:
+            while table.header is None and (chunk := file.read(_CHUNK)):
+                deque(table.feed(chunk), maxlen=0)
+        if table.header is None:
+            deque(table.finish(), maxlen=0)
+    except (OSError, TableError):
+        return HOTLIST.ours
+    return table.found.places
 
 
 def _tell_lines(heading: str, lines: Sequence[LineError]) -> None:
@@ -229,11 +249,6 @@ def _tell_lines(heading: str, lines: Sequence[LineError]) -> None:
         warn(f"  line {one.line}{f', {one.column}' if one.column else ''}: {one.message}")
     if len(lines) > _NAMED_LINES:
         note(f"  and more; --json names the first {len(lines)}")
-
-
-def _map_advice(ignored: Sequence[str]) -> str:
-    options = suggestions(ignored, HOTLIST.optional, HOTLIST)
-    return f" ({' '.join(options)} takes {'it' if len(options) == 1 else 'them'})" if options else ""
 
 
 def _parsed(pairs: Sequence[str]) -> dict[str, str]:

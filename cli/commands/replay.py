@@ -1,6 +1,7 @@
 """`gantry replay`: send a file of reads as cameras would."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,8 @@ from cli.replay.tally import Tally
 from cli.replay.times import Clock, parse_start, parse_zone
 from cli.tokens import TokenFile
 from cli.verbs import Session, verb
-from tables.columns import shown
+from tables.columns import ignored_sentence, shown
+from tables.layouts import READS
 
 _NAMED_REMARKS = 20
 _UNITS = {"s": "seconds", "ms": "milliseconds"}
@@ -157,7 +159,12 @@ def _clock(session: Session, order: Order, file: ReadFile, found: Scan) -> Clock
     if found.percent:
         remarks.append("confidences are taken as per cent, because they are whole numbers up to 100")
     if ignored := file.table.found.ignored:
-        remarks.append(f"columns ignored: {', '.join(ignored)}")
+        remarks.append(ignored_sentence(ignored, READS, file.table.found.places))
+    if found.mangled_ids:
+        remarks.append(
+            f"{counted(found.mangled_ids, 'read id')} that a tool made (1.23457E+17, #N/A, a word for none): "
+            "these reads get an id from their camera, time and line"
+        )
     if file.kind == "csv" and not file.theirs("read_id"):
         remarks.append("no column read_id: each read gets an id from its camera, time and line")
     for remark in () if session.as_json else remarks:
@@ -170,12 +177,7 @@ def _clock(session: Session, order: Order, file: ReadFile, found: Scan) -> Clock
 async def _tokens(session: Session, order: Order, links: Links, found: Scan) -> dict[tuple[str, str], str]:
     ours = [force for force in found.forces if force in links.person.forces]
     if not ours:
-        named, theirs = ", ".join(map(shown, found.forces[:5])) or "none", ", ".join(links.person.forces)
-        raise CliError(
-            f"no line is of a force of {links.person.name} ({theirs}); found: {named}; "
-            "--force-map OLD=NEW says which of yours a code means",
-            Exit.REFUSED,
-        )
+        raise CliError(_no_force(order, found, links.person.name, links.person.forces), Exit.REFUSED)
     arranger = Arranger(
         RegistryLink(links),
         TokenFile.of(links.home),
@@ -190,6 +192,20 @@ async def _tokens(session: Session, order: Order, links: Links, found: Scan) -> 
     if feeds.enrolled and not session.as_json:
         note(f"{counted(feeds.enrolled, 'camera')} enrolled on feed {order.feed}")
     return feeds.tokens
+
+
+def _no_force(order: Order, found: Scan, person: str, forces: Iterable[str]) -> str:
+    """Why no line can be sent, and what helps that was not given yet."""
+    if not found.forces:
+        return f"no line of the file has a force and a camera; {found.fault}"
+    theirs = ", ".join(forces)
+    if order.force is not None:
+        return f"--force {order.force}: is not a code of a force of {person} ({theirs})"
+    named = ", ".join(map(shown, found.forces[:5])) or "none"
+    told = f"no line is of a force of {person} ({theirs}); found: {named}"
+    if unused := [old for old, new in order.forces.items() if new not in found.forces]:
+        return f"{told}; --force-map names what is not in the file: {', '.join(unused)}"
+    return f"{told}; --force-map OLD=NEW says which of yours a code means"
 
 
 def _summarise(tally: Tally) -> None:

@@ -1,13 +1,15 @@
 """Finds the feed, and so the token, of each camera in the file. `--enrol` enrols missing cameras."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import lru_cache
+from typing import Final, Protocol
 
 from gantry.common.v1.read_pb2 import Position
 from gantry.ingest.v1.cameras_pb2 import CAMERA_KIND_FIXED, CAMERA_KIND_MOBILE, Camera
 
-from anpr.identifiers import is_camera_id, oddity_of_id
+from anpr.identifiers import is_camera_id, oddity_of_id, signs_in_id
 from cli.exits import CliError, Exit
 from cli.output import counted
 from cli.replay.scan import Scan, Sighting
@@ -18,6 +20,8 @@ DEFAULT_FEED = "replay"
 _NAMED = 5
 # Further apart than any two cameras of one force.
 _FAR_DEGREES = 8.0
+_RULE: Final = "an id has 1 to 64 letters A-Z, digits, dots, dashes or underscores"
+_ZEROS: Final = re.compile(r"(?<!\d)0+(?=\d)")
 
 
 class Registry(Protocol):
@@ -65,9 +69,9 @@ class Arranger:
         carried = {camera.camera_id: camera.feed for camera in known}
         self._others = [camera.position for camera in known if camera.HasField("position")]
         wanted = self._found.cameras(force)
-        unknown = [camera for camera in wanted if camera not in carried and not _why_no_id(camera)]
+        unknown = [camera for camera in wanted if camera not in carried and not why_no_id(camera)]
         locked = [camera for camera in wanted if camera in carried and self._locked(force, carried[camera])]
-        odd = [camera for camera in wanted if camera not in carried and _why_no_id(camera)]
+        odd = [camera for camera in wanted if camera not in carried and why_no_id(camera)]
         if odd:
             self._feeds.remarks.append(_odd_sentence(force, odd))
         if self._enrol:
@@ -93,7 +97,8 @@ class Arranger:
         # Without the feed's token, enrolling a camera that it has already is the way to a new one.
         ours = [camera for camera in wanted if carried.get(camera) == self._feed] if token is None else []
         new = [_camera(one, self._found.reads[force, one]) for one in unknown]
-        self._feeds.remarks += _odd_places(new, self._others)
+        self._feeds.remarks += odd_places(new, self._others)
+        self._feeds.remarks += _alike_sentences(unknown, carried)[:_NAMED]
         # The registry has more data of a known camera than the file.
         known = [Camera(camera_id=one) for one in locked or (() if unknown else ours)]
         if cameras := new + known:
@@ -118,15 +123,41 @@ class Arranger:
         self._feeds.tokens |= {(force, camera): own.get(camera) or fallback for camera in wanted}
 
 
-def _why_no_id(camera_id: str) -> str:
+@lru_cache(maxsize=4096)
+def why_no_id(camera_id: str) -> str:
     """Why an id of the file is none that a camera can be enrolled with; empty when it can."""
-    if not is_camera_id(camera_id):
-        return "an id has 1 to 64 letters A-Z, digits, dots, dashes or underscores"
-    return oddity_of_id(camera_id) or ""
+    if is_camera_id(camera_id):
+        return oddity_of_id(camera_id) or ""
+    return _rule_and([signs_in_id(camera_id)])
+
+
+def _rule_and(signs: Iterable[str]) -> str:
+    found = ", ".join(dict.fromkeys(filter(None, signs)))
+    return f"{_RULE}; not allowed here: {found}" if found else _RULE
+
+
+def _alike_sentences(new: Sequence[str], known: Iterable[str]) -> list[str]:
+    """Remarks on new cameras whose ids differ from another's only in zeros or capitals."""
+    seen = {_without_zeros(one): one for one in known}
+    told = []
+    for one in new:
+        other = seen.setdefault(_without_zeros(one), one)
+        if other != one:
+            told.append(
+                f"camera {one} is new, and there is a camera {other}: if they are one camera (a spreadsheet "
+                "drops zeros), repair the id in the file"
+            )
+    return told
+
+
+def _without_zeros(camera_id: str) -> str:
+    return _ZEROS.sub("", camera_id).casefold()
 
 
 def _odd_sentence(force: str, odd: Sequence[str]) -> str:
-    causes = dict.fromkeys(map(_why_no_id, odd))
+    causes = dict.fromkeys(why_no_id(each) for each in odd if is_camera_id(each))
+    if misnamed := [signs_in_id(each) for each in odd if not is_camera_id(each)]:
+        causes = {_rule_and(misnamed): None} | causes
     return (
         f"{counted(len(odd), 'camera id')} of {force} that cannot be enrolled "
         f"({_some([shown(each) for each in odd])}), whose reads will be rejected: {'; '.join(causes)}"
@@ -142,7 +173,7 @@ def _camera(camera_id: str, seen: Sighting) -> Camera:
     return Camera(camera_id=camera_id, name=camera_id, kind=CAMERA_KIND_FIXED, position=place)
 
 
-def _odd_places(new: Sequence[Camera], known: Sequence[Position]) -> list[str]:
+def odd_places(new: Sequence[Camera], known: Sequence[Position]) -> list[str]:
     """Remarks on new fixed cameras that are far from most of their force's."""
     placed = [camera for camera in new if camera.HasField("position")]
     all_places = [*known, *(camera.position for camera in placed)]

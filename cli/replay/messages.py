@@ -6,6 +6,7 @@ are wrong (a confidence of 7, a plate with a star), so that a file is checked li
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -13,18 +14,23 @@ from typing import Any, Final
 from gantry.ingest.v1.ingest_pb2 import SubmittedRead
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from anpr.vrm import VrmMangled, is_normal, normalise
+from anpr.identifiers import oddity_of_name
+from anpr.plate import understand
+from anpr.several import MORE_THAN_A_PLATE, holds_more_than_a_plate
+from anpr.vrm import VrmMangled, is_normal
 from cli.replay.times import Clock
 from tables import cells
 from tables.cells import bare, is_absent, unguarded
 from tables.faults import RowError
-from tables.moments import JOIN, NotATimeError
+from tables.moments import JOIN, TIME_FORM, NotATimeError
 
 Values = Sequence[Any]
 Built = tuple[str, str, int, SubmittedRead]
 """Force, camera, capture time in microseconds since 1970, and the message."""
 Builder = Callable[[str, Values], Built]
 _SECOND: Final = 1_000_000
+_WORD_LENGTH: Final = 10
+_SHORTENED: Final = re.compile(r"\d[.,]\d+E\+\d\d", re.IGNORECASE)
 _IDS: Final = frozenset(("camera_id", "read_id"))
 
 
@@ -46,7 +52,7 @@ def builder(
         try:
             read = SubmittedRead(
                 camera_id=camera,
-                read_id=text(read_id, "read_id", optional=True) or derived_read_id(camera, captured, line),
+                read_id=own_read_id(read_id) or derived_read_id(camera, captured, line),
                 captured_at=Timestamp(seconds=seconds, nanos=rest * 1000),
                 vrm=plate(vrm),
                 confidence=share(confidence, percent=percent),
@@ -79,15 +85,22 @@ def text(value: Any, column: str, *, optional: bool = False) -> str:
 
 
 def plate(value: Any) -> str:
-    """A plate as it stands in the file, for ingest to judge. RowError for what a program made of a plate."""
+    """A plate as it stands in the file, for ingest to judge.
+
+    RowError for what a program made of a plate, and for two plates or a note in one cell: ingest would take
+    them for one plate, since blanks are no part of it.
+    """
     if isinstance(value, str) and not is_normal(value):
         value = bare(value)
         try:
-            normalise(value)
+            found = understand(value)
         except VrmMangled as fault:
             raise RowError(str(fault), "vrm") from None
         except ValueError:
             pass  # ingest counts and names it, as it does for cameras
+        else:
+            if not found.country and holds_more_than_a_plate(value):
+                raise RowError(MORE_THAN_A_PLATE, "vrm")
     return text(value, "vrm", optional=True)
 
 
@@ -126,7 +139,7 @@ def camera_id(value: Any) -> str:
 
 @lru_cache(maxsize=4096)
 def _camera_id(value: str) -> str:
-    return text(value, "camera_id")
+    return text(bare(value), "camera_id")
 
 
 def captured_us(value: Any, read_time: Callable[[str | int | float], int], *, joined: bool = False) -> int:
@@ -134,7 +147,7 @@ def captured_us(value: Any, read_time: Callable[[str | int | float], int], *, jo
     if value is None or value == "":
         raise RowError("is empty", "captured_at")
     if not isinstance(value, str | int | float) or isinstance(value, bool):
-        raise RowError("is no time", "captured_at")
+        raise RowError(f"is no time; {TIME_FORM}", "captured_at")
     try:
         return read_time(value)
     except NotATimeError as fault:
@@ -183,6 +196,20 @@ def course(read: SubmittedRead, heading: Any) -> None:
         read.heading = 0 if whole == 360 else whole
     except (ValueError, OverflowError):
         raise RowError("is no course from 0 to 359 degrees", "heading") from None
+
+
+def own_read_id(value: Any) -> str:
+    """The read's id in the file; empty when it has none, or one that stands for many numbers."""
+    found = text(value, "read_id", optional=True)
+    return "" if is_mangled_id(found) else found
+
+
+def is_mangled_id(read_id: str) -> bool:
+    """Whether a tool made this of an id, which then is that of many reads: 1.23457E+17, #N/A, unknown."""
+    told = read_id.strip()
+    if told[:1] == "#" or len(told) < _WORD_LENGTH:
+        return oddity_of_name(told) is not None and not is_absent(told)
+    return "+" in told and _SHORTENED.fullmatch(told) is not None
 
 
 def derived_read_id(camera_id: str, captured: Any, line: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cli.replay.messages import camera_id, force_code, number
+from cli.replay.messages import camera_id, force_code, is_mangled_id, number
 from cli.replay.source import ReadFile
 from cli.replay.times import (
     RELATIVE_BELOW,
@@ -70,7 +70,8 @@ class Scan:
     `naive`: dates without a zone. `units` counts capture times that are numbers by how they seem to count:
     "relative", or a unit since 1970; one broken number changes nothing. `smallest` and `largest` are of the
     relative ones, `days` those that may be dates without a time; `since_1970` has the same of the others, by
-    unit. Times are in microseconds since 1970.
+    unit. Times are in microseconds since 1970. `fault` is what is wrong with the first line whose force or
+    camera cannot be told.
     """
 
     reads: dict[tuple[str, str], Sighting] = field(default_factory=dict)
@@ -86,6 +87,8 @@ class Scan:
     since_1970: dict[str, tuple[float, float]] = field(default_factory=dict)
     shares: int = 0
     percents: int = 0
+    mangled_ids: int = 0
+    fault: str = ""
 
     @property
     def forces(self) -> list[str]:
@@ -157,17 +160,19 @@ def scan(file: ReadFile, progress: Callable[[int], None], forces: Mapping[str, s
     """Look at every row; `progress` gets the bytes read now and then. Broken lines are passed over."""
     found, codes = Scan(), forces or {}
     reads = found.reads
-    for count, (_, _, values) in enumerate(file.rows(), 1):
+    for count, (line, _, values) in enumerate(file.rows(), 1):
         if not count % _ROWS_BETWEEN_LOOKS:
             progress(file.bytes_read)
         found.lines += 1
         if isinstance(values, RowError):
+            found.fault = found.fault or _fault(line, values)
             continue
-        force, camera, captured, _, _, confidence, latitude, longitude, _ = values
+        force, camera, captured, _, read_id, confidence, latitude, longitude, _ = values
         try:
             code = force_code(force)
             key = (codes.get(code, code), camera_id(camera))
-        except RowError:
+        except RowError as fault:
+            found.fault = found.fault or _fault(line, fault)
             continue
         if (sighting := reads.get(key)) is None:
             sighting = reads[key] = Sighting()
@@ -175,4 +180,10 @@ def scan(file: ReadFile, progress: Callable[[int], None], forces: Mapping[str, s
         found.add_time(captured)
         if confidence:
             found.add_confidence(confidence)
+        if isinstance(read_id, str) and is_mangled_id(read_id):
+            found.mangled_ids += 1
     return found
+
+
+def _fault(line: int, fault: RowError) -> str:
+    return f"line {line:,}{f', {fault.column}' if fault.column else ''}: {fault.message}"

@@ -12,6 +12,7 @@ from gantry.ingest.v1.ingest_pb2 import SubmittedRead
 from gantry_sdk import Connection, ReadStream, Receipt, reason_name
 
 from cli.exits import CliError, Exit
+from cli.replay.feeds import why_no_id
 from cli.replay.messages import builder
 from cli.replay.pace import Pace
 from cli.replay.source import ReadFile
@@ -23,6 +24,7 @@ BATCH_READS: Final = 500
 STREAMS_A_FEED: Final = 4
 _PATIENCE_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 1.0
+_BUFFER_SECONDS: Final = 7 * 86_400
 _LINES_A_TURN: Final = 500
 _NOT_YOURS: Final = "is not one of your forces; when it is one under another code, say --force-map OLD=NEW"
 
@@ -108,6 +110,7 @@ async def _send_lines(job: Job, lanes: Mapping[tuple[str, str], Lane], unique: l
 async def _read_and_send(job: Job, lanes: Mapping[tuple[str, str], Lane], unique: list[Lane]) -> None:
     build, tally = builder(job.clock, job.forces, percent=job.percent, joined=job.joined), job.tally
     pace = Pace(job.speed) if job.speed is not None else None
+    oldest = (time.time() - _BUFFER_SECONDS) * 1_000_000
     for count, (number, line, values) in enumerate(job.file.rows(), 1):
         if not count % _LINES_A_TURN:
             await asyncio.sleep(0)  # let the event loop take receipts, which wait while lines are parsed
@@ -126,6 +129,9 @@ async def _read_and_send(job: Job, lanes: Mapping[tuple[str, str], Lane], unique
         if lane is None:
             tally.break_line(number, "force", _NOT_YOURS)
             continue
+        tally.old += moment < oldest
+        if why := why_no_id(camera):
+            tally.note_odd_id(number, why)
         if pace is not None and (wait := pace.wait_for(moment)) > 0:
             await _wait(job, unique, wait)
         lane.reads.append(read)

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
 from cli.exits import CliError, Exit
-from tables.columns import Wanted
 from tables.faults import CutError, TableError
 from tables.json_lines import JsonLines
 from tables.layouts import READS
@@ -92,7 +92,7 @@ class ReadFile:
     def _table(self) -> Table | JsonLines:
         wanted = READS
         if self._fixed_force is not None:
-            wanted = Wanted(READS.required[1:], READS.optional, likely=READS.likely, together=READS.together)
+            wanted = replace(READS, required=READS.required[1:], instead={})
         kind = JsonLines if self._json else Table
         return kind(wanted, self._chosen, longest=LONGEST_LINE)
 

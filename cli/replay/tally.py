@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 NAMED_LINES: Final = 20
+# More than are named, because several streams answer in any order.
+_ODD_IDS: Final = 10_000
 
 
 _ZONE_FIRST: Final = (
@@ -37,7 +39,11 @@ class Problem:
 
 @dataclass
 class Tally:
-    """Counts of one replay. Lines counted as broken never left this machine."""
+    """Counts of one replay. Lines counted as broken never left this machine.
+
+    `old`: sent reads that are older than seven days, which is what a buffer usually keeps.
+    `odd_ids`: of some lines, why no camera can be enrolled under their id.
+    """
 
     lines: int = 0
     sent: int = 0
@@ -46,8 +52,10 @@ class Tally:
     rejected: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
     broken: int = 0
+    old: int = 0
     left_out: int = 0
     assumed_utc: bool = False
+    odd_ids: dict[int, str] = field(default_factory=dict)
     named: list[Problem] = field(default_factory=list)
     cut: str = ""
     interrupted: bool = False
@@ -74,7 +82,14 @@ class Tally:
         self.rejected[reason] += 1
         if reason == "TIME_IN_FUTURE" and self.assumed_utc:
             message = _ZONE_FIRST
+        if reason == "CAMERA_UNKNOWN":
+            message = self.odd_ids.get(line, message)
         self._name(line, column, f"{message} [{reason}]")
+
+    def note_odd_id(self, line: int, why: str) -> None:
+        """Remember why no camera can be enrolled under a line's id; enrolling is then no advice."""
+        if len(self.odd_ids) < _ODD_IDS:
+            self.odd_ids[line] = why
 
     def warn(self, line: int, reason: str, column: str, message: str) -> None:
         """Count a remark of ingest on a read that was kept, or that was there before."""
@@ -98,6 +113,7 @@ class Tally:
             "warnings_by_reason": dict(self.warnings),
             "broken_lines": self.broken,
             "left_out_lines": self.left_out,
+            "old_reads": self.old,
             "file_cut": self.cut,
             "interrupted": self.interrupted,
             "unanswered": self.sent - self.answered,
@@ -115,6 +131,8 @@ class Tally:
         found += [(f"rejected {reason}", count, "bad") for reason, count in self.rejected.most_common()]
         if self.broken:
             found.append(("broken lines, not sent", self.broken, "bad"))
+        if self.old:
+            found.append(("older than 7 days: a buffer of 7 days keeps them for one day", self.old, "doubt"))
         if self.left_out:
             found.append(("lines that are no reads (headers, totals), left out", self.left_out, "dim"))
         found += [

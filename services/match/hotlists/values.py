@@ -10,14 +10,16 @@ from typing import Final
 
 from anpr.not_read import VrmNotRead
 from anpr.plate import plain_vrms, understand
-from anpr.vrm import VrmEmpty, VrmInvalid
+from anpr.several import MORE_THAN_A_PLATE, WORDS_ALONE, are_words, holds_more_than_a_plate
+from anpr.vrm import VrmEmpty, VrmInvalid, VrmMangled
 from tables.cells import bare, is_absent, is_spreadsheet_error, unguarded
 from tables.faults import RowError
-from tables.moments import NotATimeError, day_or_time, in_utc
+from tables.moments import BEFORE_1990, NONE_MEANT, NotATimeError, day_or_time, in_utc
 
 MOST_TEXT: Final = 500
 MOST_WORD: Final = 40
 NEVER: Final = "infinity"
+_LONGEST_USUAL: Final = 8
 _MOST_MARKERS: Final = 20
 _DEFAULT_PRIORITY: Final = "5"
 _PRIORITIES: Final = frozenset("123456789")
@@ -27,6 +29,7 @@ _DAY: Final = timedelta(days=1)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _FOR_EVER: Final = frozenset(("never", "infinity", "indefinite", "unlimited", "permanent", "no expiry"))
 _LEAST_YEAR: Final = 1990
+_OR_EMPTY: Final = "leave the cell empty when the entry does not end"
 _BETWEEN_MARKERS: Final = re.compile(r"[;,|\r\n]")
 # Databases and data tools write a list with brackets around it, and quotes around its parts.
 _ARRAY: Final = re.compile(r"\[(.*)\]|\{(.*)\}", re.DOTALL)
@@ -34,18 +37,27 @@ _ARRAY: Final = re.compile(r"\[(.*)\]|\{(.*)\}", re.DOTALL)
 
 def plate(cell: str) -> tuple[str, str]:
     """(VRM, country that was written beside it or "")."""
+    written = cell if cell[:1].isalnum() and cell[-1:].isalnum() else bare(cell)
     try:
-        found = understand(cell if cell[:1].isalnum() and cell[-1:].isalnum() else bare(cell))
+        found = understand(written)
     except VrmEmpty:
         raise RowError("the plate is empty", "vrm") from None
     except (VrmInvalid, VrmNotRead) as fault:
-        raise RowError(str(fault), "vrm") from None
+        more = not isinstance(fault, VrmMangled) and holds_more_than_a_plate(written)
+        raise RowError(MORE_THAN_A_PLATE if more else str(fault), "vrm") from None
+    if not found.country and found.vrm != written and holds_more_than_a_plate(written):
+        raise RowError(MORE_THAN_A_PLATE, "vrm")
+    if are_words(found.vrm, written):
+        raise RowError(WORDS_ALONE, "vrm")
     return found.vrm, found.country
 
 
 def plates(cells: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """`plate` of many cells: VRMs and countries."""
-    if (vrms := plain_vrms(cells)) is not None:
+    vrms = plain_vrms(cells)
+    if vrms is not None and not (
+        max(map(len, vrms), default=0) > _LONGEST_USUAL and any(map(are_words, vrms))
+    ):
         return vrms, [""] * len(vrms)
     found = [*map(plate, cells)]
     return [vrm for vrm, _ in found], [country for _, country in found]
@@ -162,11 +174,9 @@ def weed_date(cell: str) -> tuple[str, datetime | None]:
         else:
             end = datetime.combine(found + _DAY, time(), UTC)
     except NotATimeError as fault:
-        raise RowError(f"it {fault}", "weed_date") from None
+        told = str(fault)
+        or_empty = f"; {_OR_EMPTY}" if told.startswith(NONE_MEANT) else ""
+        raise RowError(f"it {told}{or_empty}", "weed_date") from None
     if end.year < _LEAST_YEAR:
-        raise RowError(
-            f"it is before {_LEAST_YEAR}: systems write such a date for none; leave the cell empty when the "
-            "entry does not end",
-            "weed_date",
-        )
+        raise RowError(f"it {BEFORE_1990}; {_OR_EMPTY}", "weed_date")
     return end.isoformat(), end

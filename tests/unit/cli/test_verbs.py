@@ -169,7 +169,7 @@ def test_a_new_token_says_nothing_else_of_the_camera(gantry: Command, world: Wor
 
 def test_a_camera_that_cannot_be_enrolled_is_named(gantry: Command, world: World, tmp_path: Path) -> None:
     path = tmp_path / "cameras.csv"
-    path.write_text("camera_id,lat,lon\nC1,51,0\nC2,91,0\n")
+    path.write_text("camera_id,lat,lon\nC1,51,0\nC2,89,0\n")
     world.refuse_camera = "C2", "position.latitude", "should be -90 to 90 degrees"
     words = ("camera", "enrol", "--file", str(path), "--feed", "gw", "--force", "essex")
     said = gantry(*words, code=Exit.USAGE).stderr

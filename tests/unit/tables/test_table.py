@@ -145,6 +145,14 @@ def test_gzip_in_several_members(size: int) -> None:
     assert [values[0] for _, values in rows(content, size)] == ["1", "2"]
 
 
+def test_lines_before_garbage_behind_gzip_are_given() -> None:
+    table = Table(WANTED, longest=LONGEST)
+    found: list[Any] = []
+    with pytest.raises(CutError, match="after line 2"):
+        found.extend(table.feed(gzip.compress(b"id,text\n1,a\n") + b"garbage"))
+    assert [values for _, _, values in found] == [["1", "a", ""]]
+
+
 def test_cut_gzip_gives_what_it_has_and_then_says_so() -> None:
     whole = gzip.compress(b"id,text\n" + b"".join(b"%d,%d\n" % (n, n * n * 7919) for n in range(50_000)))
     table, seen = Table(WANTED, longest=LONGEST), []
