@@ -101,7 +101,8 @@ def _split(written: str, words: frozenset[str]) -> tuple[str, str]:
 def _certain_country(code: str, gap: str, rest: str, words: frozenset[str]) -> str:
     """The country of a code beside a plate; "" when the code may be a part of the plate.
 
-    A code behind a blank, and one of two letters, has to name a country of whose plates the rest is one.
+    A code of two letters has to name a country of whose plates the rest is one. Beside one of three letters
+    and a blank, the rest has to be a plate of any country.
     """
     country = LONG_CODES.get(code) or SHORT_CODES.get(code) or ""
     if not country:
@@ -119,4 +120,6 @@ def _is_no_part(code: str, country: str, gap: str, kept: str) -> bool:
         return True
     if is_plate_of_any(code + kept) or is_plate_of_any(kept + code):
         return False
-    return (gap == "-" and len(code) == 3) or is_plate_of(country, kept)
+    if is_plate_of(country, kept):
+        return True
+    return len(code) == 3 and (gap == "-" or is_plate_of_any(kept))

@@ -45,6 +45,8 @@ def written_plates(draw: st.DrawFn) -> tuple[str, str]:
         ("NL-AB-12-CD", "AB12CD", "NL"),
         ("AB-123-CD-FR", "AB123CD", "FR"),
         ("AB12CDE GBR", "AB12CDE", "GB"),
+        ("AB12 CDE IRL", "AB12CDE", "IE"),
+        ("AB12CDE NLD", "AB12CDE", "NL"),
         ("AB12CDE_GBR", "AB12CDE", "GB"),
         ("AB123CD/FRA", "AB123CD", "FR"),
         ("12345 (GBG)", "12345", "GG"),
