@@ -20,6 +20,10 @@ class LiveConsole(Console):
             stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True
         )
 
+    def on_broken_pipe(self) -> None:
+        """The reader of our pipe has ended (`| head`): for rich a failure, for every other verb none."""
+        raise BrokenPipeError
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """What rich draws, with every text harmless. rich's own control codes are segments of their own."""
         for segment in super().render(renderable, options):
