@@ -7,6 +7,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from cli.inert import inert
+from cli.writing import unwritten
 
 _PIPE_WIDTH: Final = 400
 _LINE_END: Final = "\n"
@@ -38,10 +39,15 @@ def live_console(*, stderr: bool = False) -> LiveConsole:
 def show(renderable: Any) -> None:
     """Print what rich draws; in a pipe it is as wide as its longest row."""
     target = live_console()
-    if target.is_terminal:
-        target.print(renderable, soft_wrap=False)
-    else:
-        LiveConsole(width=_PIPE_WIDTH).print(renderable)
+    try:
+        if target.is_terminal:
+            target.print(renderable, soft_wrap=False)
+        else:
+            LiveConsole(width=_PIPE_WIDTH).print(renderable)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise unwritten(error) from error
 
 
 def _harmless(text: str) -> str:

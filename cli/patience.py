@@ -12,6 +12,7 @@ from cli.exits import CliError, Exit
 from cli.faults import fault_of
 from cli.home import SuiteHome
 from cli.inert import inert
+from cli.options import run
 from cli.output import note
 from cli.verbs import Session
 from suite.steps import Phase
@@ -106,7 +107,7 @@ def run_patiently(session: Session, service: str, work: Work, *, takes_its_time:
 
     home, say = SuiteHome(session.home), quiet_note(as_json=session.as_json)
     patience = Patience(_runs(home), service, say, SECONDS, starting=_starts(home))
-    asyncio.run(_repeated(work, patience, None if takes_its_time else USUAL_SECONDS))
+    run(_repeated(work, patience, None if takes_its_time else USUAL_SECONDS))
 
 
 def _runs(home: SuiteHome) -> Callable[[], bool]:
