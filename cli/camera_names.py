@@ -15,7 +15,7 @@ Names: TypeAlias = Mapping[tuple[str, str], str]
 """A camera's name by force and id."""
 
 _PAGE: Final = 1000
-_SECONDS: Final = 3.0
+_SECONDS: Final = 2.0
 
 
 async def camera_names(links: Links, reads: Iterable[Read]) -> Names:

@@ -26,7 +26,7 @@ MEANINGS: Final = {
     Exit.REFUSED: "refused: not permitted for this person or feed",
     Exit.NOT_FOUND: "what was asked for does not exist",
     Exit.ALREADY: "it had been done before; nothing was changed",
-    Exit.INTERRUPTED: "interrupted from the keyboard",
+    Exit.INTERRUPTED: "interrupted by Ctrl-C or SIGTERM",
 }
 
 

@@ -16,6 +16,7 @@ _EXITS: Final = {
     grpc.StatusCode.UNAUTHENTICATED: Exit.REFUSED,
     grpc.StatusCode.NOT_FOUND: Exit.NOT_FOUND,
     grpc.StatusCode.INVALID_ARGUMENT: Exit.USAGE,
+    grpc.StatusCode.OUT_OF_RANGE: Exit.USAGE,
 }
 _ADVICE: Final = {
     "UNAVAILABLE": "the service cannot be reached; see `gantry status`, or start the suite with `gantry up`",
@@ -76,7 +77,9 @@ def from_fault(fault: Fault) -> CliError:
     """A service's fault, with advice when its message does not say what to do."""
     code = _EXITS.get(fault.status, Exit.FAILED)
     advice = _ADVICE.get(fault.reason)
-    return CliError(_in_our_words(fault) if advice is None else advice, code, reason=fault.reason)
+    if advice is None:
+        advice = _in_our_words(fault) + ("; see `gantry status`" if code is Exit.UNREACHABLE else "")
+    return CliError(advice, code, reason=fault.reason)
 
 
 def _in_our_words(fault: Fault) -> str:

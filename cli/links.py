@@ -61,10 +61,11 @@ class Links:
         client: type[BufferClient] = loaded("clients.store:BufferClient")
         return client(await self._channel("store"), deadline=self._seconds)
 
-    async def audit(self) -> AuditClient:
-        """The audit trail. Its deadline is long because recomputing a long chain takes minutes."""
+    async def audit(self, *, whole_chain: bool = False) -> AuditClient:
+        """The audit trail. `whole_chain`: with time to recompute a long chain, which takes minutes."""
         client: type[AuditClient] = loaded("clients.audit:AuditClient")
-        return client(await self._channel("store"), deadline=_AUDIT_SECONDS)
+        seconds = _AUDIT_SECONDS if whole_chain else self._seconds
+        return client(await self._channel("store"), deadline=seconds)
 
     async def cameras(self) -> CameraClient:
         """Cameras and their health."""

@@ -7,6 +7,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from cli.inert import inert
+from cli.writing import unwritten
 
 _PIPE_WIDTH: Final = 400
 _LINE_END: Final = "\n"
@@ -19,6 +20,10 @@ class LiveConsole(Console):
         super().__init__(
             stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True
         )
+
+    def on_broken_pipe(self) -> None:
+        """The reader of our pipe has ended (`| head`): for rich a failure, for every other verb none."""
+        raise BrokenPipeError
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """What rich draws, with every text harmless. rich's own control codes are segments of their own."""
@@ -34,10 +39,15 @@ def live_console(*, stderr: bool = False) -> LiveConsole:
 def show(renderable: Any) -> None:
     """Print what rich draws; in a pipe it is as wide as its longest row."""
     target = live_console()
-    if target.is_terminal:
-        target.print(renderable, soft_wrap=False)
-    else:
-        LiveConsole(width=_PIPE_WIDTH).print(renderable)
+    try:
+        if target.is_terminal:
+            target.print(renderable, soft_wrap=False)
+        else:
+            LiveConsole(width=_PIPE_WIDTH).print(renderable)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise unwritten(error) from error
 
 
 def _harmless(text: str) -> str:

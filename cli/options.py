@@ -1,6 +1,8 @@
 """Options that several verbs share."""
 
 import asyncio
+import signal
+import threading
 from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, TypeVar
@@ -10,6 +12,7 @@ from gantry.common.v1.purpose_pb2 import Purpose
 
 from cli.exits import CliError, Exit
 from cli.home import Person
+from cli.interrupts import cancel_current, interruptible
 
 T = TypeVar("T")
 
@@ -86,5 +89,13 @@ async def first(items: AsyncIterator[T], count: int) -> AsyncIterator[T]:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a verb's asynchronous work to its end."""
-    asyncio.run(work)
+    """Run a verb's asynchronous work to its end. A termination (SIGTERM) ends it as Ctrl-C does."""
+    with interruptible():
+        asyncio.run(_terminable(work))
+
+
+async def _terminable(work: Coroutine[Any, Any, None]) -> None:
+    # Only the main thread hears of signals.
+    if threading.current_thread() is threading.main_thread():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, cancel_current())
+    await work

@@ -13,6 +13,7 @@ from typing import Final, TextIO
 
 from cli.flow import flowing
 from cli.grid import GAP, Column, Grid, Marked, Words, fitted, lines, text_of
+from cli.writing import write_line
 
 __all__ = ["Column", "Marked", "counted", "fail", "flow", "local_time", "note", "say", "table", "warn"]
 
@@ -126,8 +127,7 @@ def _write(stream: TextIO | None, words: Sequence[Words]) -> None:
     coloured = stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     line = "".join(_styled(one) if coloured else text_of(one) for one in words)
     encoding = stream.encoding or "utf-8"
-    stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
-    stream.flush()
+    write_line(stream, line.encode(encoding, "replace").decode(encoding))
 
 
 def _styled(words: Words) -> str:

@@ -11,13 +11,17 @@ from chassis.errors import Fault
 from cli.exits import CliError, Exit
 from cli.faults import fault_of
 from cli.home import SuiteHome
+from cli.inert import inert
+from cli.options import run
 from cli.output import note
 from cli.verbs import Session
 from suite.steps import Phase
 
 SECONDS: Final = 10.0
 _BETWEEN_TRIES_SECONDS: Final = 0.3
+_SHORTEST_TRY_SECONDS: Final = 2.0
 USUAL_SECONDS: Final = 3.0
+_SILENT: Final = frozenset({"UNAVAILABLE", "FORCE_UNKNOWN"})
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -43,6 +47,7 @@ class Patience:
         self._say = say
         self._seconds = seconds
         self._until: float | None = None
+        self._error: Exception | None = None
         self._said = False
 
     async def wait(self, error: Exception) -> None:
@@ -51,14 +56,31 @@ class Patience:
         self._until = self._until or now + self._seconds
         if now > self._until or not self._may_pass(error):
             raise error
-        self.tell(self._seconds)
+        self._error = error
+        self.tell(self._seconds, _said_by_the_service(error))
         await asyncio.sleep(_BETWEEN_TRIES_SECONDS)
 
-    def tell(self, seconds: float) -> None:
-        """Say that the command waits: once, until the service has answered."""
+    async def try_again(self, work: Work) -> None:
+        """Do the work. Once a try has failed, the next ones get what is left of the time and no more."""
+        if self._error is None or self._until is None:
+            await work()
+            return
+        try:
+            async with asyncio.timeout(
+                max(_SHORTEST_TRY_SECONDS, self._until - time.monotonic())
+            ) as time_left:
+                await work()
+        except TimeoutError:
+            if not time_left.expired():
+                raise
+            raise self._error from None
+
+    def tell(self, seconds: float, said: str = "") -> None:
+        """Say that the command waits: once, until the service has answered. `said`: the service's refusal."""
         if not self._said:
             self._said = True
-            self._say(f"{self._service} is not answering, trying for {seconds:.0f} s")
+            what = f"cannot do it now ({said});" if said else "is not answering,"
+            self._say(f"{self._service} {what} trying for {seconds:.0f} s")
 
     def tell_slow(self) -> None:
         """Say that the service is slow to answer."""
@@ -66,7 +88,7 @@ class Patience:
 
     def answered(self) -> None:
         """The service has answered: the next outage has its full time again."""
-        self._until, self._said = None, False
+        self._until, self._error, self._said = None, None, False
 
     def _may_pass(self, error: Exception) -> bool:
         if isinstance(error, CliError):
@@ -85,7 +107,7 @@ def run_patiently(session: Session, service: str, work: Work, *, takes_its_time:
 
     home, say = SuiteHome(session.home), quiet_note(as_json=session.as_json)
     patience = Patience(_runs(home), service, say, SECONDS, starting=_starts(home))
-    asyncio.run(_repeated(work, patience, None if takes_its_time else USUAL_SECONDS))
+    run(_repeated(work, patience, None if takes_its_time else USUAL_SECONDS))
 
 
 def _runs(home: SuiteHome) -> Callable[[], bool]:
@@ -112,18 +134,28 @@ async def _repeated(work: Work, patience: Patience, usual_seconds: float | None)
 
 
 async def _told_when_slow(work: Work, patience: Patience, usual_seconds: float | None) -> None:
+    if usual_seconds is None:
+        await work()  # a try may take minutes, such as the import of a long list
+        return
     telling = asyncio.create_task(_tell_later(patience, usual_seconds), name="slow answer")
     try:
-        await work()
+        await patience.try_again(work)
     finally:
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
 
 
-async def _tell_later(patience: Patience, seconds: float | None) -> None:
-    if seconds is not None:
-        await asyncio.sleep(seconds)
-        patience.tell_slow()
+async def _tell_later(patience: Patience, seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    patience.tell_slow()
+
+
+def _said_by_the_service(error: Exception) -> str:
+    """Why a service that does answer cannot do it now; empty for one that is silent."""
+    if isinstance(error, CliError):
+        return ""
+    fault = fault_of(error)  # type: ignore[arg-type]
+    return inert(fault.message) if fault.reason not in _SILENT else ""
 
 
 def _nothing(_: str) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from suite.errors import SuiteError
 from suite.postgres_home import make_passable_folder
 
 
@@ -79,13 +80,32 @@ class Layout:
         return self.folder / "lock"
 
     def make(self) -> None:
-        """Make the missing folders. If the main folder is new, PostgreSQL's OS user may enter it."""
+        """Make the missing folders. If the main folder is new, PostgreSQL's OS user may enter it.
+
+        SuiteError when a folder of one of these names belongs to something else.
+        """
+        self._require_ours()
         make_passable_folder(self.folder)
         data = (self.images, self.spans, self.hotlists, self.simulators, self.identities)
         for folder in (self.pki, self.secrets, self.logs, self.run, *data):
             folder.mkdir(mode=0o700, exist_ok=True)
 
+    def _require_ours(self) -> None:
+        """Files in `run` are removed at a start, so that they must not be another program's, as in /var."""
+        if self.lock.exists():
+            return
+        ours = (self.run, self.pki, self.secrets, self.logs, self.images, self.spans, self.postgres)
+        if foreign := [place.name for place in ours if _has_content(place)]:
+            raise SuiteError(
+                f"{self.folder} is not a suite's folder and holds {', '.join(foreign)} of something else: "
+                "choose another folder"
+            )
+
     def forget_the_running(self) -> None:
         """Remove ports and process ids that a killed suite left behind."""
         for file in self.run.iterdir():
             file.unlink()
+
+
+def _has_content(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())

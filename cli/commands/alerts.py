@@ -209,9 +209,10 @@ async def _watch(session: Session, forces: list[str], watch: Watch, limit: int |
         try:
             async with aclosing(watched(links, chosen, watch)) as events:
                 async for event in events:
+                    _show(event, as_json=session.as_json)
+                    # Not before: an event that could not be written has to come again after this number.
                     numbers[event.force] = event.number
                     shown |= event.alert is not None or event.acknowledgement is not None
-                    _show(event, as_json=session.as_json)
                     alerts += event.alert is not None
                     if alerts == limit:
                         break
@@ -238,6 +239,7 @@ async def _list(session: Session, forces: list[str], wanted: Wanted) -> None:
                 wanted=wanted.filter,
             )
             found += [alert async for alert in first(newest, wanted.limit)]
+    found.sort(key=lambda alert: alert.raised_at.ToMicroseconds(), reverse=True)
     if session.as_json:
         write_json({"alerts": [alert_form(alert) | {"force": alert.read.force} for alert in found]})
         return

@@ -21,9 +21,9 @@ _COLUMNS: Final = (
     Column("no.", right=True),
     Column("when (UTC)"),
     Column("person"),
-    Column("action", rank=1, least=8),
-    Column("subject", least=16),
-    Column("reason", rank=3, least=16),
+    Column("action", least=6),
+    Column("subject", rank=3, least=14),
+    Column("reason", rank=1, least=14),
     Column("reference", rank=4),
 )
 
@@ -61,7 +61,7 @@ async def _list(session: Session, forces: list[str], limit: int) -> None:
 async def _verify(session: Session, forces: list[str]) -> None:
     found: list[dict[str, Any]] = []
     async with connect(session.home, session.person) as links:
-        chosen, audit = links.person.chosen(forces), await links.audit()
+        chosen, audit = links.person.chosen(forces), await links.audit(whole_chain=True)
         for force in chosen:
             answer = await audit.verify(force)
             found.append({"force": force, "records": answer.records, "first_broken": answer.first_broken})

@@ -1,5 +1,6 @@
 """`gantry search`: where was this vehicle?"""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -12,6 +13,7 @@ from gantry.store.v1.search_pb2 import StoredRead
 from cli.camera_names import Names, camera_names
 from cli.forms import moment, place_of, stored_form
 from cli.jsonlines import write_json
+from cli.lazy import loaded
 from cli.links import connect
 from cli.options import ForcesOption, PurposeOption, ReferenceOption, period_of, purpose_of
 from cli.output import Column, Marked, note, table
@@ -81,6 +83,12 @@ async def _search(session: Session, forces: list[str], query: Query) -> None:
     if session.as_json:
         write_json({"reads": [_form(stored, names) for stored in found], "more": more})
         return
+    if not found:
+        # As it was searched for: a typing error shows, and what became of an accent or a country.
+        normalise: Callable[[str], str] = loaded("anpr.vrm:normalise")
+        plate = normalise(query.vrm)
+        note(f"no read of this plate in the buffer: {plate}, of {', '.join(chosen)}")
+        return
     _show(found, names, more=more, limit=query.limit)
 
 
@@ -100,9 +108,6 @@ async def _found(search: SearchClient, forces: tuple[str, ...], query: Query) ->
 
 
 def _show(found: list[StoredRead], names: Names, *, more: bool, limit: int) -> None:
-    if not found:
-        note("no read of this plate in the buffer")
-        return
     table(_COLUMNS, [_row(stored, _name(stored, names)) for stored in found])
     if more:
         note(f"the newest {limit:,} are shown; --limit shows more")

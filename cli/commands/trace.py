@@ -90,6 +90,8 @@ async def _trace(session: Session, wanted: _Wanted) -> None:
         write_json(story.as_json())
     else:
         _show(story)
+    if story.receipts_unknown:
+        raise typer.Exit(Exit.UNREACHABLE)
 
 
 def _show(story: Story) -> None:
@@ -113,6 +115,8 @@ def _show(story: Story) -> None:
     )
     for name, receipt in story.receipts.items():
         say(f"  {name}: ", *_receipt(receipt))
+    if story.receipts_unknown:
+        warn(f"the receipts are not known now: {story.receipts_unknown}; see `gantry status`")
     for force in story.also_in:
         note(f"{force} has a read with this id too: --force {force} shows it")
     _show_others(story)

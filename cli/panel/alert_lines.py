@@ -1,7 +1,8 @@
 """An alert in one line of the panel, and the newest and the open ones of them."""
 
 from collections.abc import Sequence
-from datetime import UTC
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 from gantry.match.v1.alert_pb2 import MATCH_KIND_NEAR, Alert
@@ -18,7 +19,7 @@ def alert_line(alert: Alert) -> AlertLine:
     raised = alert.raised_at.ToDatetime(tzinfo=UTC)
     after = (alert.raised_at.ToMicroseconds() - alert.read.captured_at.ToMicroseconds()) / 1000
     return AlertLine(
-        raised_at=f"{raised:%H:%M:%S}",
+        raised_at=_when(raised, datetime.now(UTC)),
         force=alert.read.force,
         vrm=alert.read.vrm,
         near=alert.kind == MATCH_KIND_NEAR,
@@ -45,7 +46,16 @@ class AlertBoard:
     def lines(self) -> Sequence[AlertLine]:
         """The alerts, newest first."""
         newest_first = sorted(self._alerts.values(), key=lambda known: known[0], reverse=True)
-        return [line for _, line in newest_first]
+        now = datetime.now(UTC)
+        return [
+            replace(line, raised_at=_when(datetime.fromtimestamp(raised_us / 1e6, UTC), now))
+            for raised_us, line in newest_first
+        ]
+
+
+def _when(raised: datetime, now: datetime) -> str:
+    """The time of an alert; with its date unless that is today, since open alerts may be days old."""
+    return f"{raised:%H:%M:%S}" if raised.date() == now.date() else f"{raised:%Y-%m-%d %H:%M}"
 
 
 def _reason(alert: Alert) -> str:

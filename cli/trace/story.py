@@ -1,15 +1,17 @@
 """The story of one read: where it is stored, its receipts, and the hops on its way."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import grpc
 from gantry.bridge.v1.bridge_pb2 import DESTINATION_STATE_RETIRED, GetReceiptResponse
 from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.store.v1.search_pb2 import GetReadResponse, StoredRead
 
-from chassis.errors import NotFound
+from chassis.errors import Fault, NotFound
 from cli.camera_names import camera_names
 from cli.exits import CliError, Exit
 from cli.forms import receipt_form, stored_form
@@ -17,6 +19,7 @@ from cli.links import Links
 from cli.trace.follow import Hop, follow
 from cli.trace.spans import parse_traceparent, read_spans
 
+_BRIDGE_SECONDS: Final = 2.5
 _UNSAMPLED: Final = (
     "no hops: this read was not sampled, since only so many traces a second are kept. "
     "What the services stored of it is above"
@@ -27,6 +30,7 @@ _UNSAMPLED: Final = (
 class Story:
     """The result of `gantry trace`. `unsampled` says why there are no hops; a receipt may be None so far.
 
+    `receipts_unknown` says why the bridge did not tell of them.
     `others` are reads of the force that have the same id, newest first, at most as many as the store lists;
     `others_count` is how many there are. `also_in` names other forces that have a read of this id.
     """
@@ -39,6 +43,7 @@ class Story:
     camera_name: str = ""
     others: Sequence[StoredRead] = ()
     others_count: int = 0
+    receipts_unknown: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The story for `--json`."""
@@ -49,6 +54,7 @@ class Story:
                 name: receipt_form(name, receipt) if receipt is not None else None
                 for name, receipt in self.receipts.items()
             },
+            "receipts_unknown": self.receipts_unknown,
             "hops": [_hop_form(hop, start) for hop in self.hops],
             "note": self.unsampled,
             "also_in": self.also_in,
@@ -75,7 +81,8 @@ async def tell_of_position(links: Links, force: str, position: int, purpose: Pur
 
 
 async def _followed(links: Links, stored: StoredRead) -> Story:
-    story = Story(stored, await _receipts(links, stored))
+    story = Story(stored)
+    await _add_receipts(links, story)
     names = await camera_names(links, [stored.read])
     story.camera_name = names.get((stored.read.force, stored.read.camera_id), "")
     append = parse_traceparent(stored.traceparent)
@@ -109,6 +116,24 @@ async def reads_named(
         Exit.NOT_FOUND,
         reason="READ_UNKNOWN",
     )
+
+
+async def _add_receipts(links: Links, story: Story) -> None:
+    """Ask the bridge. What the others know of the read is told without it, too."""
+    try:
+        async with asyncio.timeout(_BRIDGE_SECONDS):
+            story.receipts = await _receipts(links, story.stored)
+    except TimeoutError:
+        story.receipts_unknown = f"nas_bridge did not answer within {_BRIDGE_SECONDS} s"
+    except CliError as error:
+        if error.code is not Exit.UNREACHABLE:
+            raise
+        story.receipts_unknown = error.message
+    except Fault as fault:
+        if fault.status is not grpc.StatusCode.UNAVAILABLE:
+            raise
+        silent = fault.reason == "UNAVAILABLE"
+        story.receipts_unknown = f"nas_bridge {'cannot be reached' if silent else fault.message}"
 
 
 async def _receipts(links: Links, stored: StoredRead) -> dict[str, GetReceiptResponse | None]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cli import output
 from cli.grid import Column, Marked, fitted, lines
 from cli.inert import folded, inert, width_of
+from cli.live import LiveConsole
 
 COLUMNS = (
     Column("captured (UTC)"),
@@ -155,3 +156,9 @@ def test_columns_by_name_alone_are_always_shown(capsys: pytest.CaptureFixture[st
     table: Any = output.table
     table(("a", "n"), [("x", "1"), ("y", "22")], right=("n",), title="Two")
     assert capsys.readouterr().out == "Two\na   n\n─────\nx   1\ny  22\n"
+
+
+def test_the_end_of_a_pipes_reader_is_the_same_for_tables_of_rich() -> None:
+    """rich alone would end with exit code 1, which `status` uses for trouble."""
+    with pytest.raises(BrokenPipeError):
+        LiveConsole().on_broken_pipe()

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any, cast
@@ -34,9 +35,9 @@ STATE = SuiteState(
 )
 
 
-def drawn(state: SuiteState) -> str:
+def drawn(state: SuiteState, width: int = 140) -> str:
     out = StringIO()
-    Console(file=out, width=140).print(draw(state, "Gantry", "Ctrl-C stops"))
+    Console(file=out, width=width).print(draw(state, "Gantry", "Ctrl-C stops"))
     return out.getvalue()
 
 
@@ -150,6 +151,32 @@ def test_a_service_that_does_not_answer_leaves_what_the_others_say() -> None:
     text = drawn(SuiteState(forces=[frozen, other]))
     for word in ("1,000", "990", "?", "match: no answer for 2 s (all forces)"):
         assert word in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_no_width_cuts_a_number_or_a_plate(width: int) -> None:
+    nas = DestinationState("nas", "retrying", 6_412_345, 10_123, 0)
+    nadc = DestinationState("nadc", "running", 6_422_001, 467, 0)
+    forces = [
+        ForceState(code, 6_422_468, 6_422_468, 123.4, 5, 71_234, 1_234, 500, destinations=[nas, nadc])
+        for code in ("essex", "kent", "surrey")
+    ]
+    text = drawn(SuiteState(forces=forces, alerts=[ALERT]), width)
+    for number in ("6,422,468", "71,234", "1,234", "6,412,345", "10,123", "6,422,001", "467"):
+        assert text.count(number) >= len(forces)
+    for whole in ("AB12CDE", "12:00:01", "near", "Stolen", "unmatched", "behind"):
+        assert whole in text
+
+
+def test_an_alert_of_another_day_is_shown_with_its_date() -> None:
+    board, now = AlertBoard(3), datetime.now(UTC)
+    for number, raised_at in ((1, now), (2, now - timedelta(days=3))):
+        raised = alert(number, f"AA{number}AAA")
+        raised.raised_at.FromDatetime(raised_at)
+        board.add(raised)
+    today, before = board.lines()
+    assert today.raised_at == f"{now:%H:%M:%S}"
+    assert before.raised_at == f"{now - timedelta(days=3):%Y-%m-%d %H:%M}"
 
 
 def test_the_board_keeps_the_newest_alerts_each_once() -> None:

@@ -1,9 +1,12 @@
 """Waiting for a service has an end, and is worth it only for what may pass."""
 
+import asyncio
+
 import grpc
 import pytest
 
 from chassis.errors import InvalidInput, NotFound, Unavailable
+from cli import patience as patience_module
 from cli.exits import CliError, Exit
 from cli.patience import Patience
 
@@ -66,3 +69,39 @@ async def test_a_force_may_not_be_there_yet_while_the_suite_starts() -> None:
     starting[0] = False
     with pytest.raises(NotFound):
         await patience.wait(UNKNOWN)
+
+
+async def test_a_service_that_answers_is_not_called_silent() -> None:
+    said: list[str] = []
+    refusal = Unavailable("AUDIT_UNAVAILABLE", "the audit record could not be written")
+    await Patience(lambda: True, "match", said.append, seconds=60).wait(refusal)
+    assert said == ["match cannot do it now (the audit record could not be written); trying for 60 s"]
+
+
+async def test_a_later_try_that_hangs_ends_with_the_time_and_the_first_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(patience_module, "_SHORTEST_TRY_SECONDS", 0.1)
+    patience, tries = Patience(lambda: True, "store", lambda _: None, seconds=0.5), 0
+
+    async def work() -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise AWAY
+        await asyncio.Event().wait()
+
+    with pytest.raises(Unavailable, match="away"):
+        await asyncio.wait_for(patience_module._repeated(work, patience, 3.0), 30)
+    assert tries == 2
+
+
+async def test_a_time_out_of_the_work_itself_is_not_taken_for_the_end_of_patience() -> None:
+    patience = Patience(lambda: True, "store", lambda _: None, seconds=60)
+    await patience.wait(AWAY)
+
+    async def work() -> None:
+        raise TimeoutError("its own")
+
+    with pytest.raises(TimeoutError, match="its own"):
+        await patience.try_again(work)

@@ -8,10 +8,11 @@ import pytest
 from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
 from gantry.common.v1.audit_action_pb2 import AUDIT_ACTION_SEARCH_READS
 from gantry.ingest.v1.cameras_pb2 import Camera
-from gantry.match.v1.alert_pb2 import Acknowledgement
+from gantry.match.v1.alert_pb2 import Acknowledgement, Alert
 from gantry.store.v1.audit_pb2 import AuditRecord
 
 from cli import patience
+from cli.commands import alerts
 from cli.exits import Exit
 from suite.steps import Phase, Steps
 from tests.unit.cli.fake_suite import LOOK, NOON, Command, World, alert, lines_of, stored
@@ -46,7 +47,8 @@ def test_a_service_may_be_certified_by_another_name_than_its_address(
 
 
 def test_a_search_that_finds_nothing_is_an_answer(gantry: Command) -> None:
-    assert "no read of this plate" in gantry("search", "XX99XXX", *LOOK).stderr
+    said = gantry("search", "xx99 xxx", *LOOK).stderr
+    assert said.startswith("no read of this plate in the buffer: XX99XXX, of essex")
     assert lines_of(gantry("search", "XX99XXX", *LOOK, "--json")) == [{"reads": [], "more": False}]
 
 
@@ -392,3 +394,39 @@ def test_replay_with_wrong_headers_says_what_to_type(gantry: Command, tmp_path: 
     said = gantry("replay", str(path), code=Exit.USAGE).stderr
     assert "columns found: org, cam, time, plate" in said
     assert "--map camera_id=cam --map captured_at=time --map vrm=plate" in said
+
+
+def test_alerts_of_several_forces_are_listed_newest_first(gantry: Command, world: World) -> None:
+    world.alerts = [alert(number, f"AA{number}AAA") for number in (1, 2, 3)]
+    for one, second in zip(world.alerts, (10, 30, 20), strict=True):
+        one.raised_at.FromSeconds(second)
+    listed = lines_of(gantry("alerts", "list", *LOOK, "--json"))[0]["alerts"]
+    times = [one["raised_at"] for one in listed]
+    assert times == sorted(times, reverse=True)
+
+
+def test_a_watch_whose_output_fails_does_not_go_on_after_what_was_not_shown(
+    gantry: Command, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.alerts = [alert(1, "AB12CDE"), alert(2, "XY34FGH")]
+
+    def shown(one: Alert) -> None:
+        if one.alert_id == "2":
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(alerts, "show_alert", shown)
+    said = gantry("alerts", "watch", "--earliest", "--force", "essex", *LOOK, code=Exit.FAILED).stderr
+    assert "--force essex --after 1\n" in said
+
+
+def test_a_trace_tells_what_is_known_while_the_bridge_is_away(
+    gantry: Command, world: World, tmp_path: Path
+) -> None:
+    world.reads = [stored("AB12CDE", "r1", 1)]
+    (tmp_path / "run" / "nas_bridge.json").unlink()
+    shown = gantry("trace", "r1", *LOOK, code=Exit.UNREACHABLE)
+    assert "r1 of essex" in shown.stdout
+    assert "the receipts are not known now: nas_bridge is not running" in shown.stderr
+    told = lines_of(gantry("trace", "r1", *LOOK, "--json", code=Exit.UNREACHABLE))[0]
+    assert told["receipts"] == {}
+    assert "nas_bridge is not running" in told["receipts_unknown"]
