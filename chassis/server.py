@@ -202,7 +202,7 @@ class GrpcServer:
                 method: self._guarded(service, method, handler) for method, handler in handlers.items()
             }
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
-        self._server.add_generic_rpc_handlers((UnknownMethods(),))
+        self._server.add_generic_rpc_handlers((UnknownMethods(self._draining),))
         self._health.register(self._health_server)
 
     def _guarded(self, service: str, method: str, handler: Handler) -> Handler:
