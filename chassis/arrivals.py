@@ -58,6 +58,7 @@ class Connection:
         self.unread_bytes = unread_bytes
         self.unfinished = 0
         self.stalled_since: float | None = None
+        self.refused = False
         self._accounted = _HANDSHAKE_BYTES
         self._moved = False
 
@@ -73,6 +74,11 @@ class Connection:
         self.groups.add(group)
         self.calls[task] = None
         self._accounted += _CALL_BYTES
+
+    def forget(self, received: int) -> None:
+        """No call is open: gRPC has dropped what came for those that were refused."""
+        self._accounted = max(self._accounted, received)
+        self.refused = False
 
     def measure(self, received: int, now: float) -> None:
         """The kernel has received so many bytes since the connection began."""
@@ -129,12 +135,17 @@ class Arrivals:
         connection = self._connections.get(peer)
         if connection is None:
             connection = self._connections[peer] = Connection(self._unread_bytes)
+        if connection.refused and not connection.calls:
+            connection.forget(self._bytes.received([peer]).get(peer, 0))
         task = asyncio.current_task()
         assert task is not None, "a call is served by a task"
         connection.opened(task, group)
         token = _current.set(connection)
         try:
             yield
+        except Fault:
+            connection.refused = True
+            raise
         except asyncio.CancelledError:
             fault = connection.calls[task]
             if fault is None:
