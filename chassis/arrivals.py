@@ -8,6 +8,7 @@ The difference is what gRPC holds. See docs/decisions/0016.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import resource
 import time
@@ -28,6 +29,8 @@ from chassis.identity import Call
 _LOOK_SECONDS: Final = 0.025
 _FULL_LOOK_SECONDS: Final = 0.5
 _GROWTH_BYTES: Final = 4 * 1024 * 1024
+# gRPC leaves the headers of each call in a cycle, and collections are rare: see chassis.run.
+_COLLECT_BYTES: Final = 32 * 1024 * 1024
 _MEMORY: Final = Path("/proc/self/statm")
 _PAGE: Final = resource.getpagesize()
 # Beside its messages a client sends headers, acknowledgements of the transport, and TLS.
@@ -55,6 +58,7 @@ class Connection:
         self.unread_bytes = unread_bytes
         self.unfinished = 0
         self.stalled_since: float | None = None
+        self.refused = False
         self._accounted = _HANDSHAKE_BYTES
         self._moved = False
 
@@ -70,6 +74,11 @@ class Connection:
         self.groups.add(group)
         self.calls[task] = None
         self._accounted += _CALL_BYTES
+
+    def forget(self, received: int) -> None:
+        """No call is open: gRPC has dropped what came for those that were refused."""
+        self._accounted = max(self._accounted, received)
+        self.refused = False
 
     def measure(self, received: int, now: float) -> None:
         """The kernel has received so many bytes since the connection began."""
@@ -117,6 +126,7 @@ class Arrivals:
         self._bytes = ConnectionBytes()
         self._looked_at = 0.0
         self._resident = 0
+        self._collected = 0
 
     @contextmanager
     def call(self, context: Call, group: str) -> Iterator[None]:
@@ -125,12 +135,17 @@ class Arrivals:
         connection = self._connections.get(peer)
         if connection is None:
             connection = self._connections[peer] = Connection(self._unread_bytes)
+        if connection.refused and not connection.calls:
+            connection.forget(self._bytes.received([peer]).get(peer, 0))
         task = asyncio.current_task()
         assert task is not None, "a call is served by a task"
         connection.opened(task, group)
         token = _current.set(connection)
         try:
             yield
+        except Fault:
+            connection.refused = True
+            raise
         except asyncio.CancelledError:
             fault = connection.calls[task]
             if fault is None:
@@ -150,7 +165,16 @@ class Arrivals:
             if resident - self._resident < _GROWTH_BYTES and now - self._looked_at < _FULL_LOOK_SECONDS:
                 continue
             self._resident, self._looked_at = resident, now
+            self._collect(resident)
             self.look(now)
+
+    def _collect(self, resident: int) -> None:
+        """Collect what is in cycles when the process has grown since it was last done."""
+        if resident - self._collected < _COLLECT_BYTES:
+            self._collected = min(self._collected or resident, resident)
+            return
+        gc.collect()
+        self._collected = _resident_bytes()
 
     def look(self, now: float) -> None:
         """Measure every connection, and end those that hold too much or for too long."""

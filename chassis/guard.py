@@ -17,6 +17,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
@@ -176,7 +177,8 @@ def _unary(method: str, behaviour: Callable[..., Any], opening: _Opening) -> Cal
                 with opening.watched(context, caller):
                     return await _within_deadline(answer, caller, requests, context)
             except Exception as error:  # noqa: BLE001 - each one has an answer
-                await _fail(method, context, error)
+                refusal = _refusal(method, context, error)
+            return await refusal.send(context)
 
     return call
 
@@ -191,13 +193,14 @@ def _streaming(
         _streams.add(1, labels)
         caller: Caller | None = None
         try:
-            caller = opening.admit(context)
-            with opening.watched(context, caller):
-                return await serve(await opening.request(caller, requests, context), context)
-        except Exception as error:  # noqa: BLE001 - each one has an answer
-            if not isinstance(error, grpc.aio.AbortError):
-                await draining.drain(context, known=caller is not None, both_ways=both_ways)
-            await _fail(method, context, error)
+            try:
+                caller = opening.admit(context)
+                with opening.watched(context, caller):
+                    return await serve(await opening.request(caller, requests, context), context)
+            except Exception as error:  # noqa: BLE001 - each one has an answer
+                refusal = _refusal(method, context, error)
+            await draining.drain(context, known=caller is not None, both_ways=both_ways)
+            return await refusal.send(context)
         finally:
             _streams.add(-1, labels)
 
@@ -243,7 +246,20 @@ async def _capped(answer: Awaitable[Any]) -> Any:
         ) from None
 
 
-async def _fail(method: str, context: Call, error: Exception) -> NoReturn:
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """How a failed call ends."""
+
+    status: grpc.StatusCode
+    text: str
+    details: tuple[tuple[str, bytes], ...] = ()
+
+    async def send(self, context: Call) -> NoReturn:
+        await context.abort(self.status, self.text, self.details)
+
+
+def _refusal(method: str, context: Call, error: Exception) -> _Refusal:
+    """Count the failure and find its answer. The error keeps nothing of the call."""
     # AbortError is an Exception: the handler has already answered the call.
     if isinstance(error, grpc.aio.AbortError):
         _tell(method, context.code(), context.code().name)
@@ -252,10 +268,31 @@ async def _fail(method: str, context: Call, error: Exception) -> NoReturn:
     if fault is None:
         _log.error("call failed", exc_info=error, extra={"method": method})
         _tell(method, grpc.StatusCode.INTERNAL, grpc.StatusCode.INTERNAL.name)
-        await context.abort(grpc.StatusCode.INTERNAL, INTERNAL_TEXT)
-    _tell(method, fault.status, fault.reason)
-    details = ((DETAILS_KEY, encode_fault(fault)),)
-    await context.abort(fault.status, fault.message[:_MAX_MESSAGE], details)
+        refusal = _Refusal(grpc.StatusCode.INTERNAL, INTERNAL_TEXT)
+    else:
+        _tell(method, fault.status, fault.reason)
+        details = ((DETAILS_KEY, encode_fault(fault)),)
+        refusal = _Refusal(fault.status, fault.message[:_MAX_MESSAGE], details)
+    _forget_frames(error)
+    return refusal
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Drop the frames that an error came through, and with them the message of its call.
+
+    gRPC keeps a call and the AbortError that ends it in a cycle. A service collects cycles rarely, and an
+    error that the AbortError leads to would keep the messages of a thousand refused calls.
+    """
+    errors: list[BaseException | None] = [error]
+    while errors:
+        each = errors.pop()
+        if each is None:
+            continue
+        each.__traceback__ = None
+        errors += (each.__context__, each.__cause__)
+        each.__context__ = each.__cause__ = None
+        if isinstance(each, BaseExceptionGroup):
+            errors += each.exceptions
 
 
 def _tell(method: str, status: grpc.StatusCode, reason: str) -> None:

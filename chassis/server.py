@@ -33,6 +33,8 @@ from chassis.unknown import UnknownMethods
 EXIT_AT_ONCE: Final = 1
 _OWNED_STOP_SECONDS: Final = 5.0
 _HEALTH_STOP_SECONDS: Final = 0.1
+_HANDSHAKE_MS: Final = 20_000
+_UNCOMPRESSED_ONLY: Final = 1 << grpc.Compression.NoCompression.value
 
 _NO_OFFICES: Final = Offices()
 
@@ -200,7 +202,7 @@ class GrpcServer:
                 method: self._guarded(service, method, handler) for method, handler in handlers.items()
             }
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, wrapped),))
-        self._server.add_generic_rpc_handlers((UnknownMethods(),))
+        self._server.add_generic_rpc_handlers((UnknownMethods(self._draining),))
         self._health.register(self._health_server)
 
     def _guarded(self, service: str, method: str, handler: Handler) -> Handler:
@@ -299,6 +301,11 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
         ("grpc.max_concurrent_streams", settings.max_concurrent_streams),
+        # A stream that is being read would hold a message of 4 KiB as the 4 MiB that it unpacks to, and the
+        # bytes that a connection has received would say nothing of it.
+        ("grpc.compression_enabled_algorithms_bitset", _UNCOMPRESSED_ONLY),
+        # By default two minutes, from clients that nobody knows.
+        ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MS),
         # gRPC would widen the window of every stream with the speed of its connection, to 8 MiB and more, and
         # so hold as much of each message that nobody has asked for. See docs/decisions/0016.
         ("grpc.http2.bdp_probe", 0),

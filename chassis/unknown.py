@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
+
+from chassis.draining import Draining
+from chassis.identity import Call
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 _ANSWER: Final = (
     "this port has no such call; check the name of the service and method, the version of the contract, "
@@ -13,16 +18,17 @@ _ANSWER: Final = (
 
 
 class UnknownMethods(grpc.GenericRpcHandler):
-    """Takes the calls that no other handler takes, so it is added last."""
+    """Takes the calls that no other handler takes, so it is added last. `draining` is the server's."""
 
-    def service(self, _: grpc.HandlerCallDetails) -> Any:
+    def __init__(self, draining: Draining) -> None:
+        self._draining = draining
+        self._handler: Handler = grpc.stream_stream_rpc_method_handler(self._refuse)
+
+    def service(self, _: grpc.HandlerCallDetails) -> Handler:
         """The handler of any method."""
-        return _HANDLER
+        return self._handler
 
-
-async def _refuse(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> NoReturn:
-    """Refuse the call, without a look at its messages and whoever makes it."""
-    await context.abort(grpc.StatusCode.UNIMPLEMENTED, _ANSWER)
-
-
-_HANDLER: Final[grpc.RpcMethodHandler[Any, Any]] = grpc.stream_stream_rpc_method_handler(_refuse)
+    async def _refuse(self, _: Any, context: Call) -> NoReturn:
+        """Refuse the call, without a look at its messages and whoever makes it."""
+        await self._draining.drain(context, known=False, both_ways=False)
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, _ANSWER)

@@ -15,7 +15,7 @@ import pytest
 
 from chassis.access import Rule
 from chassis.arrivals import Arrivals
-from chassis.errors import fault_from
+from chassis.errors import Conflict, fault_from
 from chassis.identity import Caller
 from tests.raw_http2 import RawConnection
 
@@ -137,3 +137,22 @@ async def test_the_fault_says_what_to_do(watched: Watched, lab: Any, service_nam
             await call.read()
         fault = fault_from(caught.value)
         assert (fault.reason, fault.retry_after) == ("TOO_MUCH_IN_FLIGHT", 1.0)
+
+
+async def test_what_came_for_refused_calls_is_not_held(
+    watched: Watched, service_name: str, echo: Any, until: Any
+) -> None:
+    """The rest of a refused call's messages is dropped, and does not count for those after it."""
+    echo.failure = lambda: Conflict("BAD_START", "it is wrong")
+    async with watched.raw() as client:
+        for stream in (1, 3, 5, 7, 9):
+            client.begin(stream, f"/{service_name}/Both")
+            client.send(stream, 4, b"whol")
+            client.send(stream, MESSAGE, bytes(MESSAGE - 1))
+            await until(lambda ended=stream: ended in client.ended)
+        echo.failure = None
+        client.begin(11, f"/{service_name}/Both")
+        client.send(11, 4, b"whol")
+        await asyncio.sleep(2 * SECONDS)
+        assert 11 not in client.ended
+        assert watched.held["essex"] < MESSAGE

@@ -71,6 +71,13 @@ async def test_the_headers_are_refused(lab: Any, echo: Any, service_name: str, m
     assert answers == {("PERMISSION_DENIED", "CALLER_NOT_ALLOWED"): TRIES}
 
 
+@pytest.mark.parametrize("method", ["Join", "Both"])
+async def test_a_method_that_does_not_exist(lab: Any, echo: Any, method: str) -> None:
+    caller = await lab.caller(await lab.echo(echo))
+    answers = await _answers(_starting(caller.channel, "gantry.test.v1.OtherService", method))
+    assert answers == {("UNIMPLEMENTED", "UNIMPLEMENTED"): TRIES}
+
+
 async def test_a_client_that_never_stops_sending_is_refused_all_the_same(
     lab: Any, echo: Any, service_name: str
 ) -> None:
