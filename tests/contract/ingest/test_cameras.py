@@ -335,7 +335,8 @@ async def test_feeds_of_a_retired_force_no_longer_deliver(
             await stream.send(reads_of("a", unique_ids(1)))
             await stream.drain()
             await store_process.retire(force)
-            await eventually(lambda: ingest.parts.door.streams == 0, seconds=5)
+            await eventually(lambda: not stream.connected, seconds=5)
+            assert ingest.parts.door.streams == 0
 
     for attempt in (deliver_while_the_force_is_retired(), feed.submit(reads_of("a", unique_ids(1)))):
         with pytest.raises(FeedRefused) as refused:
