@@ -101,4 +101,5 @@ HOTLIST: Final = Wanted(
         "country": ("nationality", "country_code", "origin"),
     },
     together=("reason", "weed_date"),
+    in_force=True,
 )

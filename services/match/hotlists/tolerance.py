@@ -34,7 +34,8 @@ def require_tolerable(file: HotlistFile, tolerance: Tolerance, *, allow_empty: b
     if not file.accepted and not allow_empty:
         raise InvalidInput(
             "HOTLIST_EMPTY",
-            f"the file has no usable line ({file.rejected} were refused); the list is as it was",
+            f"the file has no usable line ({file.rejected} were refused); the list is as it was"
+            f"{_about_changes(file)}",
             field="chunk",
             metadata=_told(file),
         )
@@ -43,10 +44,20 @@ def require_tolerable(file: HotlistFile, tolerance: Tolerance, *, allow_empty: b
         raise InvalidInput(
             "HOTLIST_BROKEN",
             f"{file.rejected} of {lines} lines cannot be used, more than the {tolerance.percent} % allowed; "
-            "nothing was imported and the list is as it was",
+            f"nothing was imported and the list is as it was{_about_changes(file)}",
             field="chunk",
             metadata=_told(file),
         )
+
+
+def _about_changes(file: HotlistFile) -> str:
+    """What a file of changes is, when most of the refused lines say that they are to go."""
+    if file.not_in_force * 2 <= file.rejected:
+        return ""
+    return (
+        f"; {file.not_in_force} lines say that they are to go or have ended: if this is a list of changes, "
+        "import the whole list as it is in force"
+    )
 
 
 def _told(file: HotlistFile) -> dict[str, str]:
