@@ -80,7 +80,10 @@ AllowBrokenOption = Annotated[
     ),
 ]
 AllowEmptyOption = Annotated[
-    bool, typer.Option("--allow-empty", help="A file without a good line makes the list empty.")
+    bool,
+    typer.Option(
+        "--allow-empty", help="A file without a good line, or with ended entries only, replaces the list."
+    ),
 ]
 MapOption = Annotated[
     list[str] | None,

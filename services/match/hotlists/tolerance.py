@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 from chassis.errors import InvalidInput
 from services.match.hotlists.hotlist_file import HotlistFile
@@ -48,6 +48,20 @@ def require_tolerable(file: HotlistFile, tolerance: Tolerance, *, allow_empty: b
             field="chunk",
             metadata=_told(file),
         )
+
+
+def refuse_all_past(file: HotlistFile) -> NoReturn:
+    """Raise InvalidInput HOTLIST_EMPTY for a file whose entries have all ended: active ones must stay."""
+    entries = (
+        f"all {file.accepted} entries of the file are" if file.accepted > 1 else "the entry of the file is"
+    )
+    raise InvalidInput(
+        "HOTLIST_EMPTY",
+        f"{entries} past the weed date and would match nothing; the list is as it was: if the file is an old "
+        "one, import the present one",
+        field="chunk",
+        metadata=_told(file),
+    )
 
 
 def _about_changes(file: HotlistFile) -> str:
