@@ -14,6 +14,19 @@ _PLATES: Final = (
     *("kennzeichen", "kenteken", "immatriculation", "targa", "matricula", "reg_nr"),
 )
 
+UTC_TIMES: Final = (
+    *(
+        "captured_at_utc",
+        "capture_time_utc",
+        "captured_utc",
+        "timestamp_utc",
+        "datetime_utc",
+        "date_time_utc",
+    ),
+    *("time_utc", "utc_timestamp", "utc_datetime", "utc_date_time", "utc_time", "utc"),
+)
+"""Names of columns that hold a capture time in UTC."""
+
 READS: Final = Wanted(
     required=("force", "camera_id", "captured_at", "vrm"),
     optional=("read_id", "confidence", "lat", "lon", "heading"),
@@ -28,6 +41,7 @@ READS: Final = Wanted(
         ),
         "read_id": ("id", "uuid", "guid", "readid", "event_id", "reference"),
         "captured_at": (
+            *UTC_TIMES,
             *(
                 "timestamp",
                 "datetime",
