@@ -14,6 +14,13 @@ _PLATES: Final = (
     *("kennzeichen", "kenteken", "immatriculation", "targa", "matricula", "reg_nr"),
 )
 
+_OBJECTS: Final = ("position", "location", "gps", "coordinates", "coords", "geo")
+
+
+def _inside(*names: str) -> tuple[str, ...]:
+    return tuple(f"{outer}.{name}" for outer in _OBJECTS for name in names)
+
+
 UTC_TIMES: Final = (
     *(
         "captured_at_utc",
@@ -31,7 +38,10 @@ READS: Final = Wanted(
     required=("force", "camera_id", "captured_at", "vrm"),
     optional=("read_id", "confidence", "lat", "lon", "heading"),
     together=("captured_at", "vrm"),
-    also={"lat": ("latitude",), "lon": ("longitude",)},
+    also={
+        "lat": ("latitude", *_inside("lat", "latitude")),
+        "lon": ("longitude", *_inside("lon", "longitude", "lng")),
+    },
     instead={"force": "--force CODE"},
     likely={
         "force": ("organisation", "agency", "owner", "tenant", "bof"),
