@@ -69,7 +69,7 @@ def _about_changes(file: HotlistFile) -> str:
     if file.not_in_force * 2 <= file.rejected:
         return ""
     return (
-        f"; {file.not_in_force} lines say that they are to go or have ended: if this is a list of changes, "
+        "; most of the refused lines say that they are to go or have ended: if this is a list of changes, "
         "import the whole list as it is in force"
     )
 
