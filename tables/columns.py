@@ -26,6 +26,7 @@ class Wanted:
     `also`: names that mean the same and are taken. `likely`: names that may mean it and are suggested.
     `together`: columns that may be made of several, joined by a blank ("captured_at=Date+Time").
     `instead`: options that stand in for a column that the file does not have.
+    `in_force`: only lines that are in force are taken; see `tables.in_force`.
     """
 
     required: tuple[str, ...]
@@ -34,6 +35,7 @@ class Wanted:
     likely: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     together: tuple[str, ...] = ()
     instead: Mapping[str, str] = field(default_factory=dict)
+    in_force: bool = False
 
     @property
     def ours(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ class CutError(TableError):
 
 
 class RowError(Exception):
-    """A line cannot be used. `column` is ours, or empty when the whole line is at fault."""
+    """A line cannot be used. `column` is at fault, or the whole line when it is empty."""
 
     def __init__(self, message: str, column: str = "") -> None:
         super().__init__(message)

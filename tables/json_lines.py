@@ -1,18 +1,23 @@
-"""JSON lines, fed by chunks: one object a line, whose keys are the columns. Same face as `tables.table`."""
+"""JSON lines, fed by chunks: one object a line, whose keys are the columns. Same face as `tables.table`.
+
+A key inside an inner object is a column such as "position.latitude", where such a column is looked for.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
-from tables.columns import Found, Wanted, match_columns
+from tables.columns import Found, Wanted, folded, match_columns
 from tables.faults import Remark, RowError, TableError
 from tables.furniture import BLANKS
 from tables.lines import Lines
 from tables.table import Row
 
 _SAMPLE_LINES: Final = 1000
+_folded: Final = lru_cache(maxsize=4096)(folded)
 
 
 class JsonLines:
@@ -26,6 +31,9 @@ class JsonLines:
         self._wanted = wanted
         self._chosen = dict(chosen or {})
         self._sample: list[tuple[int, str | RowError]] = []
+        names = [each for also in wanted.also.values() for each in also]
+        names += [part for theirs in self._chosen.values() for part in (theirs, *theirs.split("+"))]
+        self._inner = frozenset(folded(name) for name in names if "." in name)
         self._found: Found | None = None
         self._pick: list[Callable[[dict[str, Any]], Any]] = []
 
@@ -61,9 +69,13 @@ class JsonLines:
         keys: dict[str, None] = {}
         for _, text in self._sample:
             try:
-                keys.update(dict.fromkeys(_object(text)))
+                found = self._object(text)
             except RowError:
                 continue
+            # What is null in one line may be an inner object in another.
+            keys.update(
+                (key, None) for key, each in found.items() if each is not None or not self._opens(key)
+            )
         if not keys:
             raise TableError(
                 "no line at the beginning of the file is a JSON object: write each object on one line "
@@ -73,6 +85,21 @@ class JsonLines:
         self._pick = [self._picker(ours) for ours in self._wanted.ours]
         sample, self._sample = self._sample, []
         yield from (self._row(number, text) for number, text in sample)
+
+    def _opens(self, key: str) -> bool:
+        return any(name.startswith(f"{folded(key)}.") for name in self._inner)
+
+    def _object(self, text: str | RowError) -> dict[str, Any]:
+        """The object of a line, in which an inner object gives way to those of its values that are wanted."""
+        value = _object(text)
+        if dict not in map(type, value.values()):
+            return value
+        opened: dict[str, Any] = {}
+        for key, each in value.items():
+            inner = {f"{key}.{part}": found for part, found in each.items()} if isinstance(each, dict) else {}
+            wanted = {name: found for name, found in inner.items() if _folded(name) in self._inner}
+            opened.update(wanted or {key: each})
+        return opened
 
     def _picker(self, ours: str) -> Callable[[dict[str, Any]], Any]:
         # A key may occur for the first time in a later line, so that our own name is looked for everywhere.
@@ -84,7 +111,7 @@ class JsonLines:
 
     def _row(self, number: int, text: str | RowError) -> Row:
         try:
-            value = _object(text)
+            value = self._object(text)
         except RowError as broken:
             return number, "", broken
         return number, str(text), [pick(value) for pick in self._pick]

@@ -14,11 +14,34 @@ _PLATES: Final = (
     *("kennzeichen", "kenteken", "immatriculation", "targa", "matricula", "reg_nr"),
 )
 
+_OBJECTS: Final = ("position", "location", "gps", "coordinates", "coords", "geo")
+
+
+def _inside(*names: str) -> tuple[str, ...]:
+    return tuple(f"{outer}.{name}" for outer in _OBJECTS for name in names)
+
+
+UTC_TIMES: Final = (
+    *(
+        "captured_at_utc",
+        "capture_time_utc",
+        "captured_utc",
+        "timestamp_utc",
+        "datetime_utc",
+        "date_time_utc",
+    ),
+    *("time_utc", "utc_timestamp", "utc_datetime", "utc_date_time", "utc_time", "utc"),
+)
+"""Names of columns that hold a capture time in UTC."""
+
 READS: Final = Wanted(
     required=("force", "camera_id", "captured_at", "vrm"),
     optional=("read_id", "confidence", "lat", "lon", "heading"),
     together=("captured_at", "vrm"),
-    also={"lat": ("latitude",), "lon": ("longitude",)},
+    also={
+        "lat": ("latitude", *_inside("lat", "latitude")),
+        "lon": ("longitude", *_inside("lon", "longitude", "lng")),
+    },
     instead={"force": "--force CODE"},
     likely={
         "force": ("organisation", "agency", "owner", "tenant", "bof"),
@@ -28,6 +51,7 @@ READS: Final = Wanted(
         ),
         "read_id": ("id", "uuid", "guid", "readid", "event_id", "reference"),
         "captured_at": (
+            *UTC_TIMES,
             *(
                 "timestamp",
                 "datetime",
@@ -101,4 +125,5 @@ HOTLIST: Final = Wanted(
         "country": ("nationality", "country_code", "origin"),
     },
     together=("reason", "weed_date"),
+    in_force=True,
 )

@@ -12,6 +12,7 @@ from tables.columns import Found, Wanted, folded
 from tables.faults import Remark, RowError, TableError
 from tables.furniture import BLANKS, furniture, may_be_furniture
 from tables.header import DELIMITERS, Header, HeaderSearch
+from tables.in_force import InForce
 from tables.lines import Line, Lines, is_windows
 
 Row = tuple[int, str, "Sequence[Any] | RowError"]
@@ -117,7 +118,7 @@ class Table:
         assert self.header is not None, "the header comes first"
         texts = cast("Sequence[str]", lines)
         columns = plain_columns(texts, self.header.delimiter, self._width, self._known)
-        if columns is None:
+        if columns is None or self._in_force.denied(columns):
             return None
         columns = [*columns, [""] * len(texts)]
         values = [columns[pick] for pick in self._picks]
@@ -152,6 +153,8 @@ class Table:
         self._least = 1 + max(max(places[at]) for at, _ in enumerate(self._wanted.required))
         self._needs = [folded(header.found.theirs(ours)) for ours in self._wanted.required]
         self._filling = [""] * (absent + 1)
+        used = {place for each in places for place in each}
+        self._in_force = InForce(header.names[: self._width] if self._wanted.in_force else (), used)
 
     def _take_slowly(self, number: int, text: str | RowError) -> Iterator[Row]:
         """A line with quotes, or one that may belong to a text that goes on over several lines."""
@@ -239,7 +242,7 @@ class Table:
         values = [cells[pick] for pick in self._picks]
         for at, places in self._sums:
             values[at] = " ".join(part for place in places if (part := cells[place].strip(BLANKS)))
-        return number, text, values
+        return number, text, self._in_force.why_not(cells) or values
 
     def _leave_out(self, number: int, text: str, what: str) -> None:
         if text.strip(BLANKS):

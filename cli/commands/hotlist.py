@@ -80,7 +80,10 @@ AllowBrokenOption = Annotated[
     ),
 ]
 AllowEmptyOption = Annotated[
-    bool, typer.Option("--allow-empty", help="A file without a good line makes the list empty.")
+    bool,
+    typer.Option(
+        "--allow-empty", help="A file without a good line, or with ended entries only, replaces the list."
+    ),
 ]
 MapOption = Annotated[
     list[str] | None,
@@ -165,7 +168,7 @@ async def _import(session: Session, path: Path, force: str | None, header: Impor
         if answer.expired_lines > answer.entries:
             advice = "if the file is an old one, import the present one"
         else:
-            advice = "if the file was cut off, import the whole file"
+            advice = "if the file was cut off, or has only changes, import the whole list"
         warn(f"the list had {before:,} entries before: {advice}")
 
 
@@ -222,7 +225,10 @@ def _tell(header: ImportHeader, answer: ImportHotlistResponse, path: Path) -> No
     if answer.furniture_lines:
         note(f"{counted(answer.furniture_lines, 'line')} left out as no entry: headers, totals, blank rows")
     if answer.ignored_columns:
-        note(ignored_sentence(answer.ignored_columns, HOTLIST, _columns_in(path, header)))
+        # A column that says DELETE is advised for nothing.
+        have_spoken = {one.column for one in answer.errors} & {*answer.ignored_columns}
+        found = HOTLIST.ours if have_spoken else _columns_in(path, header)
+        note(ignored_sentence(answer.ignored_columns, HOTLIST, found))
     _tell_lines(f"{counted(len(answer.remarks), 'remark')}:", answer.remarks)
     _tell_lines(f"{counted(answer.rejected_lines, 'line')} left out:", answer.errors)
 

@@ -17,7 +17,7 @@ from cli.jsonlines import write_json
 from cli.links import Links, connect
 from cli.output import Marked, counted, note, say, warn
 from cli.replay.clock import Wish, choose_clock
-from cli.replay.columns import parse_forces, parse_map
+from cli.replay.columns import about_utc, parse_forces, parse_map
 from cli.replay.feeds import Arranger
 from cli.replay.progress import scanning_progress, sending_progress
 from cli.replay.registry import RegistryLink
@@ -160,6 +160,7 @@ def _clock(session: Session, order: Order, file: ReadFile, found: Scan) -> Clock
         remarks.append("confidences are taken as per cent, because they are whole numbers up to 100")
     if ignored := file.table.found.ignored:
         remarks.append(ignored_sentence(ignored, READS, file.table.found.places))
+        remarks += about_utc(ignored) if found.naive and order.times.zone is None else []
     if found.mangled_ids:
         remarks.append(
             f"{counted(found.mangled_ids, 'read id')} that a tool made (1.23457E+17, #N/A, a word for none): "

@@ -12,6 +12,7 @@ from chassis.errors import InvalidInput
 from services.match.hotlists import values
 from tables.blocks import Block
 from tables.faults import Remark, RowError, TableError
+from tables.in_force import NotInForceError
 from tables.layouts import HOTLIST
 from tables.table import Row, Table
 
@@ -53,9 +54,13 @@ class HotlistFile:
     """Takes the bytes of one file in order. Keeps at most some unfinished lines of them."""
 
     def __init__(self, columns: Mapping[str, str] | None = None, now: datetime | None = None) -> None:
-        """`columns` maps our names to the file's. Entries whose weed date is before `now` are remarked on."""
+        """`columns` maps our names to the file's. Entries whose weed date is before `now` are remarked on.
+
+        `rejected` counts bad lines; `not_in_force` those of them that say that they are to go.
+        """
         self.accepted = 0
         self.rejected = 0
+        self.not_in_force = 0
         self.problems: list[Remark] = []
         self._table = Table(HOTLIST, columns, longest=MOST_LINE)
         self._now = now or datetime.now(UTC)
@@ -155,6 +160,7 @@ class HotlistFile:
             self._add(line, cells, entries)
         except RowError as problem:
             self.rejected += 1
+            self.not_in_force += isinstance(problem, NotInForceError)
             if len(self.problems) < MOST_ERRORS:
                 self.problems.append(Remark(line, problem.column, problem.message))
 

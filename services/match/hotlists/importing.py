@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 import grpc
-from gantry.match.v1.hotlist_pb2 import ImportHotlistResponse, LineError
+from gantry.match.v1.hotlist_pb2 import Hotlist, ImportHotlistResponse, LineError
 
 from anpr.confusable import folded_keys
 from chassis.errors import Fault, InvalidInput
@@ -28,7 +28,13 @@ from services.match.hotlists.ports import (
     Loading,
     Sealed,
 )
-from services.match.hotlists.tolerance import OF_A_NEW_LIST, OF_A_REPLACEMENT, Tolerance, require_tolerable
+from services.match.hotlists.tolerance import (
+    OF_A_NEW_LIST,
+    OF_A_REPLACEMENT,
+    Tolerance,
+    refuse_all_past,
+    require_tolerable,
+)
 from services.match.hotlists.turns import Turns
 from services.match.index.live_index import LiveIndex, Load
 from services.match.names import MetricName
@@ -132,8 +138,10 @@ class HotlistImports:
 
     async def _complete(self, order: ImportOrder, load: Loading, file: HotlistFile) -> bytes:
         sealed = await load.seal(self._clock())
+        if sealed.expired == sealed.entries and not order.allow_empty and await self._has_active(order):
+            refuse_all_past(file)
         if order.dry_run:
-            return _answer(await self._version(order), sealed, file)
+            return _answer((await self._replaced_list(order)).version, sealed, file)
         try:
             return await self._activate(order, load, sealed, file)
         except AlreadyImported:
@@ -142,13 +150,16 @@ class HotlistImports:
             return answer
 
     async def _usual_tolerance(self, order: ImportOrder) -> Tolerance:
-        lists = await self._hotlists.list(order.force, self._clock())
-        replaces = any(hotlist.name == order.name and hotlist.entries for hotlist in lists)
-        return OF_A_REPLACEMENT if replaces else OF_A_NEW_LIST
+        return OF_A_REPLACEMENT if (await self._replaced_list(order)).entries else OF_A_NEW_LIST
 
-    async def _version(self, order: ImportOrder) -> int:
+    async def _replaced_list(self, order: ImportOrder) -> Hotlist:
+        """The list that the import replaces; an empty one of version 0 when there is none."""
         lists = await self._hotlists.list(order.force, self._clock())
-        return next((hotlist.version for hotlist in lists if hotlist.name == order.name), 0)
+        return next((hotlist for hotlist in lists if hotlist.name == order.name), Hotlist())
+
+    async def _has_active(self, order: ImportOrder) -> bool:
+        replaced = await self._replaced_list(order)
+        return replaced.entries > replaced.expired_entries
 
     async def _activate(self, order: ImportOrder, load: Loading, sealed: Sealed, file: HotlistFile) -> bytes:
         activation = Activation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 from chassis.errors import InvalidInput
 from services.match.hotlists.hotlist_file import HotlistFile
@@ -34,7 +34,8 @@ def require_tolerable(file: HotlistFile, tolerance: Tolerance, *, allow_empty: b
     if not file.accepted and not allow_empty:
         raise InvalidInput(
             "HOTLIST_EMPTY",
-            f"the file has no usable line ({file.rejected} were refused); the list is as it was",
+            f"the file has no usable line ({file.rejected} were refused); the list is as it was"
+            f"{_about_changes(file)}",
             field="chunk",
             metadata=_told(file),
         )
@@ -43,10 +44,34 @@ def require_tolerable(file: HotlistFile, tolerance: Tolerance, *, allow_empty: b
         raise InvalidInput(
             "HOTLIST_BROKEN",
             f"{file.rejected} of {lines} lines cannot be used, more than the {tolerance.percent} % allowed; "
-            "nothing was imported and the list is as it was",
+            f"nothing was imported and the list is as it was{_about_changes(file)}",
             field="chunk",
             metadata=_told(file),
         )
+
+
+def refuse_all_past(file: HotlistFile) -> NoReturn:
+    """Raise InvalidInput HOTLIST_EMPTY for a file whose entries have all ended: active ones must stay."""
+    entries = (
+        f"all {file.accepted} entries of the file are" if file.accepted > 1 else "the entry of the file is"
+    )
+    raise InvalidInput(
+        "HOTLIST_EMPTY",
+        f"{entries} past the weed date and would match nothing; the list is as it was: if the file is an old "
+        "one, import the present one",
+        field="chunk",
+        metadata=_told(file),
+    )
+
+
+def _about_changes(file: HotlistFile) -> str:
+    """What a file of changes is, when most of the refused lines say that they are to go."""
+    if file.not_in_force * 2 <= file.rejected:
+        return ""
+    return (
+        "; most of the refused lines say that they are to go or have ended: if this is a list of changes, "
+        "import the whole list as it is in force"
+    )
 
 
 def _told(file: HotlistFile) -> dict[str, str]:

@@ -384,11 +384,12 @@ WORDS_OF_COLUMNS = (
     (("stop", ""), ODD_TEXTS),
     (("", "2027-01-31"), ("2020-01-31", "31/12/2027", "46353.25", "2027-01-31 12:00")),
     (("FORD", ""), (" Ford", "#N/A", "x" * 41)),
+    (("LIVE", ""), ("DELETED", " inactive ", '"withdrawn"')),
 )
 ODD_LINES = (
     "",
-    ",,,,,,",
-    "vrm,reason,priority,markers,instruction,weed_date,make",
+    ",,,,,,,",
+    "vrm,reason,priority,markers,instruction,weed_date,make,status",
     "AB1",
     "A1,x",
     "(2 rows)",
@@ -401,7 +402,7 @@ def odd_lists(draw: st.DrawFn) -> str:
     """A long list of plain lines, with some that are not."""
     random = Random(draw(st.integers(0, 1 << 32)))
     oddity = draw(st.sampled_from([0.0, 0.002, 0.05]))
-    lines = ["vrm,reason,priority,markers,instruction,weed_date,make"]
+    lines = ["vrm,reason,priority,markers,instruction,weed_date,make,status"]
     for _ in range(draw(st.integers(1, 1500))):
         if random.random() < oddity:
             lines.append(random.choice(ODD_LINES))
@@ -429,6 +430,40 @@ def test_lines_that_are_taken_together_are_taken_as_each_by_itself(content: str)
 
 def test_plain_lines_are_taken_together(monkeypatch):
     content = "vrm,reason\n" + "".join(f"AB{number},Seen once\n" for number in range(3000))
+    monkeypatch.setattr(HotlistFile, "_take", lambda *_: pytest.fail("a line was taken by itself"))
+    file, _ = read(content.encode(), 64 * 1024)
+    assert file.accepted == 3000
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "taken"),
+    [
+        ("Operation", ("ADD", "AMEND", "", "D", "DELETE", " deleted ", '"Cancelled"'), 3),
+        ("record-status", ("LIVE", "Current", "Y", "WITHDRAWN", "Expired", "Not active", "WEEDED"), 3),
+        ("Active", ("Y", "1", "", "N", "false", "0", "INACTIVE"), 3),
+        ("deleted", ("N", "0", "2026-11-27", "Y", "true", "1", "t"), 3),
+        ("action", ("Stop and delete", "DELETED?", "Removed from road", "DELETE", "remove", "Cancel"), 3),
+    ],
+)
+def test_a_line_that_says_that_it_is_to_go_is_left_out_by_name(column, cells, taken):
+    lines = (f"A{number},x,{cell}" for number, cell in enumerate(cells))
+    file, entries = read("\n".join((f"vrm,reason,{column}", *lines)).encode())
+    assert entries.vrms == [f"A{number}" for number in range(taken)]
+    assert [(each.line, each.column) for each in file.problems] == [
+        (number + 2, column) for number in range(taken, len(cells))
+    ]
+    assert all("so the line is left out" in each.message for each in file.problems)
+    assert list(file.ignored_columns) == [column]
+    assert file.not_in_force == file.rejected == len(cells) - taken
+
+
+def test_a_column_that_is_mapped_says_nothing_of_its_line():
+    file, entries = read(b"vrm,reason,action\nA1,x,DELETE\n", columns={"instruction": "action"})
+    assert (entries.instructions, file.rejected) == (["DELETE"], 0)
+
+
+def test_plain_lines_that_say_that_they_are_in_force_are_taken_together(monkeypatch):
+    content = "vrm,reason,status\n" + "".join(f"AB{number},Seen once,LIVE\n" for number in range(3000))
     monkeypatch.setattr(HotlistFile, "_take", lambda *_: pytest.fail("a line was taken by itself"))
     file, _ = read(content.encode(), 64 * 1024)
     assert file.accepted == 3000

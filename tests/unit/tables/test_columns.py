@@ -3,7 +3,7 @@
 import pytest
 
 from cli.exits import CliError
-from cli.replay.columns import parse_forces, parse_map
+from cli.replay.columns import about_utc, parse_forces, parse_map
 from tables.columns import HeaderError, match_columns
 from tables.layouts import HOTLIST, READS
 
@@ -99,3 +99,11 @@ def test_codes_of_forces_are_mapped() -> None:
     for wrong in (["esx"], ["=essex"], ["esx=essex", "esx=kent"]):
         with pytest.raises(CliError, match="--force-map"):
             parse_forces(wrong)
+
+
+def test_times_in_utc_beside_are_named_with_the_option_that_takes_them() -> None:
+    told = about_utc(["owner", "Time UTC"])
+    assert told == [
+        'the column Time UTC seems to have these times in UTC: --map captured_at="Time UTC" takes it instead'
+    ]
+    assert about_utc(["utc_offset", "timestamp", "time_utc:"]) == []

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tables.columns import Wanted
 from tables.faults import CutError, RowError, TableError
 from tables.json_lines import JsonLines
+from tables.layouts import READS
 from tables.opening import is_json
 from tables.table import Table
 
@@ -198,6 +199,35 @@ def test_json_lines_with_mapped_names_and_broken_ones() -> None:
     ]
     joined = rows(b'{"id": 1, "d": "x", "t": "y"}\n', kind=JsonLines, chosen={"text": "d+t"})
     assert joined == [(1, [1, "x y", None])]
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        '"position":{"latitude":51.5,"longitude":0.5,"accuracy":3}',
+        '"GPS":{"lat":51.5,"Lng":0.5}',
+        '"gps.lat":51.5,"gps.lon":0.5',
+    ],
+)
+def test_a_place_inside_an_object_is_taken(place: str) -> None:
+    read = '{"force":"essex","camera_id":"C","captured_at":"x","vrm":"A1"'
+    content = f'{read},"position":null}}\n{read},{place}}}\n{read},"position":"Dover"}}\n'.encode()
+    table = JsonLines(READS, longest=LONGEST)
+    found = [
+        values[6:8] for _, _, values in (*table.feed(content), *table.finish()) if isinstance(values, list)
+    ]
+    assert found == [[None, None], [51.5, 0.5], [None, None]]
+    assert table.found.ignored == ("position",)
+
+
+def test_a_value_inside_an_object_is_mapped_by_its_path() -> None:
+    content = b'{"id":{"$oid":7},"when":{"d":"x","t":"y"},"a.b":1,"a":2}\n{"id":3,"when":[]}\n'
+    found = rows(content, kind=JsonLines, chosen={"id": "id.$oid", "text": "when.d+when.t"})
+    assert found == [(1, [7, "x y", None]), (2, [None, "", None])]
+    assert rows(content, kind=JsonLines, chosen={"id": "a", "text": "a.b"}) == [
+        (1, [2, 1, None]),
+        (2, [None, None, None]),
+    ]
 
 
 def test_a_table_and_json_lines_are_told_apart() -> None:
