@@ -3,11 +3,12 @@
 from typing import Annotated, Any, Final
 
 import typer
-from gantry.common.v1.audit_action_pb2 import AuditAction
+from gantry.common.v1.audit_action_pb2 import AUDIT_ACTION_VIEW_IMAGE, AuditAction
 from gantry.store.v1.audit_pb2 import AuditRecord
+from gantry.store.v1.search_pb2 import ImageKind
 
 from cli.exits import CliError
-from cli.forms import audit_form, moment, word
+from cli.forms import audit_form, kind_word, moment, word
 from cli.jsonlines import write_json
 from cli.links import connect
 from cli.options import ForcesOption, first
@@ -78,7 +79,7 @@ async def _verify(session: Session, forces: list[str]) -> None:
 
 def _row(force: str, record: AuditRecord) -> list[str]:
     action = word(AuditAction, record.action, "AUDIT_ACTION_").replace("_", " ")
-    texts = (record.subject, record.purpose.justification, record.purpose.reference)
+    texts = (_subject(record), record.purpose.justification, record.purpose.reference)
     return [
         force,
         str(record.number),
@@ -87,3 +88,11 @@ def _row(force: str, record: AuditRecord) -> list[str]:
         action,
         *texts,
     ]
+
+
+def _subject(record: AuditRecord) -> str:
+    """What was looked at. The record has the contract's name for a picture's kind, `gantry image` a word."""
+    if record.action != AUDIT_ACTION_VIEW_IMAGE:
+        return record.subject
+    kinds = {name: kind_word(number) for name, number in ImageKind.items()}
+    return " ".join(kinds.get(one, one) for one in record.subject.split(" "))

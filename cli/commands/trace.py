@@ -1,5 +1,6 @@
 """`gantry trace`: the path of one read, hop by hop."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -16,7 +17,7 @@ from cli.options import ForcesOption, PurposeOption, ReferenceOption, one_force,
 from cli.output import Column, Marked, counted, flow, local_time, note, say, table, warn
 from cli.patience import run_patiently
 from cli.trace.follow import Hop
-from cli.trace.story import Story, tell, tell_of_position
+from cli.trace.story import Story, at_position, follow_up, named
 from cli.verbs import Session, verb
 
 _COLUMNS: Final = (
@@ -62,7 +63,8 @@ def trace(
     if camera is not None and read_id is None:
         raise CliError("--camera goes with a READ_ID: a position names one read of the force", Exit.USAGE)
     wanted = _Wanted(read_id, position, camera, force or [], purpose_of(purpose, reference))
-    run_patiently(session, "store", lambda: _trace(session, wanted))
+    answered = asyncio.Event()
+    run_patiently(session, "store", lambda: _trace(session, wanted, answered), answered=answered)
 
 
 @dataclass(frozen=True)
@@ -76,16 +78,18 @@ class _Wanted:
     purpose: Purpose
 
 
-async def _trace(session: Session, wanted: _Wanted) -> None:
+async def _trace(session: Session, wanted: _Wanted, answered: asyncio.Event) -> None:
     forces = wanted.forces
     async with connect(session.home, session.person) as links:
         if wanted.read_id is not None:
             chosen = links.person.chosen(forces)
-            story = await tell(links, chosen, wanted.read_id, wanted.camera, wanted.purpose)
+            story = await named(links, chosen, wanted.read_id, wanted.camera, wanted.purpose)
         else:
             # Each force counts its positions: in another force the same number names another read.
             force = one_force(links.person, forces[0] if len(forces) == 1 else None)
-            story = await tell_of_position(links, force, wanted.position or 0, wanted.purpose)
+            story = await at_position(links, force, wanted.position or 0, wanted.purpose)
+        answered.set()  # the rest is told by others, and without them
+        await follow_up(links, story)
     if session.as_json:
         write_json(story.as_json())
     else:
