@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -221,3 +222,14 @@ async def test_the_panel_shows_the_alerts_that_are_open_from_before_it_began(
         await asyncio.wait([collecting])
     shown = [line.vrm for line in scene.alerts.lines()]
     assert shown == ["BB1BBB", *(f"AA{number}AAA" for number in range(11, 4, -1))]
+
+
+@pytest.mark.parametrize(("lines", "shown"), [(60, 8), (24, 6), (10, 1)])
+def test_a_low_terminal_shows_fewer_alerts_and_what_the_suite_says(lines: int, shown: int) -> None:
+    state = replace(STATE, alerts=[replace(ALERT, vrm=f"AB1{number}CDE") for number in range(8)])
+    out = StringIO()
+    Console(file=out, width=140, height=lines).print(draw(state, "Gantry", "the disk is full"))
+    text = out.getvalue()
+    assert [f"AB1{number}CDE" in text for number in range(8)] == [number < shown for number in range(8)]
+    assert "the disk is full" in text
+    assert text.count("\n") <= lines or shown == 1
