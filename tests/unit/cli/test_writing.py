@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,13 @@ def test_a_group_without_a_verb_shows_its_help_in_lines(words: list[str]) -> Non
     said = CliRunner().invoke(app, words).output
     assert "\n\nCommands:\n" in said
     assert "\ufffd" not in said
+
+
+def test_a_terminal_without_unicode_gets_question_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    with TextIOWrapper(BytesIO(), encoding="latin-1") as terminal:
+        monkeypatch.setattr("sys.stdout", terminal)
+        show("● store: café")
+        say("● store: café")
+        monkeypatch.undo()
+        terminal.seek(0)
+        assert terminal.read() == "? store: café\n" * 2
