@@ -12,7 +12,7 @@ from cli.forms import audit_form, kind_word, moment, word
 from cli.jsonlines import write_json
 from cli.links import connect
 from cli.options import ForcesOption, first
-from cli.output import Column, counted, local_time, note, table
+from cli.output import Column, counted, local_time, note, note_cut, table
 from cli.patience import run_patiently
 from cli.verbs import Session, verb
 
@@ -48,15 +48,19 @@ def verify(session: Session, *, force: ForcesOption = None) -> None:
 
 async def _list(session: Session, forces: list[str], limit: int) -> None:
     found: list[tuple[str, AuditRecord]] = []
+    cut: list[str] = []
     async with connect(session.home, session.person) as links:
         chosen, audit = links.person.chosen(forces), await links.audit()
         for force in chosen:
-            newest = audit.records(force, page_size=min(_PAGE, limit))
-            found += [(force, record) async for record in first(newest, limit)]
+            newest = audit.records(force, page_size=min(_PAGE, limit + 1))
+            page = [(force, record) async for record in first(newest, limit + 1)]
+            found += page[:limit]
+            cut += [force] if len(page) > limit else []
     if session.as_json:
-        write_json({"records": [audit_form(*one) for one in found]})
+        write_json({"records": [audit_form(*one) for one in found], "more": bool(cut)})
         return
     table(_COLUMNS, [_row(*one) for one in found])
+    note_cut(cut, limit)
 
 
 async def _verify(session: Session, forces: list[str]) -> None:

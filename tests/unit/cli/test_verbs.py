@@ -442,3 +442,21 @@ def test_a_trace_tells_what_is_known_while_the_bridge_is_away(
     told = lines_of(gantry("trace", "r1", *LOOK, "--json", code=Exit.UNREACHABLE))[0]
     assert told["receipts"] == {}
     assert "nas_bridge is not running" in told["receipts_unknown"]
+
+
+def test_a_list_says_that_it_leaves_out_older_alerts(gantry: Command, world: World) -> None:
+    world.alerts = [alert(number, f"AB1{number}CDE") for number in range(4)]
+    assert (
+        "the newest 3 of essex are shown; --limit shows more"
+        in gantry("alerts", "list", "--limit", "3", *LOOK).stderr
+    )
+    assert lines_of(gantry("alerts", "list", "--limit", "3", *LOOK, "--json"))[0]["more"]
+    assert "are shown" not in gantry("alerts", "list", "--limit", "4", *LOOK).stderr
+    assert not lines_of(gantry("alerts", "list", "--limit", "4", *LOOK, "--json"))[0]["more"]
+
+
+def test_a_list_says_that_it_leaves_out_older_records(gantry: Command, world: World) -> None:
+    world.audit = [AuditRecord(number=number, recorded_at=NOON, subject="x") for number in (3, 2, 1)]
+    said = gantry("audit", "list", "--force", "essex", "--limit", "2").stderr
+    assert "the newest 2 of essex are shown; --limit shows more" in said
+    assert "are shown" not in gantry("audit", "list", "--force", "essex", "--limit", "3").stderr
