@@ -101,7 +101,8 @@ async def _trace(session: Session, wanted: _Wanted, answered: asyncio.Event) -> 
 def _show(story: Story) -> None:
     stored, read = story.stored, story.stored.read
     captured, received = moment(read, "captured_at"), moment(stored, "received_at")
-    where = (story.camera_name, f"({place_of(read)})" if read.HasField("position") else "")
+    name = "" if story.camera_name == read.camera_id else story.camera_name
+    where = (name, f"({place_of(read)})" if read.HasField("position") else "")
     place = " ".join(filter(None, where))
     flow(
         [
@@ -136,9 +137,10 @@ def _show_others(story: Story) -> None:
     if not story.others_count:
         return
     has = "has" if story.others_count == 1 else "have"
+    several = any(one.read.camera_id != story.stored.read.camera_id for one in story.others)
     warn(
         f"{counted(story.others_count, 'other read')} of {story.stored.read.force} {has} this id, and the "
-        "newest is shown; --camera or --position shows another:"
+        f"newest is shown; {'--camera or ' if several else ''}--position shows another:"
     )
     rows = [
         (one.read.camera_id, local_time(moment(one.read, "captured_at")), f"{one.position:,}")

@@ -460,3 +460,10 @@ def test_a_list_says_that_it_leaves_out_older_records(gantry: Command, world: Wo
     said = gantry("audit", "list", "--force", "essex", "--limit", "2").stderr
     assert "the newest 2 of essex are shown; --limit shows more" in said
     assert "are shown" not in gantry("audit", "list", "--force", "essex", "--limit", "3").stderr
+
+
+def test_a_trace_names_the_options_that_show_another_read(gantry: Command, world: World) -> None:
+    world.reads = [stored("AB12CDE", "r1", 9), stored("AB12CDE", "r1", 7)]
+    assert "the newest is shown; --position shows another:" in gantry("trace", "r1", *LOOK).stderr
+    world.reads[1].read.camera_id = "C2"
+    assert "--camera or --position shows another:" in gantry("trace", "r1", *LOOK).stderr
