@@ -27,6 +27,7 @@ _STYLES: Final = {
     "serving": "green",
     "running": "green",
     "starting": "yellow",
+    "stopping": "yellow",
     "retrying": "yellow",
     "paused": "yellow",
 }

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -23,6 +24,7 @@ from cli.panel.state import AlertLine, DestinationState, ForceState, ProcessStat
 from cli.panel.up import Scene
 from cli.verbs import Session
 from cli.watching import Event
+from suite.steps import Phase, Steps
 from tests.unit.cli.fake_suite import NOON, World, alert
 
 NAS = DestinationState("nas", "running", 990, 10, 0)
@@ -233,3 +235,16 @@ def test_a_low_terminal_shows_fewer_alerts_and_what_the_suite_says(lines: int, s
     assert [f"AB1{number}CDE" in text for number in range(8)] == [number < shown for number in range(8)]
     assert "the disk is full" in text
     assert text.count("\n") <= lines or shown == 1
+
+
+async def test_a_process_that_is_being_stopped_is_not_said_to_start(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "store.pid").write_text(str(os.getpid()))
+    steps = Steps(tmp_path / "run", lambda _: None)
+    for phase, state in (
+        (Phase.STARTING, "starting"),
+        (Phase.RUNNING, "starting"),
+        (Phase.STOPPING, "stopping"),
+    ):
+        steps.begin(phase)
+        assert [one.state for one in await observe.process_states(SuiteHome(tmp_path))] == [state]
