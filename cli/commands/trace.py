@@ -28,6 +28,8 @@ _COLUMNS: Final = (
     Column("remark", least=16, rank=2),
 )
 
+_SEE: Final = "see `gantry status`"
+
 
 @verb
 def trace(
@@ -108,7 +110,7 @@ def _show(story: Story) -> None:
         [
             Marked(read.read_id, "bold"),
             f"of {read.force}",
-            f"{read.camera_id}{',' if place else ':'}",
+            f"{read.camera_id}{',' if name else '' if place else ':'}",
             *prose(f"{place}:" if place else ""),
             "captured",
             f"{local_time(captured)},",
@@ -121,7 +123,8 @@ def _show(story: Story) -> None:
     for name, receipt in story.receipts.items():
         say(f"  {name}: ", *_receipt(receipt))
     if story.receipts_unknown:
-        warn(f"the receipts are not known now: {story.receipts_unknown}; see `gantry status`")
+        see = "" if _SEE in story.receipts_unknown else f"; {_SEE}"
+        warn(f"the receipts are not known now: {story.receipts_unknown}{see}")
     for force in story.also_in:
         note(f"{force} has a read with this id too: --force {force} shows it")
     _show_others(story)

@@ -467,3 +467,13 @@ def test_a_trace_names_the_options_that_show_another_read(gantry: Command, world
     assert "the newest is shown; --position shows another:" in gantry("trace", "r1", *LOOK).stderr
     world.reads[1].read.camera_id = "C2"
     assert "--camera or --position shows another:" in gantry("trace", "r1", *LOOK).stderr
+
+
+def test_a_trace_sends_to_status_once(gantry: Command, world: World, tmp_path: Path) -> None:
+    world.reads = [stored("AB12CDE", "r1", 9)]
+    steps = Steps(tmp_path / "run", lambda _: None)
+    steps.begin(Phase.RUNNING)
+    (tmp_path / "run" / "nas_bridge.json").unlink()
+    done = gantry("trace", "r1", *LOOK, code=Exit.UNREACHABLE)
+    assert "nas_bridge is down in" in done.stderr
+    assert done.stderr.count("see `gantry status`") == 1
