@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
-from gantry.common.v1.audit_action_pb2 import AUDIT_ACTION_SEARCH_READS
+from gantry.common.v1.audit_action_pb2 import AUDIT_ACTION_SEARCH_READS, AUDIT_ACTION_VIEW_IMAGE
 from gantry.ingest.v1.cameras_pb2 import Camera
 from gantry.match.v1.alert_pb2 import Acknowledgement, Alert
 from gantry.store.v1.audit_pb2 import AuditRecord
+from gantry.store.v1.search_pb2 import IMAGE_KIND_PLATE_PATCH, ImageKind
 
 from cli import patience
 from cli.commands import alerts
@@ -50,6 +51,13 @@ def test_a_search_that_finds_nothing_is_an_answer(gantry: Command) -> None:
     said = gantry("search", "xx99 xxx", *LOOK).stderr
     assert said.startswith("no read of this plate in the buffer: XX99XXX, of essex")
     assert lines_of(gantry("search", "XX99XXX", *LOOK, "--json")) == [{"reads": [], "more": False}]
+
+
+@pytest.mark.parametrize("words", ["unknown", "no plate", "XXXXXXX"])
+def test_a_word_for_a_plate_that_was_not_read_is_said_to_be_rejected(gantry: Command, words: str) -> None:
+    said = gantry("search", words, *LOOK).stderr
+    assert "stands for a plate that was not read: such reads are rejected and not kept" in said
+    assert "stands for" not in gantry("search", "NK12XYZ", *LOOK).stderr
 
 
 def test_watching_once_ends_when_caught_up_and_gives_numbers(gantry: Command, world: World) -> None:
@@ -364,6 +372,10 @@ def test_the_audit_trail_and_its_chain(gantry: Command, world: World) -> None:
     )
     assert "search reads" in gantry("audit", "list").stdout
     assert "the chain of 3 records is whole" in gantry("audit", "verify").stderr
+    looked = f"position 42, kind {ImageKind.Name(IMAGE_KIND_PLATE_PATCH)}"
+    world.audit = [AuditRecord(number=2, recorded_at=NOON, action=AUDIT_ACTION_VIEW_IMAGE, subject=looked)]
+    assert "position 42, kind plate " in gantry("audit", "list").stdout
+    assert looked in gantry("audit", "list", "--json").stdout, "as the chain of records has it"
     world.first_broken = 2
     assert "essex at record 2" in gantry("audit", "verify", "--force", "essex", code=Exit.FAILED).stderr
 
@@ -430,3 +442,38 @@ def test_a_trace_tells_what_is_known_while_the_bridge_is_away(
     told = lines_of(gantry("trace", "r1", *LOOK, "--json", code=Exit.UNREACHABLE))[0]
     assert told["receipts"] == {}
     assert "nas_bridge is not running" in told["receipts_unknown"]
+
+
+def test_a_list_says_that_it_leaves_out_older_alerts(gantry: Command, world: World) -> None:
+    world.alerts = [alert(number, f"AB1{number}CDE") for number in range(4)]
+    assert (
+        "the newest 3 of essex are shown; --limit shows more"
+        in gantry("alerts", "list", "--limit", "3", *LOOK).stderr
+    )
+    assert lines_of(gantry("alerts", "list", "--limit", "3", *LOOK, "--json"))[0]["more"]
+    assert "are shown" not in gantry("alerts", "list", "--limit", "4", *LOOK).stderr
+    assert not lines_of(gantry("alerts", "list", "--limit", "4", *LOOK, "--json"))[0]["more"]
+
+
+def test_a_list_says_that_it_leaves_out_older_records(gantry: Command, world: World) -> None:
+    world.audit = [AuditRecord(number=number, recorded_at=NOON, subject="x") for number in (3, 2, 1)]
+    said = gantry("audit", "list", "--force", "essex", "--limit", "2").stderr
+    assert "the newest 2 of essex are shown; --limit shows more" in said
+    assert "are shown" not in gantry("audit", "list", "--force", "essex", "--limit", "3").stderr
+
+
+def test_a_trace_names_the_options_that_show_another_read(gantry: Command, world: World) -> None:
+    world.reads = [stored("AB12CDE", "r1", 9), stored("AB12CDE", "r1", 7)]
+    assert "the newest is shown; --position shows another:" in gantry("trace", "r1", *LOOK).stderr
+    world.reads[1].read.camera_id = "C2"
+    assert "--camera or --position shows another:" in gantry("trace", "r1", *LOOK).stderr
+
+
+def test_a_trace_sends_to_status_once(gantry: Command, world: World, tmp_path: Path) -> None:
+    world.reads = [stored("AB12CDE", "r1", 9)]
+    steps = Steps(tmp_path / "run", lambda _: None)
+    steps.begin(Phase.RUNNING)
+    (tmp_path / "run" / "nas_bridge.json").unlink()
+    done = gantry("trace", "r1", *LOOK, code=Exit.UNREACHABLE)
+    assert "nas_bridge is down in" in done.stderr
+    assert done.stderr.count("see `gantry status`") == 1
