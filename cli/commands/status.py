@@ -86,6 +86,9 @@ def _remarks(state: SuiteState, home: SuiteHome) -> None:
     for force in state.forces:
         if force.refusal:
             warn(f"{force.force}: its reads cannot be stored since {force.refused_since}. {force.refusal}")
+        if force.match_error:
+            since = force.match_failing_since
+            warn(f"{force.force}: its reads are not matched since {since}: {inert(force.match_error)}")
         for one in force.destinations:
             _remark(force.force, one)
         if force.overdue_days:

@@ -87,6 +87,8 @@ class Observer:
                 alerts=match.alerts_raised,
                 alerts_open=match.alerts_open,
                 entries=match.entries,
+                match_error=match.last_error,
+                match_failing_since=iso(match, "failing_since"),
             )
         # Without the buffer's head, the newest position that a destination knows of stands for it.
         head = state.head if buffer is not None else max((one.head for one in bound or ()), default=0)

@@ -62,6 +62,9 @@ class ForceState:
     alerts: int = 0
     alerts_open: int = 0
     entries: int = 0
+    match_error: str = ""
+    """Why its reads are not matched; empty while they are."""
+    match_failing_since: str | None = None
     oldest_day: str = ""
     overdue_days: Sequence[str] = ()
     refusal: str = ""
@@ -74,6 +77,11 @@ class ForceState:
     def problem(self) -> str:
         """The parts that are missing, in one sentence; empty when all services answered."""
         return "; ".join(f"{service}: {why}" for service, why in self.missing.items())
+
+    @property
+    def ill(self) -> bool:
+        """Whether a service did not tell its part, reads are not stored or matched, or days are overdue."""
+        return bool(self.missing or self.refusal or self.match_error or self.overdue_days)
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,6 @@ class SuiteState:
         """Whether all serves and stores, nothing is overdue, and no delivery fails, is stopped or paused."""
         return (
             all(process.state == "serving" for process in self.processes)
-            and not any(force.problem or force.overdue_days or force.refusal for force in self.forces)
+            and not any(force.ill for force in self.forces)
             and all(one.ok for force in self.forces for one in force.destinations)
         )

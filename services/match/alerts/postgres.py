@@ -77,7 +77,8 @@ class PostgresAlerts:
         """The durable progress of matching."""
         async with in_forces(self._pool, force) as connection:
             row = await connection.fetchrow(SQL["read_status"], force)
-        return GetMatchStatusResponse(**row)
+        told = {name: value for name, value in row.items() if value is not None}
+        return GetMatchStatusResponse(**told)
 
 
 def _event(row: asyncpg.Record) -> Happening:

@@ -52,6 +52,11 @@ class World:
     reads: list[search_pb2.StoredRead] = field(default_factory=list)
     alerts: list[alert_pb2.Alert] = field(default_factory=list)
     acknowledgements: dict[str, alert_pb2.Acknowledgement] = field(default_factory=dict)
+    match_status: alert_pb2.GetMatchStatusResponse = field(
+        default_factory=lambda: alert_pb2.GetMatchStatusResponse(
+            position=5, head=7, alerts_raised=2, alerts_open=1, entries=500
+        )
+    )
     cameras: dict[str, cameras_pb2.Camera] = field(default_factory=dict)
     submitted: set[tuple[str, str]] = field(default_factory=set)
     images: dict[tuple[str, int, int], bytes] = field(default_factory=dict)
@@ -242,9 +247,7 @@ class Alerts(alert_pb2_grpc.AlertServiceServicer):
 
     def GetMatchStatus(self, request: Any, context: Any) -> Any:
         self._world.matching.wait()
-        return alert_pb2.GetMatchStatusResponse(
-            position=5, head=7, alerts_raised=2, alerts_open=1, entries=500
-        )
+        return self._world.match_status
 
 
 class Hotlists(hotlist_pb2_grpc.HotlistServiceServicer):

@@ -72,6 +72,7 @@ def test_all_is_well_only_when_it_is() -> None:
     assert not SuiteState(forces=[AWAY]).ok
     assert not SuiteState(forces=[ForceState("essex", overdue_days=["2025-03-01"])]).ok
     assert not SuiteState(forces=[ForceState("essex", refusal="ROW_LOCKED: a lock")]).ok
+    assert not SuiteState(forces=[ForceState("essex", match_error="ROW_LOCKED")]).ok
 
 
 def test_an_empty_panel_is_drawn_too() -> None:

@@ -247,6 +247,14 @@ def test_status_tells_lag_and_what_is_not_well(gantry: Command) -> None:
     assert "at nas" in gantry("status").stdout
 
 
+def test_status_tells_why_reads_are_not_matched(gantry: Command, world: World) -> None:
+    world.match_status.last_error = "ROW_LOCKED"
+    world.match_status.failing_since.CopyFrom(NOON)
+    done = gantry("status", code=Exit.FAILED)
+    assert "essex: its reads are not matched since 2025-03-01T12:00:00Z: ROW_LOCKED" in done.stderr
+    assert lines_of(gantry("status", "--json", code=Exit.FAILED))[0]["ok"] is False
+
+
 def test_status_shows_what_the_others_say_beside_a_silent_service(
     gantry: Command, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -694,6 +694,8 @@ class GetMatchStatusResponse(_message.Message):
     ALERTS_RAISED_FIELD_NUMBER: _builtins.int
     ALERTS_OPEN_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_FIELD_NUMBER: _builtins.int
+    FAILING_SINCE_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     """Every read up to this position has been matched."""
     head: _builtins.int
@@ -704,6 +706,12 @@ class GetMatchStatusResponse(_message.Message):
     """Alerts without an acknowledgement."""
     entries: _builtins.int
     """Entries in the index."""
+    last_error: _builtins.str
+    """Why matching does not get on, such as ROW_LOCKED; empty while it does."""
+    @_builtins.property
+    def failing_since(self) -> _timestamp_pb2.Timestamp:
+        """Since when it does not get on."""
+
     def __init__(
         self,
         *,
@@ -712,10 +720,12 @@ class GetMatchStatusResponse(_message.Message):
         alerts_raised: _builtins.int = ...,
         alerts_open: _builtins.int = ...,
         entries: _builtins.int = ...,
+        last_error: _builtins.str = ...,
+        failing_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failing_since", b"failing_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts_open", b"alerts_open", "alerts_raised", b"alerts_raised", "entries", b"entries", "head", b"head", "position", b"position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts_open", b"alerts_open", "alerts_raised", b"alerts_raised", "entries", b"entries", "failing_since", b"failing_since", "head", b"head", "last_error", b"last_error", "position", b"position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
