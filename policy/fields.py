@@ -55,11 +55,13 @@ def values(message: Any, chain: Chain) -> Iterator[Any]:
 def force_codes(message: Descriptor, path: str) -> Callable[[Any], Sequence[str]]:
     """A function that finds the forces in a request, and raises InvalidInput FORCE_INVALID."""
     chain = chain_of(message, path)
+    several = any(field.is_repeated for field in chain)
+    wanted = f"name 1 to {MOST_FORCES} forces" if several else f"name the force in {path} of the first message"
 
     def find(request: Any) -> Sequence[str]:
         codes = [*values(request, chain)]
         if not codes or len(codes) > MOST_FORCES:
-            raise InvalidInput("FORCE_INVALID", f"name 1 to {MOST_FORCES} forces", field=path)
+            raise InvalidInput("FORCE_INVALID", wanted, field=path)
         if not all(map(is_force, codes)):
             raise InvalidInput(
                 "FORCE_INVALID",

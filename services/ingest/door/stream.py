@@ -155,13 +155,14 @@ class FeedStream:
             if self._is_full():
                 await self._wait_for_room()
             # The size of a message is known when it has been read. The one before it says what to expect.
-            if expected := expected if expected > FREE_BYTES else 0:
-                await appends.pace.take(appends.force, expected)
+            paced = expected if expected > FREE_BYTES else 0
+            if paced:
+                await appends.pace.take(appends.force, paced)
             data = await context.read()
             if not self._took(data):
                 return
-            appends.pace.count(appends.force, len(data) - expected)
             expected = len(data)
+            appends.pace.count(appends.force, expected - paced)
             if not appends.try_turn(expected):
                 await appends.turn(self.key, expected)
             if self._ending is not None:
