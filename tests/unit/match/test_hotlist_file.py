@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chassis.errors import InvalidInput
 from services.match.hotlists import values
 from services.match.hotlists.hotlist_file import MOST_ERRORS, MOST_LINE, Entries, HotlistFile
-from tables.faults import Remark
+from tables.faults import Remark, RowError
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
@@ -346,10 +346,15 @@ def test_a_header_in_one_column_is_told_how_columns_are_separated(content):
         read(content)
 
 
-PLATES = ("AB12CDE", "AB12 CDE", "CD34EFG", "XY99 ZZZ")
+PLATES = ("AB12CDE", "AB12 CDE", "CD34EFG", "XY99 ZZZ", "01-ABC-2", "WHITEVAN")
 ODD_PLATES = (
     "ab12cde",
     "AB12CDE (NLD)",
+    "AB12CDE / CD34EFG",
+    "AB12 CDE Ford",
+    "GREY FORD",
+    "FORDTRANSIT",
+    "Total VRMs",
     "UNKNOWN",
     "10-Mar",
     "",
@@ -382,16 +387,24 @@ WORDS_OF_COLUMNS = (
     (("1", "5", ""), ("0", " 3", "NULL", "high")),
     (("ARMED", "A;B", ""), ("A|B", "A;;B ", "x" * 41)),
     (("stop", ""), ODD_TEXTS),
-    (("", "2027-01-31"), ("2020-01-31", "31/12/2027", "46353.25", "2027-01-31 12:00")),
+    (("", "2027-01-31"), ("2020-01-31", "31/12/2027", "46353.25", "2027-01-31 12:00", "ongoing")),
     (("FORD", ""), (" Ford", "#N/A", "x" * 41)),
     (("LIVE", ""), ("DELETED", " inactive ", '"withdrawn"')),
+    (("Y", "true"), ("N", "0", "")),
 )
+HEADER = "vrm,reason,priority,markers,instruction,weed_date,make,status,active"
 ODD_LINES = (
     "",
-    ",,,,,,,",
-    "vrm,reason,priority,markers,instruction,weed_date,make,status",
+    ",,,,,,,,",
+    HEADER,
+    HEADER.replace(",", ";"),
+    f'"{HEADER}"',
     "AB1",
     "A1,x",
+    "AB1;x;5;;;;;;Y",
+    '"AB1,x,5,,,,,,Y"',
+    "AB1,x,5,,,,,,Y,more",
+    "Total VRMs,5,,,,,,,",
     "(2 rows)",
     "---",
 )
@@ -402,7 +415,7 @@ def odd_lists(draw: st.DrawFn) -> str:
     """A long list of plain lines, with some that are not."""
     random = Random(draw(st.integers(0, 1 << 32)))
     oddity = draw(st.sampled_from([0.0, 0.002, 0.05]))
-    lines = ["vrm,reason,priority,markers,instruction,weed_date,make,status"]
+    lines = [HEADER]
     for _ in range(draw(st.integers(1, 1500))):
         if random.random() < oddity:
             lines.append(random.choice(ODD_LINES))
@@ -426,6 +439,31 @@ def test_lines_that_are_taken_together_are_taken_as_each_by_itself(content: str)
     assert told(together.remarks) == told(alone.remarks)
     assert (together.accepted, together.rejected) == (alone.accepted, alone.rejected)
     assert together.furniture == alone.furniture
+
+
+GROUPS = st.lists(
+    st.one_of(st.text("ABZ", min_size=1, max_size=6), st.text("019", min_size=1, max_size=4)),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.builds(str.join, st.sampled_from((" ", "", "-", " / ")), GROUPS))
+@example("GREY FORD")
+def test_a_plate_among_plain_ones_is_judged_as_by_itself(cell: str):
+    def outcome(cells: list[str]) -> tuple[str, str] | str:
+        try:
+            vrms, countries = values.plates(cells)
+        except RowError as fault:
+            return fault.message
+        return vrms[-1], countries[-1]
+
+    try:
+        alone: tuple[str, str] | str = values.plate(cell)
+    except RowError as fault:
+        alone = fault.message
+    assert outcome(["AB12CDE", "AB12 CDE", cell]) == alone
 
 
 def test_plain_lines_are_taken_together(monkeypatch):
