@@ -1,6 +1,5 @@
 """`gantry search`: where was this vehicle?"""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -22,6 +21,7 @@ from cli.verbs import Session, verb
 from clients.search import SearchClient
 
 _PAGE = 1000
+_NO_WORDS: Final = frozenset[str]()  # as the store: a person may search for what a camera took for a plate
 _COLUMNS: Final = (
     Column("captured (UTC)"),
     Column("force", rank=2),
@@ -85,9 +85,8 @@ async def _search(session: Session, forces: list[str], query: Query) -> None:
         return
     if not found:
         # As it was searched for: a typing error shows, and what became of an accent or a country.
-        normalise: Callable[[str], str] = loaded("anpr.vrm:normalise")
-        plate = normalise(query.vrm)
-        note(f"no read of this plate in the buffer: {plate}, of {', '.join(chosen)}")
+        plate = loaded("anpr.plate:understand")(query.vrm, _NO_WORDS)
+        note(f"no read of this plate in the buffer: {plate.vrm}, of {', '.join(chosen)}")
         return
     _show(found, names, more=more, limit=query.limit)
 

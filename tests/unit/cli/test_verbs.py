@@ -46,8 +46,9 @@ def test_a_service_may_be_certified_by_another_name_than_its_address(
     gantry("search", "AB12CDE", *LOOK, code=code)
 
 
-def test_a_search_that_finds_nothing_is_an_answer(gantry: Command) -> None:
-    said = gantry("search", "xx99 xxx", *LOOK).stderr
+@pytest.mark.parametrize("written", ["xx99 xxx", "XX99 XXX (GB)", "XX99XXX-GBR"])
+def test_a_search_that_finds_nothing_is_an_answer(gantry: Command, written: str) -> None:
+    said = gantry("search", written, *LOOK).stderr
     assert said.startswith("no read of this plate in the buffer: XX99XXX, of essex")
     assert lines_of(gantry("search", "XX99XXX", *LOOK, "--json")) == [{"reads": [], "more": False}]
 
