@@ -327,6 +327,7 @@ def test_a_header_in_one_column_is_told_how_columns_are_separated(content):
         ("Operation", ("ADD", "AMEND", "", "D", "DELETE", " deleted ", '"Cancelled"'), 3),
         ("record-status", ("LIVE", "Current", "Y", "WITHDRAWN", "Expired", "Not active", "WEEDED"), 3),
         ("Active", ("Y", "1", "", "N", "false", "0", "INACTIVE"), 3),
+        ("Is Enabled", ("Y", "1", "", "N", "false", "0"), 3),
         ("deleted", ("N", "0", "2026-11-27", "Y", "true", "1", "t"), 3),
         ("action", ("Stop and delete", "DELETED?", "Removed from road", "DELETE", "remove", "Cancel"), 3),
     ],
