@@ -38,7 +38,7 @@ def test_a_termination_ends_a_watch_as_ctrl_c_does(gantry: Command, world: World
         time.sleep(1.0)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    ending = threading.Thread(target=terminate)
+    ending = threading.Thread(target=terminate, daemon=True)
     ending.start()
     said = gantry("alerts", "watch", *LOOK, code=Exit.INTERRUPTED).stderr
     ending.join()
