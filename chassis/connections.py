@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
@@ -32,9 +33,14 @@ class ConnectionBytes:
         names = {peer: peer_name(peer) for peer in peers}
         found = self._known(names)
         if len(found) < len(names):
-            self._descriptors = dict(_connections())
+            self._look_again()
             found = self._known(names)
         return found
+
+    def _look_again(self) -> None:
+        # Without a free descriptor there is no look at the descriptors. Those known before stay known.
+        with suppress(OSError):
+            self._descriptors = dict(_connections())
 
     def _known(self, names: Mapping[str, Name]) -> dict[str, int]:
         found: dict[str, int] = {}

@@ -21,6 +21,7 @@ import uvloop
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from chassis.database import connect
+from chassis.descriptors import raise_limit
 from chassis.errors import StartupFailure
 from chassis.logs import configure_logs
 from chassis.migrations import migrate
@@ -107,6 +108,7 @@ def _assignment(name: str, value: str | None) -> str:
 
 def _serve(service: str, settings: S, main: Callable[[S], Awaitable[None]]) -> int:
     configure_logs(service, settings.telemetry.log_level)
+    raise_limit()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
     return _guarded(_until_signalled(main(settings)))

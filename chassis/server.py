@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar, cast
 
 import grpc
 
+from chassis import descriptors
 from chassis.access import BUILT_IN, Auditor, FeedTokens, Rule, Rules
 from chassis.admission import Gate, Offices
 from chassis.arrivals import Arrivals
@@ -62,7 +63,8 @@ class GrpcServer:
         self._settings = settings.grpc
         self._tls = settings.tls
         self._client_certificates = client_certificates
-        self._server = grpc.aio.server(options=_options(settings.grpc))
+        self._most_connections = descriptors.most_connections()
+        self._server = grpc.aio.server(options=_options(settings.grpc, self._most_connections))
         self._health_server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         self._draining = Draining()
         self._health = Health()
@@ -140,6 +142,7 @@ class GrpcServer:
         await self._server.start()
         await self._health_server.start()
         self.own(self._health.watch(), "health")
+        self.own(descriptors.watch(self._most_connections), "descriptors")
         if self._offices.arrivals is not None:
             self.own(self._offices.arrivals.run(), "arrivals")
         _write_ports(self._settings.port_file, self.ports)
@@ -296,8 +299,9 @@ class _CollectedHandlers:
         return self._found[service]
 
 
-def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
+def _options(settings: GrpcSettings, most_connections: int) -> list[tuple[str, int]]:
     return [
+        ("grpc.max_allowed_incoming_connections", most_connections),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
         ("grpc.max_concurrent_streams", settings.max_concurrent_streams),

@@ -45,9 +45,10 @@ def asked_wait(error: BaseException) -> float | None:
 
 
 def cause_of(error: BaseException) -> str:
-    """The reason of a fault, or the type of another error: short, and free of personal data."""
+    """The reason of a fault, also of the database, or the type of another error: short, no personal data."""
     first = next(leaves(error))
-    return first.reason if isinstance(first, Fault) else type(first).__name__
+    fault = first if isinstance(first, Fault) else database_fault(first)
+    return type(first).__name__ if fault is None else fault.reason
 
 
 def _passes(error: BaseException) -> bool:

@@ -18,7 +18,7 @@ from gantry.match.v1.alert_pb2 import Acknowledgement, Alert, MatchedEntry, Matc
 from gantry.match.v1.hotlist_pb2 import Hotlist, ImportHeader, ImportHotlistResponse, LineError
 from gantry.store.v1.audit_pb2 import AuditRecord
 from gantry.store.v1.forces_pb2 import Force, ForceState
-from gantry.store.v1.search_pb2 import StoredRead
+from gantry.store.v1.search_pb2 import IMAGE_KIND_PLATE_PATCH, ImageKind, StoredRead
 from google.protobuf.timestamp_pb2 import Timestamp
 
 
@@ -40,6 +40,11 @@ def word(enum: Any, number: int, prefix: str) -> str:
     """An enum's value as people write it: lower case, without the enum's own name."""
     name: str = enum.Name(number) if number in enum.values() else str(number)
     return name.removeprefix(prefix).lower()
+
+
+def kind_word(kind: ImageKind.ValueType) -> str:
+    """A picture's kind, as `--kind` takes it."""
+    return "plate" if kind == IMAGE_KIND_PLATE_PATCH else word(ImageKind, kind, "IMAGE_KIND_")
 
 
 def read_form(read: Read) -> dict[str, Any]:

@@ -76,8 +76,7 @@ class SuiteHome:
 
     def processes(self) -> list[str]:
         """Names of the processes that were started."""
-        found = (path.stem for path in (self.folder / "run").glob("*") if path.suffix in {".json", ".pid"})
-        return sorted(set(found))
+        return _names(self.folder / "run", ".json", ".pid")
 
     def pid(self, process: str) -> int | None:
         """A process's id, or None when there is no file with it."""
@@ -113,7 +112,7 @@ class SuiteHome:
 
     def people(self) -> list[str]:
         """Whose certificates are here."""
-        return sorted(path.stem for path in (self.folder / "pki" / "people").glob("*.pem"))
+        return _names(self.folder / "pki" / "people", ".pem")
 
     def person(self, name: str | None) -> Person:
         """A person by name, or the one whose certificate names the most forces. CliError if absent."""
@@ -146,6 +145,17 @@ class SuiteHome:
             return f"{process} is down in {self.folder} and is being started again; see `gantry status`"
         what = f"{process} is not running" if process else "no suite is running"
         return f"{what} in {self.folder}: start one with `gantry up`, or name another folder with --home"
+
+
+def _names(folder: Path, *suffixes: str) -> list[str]:
+    """The names of a folder's files with these suffixes, each once; none when there is no such folder.
+
+    PermissionError when it may not be read (`Path.glob` would find nothing): a suite may run there.
+    """
+    try:
+        return sorted({path.stem for path in folder.iterdir() if path.suffix in suffixes})
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _forces_in(certificate: Path) -> tuple[str, ...]:

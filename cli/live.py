@@ -28,7 +28,13 @@ class LiveConsole(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """What rich draws, with every text harmless. rich's own control codes are segments of their own."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else segment._replace(text=_harmless(segment.text))
+            yield (
+                segment if segment.control else segment._replace(text=self._writable(_harmless(segment.text)))
+            )
+
+    def _writable(self, text: str) -> str:
+        """The text with a question mark for what the encoding of the terminal does not have."""
+        return text if text.isascii() else text.encode(self.encoding, "replace").decode(self.encoding)
 
 
 def live_console(*, stderr: bool = False) -> LiveConsole:

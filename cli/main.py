@@ -111,7 +111,9 @@ def _inert_errors() -> Iterator[None]:
         yield
     except Exception as error:
         # The class of such errors has no public name. All of them have a message.
-        if isinstance(quoted := getattr(error, "message", None), str):
+        quoted, context = getattr(error, "message", None), getattr(error, "ctx", None)
+        # A group without a verb raises its help, whose lines are ours.
+        if isinstance(quoted, str) and not (context is not None and quoted == context.get_help()):
             error.message = inert(quoted)  # type: ignore[attr-defined]
         raise
 
@@ -123,6 +125,14 @@ class CommandLine(TyperGroup):
         super().__init__(**settings)
         for command in COMMANDS:
             self.add_command(command)
+
+    def main(self, *args: Any, **settings: Any) -> Any:
+        """Run the command. Help is written outside of any verb; it, too, may meet a full disk."""
+        try:
+            return super().main(*args, **settings)
+        except OSError as error:
+            loaded("cli.output:fail")(loaded("cli.writing:unwritten")(error).message)
+            sys.exit(Exit.FAILED)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Remember whether JSON was asked for, also when the verb cannot be parsed."""

@@ -15,7 +15,19 @@ from cli.flow import flowing
 from cli.grid import GAP, Column, Grid, Marked, Words, fitted, lines, text_of
 from cli.writing import write_line
 
-__all__ = ["Column", "Marked", "counted", "fail", "flow", "local_time", "note", "say", "table", "warn"]
+__all__ = [
+    "Column",
+    "Marked",
+    "counted",
+    "fail",
+    "flow",
+    "local_time",
+    "note",
+    "note_cut",
+    "say",
+    "table",
+    "warn",
+]
 
 STYLES: Final = {
     "": "",
@@ -83,6 +95,12 @@ def table(
     if grid.left_out:
         names = ", ".join(grid.left_out)
         note(f"not shown at {width} columns: {names}; a wider terminal, a pipe or --json shows them")
+
+
+def note_cut(forces: Sequence[str], limit: int) -> None:
+    """Say that a list left out older items of these forces; nothing when there are none."""
+    if forces:
+        note(f"the newest {limit:,} of {', '.join(forces)} are shown; --limit shows more")
 
 
 def local_time(moment: datetime | None) -> str:

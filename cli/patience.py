@@ -99,15 +99,23 @@ class Patience:
         return fault.status is grpc.StatusCode.UNAVAILABLE
 
 
-def run_patiently(session: Session, service: str, work: Work, *, takes_its_time: bool = False) -> None:
+def run_patiently(
+    session: Session,
+    service: str,
+    work: Work,
+    *,
+    takes_its_time: bool = False,
+    answered: asyncio.Event | None = None,
+) -> None:
     """Run a verb's work, and repeat it while `service` is unavailable. Only for idempotent work.
 
-    A slow answer is reported, unless it is expected (`takes_its_time`).
+    A slow answer is reported, unless it is expected (`takes_its_time`). Work that asks other services as well
+    sets `answered` when `service` has answered: what is slow from then on is not this service.
     """
 
     home, say = SuiteHome(session.home), quiet_note(as_json=session.as_json)
     patience = Patience(_runs(home), service, say, SECONDS, starting=_starts(home))
-    run(_repeated(work, patience, None if takes_its_time else USUAL_SECONDS))
+    run(_repeated(work, patience, None if takes_its_time else USUAL_SECONDS, answered))
 
 
 def _runs(home: SuiteHome) -> Callable[[], bool]:
@@ -125,19 +133,23 @@ def quiet_note(*, as_json: bool) -> Callable[[str], None]:
     return _nothing if as_json else note
 
 
-async def _repeated(work: Work, patience: Patience, usual_seconds: float | None) -> None:
+async def _repeated(
+    work: Work, patience: Patience, usual_seconds: float | None, answered: asyncio.Event | None = None
+) -> None:
     while True:
         try:
-            return await _told_when_slow(work, patience, usual_seconds)
+            return await _told_when_slow(work, patience, usual_seconds, answered)
         except (CliError, Fault, grpc.aio.AioRpcError) as error:
             await patience.wait(error)
 
 
-async def _told_when_slow(work: Work, patience: Patience, usual_seconds: float | None) -> None:
+async def _told_when_slow(
+    work: Work, patience: Patience, usual_seconds: float | None, answered: asyncio.Event | None
+) -> None:
     if usual_seconds is None:
         await work()  # a try may take minutes, such as the import of a long list
         return
-    telling = asyncio.create_task(_tell_later(patience, usual_seconds), name="slow answer")
+    telling = asyncio.create_task(_tell_later(patience, usual_seconds, answered), name="slow answer")
     try:
         await patience.try_again(work)
     finally:
@@ -145,9 +157,10 @@ async def _told_when_slow(work: Work, patience: Patience, usual_seconds: float |
         await asyncio.gather(telling, return_exceptions=True)
 
 
-async def _tell_later(patience: Patience, seconds: float) -> None:
+async def _tell_later(patience: Patience, seconds: float, answered: asyncio.Event | None) -> None:
     await asyncio.sleep(seconds)
-    patience.tell_slow()
+    if answered is None or not answered.is_set():
+        patience.tell_slow()
 
 
 def _said_by_the_service(error: Exception) -> str:

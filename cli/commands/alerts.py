@@ -33,7 +33,7 @@ from cli.options import (
     purpose_of,
     run,
 )
-from cli.output import Marked, note, say, warn
+from cli.output import Marked, note, note_cut, say, warn
 from cli.patience import quiet_note, run_patiently
 from cli.verbs import Session, verb
 from cli.watching import Event, Watch, watched
@@ -226,6 +226,7 @@ async def _watch(session: Session, forces: list[str], watch: Watch, limit: int |
 
 async def _list(session: Session, forces: list[str], wanted: Wanted) -> None:
     found: list[Alert] = []
+    cut: list[str] = []
     async with connect(session.home, session.person) as links:
         chosen, alerts = links.person.chosen(forces), await links.alerts()
         for force in chosen:
@@ -235,18 +236,22 @@ async def _list(session: Session, forces: list[str], wanted: Wanted) -> None:
                 open_only=wanted.open_only,
                 raised_from=wanted.since,
                 raised_to=wanted.until,
-                page_size=min(_PAGE, wanted.limit),
+                page_size=min(_PAGE, wanted.limit + 1),
                 wanted=wanted.filter,
             )
-            found += [alert async for alert in first(newest, wanted.limit)]
+            page = [alert async for alert in first(newest, wanted.limit + 1)]
+            found += page[: wanted.limit]
+            cut += [force] if len(page) > wanted.limit else []
     found.sort(key=lambda alert: alert.raised_at.ToMicroseconds(), reverse=True)
     if session.as_json:
-        write_json({"alerts": [alert_form(alert) | {"force": alert.read.force} for alert in found]})
+        forms = [alert_form(alert) | {"force": alert.read.force} for alert in found]
+        write_json({"alerts": forms, "more": bool(cut)})
         return
     if not found:
         note("no alerts")
     for alert in found:
         show_alert(alert)
+    note_cut(cut, wanted.limit)
 
 
 async def _show_one(session: Session, force: str | None, alert_id: str, purpose: Purpose) -> None:

@@ -3,15 +3,16 @@
 from typing import Annotated, Any, Final
 
 import typer
-from gantry.common.v1.audit_action_pb2 import AuditAction
+from gantry.common.v1.audit_action_pb2 import AUDIT_ACTION_VIEW_IMAGE, AuditAction
 from gantry.store.v1.audit_pb2 import AuditRecord
+from gantry.store.v1.search_pb2 import ImageKind
 
 from cli.exits import CliError
-from cli.forms import audit_form, moment, word
+from cli.forms import audit_form, kind_word, moment, word
 from cli.jsonlines import write_json
 from cli.links import connect
 from cli.options import ForcesOption, first
-from cli.output import Column, counted, local_time, note, table
+from cli.output import Column, counted, local_time, note, note_cut, table
 from cli.patience import run_patiently
 from cli.verbs import Session, verb
 
@@ -47,15 +48,19 @@ def verify(session: Session, *, force: ForcesOption = None) -> None:
 
 async def _list(session: Session, forces: list[str], limit: int) -> None:
     found: list[tuple[str, AuditRecord]] = []
+    cut: list[str] = []
     async with connect(session.home, session.person) as links:
         chosen, audit = links.person.chosen(forces), await links.audit()
         for force in chosen:
-            newest = audit.records(force, page_size=min(_PAGE, limit))
-            found += [(force, record) async for record in first(newest, limit)]
+            newest = audit.records(force, page_size=min(_PAGE, limit + 1))
+            page = [(force, record) async for record in first(newest, limit + 1)]
+            found += page[:limit]
+            cut += [force] if len(page) > limit else []
     if session.as_json:
-        write_json({"records": [audit_form(*one) for one in found]})
+        write_json({"records": [audit_form(*one) for one in found], "more": bool(cut)})
         return
     table(_COLUMNS, [_row(*one) for one in found])
+    note_cut(cut, limit)
 
 
 async def _verify(session: Session, forces: list[str]) -> None:
@@ -78,7 +83,7 @@ async def _verify(session: Session, forces: list[str]) -> None:
 
 def _row(force: str, record: AuditRecord) -> list[str]:
     action = word(AuditAction, record.action, "AUDIT_ACTION_").replace("_", " ")
-    texts = (record.subject, record.purpose.justification, record.purpose.reference)
+    texts = (_subject(record), record.purpose.justification, record.purpose.reference)
     return [
         force,
         str(record.number),
@@ -87,3 +92,11 @@ def _row(force: str, record: AuditRecord) -> list[str]:
         action,
         *texts,
     ]
+
+
+def _subject(record: AuditRecord) -> str:
+    """What was looked at. The record has the contract's name for a picture's kind, `gantry image` a word."""
+    if record.action != AUDIT_ACTION_VIEW_IMAGE:
+        return record.subject
+    kinds = {name: kind_word(number) for name, number in ImageKind.items()}
+    return " ".join(kinds.get(one, one) for one in record.subject.split(" "))

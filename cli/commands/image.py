@@ -1,5 +1,6 @@
 """`gantry image`: saves a picture of a read."""
 
+import errno
 import hashlib
 import os
 from dataclasses import asdict, dataclass
@@ -17,6 +18,8 @@ from gantry.store.v1.search_pb2 import (
 
 from chassis.errors import NotFound
 from cli.exits import CliError, Exit
+from cli.forms import kind_word
+from cli.inert import inert
 from cli.jsonlines import write_json
 from cli.links import Links, connect
 from cli.options import ForcesOption, PurposeOption, ReferenceOption, one_force, purpose_of
@@ -26,8 +29,7 @@ from cli.trace.story import reads_named
 from cli.verbs import Session, verb
 
 _KINDS: Final[dict[str, ImageKind.ValueType]] = {
-    "plate": IMAGE_KIND_PLATE_PATCH,
-    "overview": IMAGE_KIND_OVERVIEW,
+    kind_word(kind): kind for kind in (IMAGE_KIND_PLATE_PATCH, IMAGE_KIND_OVERVIEW)
 }
 _OWNER_ONLY: Final = 0o600
 _NAMED: Final = 10
@@ -104,14 +106,21 @@ def _only(forces: list[str] | None) -> str | None:
     return forces[0] if forces and len(forces) == 1 else None
 
 
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder. `Path.is_dir` raises for a name that is too long."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def _check_target(out: Path | None) -> None:
     """Refuse before a look-up is recorded that would lead to nothing."""
-    if out is None or out.is_dir():
-        return
-    if os.path.lexists(out):
-        raise _in_the_way(out)
-    if not out.parent.is_dir():
-        raise CliError(f"--out {out}: there is no folder {out.parent}", Exit.USAGE)
+    if out is not None and not _is_folder(out):
+        if os.path.lexists(out):
+            raise _in_the_way(out)
+        if not out.parent.is_dir():
+            raise CliError(f"--out {out}: there is no folder {out.parent}", Exit.USAGE)
+    folder = Path() if out is None else out if _is_folder(out) else out.parent
+    if not os.access(folder, os.W_OK):
+        raise CliError(f"no file can be made in {folder.absolute()}: give another --out", Exit.USAGE)
 
 
 async def _named(
@@ -156,7 +165,7 @@ def _target(out: Path | None, picture: Picture) -> Path:
     usual = f"{picture.force}-{picture.position}-{picture.kind}.jpg"
     if out is None:
         return Path(usual)
-    return out / usual if out.is_dir() else out
+    return out / usual if _is_folder(out) else out
 
 
 def _written(jpeg: bytes, path: Path) -> Path:
@@ -165,6 +174,11 @@ def _written(jpeg: bytes, path: Path) -> Path:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
     except FileExistsError:
         raise _in_the_way(path) from None
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        reason = inert(error.strerror or str(error)).lower()
+        raise CliError(f"{path} cannot be made: {reason}; give another --out", Exit.USAGE) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(jpeg)

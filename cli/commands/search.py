@@ -1,5 +1,6 @@
 """`gantry search`: where was this vehicle?"""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -70,13 +71,15 @@ def search(
 ) -> None:
     """Find the reads of a plate in the buffer, newest first."""
     query = Query(vrm, purpose_of(purpose, reference), *period_of(since, until), limit)
-    run_patiently(session, "store", lambda: _search(session, force or [], query))
+    answered = asyncio.Event()
+    run_patiently(session, "store", lambda: _search(session, force or [], query, answered), answered=answered)
 
 
-async def _search(session: Session, forces: list[str], query: Query) -> None:
+async def _search(session: Session, forces: list[str], query: Query, answered: asyncio.Event) -> None:
     async with connect(session.home, session.person) as links:
         chosen = links.person.chosen(forces)
         found = await _found(await links.search(), chosen, query)
+        answered.set()  # ingest tells the names of the cameras
         more = len(found) > query.limit
         found = found[: query.limit]
         names = await camera_names(links, (stored.read for stored in found))
@@ -85,8 +88,10 @@ async def _search(session: Session, forces: list[str], query: Query) -> None:
         return
     if not found:
         # As it was searched for: a typing error shows, and what became of an accent or a country.
-        plate = loaded("anpr.plate:understand")(query.vrm, _NO_WORDS)
-        note(f"no read of this plate in the buffer: {plate.vrm}, of {', '.join(chosen)}")
+        plate = loaded("anpr.plate:understand")(query.vrm, _NO_WORDS).vrm
+        note(f"no read of this plate in the buffer: {plate}, of {', '.join(chosen)}")
+        if loaded("anpr.not_read:is_not_read")(plate):
+            note(f"{plate} stands for a plate that was not read: such reads are rejected and not kept")
         return
     _show(found, names, more=more, limit=query.limit)
 

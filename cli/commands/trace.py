@@ -1,5 +1,6 @@
 """`gantry trace`: the path of one read, hop by hop."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -16,7 +17,7 @@ from cli.options import ForcesOption, PurposeOption, ReferenceOption, one_force,
 from cli.output import Column, Marked, counted, flow, local_time, note, say, table, warn
 from cli.patience import run_patiently
 from cli.trace.follow import Hop
-from cli.trace.story import Story, tell, tell_of_position
+from cli.trace.story import Story, at_position, follow_up, named
 from cli.verbs import Session, verb
 
 _COLUMNS: Final = (
@@ -26,6 +27,8 @@ _COLUMNS: Final = (
     Column("takes ms", right=True),
     Column("remark", least=16, rank=2),
 )
+
+_SEE: Final = "see `gantry status`"
 
 
 @verb
@@ -62,7 +65,8 @@ def trace(
     if camera is not None and read_id is None:
         raise CliError("--camera goes with a READ_ID: a position names one read of the force", Exit.USAGE)
     wanted = _Wanted(read_id, position, camera, force or [], purpose_of(purpose, reference))
-    run_patiently(session, "store", lambda: _trace(session, wanted))
+    answered = asyncio.Event()
+    run_patiently(session, "store", lambda: _trace(session, wanted, answered), answered=answered)
 
 
 @dataclass(frozen=True)
@@ -76,16 +80,18 @@ class _Wanted:
     purpose: Purpose
 
 
-async def _trace(session: Session, wanted: _Wanted) -> None:
+async def _trace(session: Session, wanted: _Wanted, answered: asyncio.Event) -> None:
     forces = wanted.forces
     async with connect(session.home, session.person) as links:
         if wanted.read_id is not None:
             chosen = links.person.chosen(forces)
-            story = await tell(links, chosen, wanted.read_id, wanted.camera, wanted.purpose)
+            story = await named(links, chosen, wanted.read_id, wanted.camera, wanted.purpose)
         else:
             # Each force counts its positions: in another force the same number names another read.
             force = one_force(links.person, forces[0] if len(forces) == 1 else None)
-            story = await tell_of_position(links, force, wanted.position or 0, wanted.purpose)
+            story = await at_position(links, force, wanted.position or 0, wanted.purpose)
+        answered.set()  # the rest is told by others, and without them
+        await follow_up(links, story)
     if session.as_json:
         write_json(story.as_json())
     else:
@@ -97,13 +103,14 @@ async def _trace(session: Session, wanted: _Wanted) -> None:
 def _show(story: Story) -> None:
     stored, read = story.stored, story.stored.read
     captured, received = moment(read, "captured_at"), moment(stored, "received_at")
-    where = (story.camera_name, f"({place_of(read)})" if read.HasField("position") else "")
+    name = "" if story.camera_name == read.camera_id else story.camera_name
+    where = (name, f"({place_of(read)})" if read.HasField("position") else "")
     place = " ".join(filter(None, where))
     flow(
         [
             Marked(read.read_id, "bold"),
             f"of {read.force}",
-            f"{read.camera_id}{',' if place else ':'}",
+            f"{read.camera_id}{',' if name else '' if place else ':'}",
             *prose(f"{place}:" if place else ""),
             "captured",
             f"{local_time(captured)},",
@@ -116,7 +123,8 @@ def _show(story: Story) -> None:
     for name, receipt in story.receipts.items():
         say(f"  {name}: ", *_receipt(receipt))
     if story.receipts_unknown:
-        warn(f"the receipts are not known now: {story.receipts_unknown}; see `gantry status`")
+        see = "" if _SEE in story.receipts_unknown else f"; {_SEE}"
+        warn(f"the receipts are not known now: {story.receipts_unknown}{see}")
     for force in story.also_in:
         note(f"{force} has a read with this id too: --force {force} shows it")
     _show_others(story)
@@ -132,9 +140,10 @@ def _show_others(story: Story) -> None:
     if not story.others_count:
         return
     has = "has" if story.others_count == 1 else "have"
+    several = any(one.read.camera_id != story.stored.read.camera_id for one in story.others)
     warn(
         f"{counted(story.others_count, 'other read')} of {story.stored.read.force} {has} this id, and the "
-        "newest is shown; --camera or --position shows another:"
+        f"newest is shown; {'--camera or ' if several else ''}--position shows another:"
     )
     rows = [
         (one.read.camera_id, local_time(moment(one.read, "captured_at")), f"{one.position:,}")

@@ -49,7 +49,8 @@ def _codes(text: str | None) -> tuple[str, ...]:
     codes = tuple(dict.fromkeys(code.strip() for code in text.split(",")))
     if not all(map(is_force, codes)):
         raise CliError(
-            f"--forces {text}: give codes of a-z, 0-9 and dash that begin with a letter, such as essex,kent",
+            f"--forces {text}: give codes of 1 to 32 of a-z, 0-9 and dash that begin with a letter, "
+            "such as essex,kent",
             Exit.USAGE,
         )
     return codes

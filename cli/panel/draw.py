@@ -27,6 +27,7 @@ _STYLES: Final = {
     "serving": "green",
     "running": "green",
     "starting": "yellow",
+    "stopping": "yellow",
     "retrying": "yellow",
     "paused": "yellow",
 }
@@ -40,13 +41,18 @@ _SHORTEST: Final = 12
 
 
 def draw(state: SuiteState, title: str, hint: str) -> RenderableType:
-    """The whole panel."""
+    """The whole panel, with as many of the latest alerts as the terminal has lines for, and at least one."""
+    counts = range(max(len(state.alerts), 1), 0, -1)
+    return _Tallest([_panel(state, title, hint, state.alerts[:count]) for count in counts])
+
+
+def _panel(state: SuiteState, title: str, hint: str, alerts: Sequence[AlertLine]) -> Panel:
     body = Group(
         processes_line(state.processes),
         Text(),
         forces_table(state.forces),
         *(Text(remark, style="red") for remark in silence(state.forces)),
-        alerts_table(state.alerts),
+        alerts_table(alerts),
         Text(hint, style="dim", no_wrap=False, overflow="fold"),
     )
     return Panel(body, title=Text(title, style="bold"), title_align="left", box=box.ROUNDED, padding=(0, 1))
@@ -75,6 +81,17 @@ def alerts_table(alerts: Sequence[AlertLine]) -> RenderableType:
     if not alerts:
         return Text("no alerts yet\n", style="dim")
     return _Fitting([_alert_table(alerts, left_out) for left_out in range(len(_LEFT_OUT) + 1)])
+
+
+class _Tallest:
+    """The first of some panels, from tall to short, that the terminal has the lines for, or the last one."""
+
+    def __init__(self, panels: Sequence[Panel]) -> None:
+        self._panels = panels
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        heights = ((panel, len(console.render_lines(panel, options))) for panel in self._panels)
+        yield next((panel for panel, height in heights if height <= options.max_height), self._panels[-1])
 
 
 class _Fitting:

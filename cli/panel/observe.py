@@ -20,7 +20,7 @@ from cli.forms import iso, word
 from cli.home import SuiteHome
 from cli.links import Links
 from cli.panel.state import BRIDGE, MATCH, STORE, DestinationState, ForceState, ProcessState, SuiteState
-from suite.steps import is_frozen, lives
+from suite.steps import Phase, is_frozen, lives
 
 T = TypeVar("T")
 PATIENCE_SECONDS: Final = 2.0
@@ -134,7 +134,7 @@ async def _process(home: SuiteHome, name: str) -> ProcessState:
     try:
         ports = home.ports(name)
     except CliError:
-        return ProcessState(name, _state_of(pid, "starting"), pid)
+        return ProcessState(name, _state_of(pid, _on_its_way(home)), pid)
     if pid is not None and not lives(pid):
         return ProcessState(name, "stopped", pid)
     if "health" in ports:
@@ -144,6 +144,12 @@ async def _process(home: SuiteHome, name: str) -> ProcessState:
     else:
         state = "serving"
     return ProcessState(name, _state_of(pid, state), pid)
+
+
+def _on_its_way(home: SuiteHome) -> str:
+    """The state of a process without ports: they are not there yet, or no longer."""
+    step = home.step()
+    return "stopping" if step is not None and step.phase == Phase.STOPPING else "starting"
 
 
 def _state_of(pid: int | None, state: str) -> str:

@@ -63,37 +63,39 @@ class Story:
         }
 
 
-async def tell(
+async def named(
     links: Links, forces: tuple[str, ...], read_id: str, camera: str | None, purpose: Purpose
 ) -> Story:
-    """Look a read up by its id, and its camera if named, and follow it. CliError when no force has it."""
+    """Look a read up by its id, and its camera if named. CliError when no force has it."""
     found = await reads_named(links, forces, read_id, camera or "", purpose)
-    story = await _followed(links, found[0].read)
-    story.others, story.others_count = found[0].others, found[0].others_count
-    story.also_in = [answer.read.read.force for answer in found[1:]]
-    return story
+    return Story(
+        found[0].read,
+        others=found[0].others,
+        others_count=found[0].others_count,
+        also_in=[answer.read.read.force for answer in found[1:]],
+    )
 
 
-async def tell_of_position(links: Links, force: str, position: int, purpose: Purpose) -> Story:
-    """Look a read up by its place in its force's log and follow it. NotFound when there is none."""
+async def at_position(links: Links, force: str, position: int, purpose: Purpose) -> Story:
+    """Look a read up by its place in its force's log. NotFound when there is none."""
     search = await links.search()
-    return await _followed(links, await search.read(force, purpose, position=position))
+    return Story(await search.read(force, purpose, position=position))
 
 
-async def _followed(links: Links, stored: StoredRead) -> Story:
-    story = Story(stored)
+async def follow_up(links: Links, story: Story) -> None:
+    """Add what others than the store know of the read: its receipts, its camera's name, its hops."""
+    stored = story.stored
     await _add_receipts(links, story)
     names = await camera_names(links, [stored.read])
     story.camera_name = names.get((stored.read.force, stored.read.camera_id), "")
     append = parse_traceparent(stored.traceparent)
     if append is None or not append.sampled:
         story.unsampled = _UNSAMPLED
-        return story
+        return
     spans, traces = links.home.spans, [append.trace_id, *_traces_of(story.receipts)]
     story.hops = follow(read_spans(spans, traces), append.span_id, stored.position)
     if not story.hops:
         story.unsampled = f"the spans of this read are not in {spans} (any more)"
-    return story
 
 
 async def reads_named(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -98,4 +99,29 @@ async def test_what_is_in_cycles_is_collected_when_the_process_has_grown(
         await until(lambda: found() is None)
     finally:
         gc.enable()
+        watch.cancel()
+
+
+async def test_collections_take_a_small_part_of_the_time(monkeypatch: pytest.MonkeyPatch, until: Any) -> None:
+    """A vendor whose messages come and go makes the process grow and shrink, and others must not wait."""
+    resident, collections = 100 * 2**20, 0
+
+    def grown() -> int:
+        nonlocal resident
+        resident += 40 * 2**20
+        return resident
+
+    def collect() -> None:
+        nonlocal collections
+        collections += 1
+        time.sleep(0.03)
+
+    monkeypatch.setattr(arrivals, "_resident_bytes", grown)
+    monkeypatch.setattr(gc, "collect", collect)
+    started = time.monotonic()
+    watch = asyncio.create_task(Arrivals(lambda _: [], seconds=1, unread_bytes=1024).run())
+    try:
+        await until(lambda: collections == 2)
+        assert time.monotonic() - started > 0.5
+    finally:
         watch.cancel()

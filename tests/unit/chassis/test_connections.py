@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -46,6 +47,28 @@ def test_a_connection_that_is_gone_is_left_out(pair: tuple[socket.socket, socket
     assert counted.received([_peer(near)])
     accepted.close()
     assert counted.received([_peer(near)]) == {}
+
+
+@contextmanager
+def _no_free_descriptor() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_without_a_free_descriptor_known_connections_stay_known(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """A client that opens connections until there are no more descriptors must not end the process."""
+    near, _ = pair
+    counted = ConnectionBytes()
+    assert counted.received([_peer(near)])
+    with _no_free_descriptor():
+        found = counted.received([_peer(near), "ipv4:127.0.0.1:1"])
+    assert found == {_peer(near): 0}
 
 
 def test_names_of_peers() -> None:

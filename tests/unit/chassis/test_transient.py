@@ -78,3 +78,9 @@ def test_the_longest_wait_that_is_asked_for():
 def test_the_cause_is_a_reason_or_a_type_and_quotes_nothing():
     assert cause_of(Unavailable("AWAY", "away")) == "AWAY"
     assert cause_of(ExceptionGroup("one", [KeyError("AB12CDE")])) == "KeyError"
+
+
+def test_the_cause_of_a_database_error_is_told_as_callers_get_it():
+    """`gantry status` shows it: LockNotAvailableError says nothing to people."""
+    assert cause_of(asyncpg.LockNotAvailableError("lock timeout")) == "ROW_LOCKED"
+    assert cause_of(asyncpg.ConnectionDoesNotExistError("gone")) == "DATABASE_UNAVAILABLE"

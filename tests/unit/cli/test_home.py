@@ -78,3 +78,19 @@ def test_a_demo_leaves_a_running_suite_alone(tmp_path: Path) -> None:
         make_fresh(layout.folder)
     lock.release()
     assert layout.state.exists()
+
+
+def test_a_folder_of_another_user_is_not_said_to_be_without_a_suite(
+    home: SuiteHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(folder: Path) -> list[Path]:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", closed)
+    with pytest.raises(PermissionError):
+        home.processes()
+    with pytest.raises(PermissionError):
+        home.people()
+    monkeypatch.undo()
+    assert SuiteHome(home.folder / "nowhere").processes() == []
+    assert SuiteHome(home.folder / "pki" / "ca.pem").people() == []

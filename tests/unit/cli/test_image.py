@@ -1,6 +1,7 @@
 """Saving a picture: by id or position, once, for its owner's eyes, and recorded."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,21 @@ def test_no_file_is_overwritten_and_no_look_up_is_recorded_for_nothing(
     assert not (folder / "nowhere").exists()
     missing = str(folder / "no" / "x.jpg")
     assert "there is no folder" in gantry("image", "r1", *LOOK, "--out", missing, code=Exit.USAGE).stderr
+    assert world.purposes == []
+
+
+def test_a_file_that_cannot_be_made_is_a_fault_of_the_command_line(gantry: Command, folder: Path) -> None:
+    said = gantry("image", "r1", *LOOK, "--out", "x" * 300, code=Exit.USAGE).stderr
+    assert "cannot be made: file name too long; give another --out" in said
+
+
+def test_a_folder_without_write_access_is_told_before_the_look_up(
+    gantry: Command, world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.commands.image.os.access", lambda _, mode: mode != os.W_OK)
+    for words in ((), ("--out", str(folder)), ("--out", "new.jpg")):
+        said = gantry("image", "r1", *LOOK, *words, code=Exit.USAGE).stderr
+        assert f"no file can be made in {folder}: give another --out" in said
     assert world.purposes == []
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -22,6 +24,7 @@ from cli.panel.state import AlertLine, DestinationState, ForceState, ProcessStat
 from cli.panel.up import Scene
 from cli.verbs import Session
 from cli.watching import Event
+from suite.steps import Phase, Steps
 from tests.unit.cli.fake_suite import NOON, World, alert
 
 NAS = DestinationState("nas", "running", 990, 10, 0)
@@ -221,3 +224,27 @@ async def test_the_panel_shows_the_alerts_that_are_open_from_before_it_began(
         await asyncio.wait([collecting])
     shown = [line.vrm for line in scene.alerts.lines()]
     assert shown == ["BB1BBB", *(f"AA{number}AAA" for number in range(11, 4, -1))]
+
+
+@pytest.mark.parametrize(("lines", "shown"), [(60, 8), (24, 6), (10, 1)])
+def test_a_low_terminal_shows_fewer_alerts_and_what_the_suite_says(lines: int, shown: int) -> None:
+    state = replace(STATE, alerts=[replace(ALERT, vrm=f"AB1{number}CDE") for number in range(8)])
+    out = StringIO()
+    Console(file=out, width=140, height=lines).print(draw(state, "Gantry", "the disk is full"))
+    text = out.getvalue()
+    assert [f"AB1{number}CDE" in text for number in range(8)] == [number < shown for number in range(8)]
+    assert "the disk is full" in text
+    assert text.count("\n") <= lines or shown == 1
+
+
+async def test_a_process_that_is_being_stopped_is_not_said_to_start(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "store.pid").write_text(str(os.getpid()))
+    steps = Steps(tmp_path / "run", lambda _: None)
+    for phase, state in (
+        (Phase.STARTING, "starting"),
+        (Phase.RUNNING, "starting"),
+        (Phase.STOPPING, "stopping"),
+    ):
+        steps.begin(phase)
+        assert [one.state for one in await observe.process_states(SuiteHome(tmp_path))] == [state]

@@ -105,3 +105,19 @@ async def test_a_time_out_of_the_work_itself_is_not_taken_for_the_end_of_patienc
 
     with pytest.raises(TimeoutError, match="its own"):
         await patience.try_again(work)
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"), [(True, []), (False, ["store is slow to answer, still waiting"])]
+)
+async def test_a_service_that_has_answered_is_not_called_slow(answers: bool, told: list[str]) -> None:
+    said: list[str] = []
+    patience, answered = Patience(lambda: True, "store", said.append, seconds=60), asyncio.Event()
+
+    async def work() -> None:
+        if answers:
+            answered.set()
+        await asyncio.sleep(0.2)
+
+    await patience_module._repeated(work, patience, 0.05, answered)
+    assert said == told

@@ -6,6 +6,7 @@ from pathlib import Path
 from gantry.bridge.v1.bridge_pb2 import GetReceiptResponse
 
 from cli.exits import Exit
+from suite.steps import Phase, Steps
 from tests.unit.cli.fake_suite import LOOK, Command, World, lines_of, stored
 
 
@@ -99,3 +100,20 @@ def test_a_trace_tells_what_is_known_while_the_bridge_is_away(
     told = lines_of(gantry("trace", "r1", *LOOK, "--json", code=Exit.UNREACHABLE))[0]
     assert told["receipts"] == {}
     assert "nas_bridge is not running" in told["receipts_unknown"]
+
+
+def test_a_trace_names_the_options_that_show_another_read(gantry: Command, world: World) -> None:
+    world.reads = [stored("AB12CDE", "r1", 9), stored("AB12CDE", "r1", 7)]
+    assert "the newest is shown; --position shows another:" in gantry("trace", "r1", *LOOK).stderr
+    world.reads[1].read.camera_id = "C2"
+    assert "--camera or --position shows another:" in gantry("trace", "r1", *LOOK).stderr
+
+
+def test_a_trace_sends_to_status_once(gantry: Command, world: World, tmp_path: Path) -> None:
+    world.reads = [stored("AB12CDE", "r1", 9)]
+    steps = Steps(tmp_path / "run", lambda _: None)
+    steps.begin(Phase.RUNNING)
+    (tmp_path / "run" / "nas_bridge.json").unlink()
+    done = gantry("trace", "r1", *LOOK, code=Exit.UNREACHABLE)
+    assert "nas_bridge is down in" in done.stderr
+    assert done.stderr.count("see `gantry status`") == 1

@@ -5,10 +5,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from gantry.common.v1.audit_action_pb2 import AUDIT_ACTION_SEARCH_READS
+from gantry.common.v1.audit_action_pb2 import AUDIT_ACTION_SEARCH_READS, AUDIT_ACTION_VIEW_IMAGE
 from gantry.ingest.v1.cameras_pb2 import Camera
 from gantry.match.v1.alert_pb2 import Acknowledgement, Alert
 from gantry.store.v1.audit_pb2 import AuditRecord
+from gantry.store.v1.search_pb2 import IMAGE_KIND_PLATE_PATCH, ImageKind
 
 from cli import patience
 from cli.commands import alerts
@@ -50,6 +51,13 @@ def test_a_search_that_finds_nothing_is_an_answer(gantry: Command, written: str)
     said = gantry("search", written, *LOOK).stderr
     assert said.startswith("no read of this plate in the buffer: XX99XXX, of essex")
     assert lines_of(gantry("search", "XX99XXX", *LOOK, "--json")) == [{"reads": [], "more": False}]
+
+
+@pytest.mark.parametrize("words", ["unknown", "no plate", "XXXXXXX"])
+def test_a_word_for_a_plate_that_was_not_read_is_said_to_be_rejected(gantry: Command, words: str) -> None:
+    said = gantry("search", words, *LOOK).stderr
+    assert "stands for a plate that was not read: such reads are rejected and not kept" in said
+    assert "stands for" not in gantry("search", "NK12XYZ", *LOOK).stderr
 
 
 def test_watching_once_ends_when_caught_up_and_gives_numbers(gantry: Command, world: World) -> None:
@@ -285,6 +293,10 @@ def test_the_audit_trail_and_its_chain(gantry: Command, world: World) -> None:
     )
     assert "search reads" in gantry("audit", "list").stdout
     assert "the chain of 3 records is whole" in gantry("audit", "verify").stderr
+    looked = f"position 42, kind {ImageKind.Name(IMAGE_KIND_PLATE_PATCH)}"
+    world.audit = [AuditRecord(number=2, recorded_at=NOON, action=AUDIT_ACTION_VIEW_IMAGE, subject=looked)]
+    assert "position 42, kind plate " in gantry("audit", "list").stdout
+    assert looked in gantry("audit", "list", "--json").stdout, "as the chain of records has it"
     world.first_broken = 2
     assert "essex at record 2" in gantry("audit", "verify", "--force", "essex", code=Exit.FAILED).stderr
 
@@ -338,3 +350,21 @@ def test_a_watch_whose_output_fails_does_not_go_on_after_what_was_not_shown(
     monkeypatch.setattr(alerts, "show_alert", shown)
     said = gantry("alerts", "watch", "--earliest", "--force", "essex", *LOOK, code=Exit.FAILED).stderr
     assert "--force essex --after 1\n" in said
+
+
+def test_a_list_says_that_it_leaves_out_older_alerts(gantry: Command, world: World) -> None:
+    world.alerts = [alert(number, f"AB1{number}CDE") for number in range(4)]
+    assert (
+        "the newest 3 of essex are shown; --limit shows more"
+        in gantry("alerts", "list", "--limit", "3", *LOOK).stderr
+    )
+    assert lines_of(gantry("alerts", "list", "--limit", "3", *LOOK, "--json"))[0]["more"]
+    assert "are shown" not in gantry("alerts", "list", "--limit", "4", *LOOK).stderr
+    assert not lines_of(gantry("alerts", "list", "--limit", "4", *LOOK, "--json"))[0]["more"]
+
+
+def test_a_list_says_that_it_leaves_out_older_records(gantry: Command, world: World) -> None:
+    world.audit = [AuditRecord(number=number, recorded_at=NOON, subject="x") for number in (3, 2, 1)]
+    said = gantry("audit", "list", "--force", "essex", "--limit", "2").stderr
+    assert "the newest 2 of essex are shown; --limit shows more" in said
+    assert "are shown" not in gantry("audit", "list", "--force", "essex", "--limit", "3").stderr

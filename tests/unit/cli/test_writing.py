@@ -2,15 +2,20 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from cli.exits import CliError, Exit
 from cli.jsonlines import write_json
 from cli.live import show
+from cli.main import app
 from cli.output import say
 from tests.unit.cli.fake_suite import LOOK, Command, World
 
@@ -43,3 +48,37 @@ def test_a_termination_ends_a_watch_as_ctrl_c_does(gantry: Command, world: World
     said = gantry("alerts", "watch", *LOOK, code=Exit.INTERRUPTED).stderr
     ending.join()
     assert "go on from here: --force essex" in said
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("words", [["--help"], ["search", "--help"], ["--version"]])
+def test_help_meets_a_full_disk(words: list[str]) -> None:
+    with FULL.open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", "from cli.main import app; app()", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert ended.returncode == Exit.FAILED
+    assert ended.stderr.count("\n") == 1
+    assert "the output cannot be written" in ended.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["audit"], ["bridge", "destination"]])
+def test_a_group_without_a_verb_shows_its_help_in_lines(words: list[str]) -> None:
+    said = CliRunner().invoke(app, words).output
+    assert "\n\nCommands:\n" in said
+    assert "\ufffd" not in said
+
+
+def test_a_terminal_without_unicode_gets_question_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    with TextIOWrapper(BytesIO(), encoding="latin-1") as terminal:
+        monkeypatch.setattr("sys.stdout", terminal)
+        show("● store: café")
+        say("● store: café")
+        monkeypatch.undo()
+        terminal.seek(0)
+        assert terminal.read() == "? store: café\n" * 2
