@@ -92,13 +92,14 @@ def _split(written: str, words: frozenset[str]) -> tuple[str, str]:
     for form, code_group, rest_group in ((_BESIDE, "last", "rest"), (_BEFORE, "first", "other")):
         found = form.fullmatch(written)
         if found is not None:
-            country = _certain_country(found[code_group].upper(), found["gap"], found[rest_group], words)
+            code, gap, rest = found[code_group].upper(), found["gap"], found[rest_group]
+            country = _certain_country(written, code, gap, rest, words)
             if country:
-                return found[rest_group], country
+                return rest, country
     return written, ""
 
 
-def _certain_country(code: str, gap: str, rest: str, words: frozenset[str]) -> str:
+def _certain_country(written: str, code: str, gap: str, rest: str, words: frozenset[str]) -> str:
     """The country of a code beside a plate; "" when the code may be a part of the plate.
 
     A code of two letters has to name a country of whose plates the rest is one. Beside one of three letters
@@ -110,16 +111,15 @@ def _certain_country(code: str, gap: str, rest: str, words: frozenset[str]) -> s
     kept = as_word(rest)
     if kept in words:
         return country
-    is_whole = len(kept) >= _LEAST_BESIDE_CODE and any(map(str.isdigit, kept))
-    return country if is_whole and _is_no_part(code, country, gap, kept) else ""
+    if len(kept) < _LEAST_BESIDE_CODE or not any(map(str.isdigit, kept)):
+        return ""
+    if gap in "- " and is_plate_of_any(as_word(written)):
+        return ""
+    return country if _is_no_part(code, country, gap, kept) else ""
 
 
 def _is_no_part(code: str, country: str, gap: str, kept: str) -> bool:
-    """Whether a code cannot be a part of the plate beside it."""
-    if gap not in "- ":
-        return True
-    if is_plate_of_any(code + kept) or is_plate_of_any(kept + code):
-        return False
-    if is_plate_of(country, kept):
+    """Whether a code cannot be a part of the plate beside it, when both together are no known plate."""
+    if gap not in "- " or is_plate_of(country, kept):
         return True
     return len(code) == 3 and (gap == "-" or is_plate_of_any(kept))

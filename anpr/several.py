@@ -46,6 +46,7 @@ _LABELS: Final = frozenset(
 )
 # "Ford", "stolen", "x2". Shorter words, and numbers, may be parts of a foreign plate.
 _WORD_BEHIND: Final = re.compile(r"[A-Z]{3,}|X\d")
+_SHORT_WORD: Final = 3
 
 
 def holds_more_than_a_plate(written: str) -> bool:
@@ -71,10 +72,21 @@ def are_words(vrm: str, written: str = "") -> bool:
 def _are_apart(before: list[str], after: list[str]) -> bool:
     if _is_whole(before):
         rest = after[1:] if after[0] in _JOINING else after
-        return _WORD_BEHIND.fullmatch(after[0]) is not None or any(
-            _is_whole(rest[:end]) for end in range(1, len(rest) + 1)
+        return _is_word_behind(after[0], before) or any(
+            _is_whole(rest[:end]) and not _are_digits(before + rest[:end]) for end in range(1, len(rest) + 1)
         )
     return _is_whole(after) and before[-1] in _LABELS
+
+
+def _is_word_behind(part: str, before: list[str]) -> bool:
+    # `01 123 ABC` is a plate of Uzbekistan, although `01123` is one of Guernsey.
+    if len(part) == _SHORT_WORD and _are_digits(before):
+        return False
+    return _WORD_BEHIND.fullmatch(part) is not None
+
+
+def _are_digits(parts: list[str]) -> bool:
+    return all(map(str.isdigit, parts))
 
 
 def _is_whole(parts: list[str]) -> bool:

@@ -13,12 +13,11 @@ from gantry.common.v1.read_columns_pb2 import ReadColumns
 
 from bench.baseline import SQL
 from bench.contracts import append
+from bench.measurements import APPEND_READS, APPENDS_AT_ONCE
 from bench.reads import ReadMaker, camera_ids, plates
 from chassis.client import open_channel
 from suite.suite import Suite
 
-_APPEND_READS: Final = 2_000
-_AT_ONCE: Final = 4
 _MIB: Final = 1024 * 1024
 # A checkpoint begins when a little over half of max_wal_size (768 MB) has been written since the last one.
 _WANTED_MIB: Final = 360
@@ -53,12 +52,14 @@ async def recovery(suite: Suite) -> Recovery:
 async def _fill(suite: Suite, channel: grpc.aio.Channel, force: str, maker: ReadMaker) -> float:
     connection = await asyncpg.connect(**suite.postgres.superuser("gantry"))
     log_mib = 0.0
-    async with asyncio.timeout(_LONGEST_FILL_SECONDS):
-        while log_mib < _WANTED_MIB:
-            runs = [maker.columns(_APPEND_READS) for _ in range(_AT_ONCE)]
-            await asyncio.gather(*(append(channel, force, [reads]) for reads in runs))
-            log_mib = await connection.fetchval(SQL["log_to_read_again"]) / _MIB
-    await connection.close()
+    try:
+        async with asyncio.timeout(_LONGEST_FILL_SECONDS):
+            while log_mib < _WANTED_MIB:
+                runs = [maker.columns(APPEND_READS) for _ in range(APPENDS_AT_ONCE)]
+                await asyncio.gather(*(append(channel, force, [reads]) for reads in runs))
+                log_mib = await connection.fetchval(SQL["log_to_read_again"]) / _MIB
+    finally:
+        await connection.close()
     return log_mib
 
 

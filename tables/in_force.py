@@ -16,9 +16,13 @@ _DONE: Final = frozenset(
         *("expire", "expired", "inactive", "not active", "not in force", "close", "closed", "end", "ended"),
     )
 )
-_NO: Final = frozenset(("n", "no", "f", "false", "0", "0.0", "inactive"))
+_NO: Final = frozenset(("n", "no", "f", "false", "0", "0.0"))
 _YES: Final = frozenset(("y", "yes", "t", "true", "1", "1.0"))
 _STATES: Final = ("status", "record_status", "entry_status", "state", "record_state", "entry_state")
+_IN_FORCE: Final = (
+    *("active", "is_active", "in_force", "enabled", "is_enabled", "live", "is_live"),
+    *("current", "is_current", "valid", "is_valid"),
+)
 _OPERATIONS: Final = (
     *("operation", "operation_type", "op", "op_type", "change", "change_type", "transaction"),
     *("transaction_type", "update_type", "record_action"),
@@ -27,7 +31,7 @@ _OPERATIONS: Final = (
 LEAVES_OUT: Final[Mapping[str, Set[str]]] = {
     **dict.fromkeys(_STATES, _DONE),
     **dict.fromkeys(_OPERATIONS, _DONE | {"d"}),
-    **dict.fromkeys(("active", "is_active", "in_force"), _DONE | _NO),
+    **dict.fromkeys(_IN_FORCE, _DONE | _NO),
     **dict.fromkeys(("deleted", "is_deleted", "cancelled", "withdrawn"), _DONE | _YES),
     # The field also calls the instruction so.
     "action": frozenset(("delete", "remove", "cancel")),

@@ -102,12 +102,19 @@ class JsonLines:
         return opened
 
     def _picker(self, ours: str) -> Callable[[dict[str, Any]], Any]:
-        # A key may occur for the first time in a later line, so that our own name is looked for everywhere.
         places = self.found.places.get(ours, ())
+        if not places and ours in self._wanted.also and ours not in self._chosen:
+            return self._searcher(ours)
+        # A key may occur for the first time in a later line, so that our own name is looked for everywhere.
         names = [self.found.names[place] for place in places] or [self._chosen.get(ours, ours)]
         if len(names) == 1:
             return lambda each: each.get(names[0])
         return lambda each: " ".join(str(each[name]).strip() for name in names if each.get(name) is not None)
+
+    def _searcher(self, ours: str) -> Callable[[dict[str, Any]], Any]:
+        """Looks for a column in each line under all its names: a receiver may find its place late."""
+        names = frozenset(map(folded, (ours, *self._wanted.also[ours])))
+        return lambda each: next((value for key, value in each.items() if _folded(key) in names), None)
 
     def _row(self, number: int, text: str | RowError) -> Row:
         try:

@@ -46,6 +46,8 @@ _GROUPED: Final = re.compile(r"\d{1,3}(?:([., '\xa0\u202f])\d{3})(?:\1\d{3})+")
 _SERIALS: Final = re.compile(r"[2-7]\d{4}(?:[.,]0+)? (?:0?[.,]\d+|0|1)")
 # 12:30, or half past midnight that was 003000 before a spreadsheet saw a number in it.
 _LOST_ZEROS: Final = re.compile(r"\d{8} \d{1,5}" + _ZONE, re.IGNORECASE)
+# Here no zero has been dropped; but 1230 may stand in the next line.
+_FOUR_DIGITS: Final = re.compile(r"\d{8} 0\d{3}" + _ZONE, re.IGNORECASE)
 _DOT_NET: Final = re.compile(r"\\?/Date\(.*\)\\?/", re.IGNORECASE)
 _SINCE_1970: Final = re.compile(r"[1-4]\d{9}(?:\d{3}){0,3}(?:\.\d+)?")
 _ON_NO_CLOCK: Final = re.compile(
@@ -188,6 +190,7 @@ _CAUSES: Final = (
     (_NOON.search, "is a time with AM or PM instead of 24 hours"),
     (_is_word_zone, "has a zone in letters, which can mean several; an offset such as +01:00 cannot"),
     (_DOT_NET.fullmatch, "is a date as .NET writes it in JSON: milliseconds since 1970"),
+    (_is_zeros, _ZEROS),
     (_is_no_day_of_any_year, _NO_CALENDAR),
     (_DAY_FIRST.fullmatch, _EITHER_WAY),
     (_MONTH.fullmatch, "is a month without a day"),
@@ -197,13 +200,13 @@ _CAUSES: Final = (
         _SERIALS.fullmatch,
         "is numbers as spreadsheets count days: a spreadsheet turned date and time into them",
     ),
+    (_FOUR_DIGITS.fullmatch, "has a time of day of 4 digits instead of 6"),
     (_LOST_ZEROS.fullmatch, "has a time of day of fewer than 6 digits: a spreadsheet has dropped its zeros"),
     (_DAY_AND_ZONE.fullmatch, "is a date with a zone, but without a time of day"),
     (_TIME_FIRST.fullmatch, "has the time before the date; of two columns, name the date first"),
     (_holds_two_times, "holds two times of day: its parts are not one date and one time"),
     (_ON_NO_CLOCK.fullmatch, "is 24:00 or a leap second, which the clocks here do not have"),
     (_ODD_CLOCK.fullmatch, "has a time of day in another form than 04:00:00"),
-    (_is_zeros, _ZEROS),
     (_MONTH_NAME.search, "is a date with the name of a month"),
     (_has_more_behind, "has something behind the date or the time that is no zone such as Z or +01:00"),
     (_LOOSE.match, _NO_CALENDAR),

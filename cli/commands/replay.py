@@ -202,7 +202,7 @@ def _no_force(order: Order, found: Scan, person: str, forces: Iterable[str]) -> 
     theirs = ", ".join(forces)
     if order.force is not None:
         return f"--force {order.force}: is not a code of a force of {person} ({theirs})"
-    named = ", ".join(map(shown, found.forces[:5])) or "none"
+    named = ", ".join(map(shown, found.forces[:5]))
     told = f"no line is of a force of {person} ({theirs}); found: {named}"
     if unused := [old for old, new in order.forces.items() if new not in found.forces]:
         return f"{told}; --force-map names what is not in the file: {', '.join(unused)}"

@@ -1,7 +1,6 @@
 """`gantry search`: where was this vehicle?"""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -23,6 +22,7 @@ from cli.verbs import Session, verb
 from clients.search import SearchClient
 
 _PAGE = 1000
+_NO_WORDS: Final = frozenset[str]()  # as the store: a person may search for what a camera took for a plate
 _COLUMNS: Final = (
     Column("captured (UTC)"),
     Column("force", rank=2),
@@ -88,8 +88,7 @@ async def _search(session: Session, forces: list[str], query: Query, answered: a
         return
     if not found:
         # As it was searched for: a typing error shows, and what became of an accent or a country.
-        normalise: Callable[[str], str] = loaded("anpr.vrm:normalise")
-        plate = normalise(query.vrm)
+        plate = loaded("anpr.plate:understand")(query.vrm, _NO_WORDS).vrm
         note(f"no read of this plate in the buffer: {plate}, of {', '.join(chosen)}")
         if loaded("anpr.not_read:is_not_read")(plate):
             note(f"{plate} stands for a plate that was not read: such reads are rejected and not kept")

@@ -30,7 +30,7 @@ Built = tuple[str, str, int, SubmittedRead]
 Builder = Callable[[str, Values], Built]
 _SECOND: Final = 1_000_000
 _WORD_LENGTH: Final = 10
-_SHORTENED: Final = re.compile(r"\d[.,]\d+E\+\d\d", re.IGNORECASE)
+_SHORTENED: Final = re.compile(r"\d(?:[.,]\d+)?E\+\d\d", re.IGNORECASE)
 _IDS: Final = frozenset(("camera_id", "read_id"))
 
 
@@ -207,9 +207,10 @@ def own_read_id(value: Any) -> str:
 def is_mangled_id(read_id: str) -> bool:
     """Whether a tool made this of an id, which then is that of many reads: 1.23457E+17, #N/A, unknown."""
     told = read_id.strip()
-    if told[:1] == "#" or len(told) < _WORD_LENGTH:
-        return oddity_of_name(told) is not None and not is_absent(told)
-    return "+" in told and _SHORTENED.fullmatch(told) is not None
+    if "+" in told:
+        return _SHORTENED.fullmatch(told) is not None
+    is_short = told[:1] == "#" or len(told) < _WORD_LENGTH
+    return is_short and oddity_of_name(told) is not None and not is_absent(told)
 
 
 def derived_read_id(camera_id: str, captured: Any, line: str) -> str:

@@ -19,7 +19,7 @@ from tables.moments import BEFORE_1990, NONE_MEANT, NotATimeError, day_or_time, 
 MOST_TEXT: Final = 500
 MOST_WORD: Final = 40
 NEVER: Final = "infinity"
-_LONGEST_USUAL: Final = 8
+_LONGEST_USUAL: Final = 7
 _MOST_MARKERS: Final = 20
 _DEFAULT_PRIORITY: Final = "5"
 _PRIORITIES: Final = frozenset("123456789")
@@ -56,7 +56,7 @@ def plates(cells: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """`plate` of many cells: VRMs and countries."""
     vrms = plain_vrms(cells)
     if vrms is not None and not (
-        max(map(len, vrms), default=0) > _LONGEST_USUAL and any(map(are_words, vrms))
+        max(map(len, vrms), default=0) > _LONGEST_USUAL and any(map(are_words, vrms, cells))
     ):
         return vrms, [""] * len(vrms)
     found = [*map(plate, cells)]

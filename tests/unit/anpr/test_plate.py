@@ -50,6 +50,8 @@ def written_plates(draw: st.DrawFn) -> tuple[str, str]:
         ("AB12CDE_GBR", "AB12CDE", "GB"),
         ("AB123CD/FRA", "AB123CD", "FR"),
         ("12345 (GBG)", "12345", "GG"),
+        ("12345 GBG", "12345", "GG"),
+        ("12345-GBG", "12345", "GG"),
         ("10MAR (MAR)", "10MAR", "MA"),
         ("PL-WI 12345", "WI12345", "PL"),
         ("IRL-12-D-1234", "12D1234", "IE"),

@@ -3,10 +3,11 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anpr.formats import FORMS
+from anpr.plate import Plate, understand
 from anpr.several import are_words, holds_more_than_a_plate
 
 plates = st.one_of([st.from_regex(f"(?:{forms})", fullmatch=True) for forms in FORMS.values()]).filter(
@@ -31,6 +32,7 @@ plates = st.one_of([st.from_regex(f"(?:{forms})", fullmatch=True) for forms in F
         "Reg: AB12CDE",
         "12ABC3 45DEF6",
         "12ABC3\n45DEF6",
+        "12345 stolen",
         "ＡＢ１２ＣＤＥ stolen",
     ],
 )
@@ -53,6 +55,8 @@ def test_a_second_plate_and_words_are_noticed(written: str) -> None:
         "1234 AB-7",  # Belarus
         "MH 12 ABC 1234",  # India
         "ABC 1234 TX",
+        "12345 116 16",  # Algeria
+        "01 123 ABC",  # Uzbekistan
         "",
         "/",
     ],
@@ -61,9 +65,29 @@ def test_a_plate_with_blanks_is_one_plate(written: str) -> None:
     assert not holds_more_than_a_plate(written)
 
 
-@given(plates, st.sampled_from([" ", "-", "."]))
-def test_a_plate_in_groups_is_one_plate(plate: str, gap: str) -> None:
-    assert not holds_more_than_a_plate(gap.join(re.findall(r"[A-Z]+|\d+", plate)))
+GAPS = (" ", "  ", "-", " - ", "\u2013", "\xa0")
+
+
+@st.composite
+def grouped(draw: st.DrawFn) -> tuple[str, str]:
+    """A plate of some country, and its letters and digits in groups, also with a gap inside: M-AB 1234."""
+    plate = draw(plates)
+    written = ""
+    for group in re.findall(r"[A-Z]+|\d+", plate):
+        written += draw(st.sampled_from(GAPS)) if written else ""
+        at = draw(st.integers(0, len(group) - 1))
+        # Digits with a dash between may be what a spreadsheet made of a date.
+        gap = draw(st.sampled_from(GAPS if group.isalpha() else (" ",))) if at else ""
+        written += f"{group[:at]}{gap}{group[at:]}"
+    return plate, written
+
+
+@settings(max_examples=200)
+@given(grouped(), st.booleans())
+def test_a_plate_in_groups_is_one_plate(plate: tuple[str, str], small: bool) -> None:
+    vrm, written = plate
+    assert not holds_more_than_a_plate(written.lower() if small else written)
+    assert understand(written.lower() if small else written, frozenset()) == Plate(vrm, "")
 
 
 @given(

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from cli.replay.messages import builder, derived_read_id
+from cli.replay.messages import builder, derived_read_id, is_mangled_id
 from cli.replay.times import Clock
 from tables.faults import RowError
 
@@ -174,3 +174,23 @@ def test_joining_is_not_advised_where_columns_are_joined() -> None:
         with pytest.raises(RowError, match=r"the other of its columns is empty$") as caught:
             joined("the line", list((VALUES | {"captured_at": value}).values()))
         assert "--map" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("read_id", "told"),
+    [
+        ("1.23457E+17", True),
+        ("1,23457e+17", True),
+        ("1.2E+17", True),
+        ("1E+17", True),
+        ("#N/A", True),
+        ("unknown", True),
+        ("1E17", False),
+        ("r+1", False),
+        ("123457000000000000", False),
+        ("#12", False),
+        ("n/a", False),  # an empty cell, not a changed id
+    ],
+)
+def test_an_id_that_stands_for_many_is_told(read_id: str, *, told: bool) -> None:
+    assert is_mangled_id(read_id) is told

@@ -37,10 +37,13 @@ def test_what_cannot_be_written_is_said(write: object, monkeypatch: pytest.Monke
 
 def test_a_termination_ends_a_watch_as_ctrl_c_does(gantry: Command, world: World) -> None:
     def terminate() -> None:
+        # Before the verb hears of it, the signal would end the tests.
+        while signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            time.sleep(0.01)
         time.sleep(1.0)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    ending = threading.Thread(target=terminate)
+    ending = threading.Thread(target=terminate, daemon=True)
     ending.start()
     said = gantry("alerts", "watch", *LOOK, code=Exit.INTERRUPTED).stderr
     ending.join()

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -14,29 +11,7 @@ from hypothesis import strategies as st
 from chassis.errors import InvalidInput
 from services.match.hotlists import values
 from services.match.hotlists.hotlist_file import MOST_ERRORS, MOST_LINE, Entries, HotlistFile
-from tables.faults import Remark
-
-NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
-
-
-def read(
-    content: bytes, size: int = 1 << 20, columns: dict[str, str] | None = None
-) -> tuple[HotlistFile, Entries]:
-    file, whole = HotlistFile(columns, NOW), Entries()
-    for start in range(0, len(content), size):
-        add(whole, file.feed(content[start : start + size]))
-    add(whole, file.finish())
-    return file, whole
-
-
-def add(whole: Entries, parts: Iterator[Entries]) -> None:
-    for part in parts:
-        for name in Entries.__slots__:
-            getattr(whole, name).extend(getattr(part, name))
-
-
-def told(remarks: Sequence[Remark]) -> list[tuple[int, str, str]]:
-    return [(each.line, each.column, each.message) for each in remarks]
+from tests.unit.match.hotlist_files import add, read, told
 
 
 def test_columns_are_found_by_name_in_any_order_and_case():
@@ -346,101 +321,13 @@ def test_a_header_in_one_column_is_told_how_columns_are_separated(content):
         read(content)
 
 
-PLATES = ("AB12CDE", "AB12 CDE", "CD34EFG", "XY99 ZZZ")
-ODD_PLATES = (
-    "ab12cde",
-    "AB12CDE (NLD)",
-    "UNKNOWN",
-    "10-Mar",
-    "",
-    " ",
-    "Total",
-    "rows",
-    "vrm",
-    '"A1"',
-    '="0123"',
-)
-TEXTS = ("Stolen", "Seen near a bank", "x", "Überfall")
-ODD_TEXTS = (
-    "",
-    " x ",
-    "#REF!",
-    "=1",
-    '="7"',
-    "NULL",
-    "a\tb",
-    "a\x07b",
-    "C:\\x",
-    '"a, b"',
-    '"',
-    'a"b',
-    "é" * 501,
-)
-WORDS_OF_COLUMNS = (
-    (PLATES, ODD_PLATES),
-    (TEXTS, ODD_TEXTS),
-    (("1", "5", ""), ("0", " 3", "NULL", "high")),
-    (("ARMED", "A;B", ""), ("A|B", "A;;B ", "x" * 41)),
-    (("stop", ""), ODD_TEXTS),
-    (("", "2027-01-31"), ("2020-01-31", "31/12/2027", "46353.25", "2027-01-31 12:00")),
-    (("FORD", ""), (" Ford", "#N/A", "x" * 41)),
-    (("LIVE", ""), ("DELETED", " inactive ", '"withdrawn"')),
-)
-ODD_LINES = (
-    "",
-    ",,,,,,,",
-    "vrm,reason,priority,markers,instruction,weed_date,make,status",
-    "AB1",
-    "A1,x",
-    "(2 rows)",
-    "---",
-)
-
-
-@st.composite
-def odd_lists(draw: st.DrawFn) -> str:
-    """A long list of plain lines, with some that are not."""
-    random = Random(draw(st.integers(0, 1 << 32)))
-    oddity = draw(st.sampled_from([0.0, 0.002, 0.05]))
-    lines = ["vrm,reason,priority,markers,instruction,weed_date,make,status"]
-    for _ in range(draw(st.integers(1, 1500))):
-        if random.random() < oddity:
-            lines.append(random.choice(ODD_LINES))
-        else:
-            cells = [
-                random.choice(odd if random.random() < oddity else plain) for plain, odd in WORDS_OF_COLUMNS
-            ]
-            lines.append(",".join(cells))
-    return "\n".join(lines)
-
-
-@settings(max_examples=25, deadline=None)
-@given(odd_lists())
-def test_lines_that_are_taken_together_are_taken_as_each_by_itself(content: str):
-    together, entries = read(content.encode())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tables.table.plain_columns", lambda *_: None)
-        alone, expected = read(content.encode())
-    assert entries == expected
-    assert told(together.problems) == told(alone.problems)
-    assert told(together.remarks) == told(alone.remarks)
-    assert (together.accepted, together.rejected) == (alone.accepted, alone.rejected)
-    assert together.furniture == alone.furniture
-
-
-def test_plain_lines_are_taken_together(monkeypatch):
-    content = "vrm,reason\n" + "".join(f"AB{number},Seen once\n" for number in range(3000))
-    monkeypatch.setattr(HotlistFile, "_take", lambda *_: pytest.fail("a line was taken by itself"))
-    file, _ = read(content.encode(), 64 * 1024)
-    assert file.accepted == 3000
-
-
 @pytest.mark.parametrize(
     ("column", "cells", "taken"),
     [
         ("Operation", ("ADD", "AMEND", "", "D", "DELETE", " deleted ", '"Cancelled"'), 3),
         ("record-status", ("LIVE", "Current", "Y", "WITHDRAWN", "Expired", "Not active", "WEEDED"), 3),
         ("Active", ("Y", "1", "", "N", "false", "0", "INACTIVE"), 3),
+        ("Is Enabled", ("Y", "1", "", "N", "false", "0"), 3),
         ("deleted", ("N", "0", "2026-11-27", "Y", "true", "1", "t"), 3),
         ("action", ("Stop and delete", "DELETED?", "Removed from road", "DELETE", "remove", "Cancel"), 3),
     ],
@@ -460,10 +347,3 @@ def test_a_line_that_says_that_it_is_to_go_is_left_out_by_name(column, cells, ta
 def test_a_column_that_is_mapped_says_nothing_of_its_line():
     file, entries = read(b"vrm,reason,action\nA1,x,DELETE\n", columns={"instruction": "action"})
     assert (entries.instructions, file.rejected) == (["DELETE"], 0)
-
-
-def test_plain_lines_that_say_that_they_are_in_force_are_taken_together(monkeypatch):
-    content = "vrm,reason,status\n" + "".join(f"AB{number},Seen once,LIVE\n" for number in range(3000))
-    monkeypatch.setattr(HotlistFile, "_take", lambda *_: pytest.fail("a line was taken by itself"))
-    file, _ = read(content.encode(), 64 * 1024)
-    assert file.accepted == 3000

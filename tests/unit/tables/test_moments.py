@@ -54,6 +54,8 @@ def test_times_that_can_be_read_in_one_way_only(text: str) -> None:
         ("2026-11-27, 04:00:00Z", "behind the date or the time that is no zone"),
         ("20261127 1230", "dropped its zeros"),
         ("20261127 40000", "dropped its zeros"),
+        ("20261127 0400", "4 digits instead of 6"),
+        ("20261127 0400Z", "4 digits instead of 6"),
         ("46353 0.25", "as spreadsheets count days"),
         ("1.795.000.000", "separators between its digits"),
         ("04:00:00 2026-11-27", "the time before the date"),
@@ -108,6 +110,8 @@ def test_what_is_no_time_is_called_what_it_is(text: str, what: str) -> None:
         ("1798675200000", "counts from 1970"),
         ("0000-00-00", "a date of zeros"),
         ("00000000", "a date of zeros"),
+        ("00/00/0000", "a date of zeros"),
+        ("00.00.0000 00:00", "a date of zeros"),
     ],
 )
 def test_a_day_that_can_be_mistaken_is_answered_with_the_form_to_write(text: str, advice: str) -> None:

@@ -220,6 +220,16 @@ def test_a_place_inside_an_object_is_taken(place: str) -> None:
     assert table.found.ignored == ("position",)
 
 
+@pytest.mark.parametrize("place", ['"position":{"lat":51.5,"lon":0.5}', '"Latitude":51.5,"longitude":0.5'])
+def test_a_place_that_comes_late_in_the_file_is_taken(place: str) -> None:
+    read = '{"force":"essex","camera_id":"C","captured_at":"x","vrm":"A1"'
+    content = f'{read},"position":null}}\n' * 1500 + f"{read},{place}}}\n"
+    table = JsonLines(READS, longest=LONGEST)
+    *_, (_, _, last) = (*table.feed(content.encode()), *table.finish())
+    assert isinstance(last, list)
+    assert last[6:8] == [51.5, 0.5]
+
+
 def test_a_value_inside_an_object_is_mapped_by_its_path() -> None:
     content = b'{"id":{"$oid":7},"when":{"d":"x","t":"y"},"a.b":1,"a":2}\n{"id":3,"when":[]}\n'
     found = rows(content, kind=JsonLines, chosen={"id": "id.$oid", "text": "when.d+when.t"})
