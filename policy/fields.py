@@ -56,7 +56,9 @@ def force_codes(message: Descriptor, path: str) -> Callable[[Any], Sequence[str]
     """A function that finds the forces in a request, and raises InvalidInput FORCE_INVALID."""
     chain = chain_of(message, path)
     several = any(field.is_repeated for field in chain)
-    wanted = f"name 1 to {MOST_FORCES} forces" if several else f"name the force in {path} of the first message"
+    wanted = (
+        f"name 1 to {MOST_FORCES} forces" if several else f"name the force in {path} of the first message"
+    )
 
     def find(request: Any) -> Sequence[str]:
         codes = [*values(request, chain)]
