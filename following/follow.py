@@ -40,8 +40,8 @@ class Follow(Generic[I]):
 
     @property
     def idle(self) -> bool:
-        """Whether the log has sent something and all of it is processed."""
-        return self._gather.heard and self.cursor.processed == self._gather.position
+        """Whether the log has sent something, and the cursor has moved over all of it."""
+        return self._gather.heard and self.cursor.position == self._gather.position
 
     def finish(self) -> None:
         """Begin no further step."""

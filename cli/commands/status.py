@@ -13,7 +13,7 @@ from cli.links import connect
 from cli.live import show
 from cli.options import run
 from cli.output import counted, note, warn
-from cli.panel.draw import forces_table, processes_line, silence
+from cli.panel.draw import forces_table, processes_line, remarks
 from cli.panel.observe import PATIENCE_SECONDS, Observer, process_states
 from cli.panel.state import MATCH, STORE, DestinationState, ForceState, SuiteState
 from cli.verbs import Session, verb
@@ -81,14 +81,9 @@ def _remarks(state: SuiteState, home: SuiteHome) -> None:
             log = home.folder / "logs" / f"{process.name}.log"
             said = sentence.format(pid=process.pid, log=log, why=_why(log))
             warn(f"{process.name} {said}")
-    for sentence in silence(state.forces):
+    for sentence in remarks(state.forces):
         warn(sentence)
     for force in state.forces:
-        if force.refusal:
-            warn(f"{force.force}: its reads cannot be stored since {force.refused_since}. {force.refusal}")
-        if force.match_error:
-            since = force.match_failing_since
-            warn(f"{force.force}: its reads are not matched since {since}: {inert(force.match_error)}")
         for one in force.destinations:
             _remark(force.force, one)
         if force.overdue_days:

@@ -51,7 +51,7 @@ def _panel(state: SuiteState, title: str, hint: str, alerts: Sequence[AlertLine]
         processes_line(state.processes),
         Text(),
         forces_table(state.forces),
-        *(Text(remark, style="red") for remark in silence(state.forces)),
+        *(Text(remark, style="red") for remark in remarks(state.forces)),
         alerts_table(alerts),
         Text(hint, style="dim", no_wrap=False, overflow="fold"),
     )
@@ -173,7 +173,7 @@ def status_line(state: SuiteState) -> str:
             *([delivered] if delivered else ()),
         ]
         parts.append(f"{force.force}: {', '.join(told) or 'nothing is known'}")
-    parts += silence(state.forces)
+    parts += remarks(state.forces)
     down = [f"{process.name} {process.state}" for process in state.processes if process.state != "serving"]
     return " | ".join(parts + down)
 
@@ -186,7 +186,12 @@ def _process(process: ProcessState) -> Text:
     return text
 
 
-def silence(forces: Sequence[ForceState]) -> list[str]:
+def remarks(forces: Sequence[ForceState]) -> list[str]:
+    """What a person should know of the forces: a sentence each."""
+    return [*_silence(forces), *(trouble for force in forces for trouble in force.troubles)]
+
+
+def _silence(forces: Sequence[ForceState]) -> list[str]:
     """One sentence for each service that did not tell its part, with the forces that this concerns."""
     concerned: dict[tuple[str, str], list[str]] = {}
     for force in forces:

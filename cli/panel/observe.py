@@ -18,6 +18,7 @@ from cli.exits import CliError, Exit
 from cli.faults import fault_of
 from cli.forms import iso, word
 from cli.home import SuiteHome
+from cli.inert import inert
 from cli.links import Links
 from cli.panel.state import BRIDGE, MATCH, STORE, DestinationState, ForceState, ProcessState, SuiteState
 from suite.steps import Phase, is_frozen, lives
@@ -87,7 +88,7 @@ class Observer:
                 alerts=match.alerts_raised,
                 alerts_open=match.alerts_open,
                 entries=match.entries,
-                match_error=match.last_error,
+                match_error=inert(match.last_error),
                 match_failing_since=iso(match, "failing_since"),
             )
         # Without the buffer's head, the newest position that a destination knows of stands for it.
@@ -206,7 +207,7 @@ def _destination(destination: Destination, head: int) -> DestinationState:
 def _refusal(buffer: GetBufferStatusResponse) -> str:
     """Why reads cannot be stored: a reason and a sentence."""
     refusal = buffer.refusal
-    return f"{refusal.reason}: {refusal.message}" if buffer.HasField("refusal") else ""
+    return inert(f"{refusal.reason}: {refusal.message}") if buffer.HasField("refusal") else ""
 
 
 def _why(fault: Fault, silent_seconds: float) -> str:

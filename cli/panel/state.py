@@ -79,9 +79,22 @@ class ForceState:
         return "; ".join(f"{service}: {why}" for service, why in self.missing.items())
 
     @property
+    def troubles(self) -> list[str]:
+        """Why its reads are not stored or not matched, and since when: a sentence each."""
+        told = []
+        if self.refusal:
+            told.append(
+                f"{self.force}: its reads cannot be stored since {self.refused_since}. {self.refusal}"
+            )
+        if self.match_error:
+            since = self.match_failing_since
+            told.append(f"{self.force}: its reads are not matched since {since}: {self.match_error}")
+        return told
+
+    @property
     def ill(self) -> bool:
         """Whether a service did not tell its part, reads are not stored or matched, or days are overdue."""
-        return bool(self.missing or self.refusal or self.match_error or self.overdue_days)
+        return bool(self.missing or self.troubles or self.overdue_days)
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,20 @@ def test_the_status_line_holds_no_personal_data() -> None:
     assert "1 alert" in status_line(SuiteState(forces=[one]))
 
 
+def test_the_panel_says_why_reads_are_not_stored_or_matched() -> None:
+    at = "2025-03-01T12:00:00Z"
+    stuck = ForceState(
+        "essex",
+        refusal="ROW_LOCKED: a lock",
+        refused_since=at,
+        match_error="ROW_LOCKED",
+        match_failing_since=at,
+    )
+    for text in (drawn(SuiteState(forces=[stuck])), status_line(SuiteState(forces=[stuck]))):
+        assert f"essex: its reads cannot be stored since {at}. ROW_LOCKED: a lock" in text
+        assert f"essex: its reads are not matched since {at}: ROW_LOCKED" in text
+
+
 def test_all_is_well_only_when_it_is() -> None:
     good = ForceState("essex", destinations=[NAS])
     assert SuiteState(processes=[ProcessState("store", "serving")], forces=[good]).ok

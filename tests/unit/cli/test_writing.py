@@ -40,7 +40,9 @@ def test_a_termination_ends_a_watch_as_ctrl_c_does(gantry: Command, world: World
         # Before the verb hears of it, the signal would end the tests.
         while signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             time.sleep(0.01)
-        time.sleep(1.0)
+        # The second subscription of the force comes when the first one has been shown to its end.
+        while sum(one.force == "essex" for one in world.subscriptions) < 2:
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
 
     ending = threading.Thread(target=terminate, daemon=True)
