@@ -40,6 +40,8 @@ _PAGE: Final = resource.getpagesize()
 _CALL_BYTES: Final = 4096
 _MESSAGE_BYTES: Final = 256
 _HANDSHAKE_BYTES: Final = 16 * 1024
+# Keep-alive: a ping over TLS has 39 bytes. An idle connection would seem to hold 64 KiB after some hours.
+_BYTES_A_SECOND: Final = 16
 _STALLED_BYTES: Final = 64 * 1024
 _RETRY_SECONDS: Final = 1.0
 
@@ -62,7 +64,8 @@ class Connection:
         self.unfinished = 0
         self.stalled_since: float | None = None
         self.refused = False
-        self._accounted = _HANDSHAKE_BYTES
+        self._accounted: float = _HANDSHAKE_BYTES
+        self._measured_at: float | None = None
         self._moved = False
 
     def delivered(self, size: int) -> None:
@@ -85,7 +88,10 @@ class Connection:
 
     def measure(self, received: int, now: float) -> None:
         """The kernel has received so many bytes since the connection began."""
-        self.unfinished = max(0, received - self._accounted)
+        if self._measured_at is not None:
+            self._accounted += (now - self._measured_at) * _BYTES_A_SECOND
+        self._measured_at = now
+        self.unfinished = max(0, received - int(self._accounted))
         # An allowance that was not used does not carry over.
         self._accounted = min(self._accounted, received)
         unread = len(self.calls) * self.unread_bytes

@@ -199,7 +199,7 @@ async def test_a_slow_store_holds_vendors_back(
     while accepted < 400 * 50:
         accepted += (await stream.call.read()).ack.accepted
     await sending
-    assert ingest.parts.memory.used == 0
+    await eventually(lambda: ingest.parts.memory.used == 0)
 
 
 async def send_many(stream: RawStream, batches: int, reads: int) -> None:
