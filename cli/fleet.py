@@ -80,12 +80,12 @@ def start_fleet(suite: Suite, tokens: TokenFile, order: FleetOrder) -> Child:
 
 
 async def import_hotlists(
-    links: Links, layout: Layout, reads: Sequence[SimulatedRead], *, seed: int, today: date, reason: str
+    links: Links, folder: Path, reads: Sequence[SimulatedRead], *, seed: int, today: date, reason: str
 ) -> Mapping[str, Path]:
     """Import a hotlist for each force, with vehicles that its cameras will see. Returns the files."""
     files: dict[str, Path] = {}
     for force in links.person.forces:
-        files[force] = layout.hotlists / f"{force}.csv"
+        files[force] = folder / f"{force}.csv"
         write_csv(files[force], choose_entries(reads, force=force, seed=seed, today=today))
         header = ImportHeader(
             force=force,

@@ -12,7 +12,7 @@ from gantry.common.v1.purpose_pb2 import Purpose
 from gantry.common.v1.read_columns_pb2 import ReadColumns
 from gantry.match.v1.alert_pb2 import MATCH_KIND_NEAR, Alert
 
-from chassis.client import open_channel
+from chassis.client import ClientFiles, open_channel
 from cli.demo.compare import KEPT, SentRead
 from cli.demo.expected import ExpectedAlert, Identity, Seen
 from cli.exits import CliError
@@ -23,7 +23,6 @@ from cli.watching import Watch, watched
 from clients.store import ReadLogClient
 from reads.appended import appends_of
 from simulators.national.ledger import identities_in
-from suite.suite import Suite
 
 PURPOSE: Final = Purpose(justification="Self-check of the demonstration", reference="demo")
 _POLL_SECONDS: Final = 0.25
@@ -91,10 +90,12 @@ async def drained(links: Links, patience: float) -> list[str]:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def stored(suite: Suite, forces: Sequence[str]) -> list[Identity]:
-    """Every read in the store's log, in order, read as `match` reads it."""
+async def stored(
+    store: str, match: ClientFiles, forces: Sequence[str], *, server_name: str | None = None
+) -> list[Identity]:
+    """Every read in the log of the store at HOST:PORT, in order, read with the certificate of `match`."""
     found: list[Identity] = []
-    async with open_channel(suite.address("store"), suite.service("match")) as channel:
+    async with open_channel(store, match, server_name=server_name) as channel:
         for force in forces:
             log = ReadLogClient(channel).follow(force, "demo", after=None, max_reads=_MOST_READS)
             async with aclosing(log) as responses:
@@ -106,12 +107,11 @@ async def stored(suite: Suite, forces: Sequence[str]) -> list[Identity]:
     return found
 
 
-async def accepted(suite: Suite, simulator: str) -> list[Identity]:
-    """Every read that a national simulator accepted."""
-    url = f"http://{suite.address(simulator, 'control')}/accepted"
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+async def accepted(control: str) -> list[Identity]:
+    """Every read that the national simulator with this control port (HOST:PORT) accepted."""
+    async with aiohttp.ClientSession() as session, session.get(f"http://{control}/accepted") as answer:
         if answer.status != 200:
-            raise CliError(f"{simulator} does not say what it accepted (HTTP {answer.status})")
+            raise CliError(f"a national service does not say what it accepted (HTTP {answer.status})")
         return identities_in(await answer.text())
 
 

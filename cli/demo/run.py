@@ -94,15 +94,17 @@ class _Demo:
         plates = {(read.camera_id, read.read_id): read.vrm_seen for read in reads}
         reason = PURPOSE.justification
         files = await import_hotlists(
-            links, suite.layout, reads, seed=self._order.seed, today=started.date(), reason=reason
+            links, suite.layout.hotlists, reads, seed=self._order.seed, today=started.date(), reason=reason
         )
         cameras = await self._send(suite, links)
         sent, first_sent = sent_reads(cameras)
         entries = [entry for force, path in files.items() for entry in read_hotlist(path, force, HOTLIST)]
         findings = Findings(
             sent=sent,
-            stored=await stored(suite, links.person.forces),
-            destinations={name: await accepted(suite, name) for name in suite.settings.destinations},
+            stored=await stored(suite.address("store"), suite.service("match"), links.person.forces),
+            destinations={
+                name: await accepted(suite.address(name, "control")) for name in suite.settings.destinations
+            },
             expected=expected_alerts(plates_of(sent, plates), entries, started),
             raised=await raised(links),
         )

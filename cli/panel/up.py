@@ -215,7 +215,9 @@ async def _load_hotlists(scene: Scene, order: FleetOrder) -> None:
     now, layout = datetime.now(UTC), scene.suite.layout
     reads = await asyncio.to_thread(drawn_reads, order.world(), run_without_images(order, now))
     reason = "Demonstration list for the simulated cameras"
-    await import_hotlists(scene.links, layout, reads, seed=order.seed, today=now.date(), reason=reason)
+    await import_hotlists(
+        scene.links, layout.hotlists, reads, seed=order.seed, today=now.date(), reason=reason
+    )
     note_drawn(layout, order)
 
 

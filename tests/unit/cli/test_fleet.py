@@ -15,7 +15,9 @@ async def test_hotlists_are_readable_for_the_owner_only(tmp_path: Path) -> None:
     layout.make()
     with fake_suite(tmp_path) as world:
         async with connect(tmp_path, None) as links:
-            files = await import_hotlists(links, layout, [], seed=1, today=date(2026, 3, 1), reason="test")
+            files = await import_hotlists(
+                links, layout.hotlists, [], seed=1, today=date(2026, 3, 1), reason="test"
+            )
     assert set(files) == {"essex", "kent"}
     assert b"vrm,reason" in world.imported
     for file in files.values():
