@@ -29,6 +29,8 @@ class SentRead:
     verdict: str = ""
     """In the words of the plan; empty while there is no answer."""
     sent_at_us: int = 0
+    answered_us: int = 0
+    """Microseconds from its first sending to its answer."""
 
 
 @dataclass(slots=True)

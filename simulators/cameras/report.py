@@ -14,7 +14,9 @@ from gantry_sdk import Receipt, reason_name
 from simulators.cameras.batches import Batch, SentRead
 from simulators.cameras.traffic import Run
 
-COLUMNS = ("force", "camera_id", "read_id", "captured_at_us", "verdict", "plan", "sent_at_us")
+COLUMNS = (
+    "force", "camera_id", "read_id", "captured_at_us", "verdict", "plan", "sent_at_us", "answered_us",
+)  # fmt: skip
 
 
 class Report:
@@ -47,6 +49,7 @@ class Report:
         reads = receipt.tag.sent[receipt.offset : receipt.offset + receipt.reads]
         for read in reads:
             read.verdict = _kept(read, receipt)
+            read.answered_us = round(receipt.seconds * 1e6)
         for rejection in receipt.rejections:
             reads[rejection.index].verdict = f"reject:{reason_name(rejection)}"
         self.verdicts.update(read.verdict for read in reads)
