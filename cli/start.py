@@ -1,0 +1,16 @@
+"""Where the `gantry` program begins."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command. Where its packages are not installed, end with a sentence that says how to install them."""
+    try:
+        from cli.main import app  # noqa: PLC0415 - what it imports may be missing
+    except ModuleNotFoundError as missing:
+        if missing.name != "typer":
+            raise
+        sys.exit(
+            "The packages of the gantry command are not installed: install gantry with its extra, gantry[command]."
+        )
+    app()
