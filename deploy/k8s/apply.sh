@@ -28,8 +28,7 @@ apply() { # SELECTOR: the objects with these labels
 show_pods() { # SELECTOR: what its pods that are not well say
     local pod
     for pod in $(k get pods -l "$1" --sort-by=.metadata.creationTimestamp --output name); do
-        k get "$pod" --output jsonpath='{.metadata.name}: {.status.phase}{range .status.containerStatuses[*]}, {.name}:
-{.state.waiting.reason}{.state.waiting.message}{.state.terminated.reason}{end}' | tr '\n' ' '
+        k get "$pod" --no-headers
         echo
         k logs "$pod" --all-containers --tail 15 --prefix 2>&1 || true
         k events --for "$pod" --types Warning 2> /dev/null | tail -n 3
@@ -67,7 +66,8 @@ if grep -q '^kind: Cluster$' "$built"; then
     done
 elif grep -q '^kind: StatefulSet$' "$built"; then
     k rollout status statefulset/gantry-database --timeout="${WAIT}s" > /dev/null ||
-        fail "The database is not ready" app.kubernetes.io/component=database "Correct the cause, and run apply.sh again."
+        fail "The database is not ready" app.kubernetes.io/component=database \
+            "Correct the cause, and run apply.sh again."
 fi
 say "the database is ready"
 
@@ -80,7 +80,7 @@ for job in $(k get job -l gantry/step=migrate --output jsonpath='{.items[*].meta
 done
 
 apply 'app.kubernetes.io/component in (service, simulator)'
-for deployment in $(k get deployment -l app.kubernetes.io/part-of=gantry --output jsonpath='{.items[*].metadata.name}'); do
+for deployment in $(k get deployment -l app.kubernetes.io/part-of=gantry --output name | sed 's,.*/,,'); do
     k rollout status "deployment/$deployment" --timeout="${WAIT}s" > /dev/null ||
         fail "The Deployment $deployment has not rolled out" "app.kubernetes.io/name=$deployment" \
             "The pods of before go on serving. \`kubectl rollout undo deployment/$deployment\` goes back."
