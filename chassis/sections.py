@@ -59,6 +59,8 @@ class GrpcSettings(_Section):
     """Addresses and limits of the gRPC server."""
 
     listen: HostPort = "127.0.0.1:0"
+    # A further port for people, so that a network can admit them and services separately.
+    people_listen: HostPort | None = None
     health_listen: HostPort = "127.0.0.1:0"
     max_message_bytes: int = Field(16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
     max_concurrent_streams: int = Field(2_000, ge=1)
