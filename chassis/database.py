@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any, Final, TypeVar
 
@@ -24,6 +24,7 @@ from chassis.database_faults import (
     database_unavailable,
 )
 from chassis.database_server import check_server
+from chassis.database_tls import tls_refusal, verified_by
 from chassis.errors import Exhausted, StartupFailure, Unavailable
 from chassis.sessions import MOST_IDLE, OF_MIGRATIONS, OF_SERVICES, QUERY_SECONDS, keep_alive
 from chassis.settings import DatabaseSettings
@@ -69,7 +70,7 @@ async def open_pool(
             max_size=settings.pool_size,
             command_timeout=QUERY_SECONDS,
             init=init,
-            connect=_connect,
+            connect=partial(_connect, settings),
         )
         try:
             async with pool.acquire():
@@ -92,8 +93,8 @@ async def connect(settings: DatabaseSettings) -> AsyncIterator[asyncpg.Connectio
 
     async def make() -> asyncpg.Connection:
         if not await _is_pooled(settings):
-            return await _connect(**_arguments(settings, OF_MIGRATIONS))
-        made = await _connect(**_arguments(settings, {}))
+            return await _connect(settings, **_arguments(settings, OF_MIGRATIONS))
+        made = await _connect(settings, **_arguments(settings, {}))
         await _limit(made, OF_MIGRATIONS)
         return made
 
@@ -202,13 +203,11 @@ def _joined(forces: str | Iterable[str]) -> str:
 
 
 def _arguments(settings: DatabaseSettings, limits: Mapping[str, str]) -> dict[str, Any]:
-    file = settings.password_file
     return {
         "host": settings.host,
         "port": settings.port,
         "database": settings.name,
         "user": settings.user,
-        "password": file.read_text(encoding="utf-8").strip() if file else None,
         "timeout": _CONNECT_SECONDS,
         "server_settings": {"application_name": f"gantry/{settings.user}", **limits},
     }
@@ -219,7 +218,7 @@ async def _is_pooled(settings: DatabaseSettings) -> bool:
     arguments = _arguments(settings, {})
     try:
         return await check_server(
-            lambda: _connect(**arguments, statement_cache_size=0),
+            lambda: _connect(settings, **arguments, statement_cache_size=0),
             _where(settings),
             statements("chassis").session,
         )
@@ -235,10 +234,17 @@ def _where(settings: DatabaseSettings) -> str:
     return f"PostgreSQL at {settings.host}:{settings.port}"
 
 
-async def _connect(*args: Any, **arguments: Any) -> asyncpg.Connection:
+def _secrets(settings: DatabaseSettings) -> dict[str, Any]:
+    """Read for each connection: passwords are rotated, and authorities are renewed."""
+    file, authority = settings.password_file, settings.authority
+    secrets: dict[str, Any] = {"password": file.read_text(encoding="utf-8").strip() if file else None}
+    return secrets if authority is None else {**secrets, "ssl": verified_by(authority)}
+
+
+async def _connect(settings: DatabaseSettings, *args: Any, **arguments: Any) -> asyncpg.Connection:
     try:
-        connection = await asyncpg.connect(*args, **arguments)
-    except (OSError, TimeoutError) as error:
+        connection = await asyncpg.connect(*args, **arguments, **_secrets(settings))
+    except (OSError, TimeoutError, StartupFailure) as error:
         raise database_unavailable() from error
     except asyncpg.PostgresError as error:
         raise database_fault(error) or error from error
@@ -260,6 +266,8 @@ async def _when_up(settings: DatabaseSettings, make: Callable[[], Awaitable[T]])
                 "check GANTRY_DATABASE__USER, __NAME and __PASSWORD_FILE."
             ) from error
         except (Unavailable, Exhausted) as fault:
+            if refusal := tls_refusal(fault.__cause__, where, settings.authority):
+                raise StartupFailure(refusal) from fault
             if time.monotonic() > ends_at:
                 raise StartupFailure(
                     f"{where} did not answer within {START_SECONDS:g} s; "

@@ -28,12 +28,7 @@ async def check_server(connect: Connect, where: str, session: str) -> bool:
     """
     first = await connect()
     try:
-        major = first.get_server_version().major
-        if major not in VERSIONS:
-            raise StartupFailure(
-                f"{where} is version {major}, and Gantry needs {' or '.join(map(str, VERSIONS))}; "
-                "upgrade it or correct GANTRY_DATABASE__HOST."
-            )
+        check_version(first, where, "GANTRY_DATABASE__HOST")
         if not await _is_pooled(first, session):
             return False
         if await _changes_sessions(first, connect, session):
@@ -44,6 +39,16 @@ async def check_server(connect: Connect, where: str, session: str) -> bool:
         return True
     finally:
         await first.close()
+
+
+def check_version(connection: asyncpg.Connection, where: str, setting: str) -> None:
+    """Raises StartupFailure for a version that we cannot use. `setting` is where the host was given."""
+    major = connection.get_server_version().major
+    if major not in VERSIONS:
+        raise StartupFailure(
+            f"{where} is version {major}, and Gantry needs {' or '.join(map(str, VERSIONS))}; "
+            f"upgrade it or correct {setting}."
+        )
 
 
 async def _is_pooled(connection: asyncpg.Connection, session: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, ValidationInfo, field_validator
 
 
 def _host_and_port(value: str) -> str:
@@ -33,20 +33,34 @@ class TlsSettings(_Section):
 
 
 class DatabaseSettings(_Section):
-    """Where PostgreSQL is; `host` may be a folder that holds its socket."""
+    """Where PostgreSQL is; `host` may be a folder that holds its socket.
+
+    With `authority` the connection is TLS, and the server's certificate has to be of this authority and for
+    `host`. Without it, TLS is used where the server offers it, and the certificate is not verified.
+    """
 
     host: str
     port: int = Field(5432, ge=1, le=65535)
     name: str = "gantry"
     user: str
     password_file: FilePath | None = None
+    authority: FilePath | None = None
     pool_size: int = Field(10, ge=1, le=200)
+
+    @field_validator("authority")
+    @classmethod
+    def _needs_a_network(cls, value: Path | None, others: ValidationInfo) -> Path | None:
+        if value is not None and Path(others.data.get("host", "")).is_absolute():
+            raise ValueError("the host is a socket's folder, where PostgreSQL has no TLS")
+        return value
 
 
 class GrpcSettings(_Section):
     """Addresses and limits of the gRPC server."""
 
     listen: HostPort = "127.0.0.1:0"
+    # A further port for people, so that a network can admit them and services separately.
+    people_listen: HostPort | None = None
     health_listen: HostPort = "127.0.0.1:0"
     max_message_bytes: int = Field(16 * 1024 * 1024, ge=1024, le=256 * 1024 * 1024)
     max_concurrent_streams: int = Field(2_000, ge=1)

@@ -229,6 +229,8 @@ class GrpcServer:
     def _open_ports(self) -> None:
         credentials = _credentials(self._tls, ask_client=self._client_certificates)
         self.ports["grpc"] = _listen(self._server, self._settings.listen, credentials)
+        if self._settings.people_listen is not None:
+            self.ports["people"] = _listen(self._server, self._settings.people_listen, credentials)
         if self._public_listen is not None:
             anonymous = _credentials(self._tls, ask_client=False)
             self.ports["public"] = _listen(self._server, self._public_listen, anonymous)

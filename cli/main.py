@@ -100,6 +100,15 @@ COMMANDS: Final = (
             "Recompute the chain of audit records; exit code 1 when a record was changed or is missing.",
         ),
     ),
+    group(
+        "database",
+        "A PostgreSQL that others run.",
+        _verb(
+            "prepare",
+            "database:prepare",
+            "Make the roles, database and schemas in a PostgreSQL, or give its roles their new passwords.",
+        ),
+    ),
     _verb("access", "access:access", "Print who may call which RPC."),
 )
 

@@ -10,7 +10,8 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypedDict
+from ssl import SSLContext
+from typing import NotRequired, TypedDict
 
 import psutil
 
@@ -37,12 +38,15 @@ _IMMEDIATE_STOP = ((signal.SIGQUIT, 10.0),)
 
 
 class ConnectArguments(TypedDict):
-    """Keyword arguments of `asyncpg.connect`; `host` is the socket folder."""
+    """Keyword arguments of `asyncpg.connect`; for a local server `host` is the socket folder."""
 
     host: str
     port: int
     user: str
     database: str
+    password: NotRequired[str]
+    ssl: NotRequired[SSLContext]
+    timeout: NotRequired[float]
 
 
 class LocalPostgres:

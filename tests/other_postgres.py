@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from chassis.settings import TlsSettings
 from suite.postgres import ConnectArguments
 from suite.postgres_configuration import SUPERUSER
 from suite.postgres_home import reachable
@@ -38,17 +39,22 @@ def binaries(major: int) -> Path:
 
 
 @contextmanager
-def other_postgres(major: int) -> Iterator[ConnectArguments]:
-    """The superuser's way into a running server of that version. Nothing is left of it."""
+def other_postgres(
+    major: int, *, tls: TlsSettings | None = None, password: str | None = None
+) -> Iterator[ConnectArguments]:
+    """The superuser's way into a running server of that version. Nothing is left of it.
+
+    With `tls` it shows this certificate to who asks for TLS. Without a `password` everybody is trusted.
+    """
     found = binaries(major)
     with throwaway_folder() as folder:
         found = _within_reach(found, folder)
         data = folder / "data"
         data.mkdir(mode=0o700)
         _give(data)
-        _run(
-            found / "initdb", "-D", data, "-U", SUPERUSER, "-E", "UTF8", "--locale", "C", "-A", "trust", "-N"
-        )
+        (folder / "password").write_text(password or "unused")
+        way_in = ("-A", "scram-sha-256" if password else "trust", "--pwfile", folder / "password")
+        _run(found / "initdb", "-D", data, "-U", SUPERUSER, "-E", "UTF8", "--locale", "C", "-N", *way_in)
         port = _free_port()
         options = (
             "-c",
@@ -59,6 +65,7 @@ def other_postgres(major: int) -> Iterator[ConnectArguments]:
             f"unix_socket_directories={data}",
             "-c",
             "max_connections=200",
+            *(() if tls is None else _with_tls(tls, data)),
         )
         with _process(port, found / "postgres", "-D", data, *options):
             _wait_until(lambda: "ready" in (data / "postmaster.pid").read_text(), "PostgreSQL is not ready")
@@ -83,6 +90,17 @@ def pooler(server: ConnectArguments, mode: str, passwords: Mapping[str, str]) ->
         )
         with _process(port, Path(program), folder / "pooler.ini"):
             yield port
+
+
+def _with_tls(tls: TlsSettings, data: Path) -> tuple[str, ...]:
+    """Options for TLS. The server refuses a key that others may read."""
+    for source, name in ((tls.certificate, "tls.crt"), (tls.key, "tls.key")):
+        shutil.copyfile(source, data / name)
+        (data / name).chmod(0o600)
+        _give(data / name)
+    # The second address is in no certificate.
+    listen = "listen_addresses=127.0.0.1,127.0.0.2"
+    return ("-c", listen, "-c", "ssl=on", "-c", "ssl_cert_file=tls.crt", "-c", "ssl_key_file=tls.key")
 
 
 def _run(*command: object) -> None:

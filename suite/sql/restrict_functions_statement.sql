@@ -1,8 +1,7 @@
--- The statement that takes from all roles of a database what belongs to the database as a whole: advisory locks, large objects and the schema
--- "public". A session may still release its own locks, as pools do.
+-- The statement that takes from all roles of a database what belongs to the database as a whole: advisory locks and large objects. A session may
+-- still release its own locks, as pools do. Null when that was done before.
 --   no parameters
-select concat_ws('; ', 'revoke all on schema public from public', string_agg(
-    format('revoke execute on function %s from public', oid::regprocedure), '; '))
+select string_agg(format('revoke execute on function %s from public', oid::regprocedure), '; ')
 from pg_proc
 where pronamespace = 'pg_catalog'::regnamespace
     and has_function_privilege('public', oid, 'execute')

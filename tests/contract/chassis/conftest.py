@@ -219,8 +219,8 @@ class Lab:
         await server.start()
         return server
 
-    async def caller(self, server: GrpcServer, tls: TlsSettings | None = None) -> Caller:
-        target = f"127.0.0.1:{server.ports['grpc']}"
+    async def caller(self, server: GrpcServer, tls: TlsSettings | None = None, port: str = "grpc") -> Caller:
+        target = f"127.0.0.1:{server.ports[port]}"
         channel = open_channel(target, tls or self.authority.service("ingest"))
         return Caller(await self._opened.enter_async_context(channel))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import grpc
 import pytest
 
@@ -54,3 +56,20 @@ async def test_a_server_of_another_authority_is_refused_by_the_client(lab, echo,
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await caller.say("Say", timeout=5)
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_people_have_a_port_of_their_own_where_one_is_set(lab, echo, tmp_path):
+    settings = lab.settings(people_listen="127.0.0.1:0", port_file=tmp_path / "store.json")
+    server = await lab.echo(echo, settings=settings)
+    assert len({server.ports[name] for name in ("grpc", "people", "health")}) == 3
+    assert json.loads((tmp_path / "store.json").read_text()) == server.ports
+    caller = await lab.caller(server, lab.authority.person("j.doe", "kent"), port="people")
+    assert await caller.say("WhoAmI") == b"person j.doe kent"
+    anonymous = await lab.anonymous(server, port="people")
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await anonymous.say("WhoAmI", timeout=5)
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_people_have_no_port_of_their_own_by_default(lab, echo):
+    assert set((await lab.echo(echo)).ports) == {"grpc", "health"}

@@ -26,6 +26,7 @@ from cli.panel.state import AlertLine, DestinationState, ForceState, ProcessStat
 from tests.unit.cli.fake_suite import LOOK, NOON, World, alert, stored
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202etxt.exe\u2066\u200b[red]x[/red][/]:skull:\rA\nB\x00\x7f"
+FILES = ("--password-file", "{reads}", "--roles", "{evil}")
 WORDS: dict[tuple[str, ...], list[tuple[str, ...]]] = {
     ("status",): [("status",)],
     ("search",): [("search", "AB12CDE", *LOOK)],
@@ -72,6 +73,21 @@ WORDS: dict[tuple[str, ...], list[tuple[str, ...]]] = {
         ("replay", "{evil}"),
         ("replay", "{reads}", "--map", EVIL),
         ("replay", "{reads}", "--start", EVIL),
+    ],
+    ("database", "prepare"): [
+        ("database", "prepare", "--host", EVIL, *FILES, "--user-file", "{list}"),
+        ("database", "prepare", "--host", "localhost", *FILES, "--user-file", "{evil}"),
+        (
+            "database",
+            "prepare",
+            "--host",
+            "localhost",
+            *FILES,
+            "--user-file",
+            "{list}",
+            "--authority",
+            "{evil}",
+        ),
     ],
     ("access",): [("access",)],
     ("up",): [("up", EVIL)],
