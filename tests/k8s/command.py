@@ -10,7 +10,7 @@ from typing import Any, Final
 from tests.e2e.command import PROGRAM, WHY
 from tests.k8s.home import OPERATOR, Home
 
-NATIONAL: Final = {"nas": "target=nas:7010", "nadc": "url=https://nadc:7010/nadc/batches"}
+NATIONAL: Final = {"nas": "target=nas:7000", "nadc": "url=https://nadc:7443/nadc/batches"}
 """Where the simulated national services are, in the words of their adapters."""
 _SECONDS: Final = 90.0
 

@@ -20,7 +20,7 @@ from tests.k8s.cluster import Namespace
 
 OPERATOR = "operator"
 NATIONAL = ("nas", "nadc")
-_PEOPLE, _SERVICES, _HEALTH, _CONTROL = 7001, 7000, 7002, 7004
+_PEOPLE, _SERVICES, _HEALTH, _CONTROL = 7001, 7000, 7002, 7080
 
 
 class Home:
@@ -57,8 +57,12 @@ class Home:
         for service in SERVICES:
             for suffix in ("database", "database-owner"):
                 name = f"{kubernetes_name(service)}-{suffix}"
-                found.append(secret(name, {"password": secrets.token_urlsafe(32).encode()}))
-        return found
+                found.append(secret(name, {"password": _password()}))
+        superuser = {"username": b"postgres", "password": _password()}
+        return [
+            *found,
+            {**secret("gantry-database-superuser", superuser), "type": "kubernetes.io/basic-auth"},
+        ]
 
     @asynccontextmanager
     async def links(self, namespace: Namespace, person: str = OPERATOR) -> AsyncIterator[Links]:
@@ -93,6 +97,10 @@ def secret(name: str, data: Mapping[str, bytes]) -> Mapping[str, Any]:
     """A Secret with these files."""
     coded = {key: base64.b64encode(value).decode() for key, value in data.items()}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": coded}
+
+
+def _password() -> bytes:
+    return secrets.token_urlsafe(32).encode()
 
 
 def _tls(service: str, files: TlsSettings) -> Mapping[str, Any]:

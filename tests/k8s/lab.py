@@ -14,17 +14,17 @@ from typing import Final
 from tests.k8s.cluster import Namespace, kubectl
 from tests.k8s.disruptions import DEPLOYMENTS
 from tests.k8s.home import Home
-from tests.k8s.images import IMAGES, REGISTRY, ROOT
+from tests.k8s.images import REGISTRY, ROOT
 
 FORCES: Final = ("essex", "kent")
 GANTRY: Final = Namespace("gantry-test")
 OUTSIDE: Final = Namespace("gantry-test-outside")
 _OVERLAY: Final = ROOT / "deploy/k8s/overlays/lab"
 _START_SECONDS: Final = 600.0
-_PATCH: Final = """
-patches:
-- target: {kind: Cluster, name: gantry-database}
-  patch: '[{op: add, path: /spec/imageName, value: "%s"}]'
+_KUSTOMIZATION: Final = """apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: %s
+resources: [%s]
 """
 
 
@@ -61,26 +61,18 @@ async def served(tag: str, folder: Path) -> AsyncIterator[Lab]:
 
 
 async def _apply(tag: str) -> None:
-    """Apply the overlay as an engineer would, from a kustomization of one's own above it."""
-    own = ROOT / ".gantry/k8s"
+    """Apply the overlay as an engineer would who wants another namespace: by an overlay above it."""
+    own = ROOT / ".gantry/k8s/overlay"
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
-    (own / "kustomization.yaml").write_text(_kustomization(own, tag), encoding="utf-8")
-    process = await asyncio.create_subprocess_exec(ROOT / "deploy/k8s/apply.sh", own, cwd=ROOT)
+    text = _KUSTOMIZATION % (GANTRY.name, os.path.relpath(_OVERLAY, own))
+    (own / "kustomization.yaml").write_text(text, encoding="utf-8")
+    named = {"REGISTRY": REGISTRY, "TAG": tag}
+    process = await asyncio.create_subprocess_exec(
+        ROOT / "deploy/k8s/apply.sh", own, cwd=ROOT, env={**os.environ, **named}
+    )
     async with asyncio.timeout(_START_SECONDS):
         assert await process.wait() == 0, "deploy/k8s/apply.sh failed; see above"
-
-
-def _kustomization(own: Path, tag: str) -> str:
-    images = "".join(
-        f"- name: gantry/{name}\n  newName: {REGISTRY}/{name}\n  newTag: {tag}\n" for name in IMAGES
-    )
-    postgres = os.environ.get("K8S_POSTGRES_IMAGE")
-    return (
-        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
-        f"namespace: {GANTRY.name}\nresources: [{os.path.relpath(_OVERLAY, own)}]\nimages:\n{images}"
-        + (_PATCH % postgres if postgres else "")
-    )
 
 
 async def _remove() -> None:

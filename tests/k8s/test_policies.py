@@ -32,7 +32,7 @@ async def stranger(lab: Lab) -> AsyncIterator[str]:
         ("match", "store", GRPC),
         ("match", "ingest", GRPC),
         ("nas-bridge", "store", GRPC),
-        ("nas-bridge", "nas", 7010),
+        ("nas-bridge", "nas", GRPC),
     ],
 )
 async def test_a_service_reaches_those_it_calls(lab: Lab, caller: str, called: str, port: int) -> None:
@@ -46,7 +46,7 @@ async def test_a_service_reaches_those_it_calls(lab: Lab, caller: str, called: s
         ("store", "ingest", GRPC),
         ("store", "match", GRPC),
         ("ingest", "match", GRPC),
-        ("ingest", "nas", 7010),
+        ("ingest", "nas", GRPC),
         ("match", "nas-bridge", GRPC),
         ("nas", "store", GRPC),
         ("nadc", "ingest", GRPC),
