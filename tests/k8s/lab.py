@@ -62,17 +62,21 @@ async def served(tag: str, folder: Path) -> AsyncIterator[Lab]:
 
 async def _apply(tag: str) -> None:
     """Apply the overlay as an engineer would who wants another namespace: by an overlay above it."""
+    named = {"REGISTRY": REGISTRY, "TAG": tag}
+    process = await asyncio.create_subprocess_exec(
+        ROOT / "deploy/k8s/apply.sh", _own_overlay(), cwd=ROOT, env={**os.environ, **named}
+    )
+    async with asyncio.timeout(_START_SECONDS):
+        assert await process.wait() == 0, "deploy/k8s/apply.sh failed; see above"
+
+
+def _own_overlay() -> Path:
     own = ROOT / ".gantry/k8s/overlay"
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
     text = _KUSTOMIZATION % (GANTRY.name, os.path.relpath(_OVERLAY, own))
     (own / "kustomization.yaml").write_text(text, encoding="utf-8")
-    named = {"REGISTRY": REGISTRY, "TAG": tag}
-    process = await asyncio.create_subprocess_exec(
-        ROOT / "deploy/k8s/apply.sh", own, cwd=ROOT, env={**os.environ, **named}
-    )
-    async with asyncio.timeout(_START_SECONDS):
-        assert await process.wait() == 0, "deploy/k8s/apply.sh failed; see above"
+    return own
 
 
 async def _remove() -> None:
