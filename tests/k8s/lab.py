@@ -20,7 +20,7 @@ FORCES: Final = ("essex", "kent")
 GANTRY: Final = Namespace("gantry-test")
 OUTSIDE: Final = Namespace("gantry-test-outside")
 _OVERLAY: Final = ROOT / "deploy/k8s/overlays/lab"
-_START_SECONDS: Final = 600.0
+_START_SECONDS: Final = 1200.0
 _KUSTOMIZATION: Final = """apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: %s
