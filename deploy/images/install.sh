@@ -31,8 +31,9 @@ code() {
     UV_PROJECT_ENVIRONMENT=/builder uv sync --quiet --frozen --only-group build
     uv build --quiet --wheel --no-build-isolation --python /builder/bin/python3 --out-dir /wheel /source
     uv pip install --quiet --no-deps --python "$python" --target /code /wheel/*.whl
-    # The list of files would name rooms that an image lacks; the address is that of this stage.
-    rm -f /code/gantry-*.dist-info/RECORD /code/gantry-*.dist-info/direct_url.json
+    # The list of files would name rooms that an image lacks; the others tell where and when this stage installed.
+    cd /code/gantry-*.dist-info
+    rm -f RECORD direct_url.json uv_cache.json
     compile /code /app
     date_fixed /code
 }
