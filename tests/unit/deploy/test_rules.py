@@ -295,7 +295,8 @@ CASES: list[tuple[Rule, Change, str]] = [
         lambda m: m.of("HorizontalPodAutoscaler")["spec"].update(maxReplicas=5),
         (
             "Deployment store: 2 x 5 replicas x 15 connections are more than the 120 sessions of its role; "
-            "raise SESSIONS of the Job database-prepare and max_connections, or lower GANTRY_DATABASE__POOL_SIZE"
+            "raise SESSIONS of the Job database-prepare and max_connections, or lower "
+            "GANTRY_DATABASE__POOL_SIZE"
         ),
     ),
     (
