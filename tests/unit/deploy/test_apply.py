@@ -55,7 +55,9 @@ class Cluster:
         (folder / "kubectl").chmod(0o755)
         (folder / "built.yaml").write_text(BUILT, encoding="utf-8")
 
-    def apply(self, *, failing: str = "-", overlay: str = "lab") -> subprocess.CompletedProcess[str]:
+    def apply(
+        self, *, failing: str = "-", overlay: str = "lab", postgres: str = "kubelab.local/postgresql:17"
+    ) -> subprocess.CompletedProcess[str]:
         """Run apply.sh; the Job or Deployment `failing` does."""
         environment = {
             "PATH": os.environ["PATH"],
@@ -65,7 +67,7 @@ class Cluster:
             "FAILING": failing,
             "REGISTRY": "registry.example:5000/anpr",
             "TAG": "v7",
-            "GANTRY_POSTGRES_IMAGE": "kubelab.local/postgresql:17",
+            "GANTRY_POSTGRES_IMAGE": postgres,
         }
         return subprocess.run(
             [KUBERNETES / "apply.sh", overlay], env=environment, capture_output=True, check=False, text=True
@@ -145,3 +147,10 @@ def test_an_unknown_overlay_is_named_with_those_that_exist(cluster: Cluster) -> 
     done = cluster.apply(overlay="labb")
     assert done.returncode == 2
     assert done.stderr == "There is no overlay labb; there are: hosted lab onprem.\n"
+
+
+def test_the_lab_asks_for_an_image_of_postgresql_before_it_changes_anything(cluster: Cluster) -> None:
+    done = cluster.apply(postgres="")
+    assert done.returncode == 2
+    assert done.stderr.startswith("Set GANTRY_POSTGRES_IMAGE to an image of PostgreSQL for CloudNativePG")
+    assert cluster.steps == []
