@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any, Final
 
 from deploy.validate.manifests import Object, Overlay, Pod, selects, title
 
 DATABASE: Final[Mapping[str, str]] = {"app.kubernetes.io/component": "database"}
 """The label that CloudNativePG gives to the pods of its clusters, which no object of an overlay has."""
+THE_DATABASE: Final = "the database"
 
 
 def closed_by_default(overlay: Overlay) -> Iterator[str]:
@@ -97,6 +99,46 @@ def policy_ports(overlay: Overlay) -> Iterator[str]:
                         f"{title(policy)}: none of its pods listens on {port['port']}; "
                         "correct the port or remove it"
                     )
+
+
+def two_sided(overlay: Overlay) -> Iterator[str]:
+    """A call between pods that the caller may make is one that the callee takes, and the other way round."""
+    out, into = calls(overlay, "egress"), calls(overlay, "ingress")
+    for caller, callee, port in sorted(out - into):
+        if callee == THE_DATABASE and not _is_selected(overlay, DATABASE):
+            continue  # the base has no database, and so no policy for it
+        yield (
+            f"{caller} may call {callee} on {port}, and no NetworkPolicy of {callee} lets it in; "
+            "add it to the ingress there, or remove it here"
+        )
+    for caller, callee, port in sorted(into - out):
+        yield (
+            f"{callee} lets {caller} in on {port}, and no NetworkPolicy of {caller} lets it out; "
+            "add it to the egress there, or remove it here"
+        )
+
+
+def _is_selected(overlay: Overlay, labels: Mapping[str, str]) -> bool:
+    selectors = (policy["spec"]["podSelector"] for policy in overlay.of("NetworkPolicy"))
+    return any(selector != {} and selects(selector, labels) for selector in selectors)
+
+
+def calls(overlay: Overlay, direction: str) -> set[tuple[str, str, int]]:
+    """Caller, callee and port of the calls between pods of the overlay that one direction's rules allow."""
+    pods = {pod.where: pod.labels for pod in overlay.pods()} | {THE_DATABASE: DATABASE}
+    near, far = ("to", "from")[direction == "ingress"], direction == "ingress"
+    found = set()
+    for policy in overlay.of("NetworkPolicy"):
+        own = [name for name, labels in pods.items() if selects(policy["spec"]["podSelector"], labels)]
+        for rule in policy["spec"].get(direction) or []:
+            others = [name for name, labels in pods.items() if _names(rule.get(near, []), labels)]
+            for one, other, port in product(own, others, rule.get("ports", [])):
+                found.add((other, one, port["port"]) if far else (one, other, port["port"]))
+    return found
+
+
+def _names(peers: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> bool:
+    return any("namespaceSelector" not in peer and selects(peer.get("podSelector"), labels) for peer in peers)
 
 
 def _peers(policy: Object) -> Iterator[Mapping[str, Any]]:

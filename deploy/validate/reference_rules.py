@@ -85,6 +85,19 @@ def connections(overlay: Overlay) -> Iterator[str]:
             yield f"{name}: max_connections is {most}, and the roles may take {needed}; raise it"
 
 
+def identities(overlay: Overlay) -> Iterator[str]:
+    """The certificate of a service holds its identity and the name by which it is called."""
+    for each in overlay.of("Certificate"):
+        name = each["metadata"]["name"]
+        if not any(deployment["metadata"]["name"] == name for deployment in overlay.of("Deployment")):
+            continue
+        identity = f"gantry://service/{name.replace('-', '_')}"
+        if each["spec"].get("uris") != [identity]:
+            yield f"{title(each)}: uris should be [{identity}], by which the access rules know the service"
+        if name not in each["spec"].get("dnsNames", []):
+            yield f"{title(each)}: dnsNames lacks {name}, by which the others call it; add it"
+
+
 def names_no_force(overlay: Overlay) -> Iterator[str]:
     """A force is a row of the database: no manifest changes when one is added."""
     for each in overlay.objects:

@@ -32,10 +32,12 @@ RULES: Final[tuple[Rule, ...]] = (
     network_rules.selects_pods,
     network_rules.service_ports,
     network_rules.policy_ports,
+    network_rules.two_sided,
     reference_rules.secrets_and_config_maps,
     reference_rules.claims,
     reference_rules.scaled_things_exist,
     reference_rules.connections,
+    reference_rules.identities,
     reference_rules.names_no_force,
     reference_rules.namespace_is_restricted,
 )

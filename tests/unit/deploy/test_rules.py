@@ -253,6 +253,38 @@ CASES: list[tuple[Rule, Change, str]] = [
         "NetworkPolicy store: none of its pods listens on 7700; correct the port or remove it",
     ),
     (
+        network_rules.two_sided,
+        lambda m: m.of("NetworkPolicy", "ingest")["spec"].update(ingress=[]),
+        (
+            "Deployment match may call Deployment ingest on 7000, and no NetworkPolicy of "
+            "Deployment ingest lets "
+            "it in; add it to the ingress there, or remove it here"
+        ),
+    ),
+    (
+        network_rules.two_sided,
+        lambda m: m.of("NetworkPolicy", "match")["spec"]["egress"].pop(0),
+        (
+            "Deployment store lets Deployment match in on 7000, and no NetworkPolicy of "
+            "Deployment match lets it "
+            "out; add it to the egress there, or remove it here"
+        ),
+    ),
+    (
+        reference_rules.identities,
+        lambda m: m.objects.append(certificate("gantry://service/nas-bridge", "nas-bridge")),
+        (
+            "Certificate nas-bridge: uris should be [gantry://service/nas_bridge], by which "
+            "the access rules know "
+            "the service"
+        ),
+    ),
+    (
+        reference_rules.identities,
+        lambda m: m.objects.append(certificate("gantry://service/nas_bridge", "bridge.gantry.svc")),
+        "Certificate nas-bridge: dnsNames lacks nas-bridge, by which the others call it; add it",
+    ),
+    (
         reference_rules.secrets_and_config_maps,
         lambda m: m.remove("ConfigMap", "gantry-database"),
         (
@@ -329,6 +361,22 @@ def test_every_rule_has_a_case() -> None:
     assert {each.__name__ for each in RULES} - {each[0].__name__ for each in CASES} == of_pod_security
 
 
+def test_who_calls_whom() -> None:
+    """The base alone: services call on 7000 and nobody else does, and PostgreSQL is for services and Jobs."""
+    services = {
+        (caller.removeprefix("Deployment "), callee.removeprefix("Deployment "), port)
+        for caller, callee, port in network_rules.calls(BASE, "egress")
+        if caller.startswith("Deployment")
+    }
+    assert services == {
+        ("ingest", "store", 7000),
+        ("match", "store", 7000),
+        ("match", "ingest", 7000),
+        ("nas-bridge", "store", 7000),
+        *((each, "the database", 5432) for each in ("ingest", "store", "match", "nas-bridge")),
+    }
+
+
 def test_what_operators_make_counts_as_there() -> None:
     """Secrets of cert-manager, External Secrets and CloudNativePG, by the objects that ask for them."""
     manifests = Manifests()
@@ -370,6 +418,14 @@ def cluster(*, max_connections: str) -> dict[str, Any]:
         "kind": "Cluster",
         "metadata": {"name": "db"},
         "spec": {"instances": 3, "postgresql": {"parameters": {"max_connections": max_connections}}},
+    }
+
+
+def certificate(uri: str, dns: str) -> dict[str, Any]:
+    return {
+        "kind": "Certificate",
+        "metadata": {"name": "nas-bridge"},
+        "spec": {"secretName": "nas-bridge-tls", "uris": [uri], "dnsNames": [dns]},
     }
 
 
