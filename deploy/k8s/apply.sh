@@ -8,15 +8,19 @@ here=$(cd "$(dirname "$0")" && pwd)
 [ $# -eq 1 ] || { sed -n '2,5s/^# //p' "$0" >&2; exit 2; }
 : "${KUBECTL:=kubectl}" "${REGISTRY:=gantry.local}" "${WAIT:=600}"
 : "${TAG:=$(git -C "$here" describe --always --dirty)}"
-: "${GANTRY_POSTGRES_IMAGE:=postgresql.local/postgresql:17}"
 overlay=$1
 [ -d "$overlay" ] || overlay=$here/overlays/$1
 [ -d "$overlay" ] || { echo "There is no overlay $1; there are: $(ls "$here/overlays" | xargs)." >&2; exit 2; }
 built=$(mktemp) && trap 'rm -f "$built"' EXIT
 
+postgres='postgresql\.local/postgresql:17$' # the lab's Cluster: no name of it is good in every cluster
 "$KUBECTL" kustomize "$overlay" | sed -E \
     -e "s,image: gantry\.local/([a-z-]+):unreleased$,image: $REGISTRY/\1:$TAG," \
-    -e "s,postgresql\.local/postgresql:17$,$GANTRY_POSTGRES_IMAGE," > "$built"
+    ${GANTRY_POSTGRES_IMAGE:+-e "s,$postgres,$GANTRY_POSTGRES_IMAGE,"} > "$built"
+if grep -q "$postgres" "$built"; then
+    echo "Set GANTRY_POSTGRES_IMAGE to an image of PostgreSQL for CloudNativePG that the cluster has or can pull." >&2
+    exit 2
+fi
 namespace=$(awk '/^kind: Namespace/ {found = 1} found && /^  name:/ {print $2; exit}' "$built")
 [ -n "$namespace" ] || { echo "The overlay $overlay has no Namespace; add one." >&2; exit 2; }
 

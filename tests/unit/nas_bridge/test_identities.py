@@ -1,4 +1,4 @@
-"""Identities are folders below one folder, and no name leads out of it."""
+"""Identities are folders below one folder, or files in it, and no name leads out of it."""
 
 import shutil
 from pathlib import Path
@@ -42,6 +42,22 @@ def test_an_identity_is_its_three_files(pki: Authority, folder: Path) -> None:
 def test_other_names_are_refused_with_those_known(pki: Authority, folder: Path, name: str) -> None:
     with pytest.raises(IdentityUnusableError, match="known: partner"):
         Identities(pki.issue_service("nas_bridge"), folder).tls_of(name)
+
+
+def test_files_without_folders_are_identities_too(pki: Authority, folder: Path, tmp_path: Path) -> None:
+    """As Kubernetes shows a Secret: links to a hidden folder, which it exchanges when the Secret changes."""
+    data = folder / "..data"
+    data.mkdir()
+    for part in ("certificate", "key", "authority"):
+        (data / f"partner.two.{part}.pem").write_text(part, encoding="utf-8")
+        (folder / f"partner.two.{part}.pem").symlink_to(Path("..data") / f"partner.two.{part}.pem")
+    identities = Identities(pki.issue_service("nas_bridge"), folder)
+    found = identities.tls_of("partner.two")
+    assert [found.certificate, found.key, found.authority] == [
+        folder / f"partner.two.{part}.pem" for part in ("certificate", "key", "authority")
+    ]
+    with pytest.raises(IdentityUnusableError, match=r"known: partner, partner\.two$"):
+        identities.tls_of("partner.three")
 
 
 def test_a_missing_file_is_named(pki: Authority, folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""Checks every Kubernetes overlay offline: schemas, pod security, and rules of our own."""
