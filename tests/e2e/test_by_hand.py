@@ -21,7 +21,7 @@ from tests.postgres_server import SMALL, throwaway_folder
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "by-hand.md"
-SECONDS = 180
+SECONDS = 160
 PORTS = 44
 
 
@@ -56,6 +56,7 @@ def free_base() -> int:
                 return base
 
 
+@pytest.mark.timeout(SECONDS + 40)
 def test_the_page_leads_to_an_alert(server: LocalPostgres, tmp_path: Path) -> None:
     home = tmp_path / "gantry"
     home.mkdir(mode=0o700)
