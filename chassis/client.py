@@ -26,27 +26,33 @@ _CLOSE_SECONDS: Final = 1.0
 # caller fails at once, and the caller repeats the whole call. gRPC repeats a stream only before its first
 # message, so a loop above it, as in the client of alerts, makes no more than a few extra calls within a
 # second.
-_SERVICE_CONFIG: Final = json.dumps(
-    {
-        "methodConfig": [
-            {
-                "name": [{}],
-                "retryPolicy": {
-                    "maxAttempts": 4,
-                    "initialBackoff": "0.1s",
-                    "maxBackoff": "2s",
-                    "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
-                },
-            }
-        ]
-    }
-)
+_RETRIES: Final = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+# A channel uses one of the addresses of a name, chosen at random, until its connection ends. So the channels
+# of many forces and processes spread over the replicas. A channel that took turns between replicas would
+# divide the commits of a force among them: each would commit half as many reads at once, wait for the other
+# at the row of the force, and read what the other has committed from PostgreSQL.
+_ONE_ADDRESS: Final = {"loadBalancingConfig": [{"pick_first": {"shuffleAddressList": True}}]}
+_SERVICE_CONFIGS: Final = {
+    True: json.dumps({**_ONE_ADDRESS, **_RETRIES}),
+    False: json.dumps(_ONE_ADDRESS),
+}
 
 # Without this module nothing in the process can have opened a span.
 _SPANS: Final = "opentelemetry.trace"
 _TRACEPARENT: Final = "traceparent"
-_RETRIES: Final = (("grpc.service_config", _SERVICE_CONFIG),)
 
 T = TypeVar("T")
 
@@ -81,7 +87,7 @@ async def open_channel(
     `server_name` is the name to be certified instead. A loopback address stands for "localhost".
     Unary calls without a timeout get 10 s, and never more than the call being served has left. With
     `retries`, gRPC tries calls that end with UNAVAILABLE up to four times. Services set it to False, since
-    their callers retry; see `_SERVICE_CONFIG`. Raises StartupFailure for unreadable files.
+    their callers retry; see `_RETRIES`. Raises StartupFailure for unreadable files.
     """
     channel = _channel(target, tls, server_name, max_message_bytes, retries=retries)
     try:
@@ -120,7 +126,10 @@ def _channel(
     return grpc.aio.secure_channel(
         target,
         _credentials(tls),
-        options=[*_options(target, server_name, max_message_bytes), *(_RETRIES if retries else ())],
+        options=[
+            *_options(target, server_name, max_message_bytes),
+            ("grpc.service_config", _SERVICE_CONFIGS[retries]),
+        ],
         interceptors=[_Outgoing()],
     )
 
@@ -224,4 +233,6 @@ def _options(target: str, server_name: str | None, max_message_bytes: int) -> li
         # Reconnect to a service that has restarted at once, not after gRPC's usual two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2_000),
+        # A replica that starts again has another address. gRPC would look its name up twice a minute.
+        ("grpc.dns_min_time_between_resolutions_ms", 1_000),
     ]

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from chassis import database_tls
 from chassis.backoff import Backoff
 from chassis.database_faults import (
     DATABASE_TROUBLE,
@@ -24,7 +25,6 @@ from chassis.database_faults import (
     database_unavailable,
 )
 from chassis.database_server import check_server
-from chassis.database_tls import tls_refusal, verified_by
 from chassis.errors import Exhausted, StartupFailure, Unavailable
 from chassis.sessions import MOST_IDLE, OF_MIGRATIONS, OF_SERVICES, QUERY_SECONDS, keep_alive
 from chassis.settings import DatabaseSettings
@@ -238,17 +238,19 @@ def _secrets(settings: DatabaseSettings) -> dict[str, Any]:
     """Read for each connection: passwords are rotated, and authorities are renewed."""
     file, authority = settings.password_file, settings.authority
     secrets: dict[str, Any] = {"password": file.read_text(encoding="utf-8").strip() if file else None}
-    return secrets if authority is None else {**secrets, "ssl": verified_by(authority)}
+    return secrets if authority is None else {**secrets, "ssl": database_tls.verified_by(authority)}
 
 
 async def _connect(settings: DatabaseSettings, *args: Any, **arguments: Any) -> asyncpg.Connection:
     try:
         connection = await asyncpg.connect(*args, **arguments, **_secrets(settings))
     except (OSError, TimeoutError, StartupFailure) as error:
+        database_tls.tell(database_tls.tls_refusal(error, _where(settings), settings.authority))
         raise database_unavailable() from error
     except asyncpg.PostgresError as error:
         raise database_fault(error) or error from error
     database_is_back()
+    database_tls.tell(None)
     keep_alive(connection)
     return connection
 
@@ -266,7 +268,7 @@ async def _when_up(settings: DatabaseSettings, make: Callable[[], Awaitable[T]])
                 "check GANTRY_DATABASE__USER, __NAME and __PASSWORD_FILE."
             ) from error
         except (Unavailable, Exhausted) as fault:
-            if refusal := tls_refusal(fault.__cause__, where, settings.authority):
+            if refusal := database_tls.tls_refusal(fault.__cause__, where, settings.authority):
                 raise StartupFailure(refusal) from fault
             if time.monotonic() > ends_at:
                 raise StartupFailure(

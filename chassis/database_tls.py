@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,8 @@ from chassis.errors import StartupFailure
 # OpenSSL's X509_V_ERR_...: HOSTNAME_MISMATCH, IP_ADDRESS_MISMATCH; CERT_HAS_EXPIRED.
 _OTHER_NAME: Final = frozenset({62, 64})
 _EXPIRED: Final = 10
+
+_log = logging.getLogger(__name__)
 
 
 def verified_by(authority: Path) -> ssl.SSLContext:
@@ -41,6 +44,22 @@ def tls_refusal(error: BaseException | None, where: str, authority: Path | None)
     if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
         return f"{where} takes no TLS, which the authority {authority} requires; set ssl = on there."
     return None
+
+
+def tell(refusal: str | None) -> None:
+    """Log a refusal that is new. None: the last connection was not refused for its TLS."""
+    if refusal is not None and refusal != _told.refusal:
+        _log.warning("the database's TLS is not accepted", extra={"cause": refusal})
+    _told.refusal = refusal
+
+
+class _Told:
+    """The refusal that was logged last. A process has one database."""
+
+    refusal: str | None = None
+
+
+_told: Final = _Told()
 
 
 def _certificate_refusal(error: ssl.SSLCertVerificationError, where: str, authority: Path) -> str:

@@ -16,3 +16,10 @@ class MetricName(Metric):
     RPC_SECONDS = "gantry_rpc_seconds", Kind.HISTOGRAM, "s", "Time to answer a unary call", "method"
     RPC_STREAMS = "gantry_rpc_streams", Kind.GAUGE, "1", "Open streams", "method"
     RPC_ERRORS = "gantry_rpc_errors", Kind.COUNTER, "1", "Failed calls", "method", "status", "reason"
+    CERTIFICATE_SECONDS_LEFT = (
+        "gantry_certificate_seconds_left",
+        Kind.GAUGE,
+        "1",
+        "Seconds until the certificate in use ends, and until its authority does",
+        "file",
+    )

@@ -20,6 +20,7 @@ from typing import Final, NoReturn, TypeVar
 import uvloop
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from chassis import renewal
 from chassis.database import connect
 from chassis.descriptors import raise_limit
 from chassis.errors import StartupFailure
@@ -108,6 +109,7 @@ def _assignment(name: str, value: str | None) -> str:
 
 def _serve(service: str, settings: S, main: Callable[[S], Awaitable[None]]) -> int:
     configure_logs(service, settings.telemetry.log_level)
+    renewal.begin(settings.tls)
     raise_limit()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)

@@ -25,11 +25,17 @@ class _Section(BaseModel):
 
 
 class TlsSettings(_Section):
-    """PEM files: the certificate and key of this process, and the authority that it trusts."""
+    """PEM files: the certificate and key of this process, and the authority that it trusts.
+
+    A process looks every `renewed_poll_seconds` whether they were renewed. Then it ends within
+    `renewed_spread_seconds`, at random, to be started with the new ones.
+    """
 
     certificate: FilePath
     key: FilePath
     authority: FilePath
+    renewed_poll_seconds: float = Field(30.0, ge=0.1, le=3600)
+    renewed_spread_seconds: float = Field(600.0, ge=0, le=86_400)
 
 
 class DatabaseSettings(_Section):

@@ -27,6 +27,7 @@ from chassis.guard import Handler, guarded
 from chassis.health import Health
 from chassis.reflection import NAMES as REFLECTION
 from chassis.reflection import Reflection
+from chassis.renewal import Renewal
 from chassis.settings import GrpcSettings, ServiceSettings, TlsSettings
 from chassis.telemetry import metrics_port
 from chassis.unknown import UnknownMethods
@@ -142,6 +143,7 @@ class GrpcServer:
         await self._server.start()
         await self._health_server.start()
         self.own(self._health.watch(), "health")
+        self._follow_certificate()
         self.own(descriptors.watch(self._most_connections), "descriptors")
         if self._offices.arrivals is not None:
             self.own(self._offices.arrivals.run(), "arrivals")
@@ -149,9 +151,9 @@ class GrpcServer:
         _log.info("listening", extra={"ports": self.ports})
 
     async def serve_until_signalled(self) -> None:
-        """Serve until SIGTERM, SIGINT or the death of an owned task, whose exception is raised.
+        """Serve until SIGTERM, SIGINT, a renewed certificate or the death of an owned task.
 
-        A second signal ends the process at once.
+        The exception of that task is raised. A second signal ends the process at once.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -181,6 +183,18 @@ class GrpcServer:
             await self._health_server.stop(_HEALTH_STOP_SECONDS)
         if self._settings.port_file is not None:
             self._settings.port_file.unlink(missing_ok=True)
+
+    def _follow_certificate(self) -> None:
+        """Show how long the certificate is valid, and end the process when it was renewed."""
+
+        async def end() -> None:
+            await renewal.renewed()
+            _log.info("stopping, to be started again with the renewed certificate")
+            self._ending.set()
+
+        renewal = Renewal(self._tls)
+        self.own(renewal.show(), "certificate dates")
+        self.own(end(), "renewed certificate")
 
     def _signalled(self) -> None:
         if self._ending.is_set():

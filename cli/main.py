@@ -101,6 +101,20 @@ COMMANDS: Final = (
         ),
     ),
     group(
+        "certificate",
+        "Certificates of an authority of one's own, in the folder of --home.",
+        _verb(
+            "service",
+            "certificate:service",
+            "Issue a service's certificate, valid for its name, localhost and what is given.",
+        ),
+        _verb(
+            "person",
+            "certificate:person",
+            "Issue a person's certificate, which names the forces that the person may work for.",
+        ),
+    ),
+    group(
         "database",
         "A PostgreSQL that others run.",
         _verb(

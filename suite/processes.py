@@ -26,6 +26,7 @@ STOP_SECONDS = 20.0  # a service drains for ten
 _POLL_SECONDS = 0.05
 _EXCUSED_SECONDS = 2.0
 _TELL_SECONDS = 5.0  # in a usual start services wait for each other
+_WELL_SECONDS = 5.0  # a process that ends sooner with exit code 0 has not served
 _LOOKED_AT_BYTES = 1 << 16
 _BAD_SETTINGS = 2  # the exit code of the chassis for wrong settings, which no restart changes
 _log = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ class Process:
         self._say = say
         self._excuse = excuse
         self._child: Child | None = None
+        self._spawned_at = 0.0
         self._log_begins = 0
         self._stopping = False
         self._supervised = False
@@ -172,7 +174,7 @@ class Process:
 
     async def _bring_back(self, code: int) -> None:
         excuse = self._excuse()
-        delay = self._delay(excuse)
+        delay = self._delay(excuse, code)
         if code == _BAD_SETTINGS:
             raise SuiteError(self._explained("refuses its settings"))
         if delay is None:
@@ -183,9 +185,11 @@ class Process:
         if not self._stopping:
             self._spawn()
 
-    def _delay(self, excuse: str) -> float | None:
+    def _delay(self, excuse: str, code: int) -> float | None:
         on_purpose, self._killed_on_purpose = self._killed_on_purpose, False
-        if on_purpose:
+        # A process with a renewed certificate ends by itself, well, and not at once.
+        well = code == 0 and time.monotonic() - self._spawned_at > _WELL_SECONDS
+        if on_purpose or well:
             return 0.0
         return _EXCUSED_SECONDS if excuse else self._restarts.delay()
 
@@ -193,6 +197,7 @@ class Process:
         self.port_file.unlink(missing_ok=True)
         rotate(self.log)
         self._log_begins = self.log.stat().st_size if self.log.exists() else 0
+        self._spawned_at = time.monotonic()
         self._child = Child(self._command.line, log=self.log, environment=self._command.variables)
         with contextlib.suppress(OSError):  # on a full disk the process still has to be watched
             self._pid_file.write_text(f"{self._child.pid}\n")

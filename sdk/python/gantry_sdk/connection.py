@@ -89,6 +89,8 @@ def _options(server_name: str | None) -> list[tuple[str, str | int]]:
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.min_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 5_000),
+        # A server that has moved to another address is found at once, not after half a minute.
+        ("grpc.dns_min_time_between_resolutions_ms", 1_000),
         # The stream itself retries, because it has the batches that were not acknowledged.
         ("grpc.enable_retries", 0),
     ]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
+import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ from chassis.errors import Fault, fault_from
 from chassis.identity import caller_of
 from chassis.server import GrpcServer, grpc_server
 from chassis.settings import GrpcSettings, ServiceSettings, TlsSettings
+from tests.contract.chassis.probe import SCRIPT
 
 SERVICE = "gantry.test.v1.EchoService"
 METHODS = ("Say", "WhoAmI", "Left", "Abort", "Hang", "Count", "Follow", "Join", "Both")
@@ -299,3 +303,38 @@ def service_name() -> str:
 @pytest.fixture
 def register() -> Callable[[Echo, grpc.aio.Server], None]:
     return add_echo
+
+
+@pytest.fixture
+def spawn(authority, tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """``spawn(*arguments, **variables)`` starts `tests.contract.chassis.probe.SCRIPT` as a process."""
+    tls = authority.service("probe")
+    (tmp_path / "probe.py").write_text(SCRIPT)
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("GANTRY_")}
+        environment |= {
+            "PYTHONPATH": str(Path.cwd()),
+            "GANTRY_TLS__CERTIFICATE": str(tls.certificate),
+            "GANTRY_TLS__KEY": str(tls.key),
+            "GANTRY_TLS__AUTHORITY": str(tls.authority),
+            "GANTRY_GRPC__PORT_FILE": str(tmp_path / "ports.json"),
+            **variables,
+        }
+        command = [sys.executable, str(tmp_path / "probe.py"), *arguments]
+        process = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

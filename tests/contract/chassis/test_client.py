@@ -39,6 +39,13 @@ async def test_a_channel_without_retries_leaves_them_to_its_user(lab, echo):
     assert echo.calls == 1
 
 
+async def test_a_target_with_a_scheme_is_verified_by_its_host(lab, echo):
+    server = await lab.echo(echo)
+    tls = lab.authority.service("ingest")
+    async with open_channel(f"dns:///localhost:{server.ports['grpc']}", tls, retries=False) as channel:
+        assert await channel.unary_unary(f"/{SERVICE}/Say")(b"x") == b"x"
+
+
 async def test_other_failures_are_not_retried(lab, echo, faults):
     echo.failure = lambda: Conflict("NOT_NOW", "no")
     caller = await lab.caller(await lab.echo(echo))

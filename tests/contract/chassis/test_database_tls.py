@@ -76,7 +76,7 @@ async def test_a_server_without_tls_is_refused(postgres_server: SharedServer, pk
 
 
 async def test_a_renewed_authority_counts_for_the_next_connection(
-    settings: DatabaseSettings, tmp_path: Path
+    settings: DatabaseSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert settings.authority is not None
     trusted = tmp_path / "ca.crt"
@@ -85,8 +85,10 @@ async def test_a_renewed_authority_counts_for_the_next_connection(
         trusted.write_bytes(Authority(tmp_path / "impostor").certificate.read_bytes())
         async with pool.acquire() as kept:
             assert await kept.fetchval(ENCRYPTED), "a connection that is open stays"
-            with pytest.raises(Unavailable):
-                await pool.fetchval("select 1")
+            for _ in range(2):
+                with pytest.raises(Unavailable):
+                    await pool.fetchval("select 1")
+            assert caplog.messages == ["the database's TLS is not accepted"], "once, not for each call"
             trusted.write_bytes(settings.authority.read_bytes())
             assert await pool.fetchval(ENCRYPTED)
 

@@ -7,93 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-SCRIPT = textwrap.dedent(
-    """
-    import asyncio, gc, os
-    from chassis.run import run
-    from chassis.server import grpc_server
-    from chassis.settings import ServiceSettings
-    from chassis.telemetry import telemetry
-
-    class Settings(ServiceSettings):
-        colour: str = "blue"
-        api_token: str = "hush"
-        sizes: dict[str, list[float]] = {}
-
-    async def main(settings):
-        async with telemetry("probe", settings.telemetry), grpc_server(settings, {}) as server:
-            if settings.colour == "red":
-                raise RuntimeError("a plain failure")
-            if settings.colour == "wait":
-                open(settings.grpc.port_file, "w").write("waiting")
-                await asyncio.Event().wait()
-            if settings.colour == "doomed":
-                async def die():
-                    raise KeyError("AB12CDE")
-                server.own(die(), "doomed")
-            if settings.colour == "curious":
-                async def count():
-                    while not gc.get_freeze_count():
-                        await asyncio.sleep(0.01)
-                    print(gc.get_freeze_count(), len(gc.get_objects()), flush=True)
-                server.own(count(), "count")
-            if settings.colour == "slow":
-                server.on_stop(lambda: asyncio.sleep(60))
-            await server.serve_until_signalled()
-
-    run("probe", Settings, main)
-    """
-)
-
-
-@pytest.fixture
-def spawn(authority, tmp_path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    tls = authority.service("probe")
-    (tmp_path / "probe.py").write_text(SCRIPT)
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("GANTRY_")}
-        environment |= {
-            "PYTHONPATH": str(Path.cwd()),
-            "GANTRY_TLS__CERTIFICATE": str(tls.certificate),
-            "GANTRY_TLS__KEY": str(tls.key),
-            "GANTRY_TLS__AUTHORITY": str(tls.authority),
-            "GANTRY_GRPC__PORT_FILE": str(tmp_path / "ports.json"),
-            **variables,
-        }
-        command = [sys.executable, str(tmp_path / "probe.py"), *arguments]
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def _await_ports(process: subprocess.Popen[str], file: Path) -> None:
-    ends_at = time.monotonic() + 30
-    while not file.exists():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < ends_at
-        time.sleep(0.02)
+from tests.contract.chassis.probe import await_ports
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly(spawn, tmp_path, number):
     process = spawn()
-    _await_ports(process, tmp_path / "ports.json")
+    await_ports(process, tmp_path / "ports.json")
     process.send_signal(number)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 0
@@ -105,7 +29,7 @@ def test_a_signal_ends_it_cleanly(spawn, tmp_path, number):
 
 def test_a_signal_during_the_start_ends_it_cleanly(spawn, tmp_path):
     process = spawn(GANTRY_COLOUR="wait")
-    _await_ports(process, tmp_path / "ports.json")
+    await_ports(process, tmp_path / "ports.json")
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
     assert process.returncode == 0
@@ -113,7 +37,7 @@ def test_a_signal_during_the_start_ends_it_cleanly(spawn, tmp_path):
 
 def test_a_second_signal_ends_it_at_once(spawn, tmp_path):
     process = spawn(GANTRY_COLOUR="slow", GANTRY_GRPC__DRAIN_SECONDS="60")
-    _await_ports(process, tmp_path / "ports.json")
+    await_ports(process, tmp_path / "ports.json")
     process.send_signal(signal.SIGTERM)
     assert process.stderr is not None
     while '"stopping"' not in process.stderr.readline():

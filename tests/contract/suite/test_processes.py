@@ -77,6 +77,34 @@ async def test_a_killed_process_is_restarted_each_time(make: Make) -> None:
     await asyncio.wait_for(supervision, DEADLINE)
 
 
+async def test_one_that_has_served_and_ends_well_does_not_count(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a renewed certificate."""
+    monkeypatch.setattr(processes, "_WELL_SECONDS", 0.0)
+    process = make(RestartPolicy(limit=0))
+    await process.start()
+    supervision = asyncio.create_task(process.supervise())
+    for _ in range(3):
+        before = process.pid
+        assert before is not None
+        os.kill(before, signal.SIGTERM)
+        await eventually(lambda last=before: process.pid not in {None, last})  # type: ignore[misc]
+        await process.ready()
+    await process.stop()
+    await asyncio.wait_for(supervision, DEADLINE)
+
+
+async def test_one_that_ends_well_at_once_is_given_up(make: Make) -> None:
+    process = make(RestartPolicy(limit=0))
+    await process.start()
+    supervision = asyncio.create_task(process.supervise())
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGTERM)
+    with pytest.raises(SuiteError, match=r"stub keeps dying \(ended with exit code 0\)"):
+        await asyncio.wait_for(supervision, DEADLINE)
+
+
 async def test_one_that_keeps_dying_is_given_up_with_its_last_words(make: Make, tmp_path: Path) -> None:
     process = make(RestartPolicy(first=0.001), STUB_DIES_WHEN_THERE=str(tmp_path / "now"))
     await process.start()

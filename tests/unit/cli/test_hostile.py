@@ -89,6 +89,15 @@ WORDS: dict[tuple[str, ...], list[tuple[str, ...]]] = {
             "{evil}",
         ),
     ],
+    ("certificate", "service"): [
+        ("certificate", "service", EVIL),
+        ("certificate", "service", "store", "--dns", EVIL),
+        ("certificate", "service", "store", "--ip", EVIL),
+    ],
+    ("certificate", "person"): [
+        ("certificate", "person", EVIL, "--force", "essex"),
+        ("certificate", "person", "ana", "--force", EVIL),
+    ],
     ("access",): [("access",)],
     ("up",): [("up", EVIL)],
     ("demo",): [("demo", EVIL)],
