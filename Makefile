@@ -43,9 +43,6 @@ test-k8s: setup ## Serve two forces on the cluster of KUBECONFIG, kill and repla
 test-soak: setup ## Run the suite for SECONDS (default 600) and check that memory and lag stay level.
 	@.venv/bin/pytest -q tests/soak
 
-k8s-validate: setup ## Build every Kubernetes overlay and check it offline: schemas, pod security, our own rules.
-	@.venv/bin/python -m deploy.validate
-
 lint: setup ## Check format, style, types, imports between rooms, contracts and generated code.
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
@@ -61,6 +58,10 @@ format: setup ## Put the code into the agreed format.
 
 bench: setup ## Measure the figures that the design names, each beside raw COPY in the same run.
 	@.venv/bin/python -m bench
+
+.PHONY: k8s-validate
+k8s-validate: setup ## Build every Kubernetes overlay and check it offline: schemas, pod security, our own rules.
+	@.venv/bin/python -m deploy.validate
 
 protos: setup ## Derive gen/ from protos/ again.
 	@sh protos/generate.sh gen
