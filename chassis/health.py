@@ -37,6 +37,7 @@ class Health:
         self._checks: dict[str, Check | None] = {}
         self._ready: dict[str, bool] = {}
         self._failing: set[Check] = set()
+        self._ended = False
 
     def register(self, server: grpc.aio.Server) -> None:
         """Answer on `server`."""
@@ -60,8 +61,13 @@ class Health:
             await asyncio.sleep(_EVERY_SECONDS)
 
     async def end(self) -> None:
-        """Answer NOT_SERVING from now on, because this process stops."""
-        await self._answers.enter_graceful_shutdown()
+        """Answer NOT_SERVING from now on, because this process stops.
+
+        It is alive until it has drained: were "liveness" to fail, the kubelet would end the drain.
+        """
+        self._ended = True
+        for service in ("", *self._checks):
+            await self._answers.set(service, _NOT_SERVING)
 
     async def _check_all(self) -> None:
         # Services often share a check (one pool): ask each only once.
@@ -69,13 +75,16 @@ class Health:
         passed = dict(zip(checks, await asyncio.gather(*map(self._passes, checks)), strict=True))
         for service, check in self._checks.items():
             await self._tell(service, check is None or passed[check])
-        await self._answers.set("", _SERVING if all(self._ready.values()) else _NOT_SERVING)
+        await self._answer("", ready=all(self._ready.values()))
 
     async def _tell(self, service: str, ready: bool) -> None:
         if ready != self._ready[service]:
             _log.info("readiness changed", extra={"rpc_service": service, "ready": ready})
         self._ready[service] = ready
-        await self._answers.set(service, _SERVING if ready else _NOT_SERVING)
+        await self._answer(service, ready=ready)
+
+    async def _answer(self, service: str, *, ready: bool) -> None:
+        await self._answers.set(service, _SERVING if ready and not self._ended else _NOT_SERVING)
 
     async def _passes(self, check: Check) -> bool:
         try:

@@ -81,3 +81,29 @@ async def test_a_service_without_a_check_is_ready_once_it_listens(lab, echo, unt
         return await _status(channel, service_name) == Status.SERVING
 
     await until(serving)
+
+
+async def test_a_process_that_stops_is_alive_and_not_ready_until_it_has_drained(
+    lab, echo, until, service_name
+):
+    server = await lab.echo(echo)
+    channel = await lab.health(server)
+    drained = asyncio.Event()
+    server.on_stop(drained.wait)
+
+    async def ready() -> bool:
+        return await _status(channel) == Status.SERVING
+
+    async def not_ready() -> bool:
+        return not await ready()
+
+    await until(ready)
+    stopping = asyncio.create_task(server.stop())
+    await until(not_ready)
+    # Long enough for another round of checks, which must change nothing.
+    for _ in range(15):
+        assert await _status(channel, service_name) == Status.NOT_SERVING
+        assert await _status(channel, "liveness") == Status.SERVING
+        await asyncio.sleep(0.1)
+    drained.set()
+    await stopping
