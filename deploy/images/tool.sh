@@ -3,25 +3,19 @@
 say() { printf 'images: %s\n' "$*"; }
 die() { printf 'images: %s\n' "$*" >&2; exit 1; }
 
-works() { # PROGRAM: is it installed, and does it answer?
-    case $1 in
-    docker) docker info ;;
-    podman) podman info ;;
-    buildah) buildah info ;;
-    *) die "BUILDER is $1; it can be docker, podman or buildah." ;;
-    esac > /dev/null 2>&1
-}
-
 find_tool() { # sets TOOL: BUILDER where it is given, else the first that works
-    local each
-    for each in ${BUILDER:-docker podman buildah}; do
-        if works "$each"; then
-            TOOL=$each
-            return 0
-        fi
+    local each tried=${BUILDER:-docker podman buildah}
+    for each in $tried; do
+        case $each in
+        docker | podman | buildah) ;;
+        *) die "BUILDER is $each; it can be docker, podman or buildah." ;;
+        esac
+        # docker answers only when its daemon runs
+        "$each" info > /dev/null 2>&1 || continue
+        TOOL=$each
+        return 0
     done
-    die "No program here builds images. Install docker (with its daemon running), podman or buildah" \
-        "(tried: ${BUILDER:-docker podman buildah})."
+    die "No program here builds images. Install docker (with its daemon running), podman or buildah (tried: $tried)."
 }
 
 # Build steps then run with the kernel's chroot alone, which also works where no further container may be
