@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.demo.compare import Findings
-from cli.demo.expected import expected_alerts, read_hotlist
+from cli.demo.expected import Identity, expected_alerts, read_hotlist
 from cli.demo.gather import PURPOSE, accepted, drained, plates_of, raised, sent_reads, stored
 from cli.fleet import HOTLIST, FleetOrder, drawn_reads, enrol_fleet, import_hotlists, run_without_images
 from cli.links import Links
@@ -59,13 +59,13 @@ async def findings(
             links.person.forces,
             server_name="store",
         ),
-        destinations={name: await _accepted(lab, name) for name in NATIONAL},
+        destinations={name: await _accepted(lab, name, links.person.forces) for name in NATIONAL},
         expected=expected_alerts(plates_of(sent, prepared.plates), entries, prepared.at),
         raised=await raised(links),
     )
     return found, late
 
 
-async def _accepted(lab: Lab, simulator: str) -> Sequence[Any]:
+async def _accepted(lab: Lab, simulator: str, forces: Sequence[str]) -> Sequence[Identity]:
     async with lab.home.control(lab.namespace, simulator) as control:
-        return await accepted(control)
+        return [identity for identity in await accepted(control) if identity[0] in forces]
