@@ -37,13 +37,16 @@ fetch_uv() { # puts the uv of uv.lock, for the platform of the images, where the
     mv "$folder/uv.txt" "$folder/uv.installed"
 }
 
+write_dockerfile() { # with the labels of this commit as text: buildah 1.28 reuses a step whose arguments alone changed
+    sed -e "s|[$]{VERSION}|$TAG|" -e "s|[$]{REVISION}|$(git rev-parse HEAD)|" \
+        -e "s|[$]{CREATED}|$(date --utc --date "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)|" \
+        deploy/images/Dockerfile > .tools/images/Dockerfile
+}
+
 build() { # NAME
     local options=(
-        --file deploy/images/Dockerfile --target "$1" --tag "$REGISTRY/$1:$TAG"
+        --file .tools/images/Dockerfile --target "$1" --tag "$REGISTRY/$1:$TAG"
         --build-arg "BASE=$BASE"
-        --label "org.opencontainers.image.version=$TAG"
-        --label "org.opencontainers.image.revision=$(git rev-parse HEAD)"
-        --label "org.opencontainers.image.created=$(date --utc --date "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)"
     )
     [ -z "${CA:-}" ] || options+=(--secret "id=ca,src=$CA")
     [ "${NO_CACHE:-}" != 1 ] || options+=(--no-cache)
@@ -69,6 +72,7 @@ find_tool
 [ -z "${CA:-}" ] || [ -r "$CA" ] || die "CA is $CA, which cannot be read."
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 fetch_uv
+write_dockerfile
 [ $# -gt 0 ] || set -- "${NAMES[@]}"
 [ -z "${ARCHIVES:-}" ] || mkdir -p "$ARCHIVES"
 say "building with $TOOL on $BASE"
