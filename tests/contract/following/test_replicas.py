@@ -367,3 +367,32 @@ async def test_lines_stop_although_their_connections_are_dead(
         await asyncio.wait([replica.task], timeout=20)
         assert replica.task.done()
         assert time.monotonic() - began < 15
+
+
+async def test_a_replica_that_cannot_hear_the_logs_leaves_its_lines_to_another_one(world: World) -> None:
+    world.forces = SIX
+    heard = [True, True]
+    deaf = await world.replica(hears=lambda: heard[0])
+    await world.replica(hears=lambda: heard[1])
+    await eventually(shared_out(world, 3, 3))
+    async with growing(world):
+        heard[0] = False
+        await eventually(shared_out(world, 6))
+        assert set((await world.owners()).values()) == {world.replicas[1].lines.replica}
+        assert not deaf.lines.running
+        heard[0] = True
+        await eventually(shared_out(world, 3, 3), seconds=5)
+
+
+async def test_replicas_that_all_cannot_hear_the_logs_keep_trying(world: World) -> None:
+    world.forces = SIX
+    heard = [True, True]
+    for number in range(2):
+        await world.replica(hears=lambda number=number: heard[number])
+    await eventually(shared_out(world, 3, 3))
+    heard[:] = [False, False]
+    # Whoever is left alone keeps the lines, so that they go on as soon as the logs can be heard.
+    await eventually(shared_out(world, 6))
+    async with growing(world):
+        heard[:] = [True, True]
+        await eventually(shared_out(world, 3, 3), seconds=5)
