@@ -34,7 +34,7 @@ _WEIGHTS = {
     Kind.NATIONAL_REFUSES: 1,
     Kind.NATIONAL_LOSES: 1,
 }
-_TARGETS: dict[Kind, Sequence[str]] = {
+TARGETS: dict[Kind, Sequence[str]] = {
     Kind.KILL: (*PROCESSES, *NATIONAL),
     Kind.FREEZE: (*PROCESSES, *NATIONAL),
     Kind.RESTART: PROCESSES,
@@ -106,7 +106,7 @@ def rounds(seed: int, faults: int, without: frozenset[Kind] = frozenset()) -> It
 
 def _fault(chance: random.Random, kind: Kind, taken: set[str]) -> Fault | None:
     """A fault of a kind; None when all its targets are taken: one target has one fault at a time."""
-    free = [target for target in _TARGETS.get(kind, (POSTGRES,)) if target not in taken]
+    free = [target for target in TARGETS.get(kind, (POSTGRES,)) if target not in taken]
     if not free:
         return None
     return Fault(
