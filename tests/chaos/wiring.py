@@ -39,6 +39,7 @@ class Wired:
     door: Proxy
     stores: Proxy
     matches: Proxy
+    bridges: Proxy
     collector: Proxy
     controls: Controls | None
     images: Path
@@ -109,8 +110,22 @@ async def _wire(
     }
     national = {name: controls.environment(name) if controls else {} for name in settings.destinations}
     suite = Suite(replace(settings, environment={**environment, **national}), say=said.append)
-    door, stores, matches = await before("ingest", "public"), await before("store"), await before("match")
-    return Wired(suite, database, store, door, stores, matches, collector, controls, images, small_disk, said)
+    door, stores = await before("ingest", "public"), await before("store")
+    matches, bridges = await before("match"), await before("nas_bridge")
+    return Wired(
+        suite,
+        database,
+        store,
+        door,
+        stores,
+        matches,
+        bridges,
+        collector,
+        controls,
+        images,
+        small_disk,
+        said,
+    )
 
 
 @contextmanager
