@@ -16,10 +16,13 @@ import grpc
 from chassis import deadline
 from chassis.backoff import Backoff
 from chassis.errors import Fault, StartupFailure, fault_from
+from chassis.reconnecting import RenewedChannel
 
 DEFAULT_SECONDS: Final = 10.0
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _CLOSE_SECONDS: Final = 1.0
+_REPLACED_SECONDS: Final = 30.0
+"""For calls under way on a replaced channel: longer than their deadlines."""
 # Only the outermost caller retries: if each of two hops tried four times, an unavailable store would get
 # sixteen calls for one call of a person. The background work of services (appending, following, forwarding,
 # reporting) retries in loops with a back-off that includes RetryInfo. A call that a service makes for a
@@ -81,15 +84,21 @@ async def open_channel(
     server_name: str | None = None,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     retries: bool = True,
+    renews: bool = False,
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A separate connection to `target` (HOST:PORT), whose certificate must be for its host.
 
     `server_name` is the name to be certified instead. A loopback address stands for "localhost".
     Unary calls without a timeout get 10 s, and never more than the call being served has left. With
     `retries`, gRPC tries calls that end with UNAVAILABLE up to four times. Services set it to False, since
-    their callers retry; see `_RETRIES`. Raises StartupFailure for unreadable files.
+    their callers retry; see `_RETRIES`. A channel that `renews` connects anew when its calls keep failing.
+    Raises StartupFailure for unreadable files.
     """
-    channel = _channel(target, tls, server_name, max_message_bytes, retries=retries)
+
+    def open_one() -> grpc.aio.Channel:
+        return _channel(target, tls, server_name, max_message_bytes, retries=retries)
+
+    channel = RenewedChannel(open_one, target) if renews else open_one()
     try:
         yield channel
     finally:
@@ -105,6 +114,7 @@ class ChannelsByForce:
     def __init__(self, target: str, tls: ClientFiles, *, server_name: str | None = None) -> None:
         self._arguments = (target, tls, server_name, MAX_MESSAGE_BYTES)
         self._channels: dict[str, grpc.aio.Channel] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     def of(self, force: str) -> grpc.aio.Channel:
         """The channel of a force. It connects with its first call."""
@@ -113,10 +123,23 @@ class ChannelsByForce:
             channel = self._channels[force] = _channel(*self._arguments, retries=False)
         return channel
 
+    def renew(self, force: str) -> None:
+        """Connect anew with the next call of a force, since this server keeps failing: another may be well.
+
+        Calls under way go on.
+        """
+        channel = self._channels.pop(force, None)
+        if channel is not None:
+            task = asyncio.get_running_loop().create_task(channel.close(_REPLACED_SECONDS))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for task in self._closing:
+            task.cancel()
         await asyncio.gather(*(channel.close(_CLOSE_SECONDS) for channel in self._channels.values()))
 
 

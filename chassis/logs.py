@@ -19,6 +19,7 @@ import asyncpg
 import grpc
 from opentelemetry.trace import get_current_span
 
+from chassis.database_faults import database_fault
 from chassis.errors import Fault, StartupFailure
 from chassis.settings import SettingsError
 
@@ -69,8 +70,8 @@ def configure_logs(service: str, level: str) -> None:
     handler.setFormatter(JsonLines(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
-    # gRPC logs an unhandled exception for every stream that a stop ends early.
-    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_cancellation)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_lost_call)
+    logging.getLogger("asyncio").addFilter(_is_no_lost_connection)
 
 
 def describe(error: BaseException) -> list[dict[str, object]]:
@@ -88,8 +89,22 @@ def describe(error: BaseException) -> list[dict[str, object]]:
     return found
 
 
-def _is_no_cancellation(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+def _is_no_lost_call(record: logging.LogRecord) -> bool:
+    """False for what gRPC logs when a stop ends a stream early, or a caller goes while it is answered."""
+    error = record.exc_info[1] if record.exc_info else None
+    # The second one is a class of a private module.
+    return not isinstance(error, asyncio.CancelledError) and type(error).__name__ != "ExecuteBatchError"
+
+
+def _is_no_lost_connection(record: logging.LogRecord) -> bool:
+    """False for a connection to PostgreSQL that broke while it went back to its pool.
+
+    When the call that had it was cancelled, asyncpg does that in a task that nobody awaits. The pool makes a
+    new connection.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    broke = isinstance(error, Exception) and database_fault(error) is not None
+    return not (broke and "PoolConnectionHolder.release" in record.getMessage())
 
 
 def _safe_text(error: BaseException) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from types import MappingProxyType
 from typing import Final
@@ -21,6 +22,9 @@ from clients.answer import answers_of
 
 SILENCE_SECONDS: Final = 15.0
 """The store sends progress every 5 seconds. A stream that is silent for longer than this is broken."""
+
+HEARD_SECONDS: Final = 12.0
+"""A store that has sent nothing for longer than this does not reach us."""
 
 _PAUSE_SECONDS: Final = 0.1
 _FIRST_WAIT: Final = 0.1
@@ -42,6 +46,7 @@ class DirectoryWatch:
         *,
         silence_seconds: float = SILENCE_SECONDS,
         backoff: Backoff | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.forces: Mapping[str, Force] = MappingProxyType({})
         self.active: frozenset[str] = frozenset()
@@ -50,10 +55,16 @@ class DirectoryWatch:
         self._silence_seconds = silence_seconds
         self._backoff = backoff or Backoff(_FIRST_WAIT, _MOST_WAIT)
         self._received = asyncio.Event()
+        self._clock = clock
+        self._heard_at = clock()
 
     async def run(self) -> None:
         """Follow the directory without end. Raises only errors that are not transient."""
         await repeat(self._follow, name="directory", every=_PAUSE_SECONDS, backoff=self._backoff)
+
+    def is_heard(self) -> bool:
+        """Whether a store that is sure of its answers has sent something in the last 12 s."""
+        return self._clock() - self._heard_at <= HEARD_SECONDS
 
     async def ready(self) -> None:
         """Wait until the first directory was received."""
@@ -80,6 +91,7 @@ class DirectoryWatch:
                         response = await anext(responses, None)
                     if response is None:
                         return
+                    self._heard_at = self._clock()
                     if response.HasField("directory"):
                         self._take(response.directory)
                         current = True

@@ -44,19 +44,23 @@ class Lines:
         *,
         forces: Callable[[], Iterable[str]],
         in_every_force: Sequence[str] = (),
+        hears: Callable[[], bool] = lambda: True,
         stop_seconds: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`make` makes the `Line` each time a line starts. It may be a coroutine, to read settings first.
 
         `forces` are the forces known at the moment. Lines named in `in_every_force` get a row, live, in each
-        of them. Steps under way at a stop have `stop_seconds` to end.
+        of them. While `hears` says that the logs do not reach this replica, it leaves its lines to another
+        one, if there is any. Steps under way at a stop have `stop_seconds` to end.
         """
         self.replica = secrets.token_hex(8)
         self._rows = PostgresLines(pool, self.replica)
         self._make = make
         self._forces = forces
         self._in_every_force = in_every_force
+        self._hears = hears
+        self._aside = False
         self._stop_seconds = stop_seconds
         self._clock = clock
         self._held: dict[Key, _Held] = {}
@@ -136,9 +140,24 @@ class Lines:
             began = self._clock()
             forces = sorted(self._forces())
             await self._prepare(forces)
-            tended = await self._rows.tend(forces, leaving=self._leaving)
+            await self._step_aside()
+            tended = await self._rows.tend(forces, leaving=self._away)
             self._sure_at = began
             self._compare(tended, frozenset(forces))
+
+    @property
+    def _away(self) -> bool:
+        """Whether this replica runs no lines, because it stops or cannot hear the logs."""
+        return self._leaving or self._aside
+
+    async def _step_aside(self) -> None:
+        """Leave the lines to another replica while the logs cannot be heard, and come back afterwards."""
+        aside = not self._leaving and not self._hears() and await self._rows.others_live()
+        if aside and not self._aside:
+            _log.warning("this replica cannot follow the logs; it leaves its lines to another one")
+        elif self._aside and not aside:
+            _log.info("this replica takes lines again")
+        self._aside = aside
 
     async def _prepare(self, forces: Sequence[str]) -> None:
         new = [force for force in forces if force not in self._prepared]
@@ -151,7 +170,7 @@ class Lines:
         rows = {each.lease.key: each for each in tended}
         for key, held in self._held.items():
             row = rows.get(key)
-            if row is not None and row.lease == held.running.lease and row.follows and not self._leaving:
+            if row is not None and row.lease == held.running.lease and row.follows and not self._away:
                 continue
             if key.force in forces and (row is None or row.lease.epoch != held.running.lease.epoch):
                 # The lease is lost, or uncommitted results will be refused.
@@ -160,7 +179,7 @@ class Lines:
                 self._end(held)
         self._hand_over(rows)
         for key, row in rows.items():
-            if key not in self._held and row.follows and not self._leaving:
+            if key not in self._held and row.follows and not self._away:
                 self._start(row.lease)
 
     def _hand_over(self, rows: Mapping[Key, Tended]) -> None:

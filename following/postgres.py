@@ -42,6 +42,11 @@ class PostgresLines:
             rows = await connection.fetch(SQL.tend_lines, self._replica, forces, lease, leaving)
         return [_tended(row) for row in rows]
 
+    async def others_live(self) -> bool:
+        """Whether there is another replica to leave the lines to."""
+        async with self._connection() as connection:
+            return bool(await connection.fetchval(SQL.others_live, self._replica))
+
     async def add(self, forces: Iterable[str], lines: Sequence[str], cursors: Sequence[str]) -> None:
         """Make live lines in all these forces where they are missing."""
         forces = list(forces)

@@ -46,6 +46,7 @@ class Plan:
             **database_environment(database),
             **obeyed(os.environ, self._own(process)),
             **self.settings.environment.get(name, {}),
+            **self.settings.environment.get(process, {}),
         }
         return Command(process, f"services.{name}", environment=environment)
 

@@ -14,10 +14,10 @@ class SuiteSettings:
     """The folder of a suite, and the processes, forces and settings in it.
 
     `base_port` 0 takes free ports, the same ones at the next start where possible; else ports are counted
-    from it. `environment` adds variables to one process by its name; variables of our own environment reach
-    every process. `postgres` overrides lines of postgresql.conf. `misbehaviour` is what the national
-    simulators (by name) are asked for once they are up, in the words of their control surface; one that is
-    killed forgets it.
+    from it. `environment` adds variables to one process by its name; a further replica, such as "store-2",
+    has those of its service and its own. Variables of our own environment reach every process. `postgres`
+    overrides lines of postgresql.conf. `misbehaviour` is what the national simulators (by name) are asked for
+    once they are up, in the words of their control surface; one that is killed forgets it.
     """
 
     folder: Path = FOLDER

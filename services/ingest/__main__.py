@@ -18,7 +18,9 @@ async def main(settings: IngestSettings) -> None:
     async with (
         telemetry("ingest", settings.telemetry),
         open_pool(settings.database) as pool,
-        open_channel(section.store, settings.tls, server_name=section.store_name, retries=False) as store,
+        open_channel(
+            section.store, settings.tls, server_name=section.store_name, retries=False, renews=True
+        ) as store,
     ):
         await check_migrated(pool, MIGRATIONS)
         async with open_ingest(settings, pool, store) as ingest:

@@ -37,7 +37,9 @@ async def main(settings: MatchSettings) -> None:
     async with (
         telemetry("match", settings.telemetry),
         open_pool(settings.database) as pool,
-        open_channel(section.store, settings.tls, server_name=section.store_name, retries=False) as store,
+        open_channel(
+            section.store, settings.tls, server_name=section.store_name, retries=False, renews=True
+        ) as store,
         cameras(settings) as registry,
     ):
         await check_migrated(pool, MIGRATIONS)
@@ -48,6 +50,7 @@ async def main(settings: MatchSettings) -> None:
             ReadLogClient(store),
             heads=BufferClient(store, deadline=_HEADS_SECONDS).heads,
             forces=lambda: directory.forces,
+            hears=directory.is_heard,
             pages=await PageTokens.open(pool),
             cameras=registry,
         )
@@ -67,7 +70,7 @@ async def cameras(settings: MatchSettings) -> AsyncIterator[CameraClient | None]
         yield None
         return
     async with open_channel(
-        section.ingest, settings.tls, server_name=section.ingest_name, retries=False
+        section.ingest, settings.tls, server_name=section.ingest_name, retries=False, renews=True
     ) as channel:
         yield CameraClient(channel)
 

@@ -104,10 +104,14 @@ def assemble(
     heads: Heads,
     forces: Forces,
     pages: PageTokens,
+    hears: Callable[[], bool] = lambda: True,
     cameras: CameraSource | None = None,
     clock: Clock = utc_now,
 ) -> Assembly:
-    """Put a replica together; nothing runs yet. `forces` are the forces known at the moment."""
+    """Put a replica together; nothing runs yet. `forces` are the forces known at the moment.
+
+    `hears` says whether the store reaches this replica.
+    """
     names = CameraNames(cameras, forces)
     alerts, hotlists = PostgresAlerts(pool), PostgresHotlists(pool, LINE)
     indexes = Indexes(PostgresKeys(pool))
@@ -117,7 +121,7 @@ def assemble(
     matching = PostgresMatching(pool, LINE, may_hold=may_hold)
     around = Surroundings(subscriptions, names, section.late_seconds, clock)
     steps = MatchingSteps(matching, indexes.of, around)
-    lines = Lines(pool, _maker(log, steps), forces=forces, in_every_force=[LINE])
+    lines = Lines(pool, _maker(log, steps), forces=forces, in_every_force=[LINE], hears=hears)
     notices.on_events = subscriptions.heard
     notices.on_hotlists = lines.wake
     imports = HotlistImports(

@@ -49,7 +49,7 @@ async def assemble(
     rows, records = PostgresDestinations(pool), PostgresRecords(pool)
     forwarding = Forwarding(log, rows, Connections(identities), PostgresDeliveries(pool), limits_of(settings))
     # The lines of a retired force deliver the reads that are still in the buffer.
-    lines = Lines(pool, forwarding.line_of, forces=lambda: directory.forces)
+    lines = Lines(pool, forwarding.line_of, forces=lambda: directory.forces, hears=directory.is_heard)
     destinations = Destinations(rows, log, identities, lambda force: force in directory.active, lines.wake)
     service = BridgeService(destinations, records, await PageTokens.open(pool))
     gauges = BridgeGauges(ShownLines(pool, lines.replica, heads), lambda: directory.forces)

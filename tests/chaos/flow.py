@@ -48,6 +48,9 @@ class Flow:
 
     sent: dict[Identity, SentRead] = field(default_factory=dict)
     acked: set[Identity] = field(default_factory=set)
+    feeds: tuple[str, ...] = ()
+    newest_acked: dict[str, int] = field(default_factory=dict)
+    """By feed: the latest capture time of an acknowledged read, in microseconds since 1970."""
     refused: list[str] = field(default_factory=list)
     stopping: bool = False
 
@@ -70,6 +73,9 @@ class Flow:
         assert isinstance(identities, tuple)
         self.refused += [rejection.message for rejection in receipt.rejections]
         self.acked.update(identities)
+        for _, camera_id, captured_us, _ in identities:
+            feed = camera_id.rpartition("-")[0]
+            self.newest_acked[feed] = max(captured_us, self.newest_acked.get(feed, 0))
 
     def alerts(self, force: str) -> list[tuple[str, str, str]]:
         """The alerts that must be raised: camera, read_id and the entry's plate."""
@@ -92,7 +98,7 @@ async def flowing(
     Each gateway sends a batch every `tick` seconds.
     """
     feeds = await _feeds(suite)
-    flow = Flow()
+    flow = Flow(feeds=tuple(feed.name for feed in feeds))
     async with asyncio.TaskGroup() as gateways:
         for number, feed in enumerate(feeds):
             gateways.create_task(_gateway(flow, connection, feed, random.Random(f"{seed}/{number}"), tick))

@@ -17,11 +17,12 @@ from tests.e2e.machine import settings_in
 from tests.postgres_server import throwaway_folder
 
 _PROBE_SECONDS = 0.5
-_STORE_OF = {
+STORE_OF = {
     "ingest": "GANTRY_INGEST__STORE",
     "match": "GANTRY_MATCH__STORE",
     "nas_bridge": "GANTRY_BRIDGE__STORE",
 }
+"""The variables of services that name the store."""
 
 
 class Balancer:
@@ -88,20 +89,20 @@ async def doubled_suite(*forces: str) -> AsyncIterator[Doubled]:
             return (await opened.enter_async_context(proxy_to(balancer.turns(port)))).address
 
         # One address for each service that calls the store, so that its two replicas call two stores.
-        stores = {service: await stand_before(store) for service in _STORE_OF}
+        stores = {service: await stand_before(store) for service in STORE_OF}
         door = await stand_before(balancers["ingest"], "public")
         everybody, people = await stand_before(store), await stand_before(balancers["match"])
         settings = settings_in(opened.enter_context(throwaway_folder()), forces)
         environment = {
             service: {**settings.environment.get(service, {}), variable: stores[service]}
-            for service, variable in _STORE_OF.items()
+            for service, variable in STORE_OF.items()
         }
         suite = Suite(replace(settings, environment=environment))
         for balancer in balancers.values():
             balancer.suite = suite
         async with suite:
             await suite.add_replica("store")
-            await asyncio.gather(*(suite.add_replica(service) for service in _STORE_OF))
+            await asyncio.gather(*(suite.add_replica(service) for service in STORE_OF))
             probes = [asyncio.create_task(balancer.probe()) for balancer in balancers.values()]
             try:
                 yield Doubled(suite, door, everybody, people)

@@ -11,6 +11,7 @@ import grpc
 
 from gantry_sdk import checks
 from gantry_sdk.backoff import Backoff
+from gantry_sdk.endpoint import Endpoint
 from gantry_sdk.feed import FeedClient
 from gantry_sdk.stream import StreamLimits
 from gantry_sdk.trouble import Trouble
@@ -47,9 +48,13 @@ class Connection:
             raise ValueError("authority should be a certificate in PEM, as the force gave it to you")
         credentials = grpc.ssl_channel_credentials(pem)
         options = _options(server_name)
-        self._channels = [grpc.aio.secure_channel(target, credentials, options) for _ in range(channels)]
+
+        def open_one() -> grpc.aio.Channel:
+            return grpc.aio.secure_channel(target, credentials, options)
+
+        self._endpoints = [Endpoint(open_one) for _ in range(channels)]
         self._trouble = Trouble(target)
-        self._next = itertools.cycle(self._channels)
+        self._next = itertools.cycle(self._endpoints)
 
     def feed(
         self, token: str, *, limits: StreamLimits | None = None, backoff: Backoff | None = None
@@ -58,13 +63,13 @@ class Connection:
 
         Raises ValueError for a token with a line break around it, TypeError for one that is no text.
         """
-        channel = next(self._next)
-        return FeedClient(channel, token, limits=limits, backoff=backoff, trouble=self._trouble)
+        endpoint = next(self._next)
+        return FeedClient(endpoint, token, limits=limits, backoff=backoff, trouble=self._trouble)
 
     async def close(self) -> None:
         """Close the channels; open streams end."""
-        for channel in self._channels:
-            await channel.close(_CLOSE_SECONDS)
+        for endpoint in self._endpoints:
+            await endpoint.close(_CLOSE_SECONDS)
 
     async def __aenter__(self) -> Connection:
         return self

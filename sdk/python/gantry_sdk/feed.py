@@ -13,6 +13,7 @@ from gantry.ingest.v1.ingest_pb2 import SubmitReadsRequest, SubmitReadsResponse,
 from gantry_sdk import checks
 from gantry_sdk.backoff import Backoff
 from gantry_sdk.batches import PreparedBatch
+from gantry_sdk.endpoint import FAILURES_BEFORE, Endpoint
 from gantry_sdk.errors import FeedUnavailable, ServerNotTrusted, feed_error
 from gantry_sdk.receipts import Receipt
 from gantry_sdk.stream import ReadStream, StreamLimits
@@ -24,25 +25,22 @@ _UNREAD_RECEIPTS: Final = 1_000
 
 
 class FeedClient:
-    """Delivers the reads of one feed over a channel that others may share. Get it from `Connection.feed`."""
+    """Delivers the reads of one feed over a connection that others share. Get it from `Connection.feed`."""
 
     def __init__(
         self,
-        channel: grpc.aio.Channel,
+        endpoint: Endpoint,
         token: str,
         *,
         limits: StreamLimits | None = None,
         backoff: Backoff | None = None,
         trouble: Trouble | None = None,
     ) -> None:
-        self._channel = channel
+        self._endpoint = endpoint
         self._trouble = trouble or Trouble()
         self._metadata = (("authorization", f"Bearer {checks.token(token)}"),)
         self._limits = limits or StreamLimits()
         self._backoff = backoff or Backoff()
-        self._submit = channel.unary_unary(
-            _SUBMIT, SubmitReadsRequest.SerializeToString, SubmitReadsResponse.FromString
-        )
 
     def stream(self, on_receipt: Callable[[Receipt], None] | None = None) -> ReadStream:
         """A stream to send batches over, for use in ``async with``.
@@ -51,7 +49,7 @@ class FeedClient:
         the logger ``gantry_sdk`` warns of refused reads and of remarks, each reason at most once a minute.
         """
         return ReadStream(
-            self._channel,
+            self._endpoint,
             self._metadata,
             limits=self._limits,
             backoff=self._backoff,
@@ -68,8 +66,12 @@ class FeedClient:
         request, started, failures = SubmitReadsRequest(reads=checks.batch(reads)), time.monotonic(), 0
         while True:
             left = started + seconds - time.monotonic()
+            channel = self._endpoint.channel
+            submit = channel.unary_unary(
+                _SUBMIT, SubmitReadsRequest.SerializeToString, SubmitReadsResponse.FromString
+            )
             try:
-                response = await self._submit(
+                response = await submit(
                     request, timeout=max(0.001, min(left, _ATTEMPT_SECONDS)), metadata=self._metadata
                 )
             except grpc.aio.AioRpcError as failed:
@@ -77,6 +79,8 @@ class FeedClient:
             else:
                 return _receipt(response, len(reads), time.monotonic() - started)
             failures += 1
+            if failures >= FAILURES_BEFORE:
+                self._endpoint.replace(channel)
             wait = self._backoff.wait(failures, error.retry_after or 0.0)
             lasting = isinstance(error, ServerNotTrusted) or not isinstance(error, FeedUnavailable)
             if lasting or time.monotonic() + wait > started + seconds:

@@ -16,6 +16,7 @@ from gantry.ingest.v1.ingest_pb2 import BatchAck, FlowControl, StreamReadsRespon
 from gantry_sdk import checks, leaving
 from gantry_sdk.backoff import Backoff
 from gantry_sdk.batches import PreparedBatch, prepare, request_of, split
+from gantry_sdk.endpoint import FAILURES_BEFORE, Endpoint
 from gantry_sdk.errors import FeedError, FeedUnavailable, feed_error
 from gantry_sdk.receipts import Receipt
 from gantry_sdk.trouble import Trouble
@@ -57,7 +58,7 @@ class ReadStream:
 
     def __init__(
         self,
-        channel: grpc.aio.Channel,
+        endpoint: Endpoint,
         metadata: Sequence[tuple[str, str]],
         *,
         limits: StreamLimits,
@@ -65,7 +66,7 @@ class ReadStream:
         on_receipt: Callable[[Receipt], None] | None,
         trouble: Trouble | None = None,
     ) -> None:
-        self._open: Callable[..., Any] = channel.stream_stream(_STREAM, None, StreamReadsResponse.FromString)
+        self._endpoint = endpoint
         self._metadata = metadata
         self._limits = limits
         self._backoff = backoff
@@ -242,12 +243,15 @@ class ReadStream:
     async def _reconnecting(self) -> None:
         failures = 0
         while not self._closing:
-            error = await self._converse()
+            channel = self._endpoint.channel
+            error = await self._converse(channel)
             self._note(error)
             if not isinstance(error, FeedUnavailable):
                 raise error
             failures = 1 if self._progressed else failures + 1
             self._cautious = not self._progressed
+            if failures >= FAILURES_BEFORE:
+                self._endpoint.replace(channel)
             if not self._closing:
                 await asyncio.sleep(self._backoff.wait(failures, error.retry_after or 0.0))
 
@@ -256,10 +260,12 @@ class ReadStream:
             self._last_error = error
             self._trouble.failed(error)
 
-    async def _converse(self) -> FeedError:
-        """Open one connection and use it until it ends. Returns why it ended."""
+    async def _converse(self, channel: grpc.aio.Channel) -> FeedError:
+        """Open one stream and use it until it ends. Returns why it ended."""
         self._progressed = False
-        call = self._open(metadata=self._metadata)
+        call: Any = channel.stream_stream(_STREAM, None, StreamReadsResponse.FromString)(
+            metadata=self._metadata
+        )
         try:
             await self._exchange(call)
         except grpc.aio.AioRpcError as error:

@@ -35,9 +35,15 @@ class Post(Protocol):
 class Appender:
     """Sends one append after the other. Repeating one is harmless, since the store keeps each read once."""
 
-    def __init__(self, post_of: Callable[[str], Post], first_wait: float = FIRST_WAIT_SECONDS) -> None:
-        """`post_of` gives the connection of a force."""
+    def __init__(
+        self,
+        post_of: Callable[[str], Post],
+        renew: Callable[[str], None] = lambda _force: None,
+        first_wait: float = FIRST_WAIT_SECONDS,
+    ) -> None:
+        """`post_of` gives the connection of a force. `renew` replaces one on which appends keep failing."""
         self._post_of = post_of
+        self._renew = renew
         self._first_wait = first_wait
 
     async def append(
@@ -66,6 +72,7 @@ class Appender:
                 wait = backoff.next_wait(fault.retry_after)
                 if time.monotonic() + wait > ends_at:
                     availability.failed(fault.reason)
+                    self._renew(force)
                     about = {"force": force, "cause": fault.reason}
                     _log.warning("the store does not take reads", extra=about)
                     raise refusal(fault.reason)

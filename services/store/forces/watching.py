@@ -53,6 +53,8 @@ class DirectoryFeed:
         another replica. Raises Unavailable STOPPING when the server stops, and DATABASE_UNAVAILABLE when the
         database has not answered for 5 s: another replica may have a newer directory.
         """
+        # Asking a database that does not answer takes a minute, and a watcher may find another replica.
+        self._require_compared()
         sent = newest = await self._read()
         changed = self._changed
         yield sent
@@ -62,11 +64,14 @@ class DirectoryFeed:
             if newest.revision != sent.revision:
                 sent = newest
                 yield sent
-            elif self._clock() - self._compared_at > STALE_SECONDS:
-                raise database_unavailable()
             else:
+                self._require_compared()
                 yield sent.revision
         raise Unavailable("STOPPING", "the store is stopping; watch the directory again")
+
+    def _require_compared(self) -> None:
+        if self._clock() - self._compared_at > STALE_SECONDS:
+            raise database_unavailable()
 
     def wake(self) -> None:
         """Wake every watcher."""

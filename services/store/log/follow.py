@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from chassis.database_faults import database_unavailable
 from chassis.errors import OutOfRange, Unavailable
 from chassis.metrics import counter
 from services.store.log.ring import LogEntry, Ring
 from services.store.names import MetricName
 
 PROGRESS_SECONDS: Final = 4.0
+UNSURE_SECONDS: Final = 5.0
+"""A log whose end the database has not told for longer than this is not confirmed to followers."""
 _caught_up = counter(MetricName.CATCH_UP_READS)
 
 
@@ -83,11 +86,13 @@ async def start_at(log: Log, after: int | None) -> Start:
 async def follow(log: Log, start: Start, most_reads: int, stopping: asyncio.Event) -> AsyncIterator[LogPart]:
     """Parts of the log until `stopping` is set. A part is empty at the start, and as a keep-alive.
 
-    Raises Unavailable STOPPING, and OutOfRange POSITION_PURGED when reads that `start` does not allow to be
+    Raises Unavailable STOPPING, DATABASE_UNAVAILABLE when the database has not answered for 5 s (then another
+    replica may have newer reads), and OutOfRange POSITION_PURGED when reads that `start` does not allow to be
     missing were deleted.
     """
     position = start.position
     with log.ring.followed():
+        require_sure(log)
         yield LogPart((), position, max(position, log.ring.head))
         while True:
             changed = log.ring.changed
@@ -98,9 +103,17 @@ async def follow(log: Log, start: Start, most_reads: int, stopping: asyncio.Even
                 position = entries[-1].last
             elif await _set_within(changed, PROGRESS_SECONDS) and not stopping.is_set():
                 continue
+            if not entries:
+                require_sure(log)
             yield LogPart(entries, position, max(position, log.ring.head))
             if stopping.is_set():
                 raise Unavailable("STOPPING", "the store is stopping; follow again from the last position")
+
+
+def require_sure(log: Log) -> None:
+    """Raise Unavailable DATABASE_UNAVAILABLE when the log may have grown without this replica's knowledge."""
+    if log.ring.unsure_seconds > UNSURE_SECONDS:
+        raise database_unavailable()
 
 
 async def _from_database(log: Log, position: int, accepted_gap: int, most_reads: int) -> Sequence[LogEntry]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
@@ -47,9 +48,14 @@ class Ring:
     entries that another replica committed: `missing` is set, and they have to be read and added.
     """
 
-    def __init__(self, capacity_bytes: int, head: int = 0) -> None:
+    def __init__(
+        self, capacity_bytes: int, head: int = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`head` is what the database says at this moment."""
         self.start = self.end = self.head = head
         self.missing = asyncio.Event()
+        self._clock = clock
+        self._compared_at = clock()
         self._capacity = capacity_bytes
         self._bytes = 0
         # Lists with a moving first element: a deque is slow to search.
@@ -93,8 +99,14 @@ class Ring:
         self._drop_oldest()
         self.wake()
 
+    @property
+    def unsure_seconds(self) -> float:
+        """For how long the database has not said where the log ends: other replicas may have appended."""
+        return self._clock() - self._compared_at
+
     def announce(self, head: int) -> None:
-        """The log is known to reach `head`."""
+        """The log reaches `head`, as the database says at this moment."""
+        self._compared_at = self._clock()
         if head <= self.head:
             return
         self.head = head

@@ -20,7 +20,7 @@ from services.store.consumers.consumer import Consumers
 from services.store.images.objects import ImageStore
 from services.store.images.packing import fetch_images
 from services.store.log.checked import MOST_READS, checked
-from services.store.log.follow import Log, LogPart, PastReads, follow, start_at
+from services.store.log.follow import Log, LogPart, PastReads, follow, require_sure, start_at
 from services.store.log.live import LiveLogs
 from services.store.log.ring import LogEntry
 from services.store.names import MetricName
@@ -88,6 +88,7 @@ class ReadLogService(ReadLogServiceServicer):
         _check_consumer(request.consumer)
         most_reads = _most_reads(request)
         log = Log(self._past, (await self._logs.open(request.force)).ring, request.force)
+        require_sure(log)
         start = await start_at(log, None if request.earliest else request.after_position)
         _tails.add(1, {"force": request.force})
         try:

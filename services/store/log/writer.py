@@ -349,6 +349,8 @@ def _fail(pending: Iterable[_Pending], error: Exception) -> None:
     for each in pending:
         if not each.answer.done():
             each.answer.set_exception(_fault(error) or error)
+            # Retrieved, so that asyncio does not log it as an error when the caller has gone meanwhile.
+            each.answer.exception()
 
 
 def _fault(error: Exception) -> Fault | None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from chassis.backoff import Backoff
 from chassis.database import statements, stop_listening
 from chassis.database_faults import DATABASE_TROUBLE
 from chassis.loops import repeat
@@ -23,6 +24,7 @@ from chassis.loops import repeat
 CHANNEL: Final = "gantry_store_appended"
 _ASK_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 0.005
+_FIRST_WAIT: Final = 0.1
 _MOST_CHARACTERS: Final = 7_000
 """A notice of PostgreSQL has less than 8,000 bytes."""
 _SQL: Final = statements("services.store.replicas")
@@ -55,7 +57,14 @@ class ReplicaNews:
     async def run(self) -> None:
         """Notify and poll without end, also after failures of the database."""
         try:
-            await repeat(self._exchange, name="news of other replicas", every=_ASK_SECONDS, wake=self._wake)
+            await repeat(
+                self._exchange,
+                name="news of other replicas",
+                every=_ASK_SECONDS,
+                wake=self._wake,
+                # Followers are refused until the database has said where the logs end.
+                backoff=Backoff(_FIRST_WAIT, _ASK_SECONDS),
+            )
         finally:
             await self._leave()
 

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import asyncpg
@@ -299,11 +299,15 @@ async def _hanging(*_: object, **__: object) -> None:
     raise TimeoutError
 
 
-async def test_months_pass(database_of_lines: DatabaseSettings, postgres_server: SharedServer) -> None:
-    """The clock of the database is `present()`: a lease of last month is free."""
+Tend = Callable[[str, str], Awaitable[list[Tended]]]
+
+
+@pytest.fixture
+def tended(database_of_lines: DatabaseSettings, postgres_server: SharedServer) -> Tend:
+    """A tick of a replica at a time of the database's clock."""
     superuser = postgres_server.postgres.superuser(database_of_lines.name)
 
-    async def tended(replica: str, present: str) -> list[Tended]:
+    async def tend(replica: str, present: str) -> list[Tended]:
         async with connect_as(superuser) as connection:
             await connection.execute(
                 f"alter database {database_of_lines.name} set gantry.present = '{present}'"
@@ -313,11 +317,32 @@ async def test_months_pass(database_of_lines: DatabaseSettings, postgres_server:
             await rows.add(["essex"], [LINE], ["main"])
             return await rows.tend(["essex"], leaving=False)
 
+    return tend
+
+
+async def test_months_pass(tended: Tend) -> None:
+    """The clock of the database is `present()`: a lease of last month is free."""
     (held,) = await tended("old", "2031-01-31 12:00:00+00")
     assert await tended("new", "2031-01-31 12:00:09+00") == []
     (taken,) = await tended("new", "2031-07-01 12:00:00+00")
     assert taken.lease.epoch == held.lease.epoch + 1
     assert await tended("old", "2031-07-01 12:00:01+00") == []
+
+
+async def test_the_clock_goes_back(tended: Tend) -> None:
+    """A replica that died before keeps its lines for as long as a lease lasts, and no longer."""
+    (held,) = await tended("old", "2031-01-31 13:00:00+00")
+    for second in range(0, 10, 3):
+        assert await tended("new", f"2031-01-31 12:00:0{second}+00") == []
+    (taken,) = await tended("new", "2031-01-31 12:00:11+00")
+    assert taken.lease.epoch == held.lease.epoch + 1
+
+
+async def test_a_replica_that_lives_keeps_its_lines_when_the_clock_goes_back(tended: Tend) -> None:
+    (held,) = await tended("old", "2031-01-31 13:00:00+00")
+    for second in range(0, 30, 3):
+        assert await tended("new", f"2031-01-31 12:00:{second:02}+00") == []
+        assert await tended("old", f"2031-01-31 12:00:{second:02}+00") == [held]
 
 
 @asynccontextmanager
@@ -367,3 +392,32 @@ async def test_lines_stop_although_their_connections_are_dead(
         await asyncio.wait([replica.task], timeout=20)
         assert replica.task.done()
         assert time.monotonic() - began < 15
+
+
+async def test_a_replica_that_cannot_hear_the_logs_leaves_its_lines_to_another_one(world: World) -> None:
+    world.forces = SIX
+    heard = [True, True]
+    deaf = await world.replica(hears=lambda: heard[0])
+    await world.replica(hears=lambda: heard[1])
+    await eventually(shared_out(world, 3, 3))
+    async with growing(world):
+        heard[0] = False
+        await eventually(shared_out(world, 6))
+        assert set((await world.owners()).values()) == {world.replicas[1].lines.replica}
+        assert not deaf.lines.running
+        heard[0] = True
+        await eventually(shared_out(world, 3, 3), seconds=5)
+
+
+async def test_replicas_that_all_cannot_hear_the_logs_keep_trying(world: World) -> None:
+    world.forces = SIX
+    heard = [True, True]
+    for number in range(2):
+        await world.replica(hears=lambda number=number: heard[number])
+    await eventually(shared_out(world, 3, 3))
+    heard[:] = [False, False]
+    # Whoever is left alone keeps the lines, so that they go on as soon as the logs can be heard.
+    await eventually(shared_out(world, 6))
+    async with growing(world):
+        heard[:] = [True, True]
+        await eventually(shared_out(world, 3, 3), seconds=5)

@@ -416,6 +416,18 @@ async def test_a_replica_that_is_frozen_while_it_purges_loses_its_turn_by_the_cl
             assert again
 
 
+async def test_a_turn_that_began_before_the_clock_went_back_is_over(buffer: Buffer) -> None:
+    async with buffer.records.leading() as leading:
+        assert leading
+        for ahead, taken in (("50 seconds", False), ("70 seconds", True)):
+            await buffer.store.pool.execute(
+                "update retention_turn set owner = 'other', expires_at = present() + $1::text::interval",
+                ahead,
+            )
+            async with buffer.records.leading() as again:
+                assert again is taken
+
+
 async def test_a_long_run_keeps_its_turn(buffer: Buffer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.store.retention.postgres._TURN", timedelta(seconds=0.5))
     monkeypatch.setattr("services.store.retention.postgres._RENEW_SECONDS", 0.05)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from types import TracebackType
 
 import asyncpg
 import pytest
+from grpc._cython.cygrpc import ExecuteBatchError
 
 from chassis.errors import NotFound
-from chassis.logs import JsonLines
+from chassis.logs import JsonLines, configure_logs
 
 PLATE = "AB12CDE"
 
@@ -80,3 +82,34 @@ def test_text_from_outside_is_one_line_without_anything_that_a_terminal_obeys() 
     assert line.isprintable()
     told = json.loads(line)
     assert (told["message"], told["camera_id"]) == (f"of {evil}", evil)
+
+
+RELEASE = "Task exception was never retrieved\nfuture: <Task coro=<PoolConnectionHolder.release() done>>"
+BROKEN = asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+
+@pytest.mark.parametrize(
+    ("logger", "message", "error", "logged"),
+    [
+        ("asyncio", RELEASE, BROKEN, False),
+        ("asyncio", RELEASE, asyncpg.AdminShutdownError("postmaster exit"), False),
+        ("asyncio", RELEASE, ValueError("a bug"), True),
+        ("asyncio", "Task exception was never retrieved\nfuture: <Task coro=<ours()>>", BROKEN, True),
+        ("grpc._cython.cygrpc", "raised", ExecuteBatchError("the caller has gone"), False),
+        ("grpc._cython.cygrpc", "raised", asyncio.CancelledError(), False),
+        ("grpc._cython.cygrpc", "raised", ValueError("a bug"), True),
+    ],
+)
+def test_what_a_library_says_of_a_connection_that_is_gone_is_no_error(
+    capfd, logger: str, message: str, error: BaseException, logged: bool
+):
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        configure_logs("store", "info")
+        logging.getLogger(logger).error(message, exc_info=(type(error), error, None))
+    finally:
+        logging.captureWarnings(False)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    assert bool(capfd.readouterr().err) is logged

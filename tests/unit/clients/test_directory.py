@@ -163,3 +163,15 @@ async def test_it_ends_when_cancelled_while_the_store_is_unavailable() -> None:
         with pytest.raises(asyncio.CancelledError):
             await within(task)
         assert not watch.forces
+
+
+async def test_a_store_is_heard_while_it_sends_something() -> None:
+    store, now = FakeStore(), 100.0
+    async with watching(store, clock=lambda: now) as (_, watch, _task):
+        await within(watch.ready())
+        now += 12.0
+        assert watch.is_heard()
+        now += 0.1
+        assert not watch.is_heard()
+        store.news.put_nowait(WatchResponse(revision=1, progress=DirectoryProgress()))
+        await until(watch.is_heard)

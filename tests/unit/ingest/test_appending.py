@@ -97,10 +97,11 @@ def batch_of(recorder: Recorder, feed: Feed, sequence: int, ids: list[str]) -> P
 class Rig:
     def __init__(self, store: Store, patience: float = 5.0, reads: int = 100, lanes: int = 2) -> None:
         self.tasks: list[asyncio.Task[None]] = []
+        self.renewed: list[str] = []
         self.memory = Memory(10**9)
         self.counts = UnwrittenCounts()
         limits = AppendLimits(reads, 10**9, lanes, patience)
-        appender = Appender(lambda _: store, first_wait=0.0001)
+        appender = Appender(lambda _: store, self.renewed.append, first_wait=0.0001)
         self.appends = Appends(appender, limits, self.memory, self.counts, self.own, Turns())
 
     def put(self, batch: PendingBatch) -> None:
@@ -171,6 +172,7 @@ async def test_one_force_without_a_store_refuses_only_its_own_work() -> None:
         (1, "STORE_UNAVAILABLE"),
         (2, "STORE_UNAVAILABLE"),
     ]
+    assert set(rig.renewed) == {"essex"}
     with pytest.raises(Unavailable):
         rig.appends.of("essex").availability.check()
     rig.appends.of("kent").availability.check()

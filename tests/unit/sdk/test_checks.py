@@ -116,7 +116,7 @@ BATCHES = [
 async def test_what_is_no_batch_is_named(batch: Any, said: str) -> None:
     async with _connection() as connection:
         feed = connection.feed("gf_x")
-        stream = ReadStream(feed._channel, (), limits=StreamLimits(), backoff=Backoff(), on_receipt=None)
+        stream = ReadStream(feed._endpoint, (), limits=StreamLimits(), backoff=Backoff(), on_receipt=None)
         for give in (lambda: _now(prepare, batch), lambda: feed.submit(batch), lambda: stream.send(batch)):
             with pytest.raises(TypeError, match=re.escape(said)) as raised:
                 await give()

@@ -11,6 +11,7 @@ import pytest
 from gantry.ingest.v1 import ingest_pb2 as pb
 from gantry.ingest.v1.ingest_pb2_grpc import IngestServiceServicer, add_IngestServiceServicer_to_server
 from gantry_sdk import Backoff, FeedClient, FeedError, FeedRefused, Receipt, StreamLimits, prepare, read
+from gantry_sdk.endpoint import Endpoint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -121,7 +122,7 @@ async def door() -> AsyncIterator[Door]:
         await server.start()
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
         opened.extend((channel.close, lambda: server.stop(None)))
-        return scripted, FeedClient(channel, "gf_x", limits=limits, backoff=QUICK)
+        return scripted, FeedClient(Endpoint(lambda: channel), "gf_x", limits=limits, backoff=QUICK)
 
     yield start
     for close in opened:

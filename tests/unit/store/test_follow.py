@@ -124,3 +124,23 @@ async def test_a_follower_gets_stopping_at_once_when_the_store_stops() -> None:
         assert not (await waiting).entries
         with pytest.raises(Unavailable, match="STOPPING"):
             await anext(found)
+
+
+async def test_a_log_whose_end_the_database_does_not_tell_is_not_confirmed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(following, "PROGRESS_SECONDS", 0.01)
+    now = 100.0
+    ring = Ring(1_000_000, head=7, clock=lambda: now)
+    found = follow(Log(PastLog(), ring, "essex"), Start(7, 7), 100, asyncio.Event())
+    async with asyncio.timeout(5):
+        now += 5.0
+        assert [(await anext(found)).position for _ in range(3)] == [7, 7, 7]
+        ring.announce(7)
+        now += 5.0
+        assert (await anext(found)).position == 7
+        now += 0.1
+        with pytest.raises(Unavailable, match="DATABASE_UNAVAILABLE"):
+            await anext(found)
+        with pytest.raises(Unavailable, match="DATABASE_UNAVAILABLE"):
+            await anext(follow(Log(PastLog(), ring, "essex"), Start(7, 7), 100, asyncio.Event()))

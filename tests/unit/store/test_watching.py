@@ -117,6 +117,10 @@ async def test_a_directory_that_was_not_compared_with_the_database_is_not_confir
     now += 0.1
     with pytest.raises(Unavailable, match="DATABASE_UNAVAILABLE"):
         await following(messages)
+    reads = forces.whole_reads
+    with pytest.raises(Unavailable, match="DATABASE_UNAVAILABLE"):
+        await following(feed.watch())
+    assert forces.whole_reads == reads
 
 
 async def test_the_whole_directory_is_read_only_when_its_revision_has_changed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -196,6 +197,23 @@ async def test_a_cancelled_caller_does_not_cancel_the_commit() -> None:
         subject.log.gate.set()
         await subject.submit("b")
         assert subject.followed() == [(["a"], [1]), (["b"], [2])]
+
+
+async def test_a_fault_that_nobody_waits_for_any_more_is_no_error_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with writing() as rig:
+        rig.log.gate.clear()
+        rig.log.refuse["a"] = Unavailable("DATABASE_UNAVAILABLE", "away")
+        gone = rig.submit("a")
+        await settle()
+        gone.cancel()
+        await settle()
+        rig.log.gate.set()
+        await settle()
+        assert rig.writer.trouble is not None
+    gc.collect()
+    assert caplog.records[1:] == [], "only that appends fail"
 
 
 @pytest.mark.parametrize(
