@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from importlib.metadata import version
 from typing import Final
@@ -16,20 +16,12 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.trace import (
-    Link,
-    NonRecordingSpan,
-    Span,
-    SpanContext,
-    get_current_span,
-    set_span_in_context,
-    use_span,
-)
-from opentelemetry.util.types import AttributeValue
+from opentelemetry.trace import Link, get_current_span, use_span
 
 from chassis import traceparent as w3c
 from chassis import tracing
 from chassis.histograms import bucket_views
+from chassis.joint_spans import MOST_SPANS
 from chassis.metrics import SCOPE, Gauge, Values, begin_counters, meter
 from chassis.names import MetricName
 from chassis.sampler import head_sampler
@@ -43,13 +35,11 @@ __all__ = [
     "link_from",
     "meter",
     "metrics_port",
-    "span_following",
     "telemetry",
     "tracer",
     "untraced",
 ]
 
-MAX_LINKS: Final = 128
 _EXPORT_EVERY_MS: Final = 500
 _QUEUED_SPANS: Final = 16_384
 _METRICS_EVERY_MS: Final = 15_000
@@ -107,7 +97,7 @@ def current_traceparent() -> str:
 def context_from(traceparent: str) -> Context | None:
     """A context whose current span is the one named, for use as a parent; None when malformed."""
     remote = w3c.parse(traceparent)
-    return None if remote is None else _context_of(remote)
+    return None if remote is None else w3c.context_of(remote)
 
 
 def link_from(traceparent: str) -> Link | None:
@@ -123,39 +113,10 @@ def untraced() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def span_following(
-    name: str,
-    traceparents: Sequence[str],
-    attributes: Mapping[str, AttributeValue] | None = None,
-) -> Iterator[Span]:
-    """A current span for work that belongs to several traces.
-
-    It is the child of the first sampled one and links to the other sampled ones, at most 128. When none
-    is sampled, the span records nothing, and neither does anything under it.
-    """
-    # Most traces are not sampled. This test needs no parsing.
-    texts = [text for text in dict.fromkeys(traceparents) if text and not w3c.is_unsampled(text)]
-    origins = [origin for text in texts if (origin := w3c.parse(text)) and origin.trace_flags.sampled]
-    if not origins:
-        with use_span(UNSAMPLED, end_on_exit=False):
-            yield UNSAMPLED
-        return
-    links = [Link(origin) for origin in origins[1 : MAX_LINKS + 1]]
-    with _tracer.start_as_current_span(
-        name, _context_of(origins[0]), attributes=attributes, links=links
-    ) as span:
-        yield span
-
-
-def _context_of(remote: SpanContext) -> Context:
-    return set_span_in_context(NonRecordingSpan(remote), Context())
-
-
 def _tracer_provider(
     resource: Resource, budget: TraceBudget, exporters: Sequence[SpanExporter]
 ) -> TracerProvider:
-    limits = SpanLimits(max_links=MAX_LINKS)
+    limits = SpanLimits(max_links=MOST_SPANS)
     provider = TracerProvider(head_sampler(budget), resource, shutdown_on_exit=False, span_limits=limits)
     for exporter in exporters:
         provider.add_span_processor(

@@ -29,6 +29,7 @@ from services.ingest.appending.memory import Memory, MemoryShare
 from services.ingest.appending.pace import Pace
 from services.ingest.appending.remarks import count_remarks, share_differing
 from services.ingest.appending.request import EncodedAppend, append_of, share_duplicates
+from services.ingest.appending.tracing import traced_reads
 from services.ingest.cameras.counts import UnwrittenCounts
 from services.ingest.cameras.feeds import token_unknown
 from services.ingest.names import MetricName
@@ -220,10 +221,8 @@ class Lane:
         try:
             await self._turns.take(self._force, self, sum([batch.cost for batch in batches]))
             append = append_of(self._force, batches)
-            traceparents = [batch.traceparent for batch in batches]
-            response = await self._appender.append(
-                self._force, append.request, traceparents, self._availability
-            )
+            traced = traced_reads(batches)
+            response = await self._appender.append(self._force, append.request, traced, self._availability)
         except Fault as fault:
             await self._give_up(batches, fault)
         except Exception as error:  # noqa: BLE001 - no vendor's bytes may end the process
