@@ -20,6 +20,8 @@ from chassis.tracing import UNSAMPLED, tracer
 
 MOST_SPANS: Final = 128
 """Most spans of one work. Further traces end before it."""
+SHARED_BY: Final = "shared_by"
+"""The attribute of a span whose work was done for several traces: for how many."""
 
 Attributes = Mapping[str, AttributeValue]
 
@@ -90,9 +92,10 @@ def _begin(
 ) -> dict[str, Span]:
     first, *others = origins.values()
     links = [Link(origin) for origin in others]
+    shared = {SHARED_BY: len(origins)} if others else {}
     spans: dict[str, Span] = {}
     for text, origin in origins.items():
-        about = {**attributes, **own.get(text, {})}
+        about = {**attributes, **own.get(text, {}), **shared}
         span = spans[text] = tracer().start_span(name, w3c.context_of(origin), attributes=about, links=links)
         if origin is first and others:
             links = [Link(span.get_span_context())]

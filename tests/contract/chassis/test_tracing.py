@@ -146,7 +146,7 @@ async def test_work_for_several_traces_has_a_span_in_each(spans_file):
     assert {(span["start_ns"] >= main["start_ns"], span["end_ns"]) for span in others} == {
         (True, main["end_ns"])
     }
-    assert others[0]["attributes"] == {"reads": 3, "number": 4, "done": 1}
+    assert others[0]["attributes"] == {"reads": 3, "number": 4, "done": 1, "shared_by": 127}
     under = {span["trace_id"]: span["parent_span_id"] for span in spans if span["name"] == "under"}
     assert under == {trace: span["span_id"] for trace, span in batch.items()}
     (call,) = [span for span in spans if span["name"] not in {"batch", "under"}]
