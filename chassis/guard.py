@@ -44,7 +44,7 @@ from chassis.identity import Call, Caller
 from chassis.metrics import counter, histogram, up_down
 from chassis.names import MetricName
 from chassis.telemetry import context_from, tracer
-from chassis.tracing import UNSAMPLED
+from chassis.tracing import UNSAMPLED, context_of
 
 _DEFAULT_SECONDS: Final = 30.0
 _LEAST_SECONDS: Final = 0.002
@@ -330,7 +330,7 @@ def _server_span(method: str, parent: Context) -> Iterator[None]:
                 raise
             _tell_status(span, grpc.StatusCode.OK)
     finally:
-        _seconds.record(time.perf_counter() - started, {"method": method})
+        _seconds.record(time.perf_counter() - started, {"method": method}, context_of(span))
 
 
 def _parent_of(context: Call, *, bounded: bool) -> Context:

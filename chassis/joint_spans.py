@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanContext, Status, StatusCode, use_span
 from opentelemetry.util.types import AttributeValue
 
 from chassis import traceparent as w3c
-from chassis.tracing import UNSAMPLED, tracer
+from chassis.tracing import UNSAMPLED, context_of, tracer
 
 MOST_SPANS: Final = 128
 """Most spans of one work. Further traces end before it."""
@@ -38,6 +39,11 @@ class JointSpans:
     def others(self) -> Sequence[str]:
         """The traceparents of the spans beside the current one."""
         return [w3c.render(span.get_span_context()) for span in self.spans[1:]]
+
+    @property
+    def context(self) -> Context | None:
+        """The context for a measurement of the work, see `chassis.tracing.context_of`."""
+        return context_of(self.spans[0]) if self.spans else None
 
     def set_attribute(self, name: str, value: AttributeValue) -> None:
         """Set an attribute of all spans."""

@@ -21,6 +21,7 @@ from gantry.store.v1.log_pb2 import AppendReadsResponse
 
 from chassis.errors import Fault
 from chassis.metrics import counter, histogram
+from chassis.tracing import UNSAMPLED, context_of
 from chassis.turns import Turns
 from services.ingest.appending.appender import Appender
 from services.ingest.appending.availability import STORAGE_FULL, STORE_UNAVAILABLE, StoreAvailability
@@ -278,13 +279,14 @@ class Lane:
         self._counts.appended(self._force, append.camera_ids, append.captured_at_us, duplicates, now_us)
         count_remarks(self._force, batches, append.camera_ids, self._counts)
         self._memory.release(sum([batch.cost for batch in batches]))
-        self._measure(len(append.camera_ids), len(duplicates), batches[0].received_at)
+        self._measure(len(append.camera_ids), len(duplicates), batches)
         for batch in batches:
             batch.end_span()
             batch.submitter.settled(batch)
 
-    def _measure(self, reads: int, duplicates: int, oldest: float) -> None:
+    def _measure(self, reads: int, duplicates: int, batches: Sequence[PendingBatch]) -> None:
         _reads.add(reads - duplicates, self._accepted)
         if duplicates:
             _reads.add(duplicates, self._duplicate)
-        _ack_seconds.record(time.monotonic() - oldest)
+        traced = next((batch.span for batch in batches if batch.span.is_recording()), UNSAMPLED)
+        _ack_seconds.record(time.monotonic() - batches[0].received_at, context=context_of(traced))

@@ -9,8 +9,11 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Protocol, TypeAlias
 
+from opentelemetry.context import Context
+
 from chassis.joint_spans import JointSpans, spans_following
 from chassis.metrics import counter, histogram
+from chassis.tracing import context_of
 from following.lease import Lease
 from following.log import Part
 from following.step import Progress
@@ -95,7 +98,8 @@ class MatchingStep:
             numbers = await progress.commit(position, write)
             assert numbers is not None, "commit raises FencedError for a move that was refused"
             spans.set_attribute("alerts", len(numbers) - numbers.count(None))
-        self._publish(alerts, numbers, raised_at)
+        contexts = _contexts(traced, spans)
+        self._publish(alerts, numbers, raised_at, contexts)
 
     def _new(self, hit: Hit, raised_at: datetime) -> NewAlert:
         seen = hit.candidate.identity
@@ -104,7 +108,11 @@ class MatchingStep:
         return NewAlert(hit, name, age_us > self._around.late_seconds * 1e6)
 
     def _publish(
-        self, alerts: Sequence[NewAlert], numbers: Sequence[int | None], raised_at: datetime
+        self,
+        alerts: Sequence[NewAlert],
+        numbers: Sequence[int | None],
+        raised_at: datetime,
+        contexts: Mapping[int, Context | None],
     ) -> None:
         new = [(number, alert) for number, alert in zip(numbers, alerts, strict=True) if number is not None]
         if not new:
@@ -115,7 +123,9 @@ class MatchingStep:
         now_us = microseconds(self._around.clock())
         for _, alert in new:
             _alerts.add(1, {"force": self._force, "kind": _KINDS[alert.hit.near]})
-            _seconds.record((now_us - alert.hit.candidate.appended.received_at_us) / 1e6)
+            seen = alert.hit.candidate
+            seconds = (now_us - seen.appended.received_at_us) / 1e6
+            _seconds.record(seconds, context=contexts.get(seen.position))
 
     def _raised(self, number: int, alert: NewAlert, raised_at: datetime) -> Happening:
         seen, entry = alert.hit.candidate, alert.hit.entry
@@ -171,9 +181,18 @@ def _alerts_in(traced: Sequence[Traced], spans: JointSpans, hits: Sequence[Hit])
     positions = list(dict.fromkeys(hit.candidate.position for hit in hits))
     found: dict[str, _Positions] = {}
     for each, span in zip(traced, spans.traceparents, strict=True):
-        if own := [position for position in positions if each.first <= position <= each.last]:
+        if span and (own := [position for position in positions if each.first <= position <= each.last]):
             found.setdefault(span, []).extend(own)
     return found
+
+
+def _contexts(traced: Mapping[str, _Positions], spans: JointSpans) -> dict[int, Context | None]:
+    """By position of a traced read, the context to measure its alerts with."""
+    return {
+        position: context_of(span)
+        for positions, span in zip(traced.values(), spans.spans, strict=False)
+        for position in positions
+    }
 
 
 def _attributes(positions: _Positions) -> Mapping[str, int | list[int]]:

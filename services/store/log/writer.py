@@ -230,13 +230,13 @@ class ForceWriter:
             _fail(work.pending, refusal)
             return
         try:
-            with spans_following(SpanName.COMMIT, work.traceparents()):
+            with spans_following(SpanName.COMMIT, work.traceparents()) as spans:
                 await self._append(work)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
             await self._failed(work, error)
             return
         self._close_breaker()
-        _commit_seconds.record(time.perf_counter() - started)
+        _commit_seconds.record(time.perf_counter() - started, context=spans.context)
         _commit_reads.record(sum(each.reads.count for each in work.pending))
 
     async def _append(self, work: _Work) -> None:

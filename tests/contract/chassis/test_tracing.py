@@ -10,6 +10,7 @@ import urllib.request
 
 import grpc
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from chassis.errors import NotFound, Unavailable
 from chassis.joint_spans import spans_following
@@ -226,3 +227,40 @@ async def test_a_retried_call_is_one_client_span(lab, echo, spans_file):
             await caller.say("Say")
     statuses = sorted(span["status"] for span in _spans(spans_file))
     assert statuses == ["ERROR", "UNSET", "UNSET", "UNSET"]
+
+
+def _open_metrics(port: int) -> str:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+        return str(answer.read().decode())
+
+
+async def test_openmetrics_names_a_trace_beside_a_bucket(lab, echo, spans_file):
+    seconds = meter().create_histogram("gantry_test_traced_seconds", "s")
+    settings = TelemetrySettings(spans_file=spans_file, metrics_listen="127.0.0.1:0", traces_per_second=1)
+    async with telemetry("test", settings):
+        await (await lab.caller(await lab.echo(echo))).say("Say")
+        parent = f"00-{'a' * 32}-{'b' * 16}-01"
+        with spans_following("work", [parent]) as joint:
+            seconds.record(0.004, {"force": "essex"}, joint.context)
+        with spans_following("work", [parent[:-1] + "0"]) as joint:
+            seconds.record(0.02, {"force": "essex"}, joint.context)
+        text = await asyncio.to_thread(_scrape, metrics_port())
+        await asyncio.to_thread(_open_metrics, metrics_port())
+        # Also for whoever reads the page later.
+        page = await asyncio.to_thread(_open_metrics, metrics_port())
+    spans = {span["name"].rpartition("/")[2]: span for span in _spans(spans_file)}
+    work, call = spans["work"], spans["Say"]
+    assert "trace_id" not in text
+    families = {family.name: family for family in text_string_to_metric_families(page)}
+    exemplars = {
+        sample.labels["le"]: (sample.exemplar.labels, sample.exemplar.value)
+        for sample in families["gantry_test_traced_seconds"].samples
+        if sample.exemplar
+    }
+    assert exemplars == {"0.005": ({"trace_id": "a" * 32, "span_id": work["span_id"]}, 0.004)}
+    of_calls = [sample.exemplar for sample in families["gantry_rpc_seconds"].samples if sample.exemplar]
+    assert call["trace_id"] in {exemplar.labels["trace_id"] for exemplar in of_calls}
