@@ -5,15 +5,20 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import grpc
+import pytest
 import pytest_asyncio
 from gantry.ingest.v1.ingest_pb2 import StreamReadsRequest
 from gantry.store.v1 import search_pb2
 
 from chassis.client import open_channel
+from chassis.names import MetricName as ChassisMetric
 from clients.bridge import BridgeClient
+from services.ingest.names import MetricName as IngestMetric
 from services.ingest.names import SpanName as IngestSpan
+from services.match.names import MetricName as MatchMetric
 from services.match.names import SpanName as MatchSpan
 from services.nas_bridge.names import SpanName as BridgeSpan
+from services.store.names import MetricName as StoreMetric
 from services.store.names import SpanName as StoreSpan
 from simulators.national.names import SpanName as NationalSpan
 from suite.suite import Suite
@@ -21,6 +26,7 @@ from tests.e2e.door import ReadMaker, connected, converse, enrol, public_channel
 from tests.e2e.hotlists import import_plates
 from tests.e2e.marks import SHARED_SUITE
 from tests.e2e.outcome import PURPOSE, arrived, log_of, search_for
+from tests.e2e.pages import exemplars
 from tests.e2e.spans import Span, all_spans, followers, key_of, new_traceparent
 from tests.e2e.waiting import eventually
 
@@ -109,6 +115,28 @@ async def test_batches_that_travel_together_keep_their_traces(suite: Suite, make
         assert names["match", MatchSpan.MATCH_ALERT] == names["nas", NationalSpan.NAS_ACCEPT] == 1, names
         joined += any(span.links for way in ways for span in way)
     assert joined > 0, "nothing travelled together, so nothing was shown"
+
+
+@pytest.mark.parametrize(
+    ("service", "histogram"),
+    [
+        ("ingest", IngestMetric.INGEST_ACK_SECONDS),
+        ("store", StoreMetric.COMMIT_SECONDS),
+        ("store", ChassisMetric.RPC_SECONDS),
+        ("match", MatchMetric.MATCH_ALERT_SECONDS),
+    ],
+)
+async def test_a_slow_bucket_leads_to_a_trace(
+    suite: Suite, maker: ReadMaker, service: str, histogram: str
+) -> None:
+    traceparent, _ = new_traceparent()
+
+    async def named() -> set[str]:
+        async with connected(suite) as connection, connection.feed(maker.feed.token).stream() as stream:
+            await stream.send([maker.one(LISTED)], traceparent=traceparent)
+        return await exemplars(suite, service, histogram) & {key_of(traceparent)[0]}
+
+    await eventually(named, within=15, what="an exemplar")
 
 
 async def test_a_trace_that_is_not_sampled_or_is_none_costs_nothing_but_itself(
