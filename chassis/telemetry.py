@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from importlib.metadata import version
-from typing import Final
+from typing import Final, Protocol
 
 from opentelemetry import metrics
 from opentelemetry.context import Context
@@ -43,11 +43,16 @@ __all__ = [
 _EXPORT_EVERY_MS: Final = 500
 _QUEUED_SPANS: Final = 16_384
 _METRICS_EVERY_MS: Final = 15_000
+_FLUSH_SECONDS: Final = 2.0
 
 _tracer: Final = tracing.tracer()
 _build_info: Final = Gauge(MetricName.BUILD_INFO)
 _meter_provider: MeterProvider | None = None
 _metrics_port: int | None = None
+
+
+class _Exporter(Protocol):
+    def shutdown(self) -> None: ...
 
 
 @asynccontextmanager
@@ -71,8 +76,7 @@ async def telemetry(service: str, settings: TelemetrySettings) -> AsyncIterator[
         if exporters:
             budget = TraceBudget(settings.traces_per_second)
             provider = _tracer_provider(resource, budget, exporters)
-            # Flushing joins a thread that may wait for an unavailable collector.
-            opened.push_async_callback(asyncio.to_thread, provider.shutdown)
+            opened.push_async_callback(_flush, provider.shutdown, exporters)
             opened.enter_context(_tracer.recording(provider.get_tracer(SCOPE), budget))
         await opened.enter_async_context(_measuring(resource, settings))
         yield
@@ -148,10 +152,10 @@ async def _measuring(resource: Resource, settings: TelemetrySettings) -> AsyncIt
             reader, _metrics_port = opened.enter_context(prometheus_page(settings.metrics_listen))
             opened.callback(_attach(reader, resource).remove_metric_reader, reader)
         if settings.otlp_endpoint is not None and settings.otlp_metrics:
-            pushing = _otlp_metrics(settings.otlp_endpoint)
+            pushing, exporter = _otlp_metrics(settings.otlp_endpoint)
             _attach(pushing, resource)
             # Its shutdown pushes the last values. A reader that was removed cannot do this.
-            opened.push_async_callback(asyncio.to_thread, pushing.shutdown)
+            opened.push_async_callback(_flush, pushing.shutdown, [exporter])
         try:
             yield
         finally:
@@ -168,7 +172,22 @@ def _attach(reader: MetricReader, resource: Resource) -> MeterProvider:
     return _meter_provider
 
 
-def _otlp_metrics(endpoint: str) -> MetricReader:
+def _otlp_metrics(endpoint: str) -> tuple[MetricReader, _Exporter]:
     from chassis.otlp import Metrics  # noqa: PLC0415
 
-    return PeriodicExportingMetricReader(Metrics(endpoint), export_interval_millis=_METRICS_EVERY_MS)
+    exporter = Metrics(endpoint)
+    return PeriodicExportingMetricReader(exporter, export_interval_millis=_METRICS_EVERY_MS), exporter
+
+
+async def _flush(shut_down: Callable[[], object], exporters: Sequence[_Exporter]) -> None:
+    """Flush and end. What a collector has not taken after 2 s is lost: the SDK would wait for 30 s."""
+
+    def give_up() -> None:
+        for exporter in exporters:
+            exporter.shutdown()
+
+    timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, give_up)
+    try:
+        await asyncio.to_thread(shut_down)
+    finally:
+        timer.cancel()
