@@ -26,7 +26,7 @@ CONNECT_SECONDS = 10.0
 # Time between the choice of the start and the first read, in which traffic is computed.
 LEAD_SECONDS = 1.0
 # Fewer than ingest follows by default, so that each trace that begins here is followed to its end.
-_TRACES_PER_SECOND = 15.0
+_TRACES_PER_SECOND = 10.0
 
 
 class UsageError(Exception):
