@@ -118,7 +118,7 @@ class BatchReceiver:
         """The span of the batch, a child of the vendor's span when that is sampled.
 
         A vendor can set the sampled flag on every batch, so the number of such spans a second is limited.
-        Each of them costs all services together a dozen spans.
+        Each of them costs all services together some ten spans.
         """
         remote = w3c.parse(traceparent) if traceparent else None
         if remote is None:
