@@ -19,6 +19,7 @@ from bench.disk import sync_times
 from bench.echo import echo_cpu
 from bench.recovery import recovery
 from bench.report import Figure, show, write
+from bench.tracing import PRODUCT, middle, tracing_batches, tracing_single_reads
 from suite.errors import SuiteError
 from suite.settings import SuiteSettings
 from suite.suite import Suite
@@ -33,8 +34,9 @@ ALERT_ENTRIES: Final = 1_000_000
 BESIDE_RATE: Final = 10_000.0
 BESIDE_SECONDS: Final = 20.0
 ECHO_SECONDS: Final = 8.0
-PRODUCT: Final = ("ingest", "store", "match", "nas_bridge", "postgres")
-"""The processes whose processor time is added up. The generator and the national simulators do not count."""
+TRACING_PAIRS: Final = 8
+TRACING_READS: Final = 150_000
+TRACING_SECONDS: Final = 6.0
 
 
 @dataclass
@@ -109,6 +111,15 @@ async def _echo(run: Run) -> None:
     run.add("grpc_echo_cpu", await echo_cpu(run.suite, ECHO_SECONDS), "us/message")
 
 
+async def _tracing(run: Run) -> None:
+    for name, added in (
+        ("tracing_cpu_batches", await tracing_batches(run.suite, TRACING_PAIRS, TRACING_READS)),
+        ("tracing_cpu_single_reads", await tracing_single_reads(run.suite, TRACING_PAIRS, TRACING_SECONDS)),
+    ):
+        run.console.print(f"  {name}, pair by pair: {', '.join(f'{each:+.1f}' for each in added)} %")
+        run.add(name, middle(added), "%")
+
+
 async def _command(run: Run) -> None:
     start, search = await command_start(), await command_search(run.suite)
     run.add("command_start_ms", start.clock_ms, "ms")
@@ -134,6 +145,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
     "alert_latency": _alerts,
     "alert_beside_load": _beside,
     "bytes_per_read": _bytes,
+    "tracing_cpu": _tracing,
     "command": _command,
     "recovery": _recovery,
 }
@@ -142,7 +154,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
 async def bench(names: Sequence[str], console: Console) -> list[Figure]:
     """Bring up a fresh suite and take the named measurements, raw COPY first."""
     shutil.rmtree(FOLDER / "state", ignore_errors=True)
-    async with Suite(SuiteSettings(FOLDER / "state", traces_per_second=5), say=console.print) as suite:
+    async with Suite(SuiteSettings(FOLDER / "state"), say=console.print) as suite:
         run = Run(suite, console, await raw_copy(suite, COPY_ROWS))
         run.add("raw_copy", run.baseline.rows_per_second, "rows/s")
         run.add("raw_copy_cpu", run.baseline.cpu_us, "us/row")

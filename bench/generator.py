@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from random import getrandbits
 from typing import Final
 
 import uvloop
@@ -46,6 +47,7 @@ class Plan:
     ``batches`` sends `reads` in all as fast as they are acknowledged; ``single`` sends reads one by one on
     `streams` streams, each after the acknowledgement of the one before, for `seconds`; ``paced`` sends
     `rate` reads a second for `seconds`, of which one in `hit_every` (0: none) shows a plate of `hits`.
+    `traced`: each batch asks to be followed as a trace of its own, or not to be; None: says nothing.
     """
 
     mode: str
@@ -60,6 +62,13 @@ class Plan:
     rate: float = 0.0
     hits: Sequence[str] = ()
     hit_every: int = 0
+    traced: bool | None = None
+
+    def traceparent(self) -> str:
+        """That of the next batch."""
+        if self.traced is None:
+            return ""
+        return f"00-{getrandbits(128) | 1:032x}-{getrandbits(64) | 1:016x}-0{int(self.traced)}"
 
 
 @dataclass
@@ -101,7 +110,7 @@ async def _batches(plan: Plan, connection: Connection, outcome: Outcome) -> None
         client = connection.feed(feed.token, limits=limits)
         async with client.stream(outcome.take) as stream:
             for run in in_runs(share, plan.batch):
-                await stream.send(PreparedBatch(maker.batch(run), run))
+                await stream.send(PreparedBatch(maker.batch(run), run), traceparent=plan.traceparent())
 
     outcome.start()
     await asyncio.gather(*(gateway(feed) for feed in plan.feeds))
@@ -132,7 +141,7 @@ async def _single(plan: Plan, connection: Connection, outcome: Outcome) -> None:
                 until = time.monotonic() + plan.seconds
                 ready.set()
             await ready.wait()
-            await _one_by_one(stream, stock, lambda: time.monotonic() < until)
+            await _one_by_one(plan, stream, stock, lambda: time.monotonic() < until)
 
     async with asyncio.TaskGroup() as cameras:
         for number in range(plan.streams):
@@ -146,9 +155,9 @@ def _stock(maker: ReadMaker, count: int) -> Stock:
     return lambda: PreparedBatch(made.popleft() if made else maker.batch(1), 1)
 
 
-async def _one_by_one(stream: ReadStream, stock: Stock, going: Callable[[], bool]) -> None:
+async def _one_by_one(plan: Plan, stream: ReadStream, stock: Stock, going: Callable[[], bool]) -> None:
     while going():
-        await stream.send(stock())
+        await stream.send(stock(), traceparent=plan.traceparent())
         await stream.drain()
 
 
@@ -173,7 +182,7 @@ async def _pace(plan: Plan, client: FeedClient, maker: ReadMaker, outcome: Outco
                     if plan.hit_every and number % plan.hit_every == 0:
                         read.vrm = plan.hits[number // plan.hit_every % len(plan.hits)]
                         outcome.sent[f"{read.camera_id}/{read.read_id}"] = now
-                await stream.send(reads)
+                await stream.send(reads, traceparent=plan.traceparent())
                 sent += due
             await asyncio.sleep(_TICK_SECONDS)
 

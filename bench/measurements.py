@@ -59,17 +59,18 @@ async def chain_batches(suite: Suite, count: int, batch: int = 500) -> Chain:
     """Gateways of both forces send batches; the clock stops when match, NAS and NADC have every read."""
     feeds = await enrol(suite, "batches", feeds_a_force=2)
     before = min((await accepted_nationally(suite)).values())
-    return await _run_chain(suite, plan(suite, "batches", feeds, reads=count, batch=batch), before)
+    return await run_chain(suite, plan(suite, "batches", feeds, reads=count, batch=batch), before)
 
 
 async def chain_single_reads(suite: Suite, seconds: float, streams: int = 1_000) -> Chain:
     """Streams send one read, wait for its acknowledgement, send the next; the chain follows live."""
     feeds = await enrol(suite, "single", feeds_a_force=10)
     before = min((await accepted_nationally(suite)).values())
-    return await _run_chain(suite, plan(suite, "single", feeds, seconds=seconds, streams=streams), before)
+    return await run_chain(suite, plan(suite, "single", feeds, seconds=seconds, streams=streams), before)
 
 
-async def _run_chain(suite: Suite, work: Plan, before: int) -> Chain:
+async def run_chain(suite: Suite, work: Plan, before: int) -> Chain:
+    """Carry out a plan until match and all destinations have its reads, of which they had `before`."""
     used = processor_seconds(suite)
     outcome = await generate(work)
     ended = await settle(suite, before + outcome.acked)

@@ -48,8 +48,8 @@ class Gate:
     def __init__(self, method: str, rule: Rule | None, offices: Offices, *, public: bool) -> None:
         self._rule = rule or _NOBODY_MAY
         self._offices = offices
-        self._takes_tokens = public and self._rule.feeds
-        self._arrivals = offices.arrivals if self._takes_tokens else None
+        self.takes_tokens = public and self._rule.feeds
+        self._arrivals = offices.arrivals if self.takes_tokens else None
         self.judges_message = self._rule.reads_message
         _check(method, self._rule, offices)
 
@@ -85,7 +85,7 @@ class Gate:
                 await self._record(rule.audit, message, dict.fromkeys(forces), caller.name, purpose)
 
     def _caller(self, context: Call) -> Caller:
-        token = _token_of(context) if self._takes_tokens else None
+        token = _token_of(context) if self.takes_tokens else None
         if token is not None:
             return self._feed(token)
         caller = certified_caller(context)
@@ -95,7 +95,7 @@ class Gate:
 
     def _refusal(self, caller: Caller, context: Call) -> Fault:
         """What the caller lacks, in the words of the port that it called."""
-        if self._takes_tokens:
+        if self.takes_tokens:
             return _token_missing()
         if caller.kind == "none" and not shows_certificate(context):
             return _certificate_missing()

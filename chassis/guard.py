@@ -44,7 +44,7 @@ from chassis.identity import Call, Caller
 from chassis.metrics import counter, histogram, up_down
 from chassis.names import MetricName
 from chassis.telemetry import context_from, tracer
-from chassis.tracing import UNSAMPLED
+from chassis.tracing import UNSAMPLED, context_of
 
 _DEFAULT_SECONDS: Final = 30.0
 _LEAST_SECONDS: Final = 0.002
@@ -75,6 +75,7 @@ def guarded(method: str, handler: Handler, gate: Gate, message_seconds: float, d
     """The same handler behind the guards. `method` is "package.Service/Method".
 
     The first message has to arrive within `message_seconds` after the headers. `draining` is the server's.
+    A gate that takes tokens is open to strangers: only so many of the traces that they ask for are followed.
     """
     behaviour = _behaviour_of(handler)
     if not (inspect.iscoroutinefunction(behaviour) or inspect.isasyncgenfunction(behaviour)):
@@ -85,7 +86,7 @@ def guarded(method: str, handler: Handler, gate: Gate, message_seconds: float, d
         both_ways = bool(handler.request_streaming and handler.response_streaming)
         call = _streaming(method, behaviour, opening, draining, both_ways=both_ways)
     else:
-        call = _unary(method, behaviour, opening)
+        call = _unary(method, behaviour, opening, bounded=gate.takes_tokens)
     make = (
         grpc.stream_stream_rpc_method_handler
         if handler.response_streaming
@@ -166,12 +167,14 @@ def _malformed() -> InvalidInput:
     return InvalidInput("MALFORMED_MESSAGE", "the bytes are not a message of this call; repair the client")
 
 
-def _unary(method: str, behaviour: Callable[..., Any], opening: _Opening) -> Callable[..., Awaitable[Any]]:
+def _unary(
+    method: str, behaviour: Callable[..., Any], opening: _Opening, *, bounded: bool
+) -> Callable[..., Awaitable[Any]]:
     async def answer(caller: Caller, requests: Any, context: Call) -> Any:
         return await behaviour(await opening.request(caller, requests, context), context)
 
     async def call(requests: Any, context: Call) -> Any:
-        with _server_span(method, context):
+        with _server_span(method, _parent_of(context, bounded=bounded)):
             try:
                 caller = opening.admit(context)
                 with opening.watched(context, caller):
@@ -315,9 +318,9 @@ def _fault_for(error: BaseException) -> Fault | None:
 
 
 @contextmanager
-def _server_span(method: str, context: Call) -> Iterator[None]:
+def _server_span(method: str, parent: Context) -> Iterator[None]:
     started = time.perf_counter()
-    span = tracer().start_span(method, _parent_of(context), SpanKind.SERVER)
+    span = tracer().start_span(method, parent, SpanKind.SERVER)
     try:
         with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
             try:
@@ -327,13 +330,13 @@ def _server_span(method: str, context: Call) -> Iterator[None]:
                 raise
             _tell_status(span, grpc.StatusCode.OK)
     finally:
-        _seconds.record(time.perf_counter() - started, {"method": method})
+        _seconds.record(time.perf_counter() - started, {"method": method}, context_of(span))
 
 
-def _parent_of(context: Call) -> Context:
+def _parent_of(context: Call, *, bounded: bool) -> Context:
     for key, value in context.invocation_metadata() or ():
         if key == w3c.HEADER and isinstance(value, str):
-            if w3c.is_unsampled(value):
+            if w3c.is_unsampled(value) or (bounded and not tracer().take_asked()):
                 return _UNSAMPLED_PARENT
             return context_from(value) or _NO_PARENT
     return _NO_PARENT

@@ -1,4 +1,4 @@
-"""Exports of metrics: a Prometheus page to scrape, or pushes to an OTLP collector."""
+"""The page of metrics that Prometheus scrapes: text, or OpenMetrics with exemplars when asked for it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics.export import MetricReader
 from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 
 from chassis.errors import StartupFailure
+from chassis.exemplars import ExemplarReader, Exemplars, WithExemplars
 
 _STOP_SECONDS: Final = 2.0
 
@@ -19,8 +19,9 @@ _STOP_SECONDS: Final = 2.0
 def prometheus_page(listen: str) -> Iterator[tuple[MetricReader, int]]:
     """Serve ``/metrics`` at HOST:PORT; yields the reader that feeds it and the port it got."""
     host, _, port = listen.rpartition(":")
-    registry = CollectorRegistry()
-    reader = PrometheusMetricReader(scope_info_enabled=False, registry=registry)
+    registry, read, exemplars = CollectorRegistry(), CollectorRegistry(), Exemplars()
+    reader = ExemplarReader(read, exemplars)
+    registry.register(WithExemplars(read, exemplars))
     ProcessCollector(registry=registry)
     try:
         page, thread = start_http_server(int(port), host, registry)

@@ -89,4 +89,4 @@ class TelemetrySettings(_Section):
     otlp_traces: bool = True
     otlp_metrics: bool = True
     metrics_listen: HostPort | None = None
-    traces_per_second: float = Field(50.0, ge=0)
+    traces_per_second: float = Field(20.0, ge=0)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from importlib.metadata import version
-from typing import Final
+from typing import Final, Protocol
 
 from opentelemetry import metrics
 from opentelemetry.context import Context
@@ -16,20 +16,12 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.trace import (
-    Link,
-    NonRecordingSpan,
-    Span,
-    SpanContext,
-    get_current_span,
-    set_span_in_context,
-    use_span,
-)
-from opentelemetry.util.types import AttributeValue
+from opentelemetry.trace import Link, get_current_span, use_span
 
 from chassis import traceparent as w3c
 from chassis import tracing
 from chassis.histograms import bucket_views
+from chassis.joint_spans import MOST_SPANS
 from chassis.metrics import SCOPE, Gauge, Values, begin_counters, meter
 from chassis.names import MetricName
 from chassis.sampler import head_sampler
@@ -43,21 +35,24 @@ __all__ = [
     "link_from",
     "meter",
     "metrics_port",
-    "span_following",
     "telemetry",
     "tracer",
     "untraced",
 ]
 
-MAX_LINKS: Final = 128
 _EXPORT_EVERY_MS: Final = 500
 _QUEUED_SPANS: Final = 16_384
 _METRICS_EVERY_MS: Final = 15_000
+_FLUSH_SECONDS: Final = 2.0
 
 _tracer: Final = tracing.tracer()
 _build_info: Final = Gauge(MetricName.BUILD_INFO)
 _meter_provider: MeterProvider | None = None
 _metrics_port: int | None = None
+
+
+class _Exporter(Protocol):
+    def shutdown(self) -> None: ...
 
 
 @asynccontextmanager
@@ -81,8 +76,7 @@ async def telemetry(service: str, settings: TelemetrySettings) -> AsyncIterator[
         if exporters:
             budget = TraceBudget(settings.traces_per_second)
             provider = _tracer_provider(resource, budget, exporters)
-            # Flushing joins a thread that may wait for an unavailable collector.
-            opened.push_async_callback(asyncio.to_thread, provider.shutdown)
+            opened.push_async_callback(_flush, provider.shutdown, exporters)
             opened.enter_context(_tracer.recording(provider.get_tracer(SCOPE), budget))
         await opened.enter_async_context(_measuring(resource, settings))
         yield
@@ -107,7 +101,7 @@ def current_traceparent() -> str:
 def context_from(traceparent: str) -> Context | None:
     """A context whose current span is the one named, for use as a parent; None when malformed."""
     remote = w3c.parse(traceparent)
-    return None if remote is None else _context_of(remote)
+    return None if remote is None else w3c.context_of(remote)
 
 
 def link_from(traceparent: str) -> Link | None:
@@ -123,39 +117,10 @@ def untraced() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def span_following(
-    name: str,
-    traceparents: Sequence[str],
-    attributes: Mapping[str, AttributeValue] | None = None,
-) -> Iterator[Span]:
-    """A current span for work that belongs to several traces.
-
-    It is the child of the first sampled one and links to the other sampled ones, at most 128. When none
-    is sampled, the span records nothing, and neither does anything under it.
-    """
-    # Most traces are not sampled. This test needs no parsing.
-    texts = [text for text in dict.fromkeys(traceparents) if text and not w3c.is_unsampled(text)]
-    origins = [origin for text in texts if (origin := w3c.parse(text)) and origin.trace_flags.sampled]
-    if not origins:
-        with use_span(UNSAMPLED, end_on_exit=False):
-            yield UNSAMPLED
-        return
-    links = [Link(origin) for origin in origins[1 : MAX_LINKS + 1]]
-    with _tracer.start_as_current_span(
-        name, _context_of(origins[0]), attributes=attributes, links=links
-    ) as span:
-        yield span
-
-
-def _context_of(remote: SpanContext) -> Context:
-    return set_span_in_context(NonRecordingSpan(remote), Context())
-
-
 def _tracer_provider(
     resource: Resource, budget: TraceBudget, exporters: Sequence[SpanExporter]
 ) -> TracerProvider:
-    limits = SpanLimits(max_links=MAX_LINKS)
+    limits = SpanLimits(max_links=MOST_SPANS)
     provider = TracerProvider(head_sampler(budget), resource, shutdown_on_exit=False, span_limits=limits)
     for exporter in exporters:
         provider.add_span_processor(
@@ -187,10 +152,10 @@ async def _measuring(resource: Resource, settings: TelemetrySettings) -> AsyncIt
             reader, _metrics_port = opened.enter_context(prometheus_page(settings.metrics_listen))
             opened.callback(_attach(reader, resource).remove_metric_reader, reader)
         if settings.otlp_endpoint is not None and settings.otlp_metrics:
-            pushing = _otlp_metrics(settings.otlp_endpoint)
+            pushing, exporter = _otlp_metrics(settings.otlp_endpoint)
             _attach(pushing, resource)
             # Its shutdown pushes the last values. A reader that was removed cannot do this.
-            opened.push_async_callback(asyncio.to_thread, pushing.shutdown)
+            opened.push_async_callback(_flush, pushing.shutdown, [exporter])
         try:
             yield
         finally:
@@ -207,7 +172,22 @@ def _attach(reader: MetricReader, resource: Resource) -> MeterProvider:
     return _meter_provider
 
 
-def _otlp_metrics(endpoint: str) -> MetricReader:
+def _otlp_metrics(endpoint: str) -> tuple[MetricReader, _Exporter]:
     from chassis.otlp import Metrics  # noqa: PLC0415
 
-    return PeriodicExportingMetricReader(Metrics(endpoint), export_interval_millis=_METRICS_EVERY_MS)
+    exporter = Metrics(endpoint)
+    return PeriodicExportingMetricReader(exporter, export_interval_millis=_METRICS_EVERY_MS), exporter
+
+
+async def _flush(shut_down: Callable[[], object], exporters: Sequence[_Exporter]) -> None:
+    """Flush and end. What a collector has not taken after 2 s is lost: the SDK would wait for 30 s."""
+
+    def give_up() -> None:
+        for exporter in exporters:
+            exporter.shutdown()
+
+    timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, give_up)
+    try:
+        await asyncio.to_thread(shut_down)
+    finally:
+        timer.cancel()

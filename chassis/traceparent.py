@@ -30,10 +30,15 @@ def parse(traceparent: str) -> SpanContext | None:
     return span if span.is_valid else None
 
 
+def context_of(remote: SpanContext) -> Context:
+    """A context whose current span is the one named."""
+    return set_span_in_context(NonRecordingSpan(remote), _EMPTY)
+
+
 def render(span: SpanContext) -> str:
     """The traceparent of a span; "" for one without ids."""
     carrier: dict[str, str] = {}
-    _propagator.inject(carrier, set_span_in_context(NonRecordingSpan(span), _EMPTY))
+    _propagator.inject(carrier, context_of(span))
     return carrier.get(HEADER, "")
 
 

@@ -21,6 +21,7 @@ from opentelemetry.trace import (
     TraceFlags,
     Tracer,
     get_current_span,
+    set_span_in_context,
     use_span,
 )
 from opentelemetry.util.types import Attributes
@@ -30,6 +31,14 @@ from opentelemetry.util.types import Attributes
 UNSAMPLED: Final = NonRecordingSpan(
     SpanContext(random.getrandbits(128) | 1, random.getrandbits(64) | 1, False, TraceFlags(0))
 )
+
+
+def context_of(span: Span) -> Context | None:
+    """The context with which a measurement is recorded that belongs to a span; None for one not sampled.
+
+    A histogram then names the trace beside the measurement, as an exemplar.
+    """
+    return set_span_in_context(span, Context()) if span.get_span_context().trace_flags.sampled else None
 
 
 class TraceBudget:
@@ -42,16 +51,21 @@ class TraceBudget:
         self._clock = clock
         self._at = clock()
 
-    def has_one(self) -> bool:
-        """Whether one more trace may start now."""
+    @property
+    def rate(self) -> float:
+        """New traces a second."""
+        return self._rate
+
+    def has_one(self, share: float = 1.0) -> bool:
+        """Whether one more trace may start now. Work may use up only its `share` of what is saved up."""
         now = self._clock()
         self._left = min(self._most, self._left + (now - self._at) * self._rate)
         self._at = now
-        return self._left >= 1.0
+        return self._left >= max(1.0, self._most * (1.0 - share))
 
-    def take(self) -> bool:
-        """Start one more trace if one may start now. Returns whether it did."""
-        if not self.has_one():
+    def take(self, share: float = 1.0) -> bool:
+        """Start one more trace if one may start now, see `has_one`. Returns whether it did."""
+        if not self.has_one(share):
             return False
         self._left -= 1.0
         return True
@@ -67,20 +81,25 @@ class QuietTracer:
     def __init__(self) -> None:
         self._tracer: Tracer = NoOpTracer()
         self._budget = TraceBudget(0)
+        self._asked = TraceBudget(0)
 
     @contextmanager
     def recording(self, tracer: Tracer, budget: TraceBudget) -> Iterator[None]:
         """Start spans with `tracer`, whose sampler takes new traces from `budget`, inside the block."""
-        before = self._tracer, self._budget
-        self._tracer, self._budget = tracer, budget
+        before = self._tracer, self._budget, self._asked
+        self._tracer, self._budget, self._asked = tracer, budget, TraceBudget(budget.rate)
         try:
             yield
         finally:
-            self._tracer, self._budget = before
+            self._tracer, self._budget, self._asked = before
 
     def may_begin(self) -> bool:
         """Whether a new trace would be sampled now."""
         return self._budget.has_one()
+
+    def take_asked(self) -> bool:
+        """Whether a trace that a stranger asks for is followed. As many are as may begin here."""
+        return self._asked.take()
 
     def start_span(
         self,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gantry.common.v1.read_columns_pb2 import ReadColumns
-from gantry.store.v1.log_pb2 import AppendedReads, TailReadsResponse
+from gantry.store.v1.log_pb2 import AppendedReads, TailReadsResponse, TracedReads
 
 from reads import columns as read_columns
+from reads.traced import Traced, that_have
 
 
 class Appended:
@@ -16,7 +17,7 @@ class Appended:
     Raises DecodeError when the bytes are no AppendedReads. `columns` raises it for reads that are no columns.
     """
 
-    __slots__ = ("_columns", "_positions", "count", "encoded", "first", "received_at_us", "traceparent")
+    __slots__ = ("_columns", "_positions", "count", "encoded", "first", "received_at_us", "traced")
 
     count: int
     """How many reads there are."""
@@ -24,8 +25,8 @@ class Appended:
     """Position of the first read."""
     encoded: bytes
     """The reads: a serialised ReadColumns."""
-    traceparent: str
-    """W3C traceparent of the append; empty when it was not traced."""
+    traced: Sequence[Traced]
+    """The traces of its reads, by position; empty for most appends."""
     received_at_us: int
     """When the store received the append, in microseconds since the epoch."""
 
@@ -34,9 +35,9 @@ class Appended:
         self.count = message.count
         self.first = message.first_position
         self.encoded = message.reads
-        self.traceparent = message.traceparent
         self.received_at_us = message.received_at_us
         self._positions = tuple(message.positions)
+        self.traced = self._traced_of(message) if message.traceparent else ()
         self._columns: ReadColumns | None = None
 
     @property
@@ -48,6 +49,11 @@ class Appended:
     def last(self) -> int:
         """Position of the last read."""
         return self._positions[-1] if self._positions else self.first + self.count - 1
+
+    @property
+    def traceparent(self) -> str:
+        """W3C traceparent of the append; empty when it was not traced."""
+        return self.traced[0].traceparent if self.traced else ""
 
     @property
     def columns(self) -> ReadColumns:
@@ -63,27 +69,46 @@ class Appended:
         columns = read_columns.sliced(self.columns, start, stop)
         return Appended(
             encoded_appended(
-                columns.SerializeToString(), self.positions[start:stop], self.traceparent, self.received_at_us
+                columns.SerializeToString(), self.positions[start:stop], self.traced, self.received_at_us
             )
         )
 
     def with_images(self, plate_patches: Sequence[bytes], overviews: Sequence[bytes]) -> bytes:
         """The same append, serialised, with images: one element a read in each list. Parses no columns."""
         reads = read_columns.with_images(self.encoded, plate_patches, overviews)
-        return encoded_appended(reads, self.positions, self.traceparent, self.received_at_us)
+        return encoded_appended(reads, self.positions, self.traced, self.received_at_us)
+
+    def _traced_of(self, message: AppendedReads) -> Sequence[Traced]:
+        if not message.traced_reads:
+            return (Traced(message.traceparent, self.first, self.last),)
+        return [
+            Traced(each.traceparent, each.first_position, each.last_position) for each in message.traced_reads
+        ]
 
 
-def encoded_appended(reads: bytes, positions: Sequence[int], traceparent: str, received_at_us: int) -> bytes:
-    """A serialised `AppendedReads` around serialised `ReadColumns`. `positions` has one element a read."""
+def encoded_appended(
+    reads: bytes, positions: Sequence[int], traced: Sequence[Traced], received_at_us: int
+) -> bytes:
+    """A serialised `AppendedReads` around serialised `ReadColumns`. `positions` has one element a read.
+
+    `traced` has positions; a trace without any of these reads is left out.
+    """
     first, last = positions[0], positions[-1]
-    return AppendedReads(
+    message = AppendedReads(
         reads=reads,
         count=len(positions),
         first_position=first,
         positions=() if last - first == len(positions) - 1 else positions,
-        traceparent=traceparent,
         received_at_us=received_at_us,
-    ).SerializeToString()
+    )
+    if traced and (kept := that_have(traced, positions)):
+        message.traceparent = kept[0].traceparent
+        if len(kept) > 1 or kept[0].first > first or kept[0].last < last:
+            message.traced_reads.extend(
+                TracedReads(traceparent=each.traceparent, first_position=each.first, last_position=each.last)
+                for each in kept
+            )
+    return message.SerializeToString()
 
 
 def appends_of(response: TailReadsResponse) -> list[Appended]:

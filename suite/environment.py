@@ -5,7 +5,12 @@ from typing import Final
 
 from suite.processes import Command
 
-OBEYED: Final = ("GANTRY_STORE__IMAGES", "GANTRY_BRIDGE__IDENTITIES")
+OBEYED: Final = (
+    "GANTRY_STORE__IMAGES",
+    "GANTRY_BRIDGE__IDENTITIES",
+    "GANTRY_TELEMETRY__TRACES_PER_SECOND",
+    "GANTRY_INGEST__TRACES_PER_SECOND",
+)
 """Set by the suite only where our environment does not. Any other value of the suite comes first."""
 
 

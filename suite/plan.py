@@ -44,7 +44,7 @@ class Plan:
         environment = {
             **self._chassis(process, tls),
             **database_environment(database),
-            **obeyed(os.environ, self._own(process)),
+            **obeyed(os.environ, {**self._own(process), **self._traces(name)}),
             **self.settings.environment.get(name, {}),
             **self.settings.environment.get(process, {}),
         }
@@ -66,7 +66,6 @@ class Plan:
         return Command(name, f"simulators.{name}", words, self.settings.environment.get(name, {}))
 
     def _chassis(self, name: str, tls: TlsSettings) -> dict[str, str]:
-        rate = self.settings.traces_per_second
         return {
             "GANTRY_TLS__CERTIFICATE": str(tls.certificate),
             "GANTRY_TLS__KEY": str(tls.key),
@@ -76,8 +75,14 @@ class Plan:
             "GANTRY_GRPC__PORT_FILE": str(self.layout.run / f"{name}.json"),
             "GANTRY_TELEMETRY__METRICS_LISTEN": self.address(name, "metrics"),
             "GANTRY_TELEMETRY__SPANS_FILE": str(self.layout.spans / f"{name}.jsonl"),
-            **({} if rate is None else {"GANTRY_TELEMETRY__TRACES_PER_SECOND": str(rate)}),
         }
+
+    def _traces(self, service: str) -> dict[str, str]:
+        if self.settings.traces_per_second is None:
+            return {}
+        sections = ("TELEMETRY", "INGEST") if service == "ingest" else ("TELEMETRY",)
+        rate = str(self.settings.traces_per_second)
+        return {f"GANTRY_{section}__TRACES_PER_SECOND": rate for section in sections}
 
     def _own(self, process: str) -> dict[str, str]:
         store = self.address("store")

@@ -25,7 +25,16 @@ from suite.forces import active_forces, add_destinations, create_forces
 from suite.layout import Layout
 from suite.lock import FolderLock
 from suite.logfile import last_lines, rotate
-from suite.plan import LASTING_PORTS, PORTS, Plan, migration, port_names, replica_name, service_of
+from suite.plan import (
+    LASTING_PORTS,
+    PORTS,
+    SIMULATORS,
+    Plan,
+    migration,
+    port_names,
+    replica_name,
+    service_of,
+)
 from suite.ports import HeldPorts, assign
 from suite.postgres import LocalPostgres
 from suite.processes import Command, Process
@@ -141,8 +150,11 @@ class Suite:
         return self._processes[name]
 
     async def restart(self, process: str, environment: Mapping[str, str] | None = None) -> None:
-        """Stop a service's process, and start it again with these variables added to its environment."""
-        command = self._service(process)
+        """Stop a service's or simulator's process, and start it again with these variables added to its
+        environment.
+        """
+        simulated = process in SIMULATORS
+        command = self.plan.simulator(process, self.service(process)) if simulated else self._service(process)
         await self._processes[process].stop()
         await self._start(replace(command, environment={**command.environment, **(environment or {})}))
 

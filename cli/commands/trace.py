@@ -1,6 +1,8 @@
 """`gantry trace`: the path of one read, hop by hop."""
 
 import asyncio
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -11,13 +13,15 @@ from gantry.common.v1.purpose_pb2 import Purpose
 from cli.exits import CliError, Exit
 from cli.flow import prose
 from cli.forms import moment, place_of
+from cli.home import SuiteHome
 from cli.jsonlines import write_json
 from cli.links import connect
-from cli.options import ForcesOption, PurposeOption, ReferenceOption, one_force, purpose_of
+from cli.options import ForcesOption, ReferenceOption, one_force, purpose_of, run
 from cli.output import Column, Marked, counted, flow, local_time, note, say, table, warn
 from cli.patience import run_patiently
-from cli.trace.follow import Hop
-from cli.trace.story import Story, at_position, follow_up, named
+from cli.trace.follow import Hop, tree
+from cli.trace.source import Source
+from cli.trace.story import Story, at_position, follow_up, hop_forms, named
 from cli.verbs import Session, verb
 
 _COLUMNS: Final = (
@@ -28,6 +32,7 @@ _COLUMNS: Final = (
     Column("remark", least=16, rank=2),
 )
 
+_TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _SEE: Final = "see `gantry status`"
 
 
@@ -43,7 +48,15 @@ def trace(
         ),
     ] = None,
     *,
-    purpose: PurposeOption,
+    purpose: Annotated[
+        str | None,
+        typer.Option(
+            "--purpose",
+            metavar="TEXT",
+            help="Why you look at the read; the audit trail has it first.",
+            show_default=False,
+        ),
+    ] = None,
     position: Annotated[
         int | None,
         typer.Option(
@@ -56,17 +69,47 @@ def trace(
             metavar="CAMERA_ID", help="With READ_ID: only a read of this camera.", show_default=False
         ),
     ] = None,
+    trace_id: Annotated[
+        str | None,
+        typer.Option(
+            "--trace",
+            metavar="TRACE_ID",
+            help="Instead of a read: a trace, as logs name it. It shows no read and needs no purpose.",
+            show_default=False,
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="URL",
+            envvar="GANTRY_TRACES_FROM",
+            help="The query API of Jaeger or Tempo that has the traces. Default: the files of the suite.",
+            show_default=False,
+        ),
+    ] = None,
     force: ForcesOption = None,
     reference: ReferenceOption = "",
 ) -> None:
     """Show one read's way from the camera to the national services, with times."""
+    spans = Source(SuiteHome(session.home).spans, source)
+    spans.require()
+    if trace_id is not None:
+        if (read_id, position, camera) != (None, None, None):
+            raise CliError(
+                "--trace names a trace: leave out the READ_ID, --position and --camera", Exit.USAGE
+            )
+        run(_whole(session, spans, trace_id))
+        return
+    if purpose is None:
+        raise CliError("say why you look, with --purpose", Exit.USAGE)
     if (read_id is None) is (position is None):
         raise CliError("name the read: either by its READ_ID or with --position", Exit.USAGE)
     if camera is not None and read_id is None:
         raise CliError("--camera goes with a READ_ID: a position names one read of the force", Exit.USAGE)
     wanted = _Wanted(read_id, position, camera, force or [], purpose_of(purpose, reference))
     answered = asyncio.Event()
-    run_patiently(session, "store", lambda: _trace(session, wanted, answered), answered=answered)
+    run_patiently(session, "store", lambda: _trace(session, wanted, spans, answered), answered=answered)
 
 
 @dataclass(frozen=True)
@@ -80,7 +123,20 @@ class _Wanted:
     purpose: Purpose
 
 
-async def _trace(session: Session, wanted: _Wanted, answered: asyncio.Event) -> None:
+async def _whole(session: Session, source: Source, trace_id: str) -> None:
+    wanted = trace_id.strip().lower()
+    if not _TRACE_ID.fullmatch(wanted):
+        raise CliError("a TRACE_ID has 32 hexadecimal digits", Exit.USAGE)
+    hops = tree(await source.spans(wanted))
+    if not hops:
+        raise CliError(f"no span of that trace is in {source.name} (any more)", Exit.NOT_FOUND)
+    if session.as_json:
+        write_json({"trace_id": wanted, "hops": hop_forms(hops)})
+    else:
+        _show_hops(hops)
+
+
+async def _trace(session: Session, wanted: _Wanted, source: Source, answered: asyncio.Event) -> None:
     forces = wanted.forces
     async with connect(session.home, session.person) as links:
         if wanted.read_id is not None:
@@ -91,7 +147,7 @@ async def _trace(session: Session, wanted: _Wanted, answered: asyncio.Event) -> 
             force = one_force(links.person, forces[0] if len(forces) == 1 else None)
             story = await at_position(links, force, wanted.position or 0, wanted.purpose)
         answered.set()  # the rest is told by others, and without them
-        await follow_up(links, story)
+        await follow_up(links, story, source)
     if session.as_json:
         write_json(story.as_json())
     else:
@@ -131,8 +187,12 @@ def _show(story: Story) -> None:
     if story.unsampled:
         note(story.unsampled)
     if story.hops:
-        start = min(hop.span.start_ns for hop in story.hops)
-        table(_COLUMNS, [_row(hop, start) for hop in story.hops])
+        _show_hops(story.hops)
+
+
+def _show_hops(hops: Sequence[Hop]) -> None:
+    start = min(hop.span.start_ns for hop in hops)
+    table(_COLUMNS, [_row(hop, start) for hop in hops])
 
 
 def _show_others(story: Story) -> None:

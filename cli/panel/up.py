@@ -55,6 +55,8 @@ _FRESH: Final = timedelta(days=1)
 _CAMERAS_STOP_SECONDS: Final = 15.0
 _RESTART_SECONDS: Final = 2.0
 _WELL_SECONDS: Final = 5.0
+# The simulated cameras send fewer batches than this, so `gantry trace` shows the hops of nearly every read.
+_TRACES_PER_SECOND: Final = 100.0
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def run_up(session: Session, wish: Wish) -> None:
 async def _up(session: Session, wish: Wish) -> None:
     talk = _Talk(quiet=session.as_json)
     forces = wish.forces or remembered_forces(session.home) or FORCES
-    suite = Suite(SuiteSettings(session.home, forces, wish.base_port), say=talk.say)
+    settings = SuiteSettings(session.home, forces, wish.base_port, traces_per_second=_TRACES_PER_SECOND)
+    suite = Suite(settings, say=talk.say)
     with on_interrupt(_stopper(talk, cancel_current()), again=partial(_end_now, suite, talk)):
         async with suite:
             home = SuiteHome(suite.layout.folder)

@@ -1,13 +1,14 @@
-"""Finds the spans of one read: those that led to its append, and those that followed."""
+"""Arranges the spans of a trace as the way of one read, or as the tree that they are."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from cli.trace.spans import Span
 
 _ALERT: Final = "match.alert"
+_SHARED_BY: Final = "shared_by"
 
 
 @dataclass(frozen=True)
@@ -22,17 +23,21 @@ class Hop:
 def follow(spans: Mapping[str, Span], append: str, position: int) -> list[Hop]:
     """The hops of a read: each below what caused it, siblings in the order of their start.
 
-    `append` is the span that stored it. Backward, an append serves several batches: the one it is a child of
-    stands for them. Forward, what is a child of it or links to it counts, but for other reads' alerts.
+    `append` is the span that stored it. Everything above and below it counts, but for other reads' alerts.
     """
     if append not in spans:
         return []
     causes = _causes(spans, append)
-    effects = _effects(spans, position)
+    effects = _effects(span for span in spans.values() if _concerns(span, position))
     hops = [Hop(span, depth, _remark(span)) for depth, span in enumerate(causes)]
-    seen = {span.span_id for span in causes}
-    hops += _below(spans[append], len(causes), effects, seen)
-    return hops
+    return [*hops, *_below(spans[append], len(causes), effects)]
+
+
+def tree(spans: Mapping[str, Span]) -> list[Hop]:
+    """All spans: each below its parent, siblings in the order of their start."""
+    effects = _effects(spans.values())
+    roots = sorted((span for span in spans.values() if span.parent not in spans), key=_start)
+    return [hop for root in roots for hop in (Hop(root, 0, _remark(root)), *_below(root, 1, effects))]
 
 
 def _causes(spans: Mapping[str, Span], last: str) -> list[Span]:
@@ -41,26 +46,27 @@ def _causes(spans: Mapping[str, Span], last: str) -> list[Span]:
     current = last
     while current in spans and current not in found:
         span = found[current] = spans[current]
-        current = span.parent if span.parent in spans else next(iter(span.links), "")
+        current = span.parent
     return list(reversed(found.values()))
 
 
-def _effects(spans: Mapping[str, Span], position: int) -> Mapping[str, Sequence[Span]]:
-    """By span id, the spans that it caused and that concern the read, in the order of their start."""
+def _effects(spans: Iterable[Span]) -> Mapping[str, Sequence[Span]]:
+    """By span id, the spans below it in the order of their start."""
     effects: defaultdict[str, list[Span]] = defaultdict(list)
-    for span in sorted(spans.values(), key=lambda one: one.start_ns):
-        if _concerns(span, position):
-            for cause in dict.fromkeys((span.parent, *span.links)):
-                effects[cause].append(span)
+    for span in sorted(spans, key=_start):
+        if span.parent != span.span_id:
+            effects[span.parent].append(span)
     return effects
 
 
-def _below(span: Span, depth: int, effects: Mapping[str, Sequence[Span]], seen: set[str]) -> Iterator[Hop]:
+def _below(span: Span, depth: int, effects: Mapping[str, Sequence[Span]]) -> Iterator[Hop]:
     for effect in effects.get(span.span_id, ()):
-        if effect.span_id not in seen:
-            seen.add(effect.span_id)
-            yield Hop(effect, depth, _remark(effect))
-            yield from _below(effect, depth + 1, effects, seen)
+        yield Hop(effect, depth, _remark(effect))
+        yield from _below(effect, depth + 1, effects)
+
+
+def _start(span: Span) -> int:
+    return span.start_ns
 
 
 def _concerns(span: Span, position: int) -> bool:
@@ -77,12 +83,12 @@ def _positions(span: Span) -> Sequence[int] | None:
 
 
 def _remark(span: Span) -> str:
-    others = len(set(span.links) - {span.parent})
+    shared_by = int(span.attributes.get(_SHARED_BY, 1))
     parts = ["failed"] if span.status == "ERROR" else []
     if destination := span.attributes.get("destination"):
         parts.append(f"to {destination}")
-    if others:
-        parts.append(f"serves {others} more")
+    if shared_by > 1:
+        parts.append(f"serves {shared_by - 1} more")
     if span.name == _ALERT and _positions(span) is None:
-        parts.append("of a read of the same append")
+        parts.append("of a read of the same batch")
     return ", ".join(parts)

@@ -2,7 +2,7 @@
 
 import json
 import mmap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,6 @@ class Span:
     trace_id: str
     span_id: str
     parent: str
-    links: tuple[str, ...]
     service: str
     name: str
     start_ns: int
@@ -52,26 +51,19 @@ def parse_traceparent(text: str) -> TraceParent | None:
     return TraceParent(parts[1], parts[2], bool(flags & 1))
 
 
-def read_spans(folder: Path, trace_ids: Iterable[str]) -> dict[str, Span]:
-    """All spans of these traces, and of the traces whose spans link to them, by span id.
+def read_spans(folder: Path, trace_id: str) -> dict[str, Span]:
+    """All spans of a trace that are in the files of a folder, by span id.
 
-    Files are only searched for the traces in question: other lines are passed over without being parsed.
+    Files are only searched for the trace: other lines are passed over without being parsed.
     """
-    wanted = set(trace_ids)
-    known = {span.span_id: span for span in _spans_with(folder, wanted)}
-    following = {span.trace_id for span in known.values()} - wanted
-    # No further: a delivery serves many appends, so that more steps would lead to all spans.
-    return known | {
-        span.span_id: span for span in _spans_with(folder, following) if span.trace_id in following
-    }
+    return {span.span_id: span for span in _spans_with(folder, trace_id) if span.trace_id == trace_id}
 
 
-def _spans_with(folder: Path, trace_ids: Iterable[str]) -> Iterator[Span]:
-    needles = [trace_id.encode() for trace_id in trace_ids]
-    for path in sorted(folder.glob("*.jsonl*")) if needles else ():
+def _spans_with(folder: Path, needle: str) -> Iterator[Span]:
+    for path in sorted(folder.glob("*.jsonl*")) if needle else ():
         try:
             with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                for line in {line for needle in needles for line in _lines_with(content, needle)}:
+                for line in _lines_with(content, needle.encode()):
                     if (span := _parsed(line)) is not None:
                         yield span
         except (FileNotFoundError, ValueError):
@@ -95,7 +87,6 @@ def _parsed(line: bytes) -> Span | None:
             trace_id=entry["trace_id"],
             span_id=entry["span_id"],
             parent=entry.get("parent_span_id") or "",
-            links=tuple(link["span_id"] for link in entry.get("links", ())),
             service=entry["service"],
             name=entry["name"],
             start_ns=int(entry["start_ns"]),

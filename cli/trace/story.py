@@ -1,7 +1,7 @@
 """The story of one read: where it is stored, its receipts, and the hops on its way."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,7 +17,8 @@ from cli.exits import CliError, Exit
 from cli.forms import receipt_form, stored_form
 from cli.links import Links
 from cli.trace.follow import Hop, follow
-from cli.trace.spans import parse_traceparent, read_spans
+from cli.trace.source import Source
+from cli.trace.spans import parse_traceparent
 
 _BRIDGE_SECONDS: Final = 2.5
 _UNSAMPLED: Final = (
@@ -47,7 +48,6 @@ class Story:
 
     def as_json(self) -> dict[str, Any]:
         """The story for `--json`."""
-        start = min((hop.span.start_ns for hop in self.hops), default=0)
         return {
             "read": stored_form(self.stored) | {"camera_name": self.camera_name},
             "receipts": {
@@ -55,7 +55,7 @@ class Story:
                 for name, receipt in self.receipts.items()
             },
             "receipts_unknown": self.receipts_unknown,
-            "hops": [_hop_form(hop, start) for hop in self.hops],
+            "hops": hop_forms(self.hops),
             "note": self.unsampled,
             "also_in": self.also_in,
             "others_count": self.others_count,
@@ -82,7 +82,7 @@ async def at_position(links: Links, force: str, position: int, purpose: Purpose)
     return Story(await search.read(force, purpose, position=position))
 
 
-async def follow_up(links: Links, story: Story) -> None:
+async def follow_up(links: Links, story: Story, source: Source) -> None:
     """Add what others than the store know of the read: its receipts, its camera's name, its hops."""
     stored = story.stored
     await _add_receipts(links, story)
@@ -92,10 +92,9 @@ async def follow_up(links: Links, story: Story) -> None:
     if append is None or not append.sampled:
         story.unsampled = _UNSAMPLED
         return
-    spans, traces = links.home.spans, [append.trace_id, *_traces_of(story.receipts)]
-    story.hops = follow(read_spans(spans, traces), append.span_id, stored.position)
+    story.hops = follow(await source.spans(append.trace_id), append.span_id, stored.position)
     if not story.hops:
-        story.unsampled = f"the spans of this read are not in {spans} (any more)"
+        story.unsampled = f"the spans of this read are not in {source.name} (any more)"
 
 
 async def reads_named(
@@ -151,9 +150,10 @@ async def _receipts(links: Links, stored: StoredRead) -> dict[str, GetReceiptRes
     return found
 
 
-def _traces_of(receipts: dict[str, GetReceiptResponse | None]) -> list[str]:
-    parents = [parse_traceparent(receipt.traceparent) for receipt in receipts.values() if receipt is not None]
-    return [parent.trace_id for parent in parents if parent is not None]
+def hop_forms(hops: Sequence[Hop]) -> list[Mapping[str, Any]]:
+    """Hops for `--json`; their times count from the first."""
+    start = min((hop.span.start_ns for hop in hops), default=0)
+    return [_hop_form(hop, start) for hop in hops]
 
 
 def _hop_form(hop: Hop, start_ns: int) -> dict[str, Any]:

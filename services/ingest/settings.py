@@ -40,7 +40,7 @@ class IngestSection(BaseModel):
     append_seconds: float = Field(10.0, gt=0, le=60)
     lanes: int = Field(2, ge=1, le=16)
 
-    traces_per_second: float = Field(200.0, ge=0)
+    traces_per_second: float = Field(20.0, ge=0)
     refresh_seconds: float = Field(5.0, gt=0, le=60)
     health_seconds: float = Field(5.0, gt=0, le=10)
 

@@ -8,6 +8,7 @@ from chassis.metrics import Kind, Metric
 class SpanName(StrEnum):
     """Spans that match opens itself; those of RPCs are named after their method."""
 
+    MATCH_READS = "match.reads"
     MATCH_ALERT = "match.alert"
     MATCH_INDEX = "match.index"
 

@@ -14,17 +14,19 @@ from pathlib import Path
 
 from gantry_sdk import Connection
 
-from chassis.settings import TelemetrySettings
 from chassis.telemetry import telemetry
 from simulators.cameras.batches import FeedKey, Schedule
 from simulators.cameras.report import Report
 from simulators.cameras.sender import SendError, open_feeds
 from simulators.cameras.traffic import Run, simulate
 from simulators.cameras.world import FORCES, World
+from simulators.recording import OTLP_ENDPOINT, recording
 
 CONNECT_SECONDS = 10.0
 # Time between the choice of the start and the first read, in which traffic is computed.
 LEAD_SECONDS = 1.0
+# Fewer than ingest follows by default, so that each trace that begins here is followed to its end.
+_TRACES_PER_SECOND = 10.0
 
 
 class UsageError(Exception):
@@ -47,6 +49,7 @@ class Options:
     images: bool
     report: Path | None
     spans: Path | None
+    otlp_endpoint: str | None
     drain_seconds: float
 
 
@@ -70,6 +73,9 @@ def parse(words: list[str] | None = None) -> Options:
     parser.add_argument("--report", type=Path, help="write what was sent and acknowledged to this JSON file")
     parser.add_argument("--spans", type=Path, help="write the cameras' own spans to this file")
     parser.add_argument(
+        "--otlp-endpoint", default=OTLP_ENDPOINT, help="collector for them, as http://HOST:PORT (gRPC)"
+    )
+    parser.add_argument(
         "--drain-seconds", type=_positive, default=30.0, help="longest wait for the last answers"
     )
     return Options(**vars(parser.parse_args(words)))
@@ -82,7 +88,7 @@ async def run(options: Options) -> int:
     report = Report(keep=options.report is not None)
     stopping = _stop_on_signals()
     async with (
-        telemetry("cameras", TelemetrySettings(spans_file=options.spans)),
+        telemetry("cameras", recording(options.spans, options.otlp_endpoint, _TRACES_PER_SECOND)),
         Connection(
             options.ingest, authority=options.authority, server_name=options.server_name
         ) as connection,

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from chassis.telemetry import span_following
+from chassis.joint_spans import spans_following
 from simulators.nadc.document import (
     Answer,
     Batch,
@@ -49,8 +49,13 @@ async def _take_batch(request: web.Request) -> web.StreamResponse:
     plan = state.behaviour.next_submission()
     if plan.away:
         return _hang_up(request)
-    with span_following(SpanName.NADC_ACCEPT, request.headers.getall("traceparent", [])):
+    with spans_following(SpanName.NADC_ACCEPT, _traceparents(request)):
         return await _judge_batch(request, state, plan)
+
+
+def _traceparents(request: web.Request) -> list[str]:
+    others = request.headers.get("gantry-traceparents", "")
+    return [*request.headers.getall("traceparent", []), *others.split(",")]
 
 
 async def _judge_batch(request: web.Request, state: SimulatorState, plan: Plan) -> web.StreamResponse:

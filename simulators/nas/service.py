@@ -19,7 +19,7 @@ from gantry.nas.v1.nas_pb2_grpc import (
 )
 from google.protobuf.message import DecodeError
 
-from chassis.telemetry import span_following
+from chassis.joint_spans import spans_following
 from reads.columns import ColumnsUnequal, require_equal
 from simulators.national.behaviour import Plan
 from simulators.national.ledger import Identities, Outcome
@@ -44,7 +44,7 @@ class NasSimulator(NationalAnprServiceServicer):
         plan = self._state.behaviour.next_submission()
         if plan.away:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "away on request")
-        with span_following(SpanName.NAS_ACCEPT, _traceparents(context)):
+        with spans_following(SpanName.NAS_ACCEPT, [*_traceparents(context), *request.traceparents]):
             return await self._submit(request, context, plan)
 
     async def _submit(self, request: SubmitReadsRequest, context: _Call, plan: Plan) -> SubmitReadsResponse:

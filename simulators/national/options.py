@@ -6,6 +6,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from simulators.recording import OTLP_ENDPOINT
+
 
 @dataclass(frozen=True)
 class Address:
@@ -30,6 +32,7 @@ class Options:
     authority: Path
     port_file: Path | None = None
     spans_file: Path | None = None
+    otlp_endpoint: str | None = None
 
 
 def read_options(program: str, description: str, arguments: list[str] | None = None) -> Options:
@@ -54,6 +57,9 @@ def read_options(program: str, description: str, arguments: list[str] | None = N
     )
     parser.add_argument("--port-file", type=Path, help="file to write the ports to, as JSON, when listening")
     parser.add_argument("--spans-file", type=Path, help="file to write spans to, one JSON object a line")
+    parser.add_argument(
+        "--otlp-endpoint", default=OTLP_ENDPOINT, help="collector for spans, as http://HOST:PORT (gRPC)"
+    )
     return Options(**vars(parser.parse_args(arguments)))
 
 

@@ -15,12 +15,12 @@ from typing import Final, NoReturn
 import uvloop
 from aiohttp import web
 
-from chassis.settings import TelemetrySettings
 from chassis.telemetry import telemetry
 from simulators.national.behaviour import Behaviour
 from simulators.national.control import Counts, control_app
 from simulators.national.ledger import Ledger, LedgerBusyError, open_ledger
 from simulators.national.options import Address, Options, read_options
+from simulators.recording import recording
 
 MOST_REQUEST_BYTES: Final = 64 * 1024 * 1024
 
@@ -47,7 +47,7 @@ class Service:
 @asynccontextmanager
 async def running(service: Service, options: Options) -> AsyncIterator[dict[str, int]]:
     """The simulator, listening; yields its ports by name: the service's own and "control"."""
-    spans = TelemetrySettings(spans_file=options.spans_file)
+    spans = recording(options.spans_file, options.otlp_endpoint)
     async with telemetry(service.name, spans), open_ledger(options.state) as ledger:
         state = SimulatorState(ledger, Behaviour(), Counts())
         async with service.listen(state, options) as port, _control(state, options) as control_port:

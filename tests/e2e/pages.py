@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 
 import aiohttp
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from suite.suite import Suite
 
@@ -18,6 +19,17 @@ async def page_of(suite: Suite, process: str) -> str:
     async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
         assert answer.status == 200
         return await answer.text()
+
+
+async def exemplars(suite: Suite, process: str, histogram: str) -> set[str]:
+    """The ids of the traces that the page of a process names beside the buckets of a histogram."""
+    url = f"http://{suite.address(process, 'metrics')}/metrics"
+    wanted = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    async with aiohttp.ClientSession(headers=wanted) as session, session.get(url) as answer:
+        assert answer.content_type == "application/openmetrics-text"
+        families = list(text_string_to_metric_families(await answer.text()))
+    (family,) = [family for family in families if family.name == histogram]
+    return {sample.exemplar.labels["trace_id"] for sample in family.samples if sample.exemplar}
 
 
 async def counter(suite: Suite, process: str, name: str, label: str) -> dict[str, float]:

@@ -46,11 +46,11 @@ def all_spans(suite: Suite) -> list[Span]:
 
 
 def followers(spans: Iterable[Span], root: SpanKey) -> dict[SpanKey, list[Span]]:
-    """All effects of a span: for each span that parents and links lead to, the path to it."""
+    """The tree below a span, as any tool shows its trace: for each span in it, the path to it."""
     caused: dict[SpanKey, list[Span]] = defaultdict(list)
     for span in spans:
-        for cause in {span.parent, *span.links} - {None}:
-            caused[cause].append(span)  # type: ignore[index]
+        if span.parent is not None:
+            caused[span.parent].append(span)
     ways: dict[SpanKey, list[Span]] = {}
     waiting = deque([(root, list[Span]())])
     while waiting:

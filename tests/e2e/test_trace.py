@@ -1,24 +1,32 @@
 """One trace leads from a camera's batch to its alert and to the receipts of NAS and NADC."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import grpc
+import pytest
 import pytest_asyncio
 from gantry.ingest.v1.ingest_pb2 import StreamReadsRequest
 from gantry.store.v1 import search_pb2
 
 from chassis.client import open_channel
+from chassis.names import MetricName as ChassisMetric
 from clients.bridge import BridgeClient
+from services.ingest.names import MetricName as IngestMetric
 from services.ingest.names import SpanName as IngestSpan
+from services.match.names import MetricName as MatchMetric
 from services.match.names import SpanName as MatchSpan
 from services.nas_bridge.names import SpanName as BridgeSpan
+from services.store.names import MetricName as StoreMetric
+from services.store.names import SpanName as StoreSpan
 from simulators.national.names import SpanName as NationalSpan
 from suite.suite import Suite
 from tests.e2e.door import ReadMaker, connected, converse, enrol, public_channel
 from tests.e2e.hotlists import import_plates
 from tests.e2e.marks import SHARED_SUITE
 from tests.e2e.outcome import PURPOSE, arrived, log_of, search_for
+from tests.e2e.pages import exemplars
 from tests.e2e.spans import Span, all_spans, followers, key_of, new_traceparent
 from tests.e2e.waiting import eventually
 
@@ -29,28 +37,17 @@ LISTED, NEAR = "KV17WXT", "KVI7WXT"
 APPEND = "gantry.store.v1.ReadLogService/AppendReads"
 TO_NAS = "gantry.nas.v1.NationalAnprService/SubmitReads"
 # The ways that a read goes, as services and spans in their order; others may lie between them.
-TO_THE_ALERT = (
-    ("ingest", IngestSpan.INGEST_BATCH),
-    ("ingest", IngestSpan.INGEST_APPEND),
-    ("ingest", APPEND),
-    ("store", APPEND),
-    ("match", MatchSpan.MATCH_ALERT),
-)
-TO_NAS_RECEIPT = (
-    *TO_THE_ALERT[:-1],
-    ("nas_bridge", BridgeSpan.BRIDGE_FORWARD),
-    ("nas_bridge", TO_NAS),
-    ("nas", NationalSpan.NAS_ACCEPT),
-)
-TO_NADC_RECEIPT = (
-    *TO_THE_ALERT[:-1],
-    ("nas_bridge", BridgeSpan.BRIDGE_FORWARD),
-    ("nadc", NationalSpan.NADC_ACCEPT),
-)
-TO_OUR_RECEIPT = (
-    *TO_THE_ALERT[:-1],
-    ("nas_bridge", BridgeSpan.BRIDGE_FORWARD),
-    ("nas_bridge", BridgeSpan.BRIDGE_RECEIPT),
+TO_THE_STORE = (("ingest", IngestSpan.INGEST_BATCH), ("ingest", IngestSpan.INGEST_APPEND))
+TO_THE_COMMIT = (*TO_THE_STORE, ("store", StoreSpan.COMMIT))
+TO_THE_ALERT = (*TO_THE_STORE, ("match", MatchSpan.MATCH_READS), ("match", MatchSpan.MATCH_ALERT))
+FORWARDED = (*TO_THE_STORE, ("nas_bridge", BridgeSpan.BRIDGE_FORWARD))
+TO_NAS_RECEIPT = (*FORWARDED, ("nas", NationalSpan.NAS_ACCEPT))
+TO_NADC_RECEIPT = (*FORWARDED, ("nadc", NationalSpan.NADC_ACCEPT))
+TO_OUR_RECEIPT = (*FORWARDED, ("nas_bridge", BridgeSpan.BRIDGE_RECEIPT))
+WHOLE = (TO_THE_COMMIT, TO_THE_ALERT, TO_NAS_RECEIPT, TO_NADC_RECEIPT, TO_OUR_RECEIPT)
+CALLS = (
+    (*TO_THE_STORE, ("ingest", APPEND), ("store", APPEND)),
+    (*FORWARDED, ("nas_bridge", TO_NAS), ("nas", NationalSpan.NAS_ACCEPT)),
 )
 
 
@@ -85,7 +82,7 @@ async def test_from_the_camera_s_batch_to_the_receipts(suite: Suite, maker: Read
     traceparent, root = new_traceparent()
     async with connected(suite) as connection, connection.feed(maker.feed.token).stream() as stream:
         await stream.send([maker.one(LISTED), maker.one(NEAR)], traceparent=traceparent)
-    ways = await _ways(suite, root, [TO_THE_ALERT, TO_NAS_RECEIPT, TO_NADC_RECEIPT, TO_OUR_RECEIPT])
+    ways = await _ways(suite, root, [*WHOLE, *CALLS])
     first = next(way[0] for way in ways if _goes(way, TO_NAS_RECEIPT))
     assert (first.name, first.parent) == (IngestSpan.INGEST_BATCH, root)
     assert all(span.status != "ERROR" for way in ways for span in way)
@@ -99,7 +96,7 @@ async def test_from_the_camera_s_batch_to_the_receipts(suite: Suite, maker: Read
 
 
 async def test_batches_that_travel_together_keep_their_traces(suite: Suite, maker: ReadMaker) -> None:
-    """However many batches become one append, and appends one submission, each trace goes on."""
+    """However many batches become one append, and appends one submission, each trace has its whole tree."""
     roots = [new_traceparent() for _ in range(12)]
 
     async def gateway(channel: grpc.aio.Channel, traceparent: str) -> None:
@@ -112,9 +109,34 @@ async def test_batches_that_travel_together_keep_their_traces(suite: Suite, make
             gateways.create_task(gateway(channel, traceparent))
     joined = 0
     for _, root in roots:
-        ways = await _ways(suite, root, [TO_THE_ALERT, TO_NAS_RECEIPT, TO_NADC_RECEIPT])
+        ways = await _ways(suite, root, WHOLE)
+        # Its own read alone was matched, and each destination got it once.
+        names = Counter((way[-1].service, way[-1].name) for way in ways)
+        assert names["match", MatchSpan.MATCH_ALERT] == names["nas", NationalSpan.NAS_ACCEPT] == 1, names
         joined += any(span.links for way in ways for span in way)
     assert joined > 0, "nothing travelled together, so nothing was shown"
+
+
+@pytest.mark.parametrize(
+    ("service", "histogram"),
+    [
+        ("ingest", IngestMetric.INGEST_ACK_SECONDS),
+        ("store", StoreMetric.COMMIT_SECONDS),
+        ("store", ChassisMetric.RPC_SECONDS),
+        ("match", MatchMetric.MATCH_ALERT_SECONDS),
+    ],
+)
+async def test_a_slow_bucket_leads_to_a_trace(
+    suite: Suite, maker: ReadMaker, service: str, histogram: str
+) -> None:
+    traceparent, _ = new_traceparent()
+
+    async def named() -> set[str]:
+        async with connected(suite) as connection, connection.feed(maker.feed.token).stream() as stream:
+            await stream.send([maker.one(LISTED)], traceparent=traceparent)
+        return await exemplars(suite, service, histogram) & {key_of(traceparent)[0]}
+
+    await eventually(named, within=15, what="an exemplar")
 
 
 async def test_a_trace_that_is_not_sampled_or_is_none_costs_nothing_but_itself(

@@ -13,9 +13,10 @@ from gantry.store.v1.log_pb2 import AppendReadsResponse
 
 from chassis.backoff import Backoff
 from chassis.errors import Fault, fault_from
-from chassis.telemetry import span_following
+from chassis.joint_spans import spans_following
 from chassis.transient import is_transient
 from services.ingest.appending.availability import StoreAvailability, refusal
+from services.ingest.appending.tracing import TracedReads, named_in_request
 from services.ingest.names import SpanName
 
 FIRST_WAIT_SECONDS: Final = 0.05
@@ -47,14 +48,17 @@ class Appender:
         self._first_wait = first_wait
 
     async def append(
-        self, force: str, request: bytes, traceparents: Sequence[str], availability: StoreAvailability
+        self, force: str, request: bytes, traced: Sequence[TracedReads], availability: StoreAvailability
     ) -> AppendReadsResponse:
         """Try until the store has committed it, or until the force's patience ends.
 
         Raises Unavailable STORE_UNAVAILABLE or Exhausted STORAGE_FULL then, and the store's fault when trying
         again would not help.
         """
-        with span_following(SpanName.INGEST_APPEND, traceparents, {"force": force}):
+        origins = [each.traceparent for each in traced]
+        with spans_following(SpanName.INGEST_APPEND, origins, {"force": force}) as spans:
+            if traced:
+                request += named_in_request(traced, spans.traceparents)
             post = self._post_of(force)
             ends_at = time.monotonic() + availability.patience
             backoff = Backoff(self._first_wait, _MOST_WAIT)

@@ -21,6 +21,7 @@ from gantry.store.v1.log_pb2 import AppendReadsResponse
 
 from chassis.errors import Fault
 from chassis.metrics import counter, histogram
+from chassis.tracing import UNSAMPLED, context_of
 from chassis.turns import Turns
 from services.ingest.appending.appender import Appender
 from services.ingest.appending.availability import STORAGE_FULL, STORE_UNAVAILABLE, StoreAvailability
@@ -29,6 +30,7 @@ from services.ingest.appending.memory import Memory, MemoryShare
 from services.ingest.appending.pace import Pace
 from services.ingest.appending.remarks import count_remarks, share_differing
 from services.ingest.appending.request import EncodedAppend, append_of, share_duplicates
+from services.ingest.appending.tracing import traced_reads
 from services.ingest.cameras.counts import UnwrittenCounts
 from services.ingest.cameras.feeds import token_unknown
 from services.ingest.names import MetricName
@@ -220,10 +222,8 @@ class Lane:
         try:
             await self._turns.take(self._force, self, sum([batch.cost for batch in batches]))
             append = append_of(self._force, batches)
-            traceparents = [batch.traceparent for batch in batches]
-            response = await self._appender.append(
-                self._force, append.request, traceparents, self._availability
-            )
+            traced = traced_reads(batches)
+            response = await self._appender.append(self._force, append.request, traced, self._availability)
         except Fault as fault:
             await self._give_up(batches, fault)
         except Exception as error:  # noqa: BLE001 - no vendor's bytes may end the process
@@ -279,13 +279,14 @@ class Lane:
         self._counts.appended(self._force, append.camera_ids, append.captured_at_us, duplicates, now_us)
         count_remarks(self._force, batches, append.camera_ids, self._counts)
         self._memory.release(sum([batch.cost for batch in batches]))
-        self._measure(len(append.camera_ids), len(duplicates), batches[0].received_at)
+        self._measure(len(append.camera_ids), len(duplicates), batches)
         for batch in batches:
             batch.end_span()
             batch.submitter.settled(batch)
 
-    def _measure(self, reads: int, duplicates: int, oldest: float) -> None:
+    def _measure(self, reads: int, duplicates: int, batches: Sequence[PendingBatch]) -> None:
         _reads.add(reads - duplicates, self._accepted)
         if duplicates:
             _reads.add(duplicates, self._duplicate)
-        _ack_seconds.record(time.monotonic() - oldest)
+        traced = next((batch.span for batch in batches if batch.span.is_recording()), UNSAMPLED)
+        _ack_seconds.record(time.monotonic() - batches[0].received_at, context=context_of(traced))

@@ -9,7 +9,7 @@ from typing import Final
 
 from gantry.ingest.v1 import ingest_pb2 as pb
 from opentelemetry.context import Context
-from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, set_span_in_context
+from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, get_current_span, set_span_in_context
 
 from chassis import traceparent as w3c
 from chassis.errors import InvalidInput
@@ -28,13 +28,15 @@ from services.ingest.names import MetricName, SpanName
 _NO_PARENT: Final = Context()
 # Memory that a read, and a batch, takes as Python objects, beside its bytes.
 _READ_COST: Final = 1024
+# The share of the saved-up traces that batches may use for which nobody asked: vendors that trace come first.
+_BEGUN_HERE: Final = 0.5
 
 _rejections = counter(MetricName.INGEST_REJECTIONS)
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiverLimits:
-    """Most reads in a batch, sizes of images, and traces a second that vendors may ask for."""
+    """Most reads in a batch, sizes of images, and batches a second that are traced."""
 
     batch_reads: int
     images: ImageLimits
@@ -91,8 +93,7 @@ class BatchReceiver:
     def single_batch(self, submitter: Submitter, key: bytes, data: bytes) -> PendingBatch:
         """Take the message of a single call. Raises InvalidInput MALFORMED_MESSAGE, BATCH_TOO_LARGE."""
         feed, parsed = self.feed(key), self._single.parse(data)
-        span = tracer().start_span(SpanName.INGEST_BATCH, attributes={"force": feed.force, "feed": feed.name})
-        return self._batch(submitter, feed, parsed, len(data), span)
+        return self._batch(submitter, feed, parsed, len(data), self._span_below(feed))
 
     def _batch(
         self, submitter: Submitter, feed: Feed, parsed: ParsedBatch, size: int, span: Span
@@ -117,6 +118,7 @@ class BatchReceiver:
         """The span of the batch, a child of the vendor's span when that is sampled.
 
         A vendor can set the sampled flag on every batch, so the number of such spans a second is limited.
+        Each of them costs all services together some ten spans.
         """
         remote = w3c.parse(traceparent) if traceparent else None
         if remote is None:
@@ -128,9 +130,16 @@ class BatchReceiver:
 
     def _new_trace(self, feed: Feed) -> Span:
         # Cheaper than to begin a span that is not sampled: this runs for each batch of each camera.
-        if not tracer().may_begin():
+        if not tracer().may_begin() or not self._traces.take(_BEGUN_HERE):
             return UNSAMPLED
         return _described(tracer().start_span(SpanName.INGEST_BATCH, _NO_PARENT, SpanKind.SERVER), feed)
+
+    def _span_below(self, feed: Feed) -> Span:
+        """The span of a batch below that of its call."""
+        called = get_current_span().get_span_context()
+        if called.trace_flags.sampled and not self._traces.take():
+            return UNSAMPLED
+        return _described(tracer().start_span(SpanName.INGEST_BATCH), feed)
 
 
 def _described(span: Span, feed: Feed) -> Span:

@@ -7,16 +7,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
+from opentelemetry.context import Context
+
+from chassis.joint_spans import JointSpans, spans_following
 from chassis.metrics import counter, histogram
-from chassis.telemetry import span_following
+from chassis.tracing import context_of
 from following.lease import Lease
 from following.log import Part
 from following.step import Progress
 from reads.appended import Appended
 from reads.epoch import microseconds
 from reads.read import read_at
+from reads.traced import Traced
 from services.match.alerts import events
 from services.match.alerts.filtering import Happening
 from services.match.clock import Clock
@@ -28,6 +32,7 @@ from services.match.matching.ports import Matching, NewAlert, Publisher, Raising
 from services.match.names import MetricName, SpanName
 
 _MOST_POSITIONS: Final = 100
+_Positions: TypeAlias = list[int]
 # By whether the match is near.
 _KINDS: Final = {False: "exact", True: "near"}
 
@@ -65,11 +70,14 @@ class MatchingStep:
 
     async def run(self, part: Part[Appended], progress: Progress) -> None:
         """See `following.step.Step`."""
-        candidates = find_candidates(self._index, part.items)
-        if candidates:
-            hits = match(candidates, await self._entries(candidates))
-            if hits:
-                await self._raise(hits, part.position, progress)
+        traced = [each for item in part.items for each in item.traced]
+        origins = [each.traceparent for each in traced]
+        with spans_following(SpanName.MATCH_READS, origins, self._labels) as spans:
+            candidates = find_candidates(self._index, part.items)
+            if candidates:
+                hits = match(candidates, await self._entries(candidates))
+                if hits:
+                    await self._raise(hits, part.position, progress, _alerts_in(traced, spans, hits))
         if part.items:
             _reads.add(part.count, self._labels)
 
@@ -78,16 +86,20 @@ class MatchingStep:
         now = self._around.clock()
         return merge_all(await self._raising.entries(self._index.loads, keys, now))
 
-    async def _raise(self, hits: Sequence[Hit], position: int, progress: Progress) -> None:
+    async def _raise(
+        self, hits: Sequence[Hit], position: int, progress: Progress, traced: Mapping[str, _Positions]
+    ) -> None:
         raised_at = self._around.clock()
         alerts = [self._new(hit, raised_at) for hit in hits]
-        traceparents = [hit.candidate.appended.traceparent for hit in hits]
-        with span_following(SpanName.MATCH_ALERT, traceparents, _positions(hits)) as span:
+        with spans_following(
+            SpanName.MATCH_ALERT, [*traced], self._labels, [*map(_attributes, traced.values())]
+        ) as spans:
             write = partial(self._raising.raise_alerts, alerts=alerts, raised_at=raised_at)
             numbers = await progress.commit(position, write)
             assert numbers is not None, "commit raises FencedError for a move that was refused"
-            span.set_attribute("alerts", len(numbers) - numbers.count(None))
-        self._publish(alerts, numbers, raised_at)
+            spans.set_attribute("alerts", len(numbers) - numbers.count(None))
+        contexts = _contexts(traced, spans)
+        self._publish(alerts, numbers, raised_at, contexts)
 
     def _new(self, hit: Hit, raised_at: datetime) -> NewAlert:
         seen = hit.candidate.identity
@@ -96,7 +108,11 @@ class MatchingStep:
         return NewAlert(hit, name, age_us > self._around.late_seconds * 1e6)
 
     def _publish(
-        self, alerts: Sequence[NewAlert], numbers: Sequence[int | None], raised_at: datetime
+        self,
+        alerts: Sequence[NewAlert],
+        numbers: Sequence[int | None],
+        raised_at: datetime,
+        contexts: Mapping[int, Context | None],
     ) -> None:
         new = [(number, alert) for number, alert in zip(numbers, alerts, strict=True) if number is not None]
         if not new:
@@ -107,7 +123,9 @@ class MatchingStep:
         now_us = microseconds(self._around.clock())
         for _, alert in new:
             _alerts.add(1, {"force": self._force, "kind": _KINDS[alert.hit.near]})
-            _seconds.record((now_us - alert.hit.candidate.appended.received_at_us) / 1e6)
+            seen = alert.hit.candidate
+            seconds = (now_us - seen.appended.received_at_us) / 1e6
+            _seconds.record(seconds, context=contexts.get(seen.position))
 
     def _raised(self, number: int, alert: NewAlert, raised_at: datetime) -> Happening:
         seen, entry = alert.hit.candidate, alert.hit.entry
@@ -156,9 +174,29 @@ class MatchingSteps:
             index.release()
 
 
-def _positions(hits: Sequence[Hit]) -> Mapping[str, int | list[int]]:
+def _alerts_in(traced: Sequence[Traced], spans: JointSpans, hits: Sequence[Hit]) -> Mapping[str, _Positions]:
+    """By the span of each trace that has any: the positions of its hits."""
+    if not spans.spans:
+        return {}
+    positions = list(dict.fromkeys(hit.candidate.position for hit in hits))
+    found: dict[str, _Positions] = {}
+    for each, span in zip(traced, spans.traceparents, strict=True):
+        if span and (own := [position for position in positions if each.first <= position <= each.last]):
+            found.setdefault(span, []).extend(own)
+    return found
+
+
+def _contexts(traced: Mapping[str, _Positions], spans: JointSpans) -> dict[int, Context | None]:
+    """By position of a traced read, the context to measure its alerts with."""
+    return {
+        position: context_of(span)
+        for positions, span in zip(traced.values(), spans.spans, strict=False)
+        for position in positions
+    }
+
+
+def _attributes(positions: _Positions) -> Mapping[str, int | list[int]]:
     """The positions of a span's reads, so that a trace shows the alerts of its own read."""
-    found = list(dict.fromkeys(hit.candidate.position for hit in hits))
-    if len(found) == 1:
-        return {"position": found[0]}
-    return {"positions": found} if len(found) <= _MOST_POSITIONS else {}
+    if len(positions) == 1:
+        return {"position": positions[0]}
+    return {"positions": positions} if len(positions) <= _MOST_POSITIONS else {}

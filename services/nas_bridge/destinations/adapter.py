@@ -61,12 +61,14 @@ class Submission:
     """Reads of one force in the order of its log, one run an append. A repeat has the same `submission_id`.
 
     An adapter that sends the columns on unchanged uses `run.encoded`, a serialised ReadColumns. `run.columns`
-    parses it.
+    parses it. `traceparents` are the spans under which it is delivered beside the current one: each traced
+    batch in it has a trace of its own, and a receiver that keeps traces may continue them all.
     """
 
     force: str
     submission_id: str
     runs: Sequence[Appended]
+    traceparents: Sequence[str] = ()
 
     @property
     def count(self) -> int:

@@ -78,6 +78,7 @@ class NasDestination:
             force=submission.force,
             submission_id=submission.submission_id,
             reads=[run.encoded for run in submission.runs],
+            traceparents=submission.traceparents,
         )
         try:
             response = await self._stub.SubmitReads(request, timeout=self._timeout_seconds)

@@ -35,4 +35,4 @@ def _without_overviews(item: Appended) -> Appended:
         return item
     columns.ClearField("overviews")
     reads = columns.SerializeToString()
-    return Appended(encoded_appended(reads, item.positions, item.traceparent, item.received_at_us))
+    return Appended(encoded_appended(reads, item.positions, item.traced, item.received_at_us))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from chassis.joint_spans import spans_following
 from chassis.metrics import counter
-from chassis.telemetry import current_traceparent, span_following, tracer
+from chassis.telemetry import current_traceparent
 from following import LineStoppedError, Part, Progress, StepFailedError
 from reads.appended import Appended
 from services.nas_bridge.destinations.adapter import (
@@ -145,8 +146,10 @@ class DeliveryStep:
     async def _attempt(self, part: Part[Appended], progress: Progress) -> None:
         """Send a part as one submission and record its receipt."""
         submission = submission_of(self._route, part)
-        traceparents = [run.traceparent for run in submission.runs]
-        with span_following(SpanName.BRIDGE_FORWARD, traceparents, self._attributes(submission)):
+        origins = [each.traceparent for run in submission.runs for each in run.traced]
+        with spans_following(SpanName.BRIDGE_FORWARD, origins, self._attributes(submission)) as spans:
+            if others := spans.others:
+                submission = replace(submission, traceparents=others)
             receipt = await self._send(submission)
             before = len(self._unwritten)
             reads = before + submission.count
@@ -155,7 +158,7 @@ class DeliveryStep:
                 # Before it is recorded: the reads count as undelivered, and are sent again after a resume.
                 raise LineStoppedError(f"{excess}; find out why, then resume the destination")
             delivery = delivery_of(submission, receipt, self._unwritten, current_traceparent())
-            with tracer().start_as_current_span(SpanName.BRIDGE_RECEIPT):
+            with spans_following(SpanName.BRIDGE_RECEIPT, spans.traceparents):
                 await progress.commit(part.position, lambda move: self._deliveries.record(move, delivery))
         self._unwritten = []
         self._watch.count(reads, refused)

@@ -15,6 +15,7 @@ from anpr.identifiers import is_camera_id
 from anpr.vrm import all_normal
 from chassis.errors import InvalidInput
 from reads.columns import HEADING_UNKNOWN, ColumnsUnequal, count_of, require_equal, taken_images
+from reads.traced import Traced
 from services.store.days import US_A_DAY
 
 MOST_READS: Final = 20_000
@@ -32,9 +33,9 @@ _is_camera_id: Final = lru_cache(65_536)(is_camera_id)
 class CheckedReads:
     """The reads of one AppendReads request. `columns` has no images: they are in `patches` and `overviews`.
 
-    `patches` and `overviews` have one element a read, or none. `size` counts all bytes of the request.
-    `captured_us` is the first and the last time of capture. `encoded` is `columns` serialised: the bytes of
-    the request, or None until `serialised` makes it.
+    `traced` has indexes. `patches` and `overviews` have one element a read, or none. `size` counts all bytes
+    of the request. `captured_us` is the first and the last time of capture. `encoded` is `columns`
+    serialised: the bytes of the request, or None until `serialised` makes it.
     """
 
     force: str
@@ -43,7 +44,7 @@ class CheckedReads:
     size: int
     patches: Sequence[bytes]
     overviews: Sequence[bytes]
-    traceparent: str
+    traced: Sequence[Traced]
     captured_us: tuple[int, int]
     encoded: bytes | None = None
 
@@ -59,7 +60,7 @@ class CheckedReads:
         return self.encoded
 
 
-def checked(force: str, reads: bytes, traceparent: str, now_us: int) -> CheckedReads:
+def checked(force: str, reads: bytes, now_us: int) -> CheckedReads:
     """Parse and check a serialised ReadColumns. Raises InvalidInput, whose text quotes no read."""
     columns = _parsed(reads)
     count = _checked_count(columns)
@@ -69,9 +70,7 @@ def checked(force: str, reads: bytes, traceparent: str, now_us: int) -> CheckedR
         _check_values(columns, captured_us, now_us)
     patches, overviews = taken_images(columns)
     encoded = None if patches or overviews else reads
-    return CheckedReads(
-        force, columns, count, len(reads), patches, overviews, traceparent, captured_us, encoded
-    )
+    return CheckedReads(force, columns, count, len(reads), patches, overviews, (), captured_us, encoded)
 
 
 def _parsed(reads: bytes) -> ReadColumns:

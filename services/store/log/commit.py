@@ -87,7 +87,7 @@ def _entry(
 ) -> LogEntry:
     """The entry of one append for followers: the reads at the indexes `new`, or all of them."""
     append, refs = commit.appends[index], commit.image_refs[index]
-    columns, encoded = append.columns, append.serialised()
+    columns, encoded, base = append.columns, append.serialised(), positions[0]
     if new is not None:
         columns = picked(columns, new)
         encoded, positions = columns.SerializeToString(), [positions[at] for at in new]
@@ -96,5 +96,6 @@ def _entry(
     if any(refs):
         days = [us // US_A_DAY for us in columns.captured_at_us]
         images = EntryImages(commit.image_objects[index], days, refs)
-    body = encoded_appended(encoded, positions, append.traceparent, commit.received_at_us)
+    traced = [each.shifted(base) for each in append.traced]
+    body = encoded_appended(encoded, positions, traced, commit.received_at_us)
     return LogEntry(after, positions[-1], len(positions), body, commit.received_at_us, images)

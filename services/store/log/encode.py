@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from reads.columns import HEADING_UNKNOWN
+from reads.traced import text_of
 from services.store.log.checked import CheckedReads
 
 # The layout of p_fixed.
@@ -45,7 +46,7 @@ def append_arguments(
     return (
         sizes,
         [0, *accumulate(sizes[:-1])],
-        [append.traceparent for append in appends],
+        [text_of(append.traced, append.count) for append in appends],
         image_objects,
         [append.captured_us[0] for append in appends],
         [append.captured_us[1] for append in appends],

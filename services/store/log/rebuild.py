@@ -10,6 +10,7 @@ from typing import Any
 from reads.appended import encoded_appended
 from reads.columns import columns_of
 from reads.read import STORED
+from reads.traced import Traced, traced_in
 from services.store.days import US_A_DAY
 from services.store.images.packing import EntryImages
 from services.store.log.ring import LogEntry
@@ -58,9 +59,15 @@ def _entry(
         [camera_ids[number] for number in rows.camera_nos[span]],
         **{column: values[span] for column, values in rows.values.items()},
     ).SerializeToString()
-    body = encoded_appended(encoded, positions, append["traceparent"], received_at_us)
+    body = encoded_appended(encoded, positions, _traced(append), received_at_us)
     refs, images = rows.images[span], None
     if any(refs):
         days = [us // US_A_DAY for us in rows.values["captured_at_us"][span]]
         images = EntryImages(append["image_object"], days, refs)
     return LogEntry(after, append["last_position"], len(positions), body, received_at_us, images)
+
+
+def _traced(append: Mapping[str, Any]) -> list[Traced]:
+    first = append["first_position"]
+    count = append["last_position"] - first + 1
+    return [each.shifted(first) for each in traced_in(append["traceparent"], count)]

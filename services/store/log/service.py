@@ -23,6 +23,7 @@ from services.store.log.checked import MOST_READS, checked
 from services.store.log.follow import Log, LogPart, PastReads, follow, require_sure, start_at
 from services.store.log.live import LiveLogs
 from services.store.log.ring import LogEntry
+from services.store.log.tracing import traced_of
 from services.store.names import MetricName
 
 SERVICE: Final = "gantry.store.v1.ReadLogService"
@@ -68,7 +69,9 @@ class ReadLogService(ReadLogServiceServicer):
                 "TOO_MANY_BYTES", f"an append has at most {self._most_bytes} bytes", field="reads"
             )
         await self._turns.take(request.force, None, len(request.reads))
-        reads = checked(request.force, request.reads, current_traceparent(), self._now_us())
+        reads = checked(request.force, request.reads, self._now_us())
+        if traceparent := current_traceparent():
+            reads.traced = traced_of(request.traced_batches, traceparent, reads.count)
         log = await self._logs.open(request.force)
         if not reads.count:
             return log_pb2.AppendReadsResponse()

@@ -12,8 +12,8 @@ from typing import Final, Protocol
 
 from chassis.database_faults import database_fault, database_unavailable
 from chassis.errors import Exhausted, Fault
+from chassis.joint_spans import spans_following
 from chassis.metrics import counter, histogram
-from chassis.telemetry import span_following
 from chassis.transient import is_transient
 from services.store.images.objects import ObjectNumbers, object_key
 from services.store.images.packing import ImagePacker
@@ -220,7 +220,7 @@ class ForceWriter:
         if not self._breaker.is_closed:
             # Otherwise callers that retry would fill the object store with unused images.
             await self._log.ping()
-        with span_following(SpanName.IMAGES, traceparents):
+        with spans_following(SpanName.IMAGES, traceparents):
             await asyncio.gather(*(self._images.put(key, content) for key, content in objects.items()))
         _image_bytes.add(sum(map(len, objects.values())))
 
@@ -230,13 +230,13 @@ class ForceWriter:
             _fail(work.pending, refusal)
             return
         try:
-            with span_following(SpanName.COMMIT, work.traceparents()):
+            with spans_following(SpanName.COMMIT, work.traceparents()) as spans:
                 await self._append(work)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
             await self._failed(work, error)
             return
         self._close_breaker()
-        _commit_seconds.record(time.perf_counter() - started)
+        _commit_seconds.record(time.perf_counter() - started, context=spans.context)
         _commit_reads.record(sum(each.reads.count for each in work.pending))
 
     async def _append(self, work: _Work) -> None:
@@ -311,7 +311,7 @@ class _Work:
         )
 
     def traceparents(self) -> list[str]:
-        return [each.reads.traceparent for each in self.pending]
+        return [traced.traceparent for each in self.pending for traced in each.reads.traced]
 
     def keys(self) -> list[str]:
         """The keys of the objects."""

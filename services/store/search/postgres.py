@@ -10,6 +10,7 @@ from gantry.store.v1.search_pb2 import StoredRead
 from chassis.database import statements
 from reads.epoch import timestamp
 from reads.read import read_of
+from reads.traced import traceparent_at
 from services.store.days import day_of
 from services.store.images.objects import object_key
 from services.store.images.packing import unpack_ref
@@ -61,7 +62,7 @@ def _found(row: Mapping[str, Any], force: str) -> Found:
         received_at=timestamp(row["received_at_us"]),
         plate_patch_bytes=patch_bytes,
         overview_bytes=overview_bytes,
-        traceparent=row["traceparent"],
+        traceparent=traceparent_at(row["traceparent"], row["position"] - row["first_position"]),
     )
     key = object_key(force, day_of(row["captured_at_us"]), row["image_object"])
     place = (row["captured_at_us"], row["force_no"], row["position"])

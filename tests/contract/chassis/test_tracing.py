@@ -10,14 +10,15 @@ import urllib.request
 
 import grpc
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from chassis.errors import NotFound, Unavailable
+from chassis.joint_spans import spans_following
 from chassis.settings import TelemetrySettings
 from chassis.telemetry import (
     current_traceparent,
     meter,
     metrics_port,
-    span_following,
     telemetry,
     tracer,
     untraced,
@@ -112,27 +113,54 @@ async def test_nothing_is_sampled_at_rate_zero_but_a_sampled_parent_is_followed(
         caller = await lab.caller(await lab.echo(echo))
         await caller.say("Say")
         assert current_traceparent() == ""
-        with span_following("later", ["", f"00-{'1' * 32}-{'2' * 16}-01"]):
+        with spans_following("later", ["", f"00-{'1' * 32}-{'2' * 16}-01"]):
             await caller.say("Say")
     spans = _spans(spans_file)
     assert {span["trace_id"] for span in spans} == {"1" * 32}
     assert len(spans) == 3
 
 
-async def test_a_span_that_follows_many_is_a_child_of_one_and_links_the_rest(spans_file):
+async def test_work_for_several_traces_has_a_span_in_each(spans_file):
     parents = [f"00-{number:032x}-{number:016x}-01" for number in range(1, 400)]
     unsampled = f"00-{'f' * 32}-{'f' * 16}-00"
     async with telemetry("test", TelemetrySettings(spans_file=spans_file)):
-        with span_following("batch", [unsampled, "junk", parents[0], *parents], {"reads": 3}):
-            assert current_traceparent().startswith(f"00-{1:032x}-")
-        with span_following("nothing", [unsampled, "", "junk"]):
+        origins = [unsampled, "junk", parents[0], *parents]
+        with spans_following("batch", origins, {"reads": 3}, [{"number": n} for n in range(401)]) as joint:
+            assert joint.traceparents[2:4] == [current_traceparent()] * 2
+            assert (joint.traceparents[:2], joint.traceparents[-1]) == (["", ""], "")
+            joint.set_attribute("done", 1)
+            with spans_following("under", joint.traceparents), tracer().start_as_current_span("call"):
+                pass
+        with spans_following("nothing", [unsampled, "", "junk"]) as nothing:
             assert current_traceparent() == ""
+            assert (nothing.others, nothing.traceparents) == ([], ["", "", ""])
             with tracer().start_as_current_span("under nothing"):
                 pass
-    (span,) = _spans(spans_file)
-    assert span["parent_span_id"] == f"{1:016x}"
-    assert [link["span_id"] for link in span["links"]] == [f"{number:016x}" for number in range(2, 130)]
-    assert span["attributes"] == {"reads": 3}
+    spans = _spans(spans_file)
+    batch = {span["trace_id"]: span for span in spans if span["name"] == "batch"}
+    assert list(batch) == [f"{number:032x}" for number in range(1, 128)]
+    assert [span["parent_span_id"] for span in batch.values()] == [f"{n:016x}" for n in range(1, 128)]
+    main = batch[f"{1:032x}"]
+    assert [link["span_id"] for link in main["links"]] == [f"{number:016x}" for number in range(2, 128)]
+    others = [span for span in batch.values() if span is not main]
+    assert all([link["span_id"] for link in span["links"]] == [main["span_id"]] for span in others)
+    assert {(span["start_ns"] >= main["start_ns"], span["end_ns"]) for span in others} == {
+        (True, main["end_ns"])
+    }
+    assert others[0]["attributes"] == {"reads": 3, "number": 4, "done": 1, "shared_by": 127}
+    under = {span["trace_id"]: span["parent_span_id"] for span in spans if span["name"] == "under"}
+    assert under == {trace: span["span_id"] for trace, span in batch.items()}
+    (call,) = [span for span in spans if span["name"] not in {"batch", "under"}]
+    assert (call["name"], call["trace_id"]) == ("call", main["trace_id"])
+
+
+async def test_work_that_fails_has_failed_in_each_trace(spans_file):
+    parents = [f"00-{number:032x}-{number:016x}-01" for number in (1, 2)]
+    async with telemetry("test", TelemetrySettings(spans_file=spans_file)):
+        with pytest.raises(ValueError, match=PLATE), spans_following("batch", parents):
+            raise ValueError(PLATE)
+    assert [span["status"] for span in _spans(spans_file)] == ["ERROR", "ERROR"]
+    assert PLATE not in spans_file.read_text()
 
 
 async def test_an_exception_leaves_its_type_only(spans_file):
@@ -199,3 +227,40 @@ async def test_a_retried_call_is_one_client_span(lab, echo, spans_file):
             await caller.say("Say")
     statuses = sorted(span["status"] for span in _spans(spans_file))
     assert statuses == ["ERROR", "UNSET", "UNSET", "UNSET"]
+
+
+def _open_metrics(port: int) -> str:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+        return str(answer.read().decode())
+
+
+async def test_openmetrics_names_a_trace_beside_a_bucket(lab, echo, spans_file):
+    seconds = meter().create_histogram("gantry_test_traced_seconds", "s")
+    settings = TelemetrySettings(spans_file=spans_file, metrics_listen="127.0.0.1:0", traces_per_second=1)
+    async with telemetry("test", settings):
+        await (await lab.caller(await lab.echo(echo))).say("Say")
+        parent = f"00-{'a' * 32}-{'b' * 16}-01"
+        with spans_following("work", [parent]) as joint:
+            seconds.record(0.004, {"force": "essex"}, joint.context)
+        with spans_following("work", [parent[:-1] + "0"]) as joint:
+            seconds.record(0.02, {"force": "essex"}, joint.context)
+        text = await asyncio.to_thread(_scrape, metrics_port())
+        await asyncio.to_thread(_open_metrics, metrics_port())
+        # Also for whoever reads the page later.
+        page = await asyncio.to_thread(_open_metrics, metrics_port())
+    spans = {span["name"].rpartition("/")[2]: span for span in _spans(spans_file)}
+    work, call = spans["work"], spans["Say"]
+    assert "trace_id" not in text
+    families = {family.name: family for family in text_string_to_metric_families(page)}
+    exemplars = {
+        sample.labels["le"]: (sample.exemplar.labels, sample.exemplar.value)
+        for sample in families["gantry_test_traced_seconds"].samples
+        if sample.exemplar
+    }
+    assert exemplars == {"0.005": ({"trace_id": "a" * 32, "span_id": work["span_id"]}, 0.004)}
+    of_calls = [sample.exemplar for sample in families["gantry_rpc_seconds"].samples if sample.exemplar]
+    assert call["trace_id"] in {exemplar.labels["trace_id"] for exemplar in of_calls}

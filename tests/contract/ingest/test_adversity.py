@@ -258,3 +258,36 @@ async def test_batches_right_after_each_other_are_all_traced(
             await stream.send(reads_of("a", [read_id]))
     names = [json.loads(line)["name"] for line in file.read_text().splitlines()]
     assert names.count("ingest.batch") == 10
+
+
+async def test_a_vendor_that_asks_for_a_trace_of_each_call_gets_as_many_as_there_may_be(
+    ingest: RunningIngest, force: str, tmp_path: object
+) -> None:
+    token = await ingest.enrol(force, "gateway", "a")
+    file = tmp_path / "spans.jsonl"
+    submit = (await ingest.channel()).unary_unary(SUBMIT, pb.SubmitReadsRequest.SerializeToString, None)
+    metadata = (("authorization", f"Bearer {token}"), ("traceparent", VENDORS_SPAN))
+    async with telemetry("ingest", TelemetrySettings(spans_file=file, traces_per_second=0.01)):
+        for _ in range(5):
+            await submit(pb.SubmitReadsRequest(reads=reads_of("a", unique_ids(1))), metadata=metadata)
+    spans = [json.loads(line) for line in file.read_text().splitlines()]
+    names = [span["name"] for span in spans]
+    assert names.count(SUBMIT.removeprefix("/")) == names.count("ingest.batch") == 1
+    assert {span["trace_id"] for span in spans} == {VENDORS_SPAN[3:35]}
+
+
+async def test_a_vendor_that_asks_for_a_trace_of_each_batch_gets_as_many_as_there_may_be(
+    start_ingest: StartIngest, force: str, tmp_path: object
+) -> None:
+    ingest = await start_ingest(traces_per_second=0.01)
+    token = await ingest.enrol(force, "gateway", "a")
+    file = tmp_path / "spans.jsonl"
+    feed = (await ingest.connect()).feed(token)
+    async with (
+        telemetry("ingest", TelemetrySettings(spans_file=file, traces_per_second=50)),
+        feed.stream() as stream,
+    ):
+        for read_id in unique_ids(10):
+            await stream.send(reads_of("a", [read_id]), traceparent=VENDORS_SPAN)
+    names = [json.loads(line)["name"] for line in file.read_text().splitlines()]
+    assert names.count("ingest.batch") == names.count("ingest.append") == 1

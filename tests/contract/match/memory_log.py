@@ -11,6 +11,7 @@ from gantry.store.v1.log_pb2 import TailReadsResponse
 
 from chassis.errors import OutOfRange
 from reads.appended import Appended, encoded_appended
+from reads.traced import Traced
 
 MOST_APPENDS = 3
 """In one response, so that there is more than one commit."""
@@ -41,11 +42,22 @@ class MemoryLog:
         self.follows: list[int | None] = []
         self._grown = asyncio.Event()
 
-    def append(self, *reads: Seen, received_at_us: int = NOON_US, traceparent: str = "") -> int:
-        """Append reads in one append; returns the position of the last."""
+    def append(
+        self,
+        *reads: Seen,
+        received_at_us: int = NOON_US,
+        traceparent: str = "",
+        traceparents: Sequence[str] = (),
+    ) -> int:
+        """Append reads in one append; returns the position of the last.
+
+        `traceparents` has the trace of each read, which came in a batch of its own.
+        """
         positions = range(self.head + 1, self.head + 1 + len(reads))
         columns = columns_of(reads).SerializeToString()
-        encoded = encoded_appended(columns, positions, traceparent, received_at_us)
+        traced = [Traced(traceparent, positions[0], positions[-1])] if traceparent else []
+        traced += [Traced(*each) for each in zip(traceparents, positions, positions, strict=False) if each[0]]
+        encoded = encoded_appended(columns, positions, traced, received_at_us)
         self.appends.append((positions[0], encoded))
         self.appended += reads
         self.head += len(reads)

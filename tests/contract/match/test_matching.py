@@ -130,10 +130,21 @@ async def test_an_alert_continues_the_trace_of_its_append(match_database, log, t
         together = [Seen("AB12CDE", read_id="2"), Seen("XX99XXX"), Seen("AB12CDE", read_id="3")]
         last = log.append(*together, traceparent=f"00-{other}-{span_id}-01")
         await until_matched(match, last)
+        # Reads of two cameras in one append, each of a batch with a trace of its own, and one without.
+        batches = [f"00-{digit * 32}-{digit * 16}-01" for digit in "123"]
+        merged = [Seen("AB12CDE", read_id=number) for number in "456"]
+        merged_last = log.append(*merged, Seen("XX99XXX"), traceparents=["", *batches])
+        await until_matched(match, merged_last)
     text = spans.read_text()
     found = [json.loads(line) for line in text.splitlines()]
-    span, later = [span for span in found if span["name"] == "match.alert"]
-    assert (span["trace_id"], span["parent_span_id"], span["links"]) == (trace_id, span_id, [])
-    assert span["attributes"] == {"position": single, "alerts": 1}
-    assert later["attributes"] == {"positions": [last - 2, last], "alerts": 2}
+    looked = {span["trace_id"]: span for span in found if span["name"] == "match.reads"}
+    assert looked[trace_id]["parent_span_id"] == span_id
+    span, later, first, second = [span for span in found if span["name"] == "match.alert"]
+    assert (span["trace_id"], span["parent_span_id"]) == (trace_id, looked[trace_id]["span_id"])
+    assert span["attributes"] == {"force": "essex", "position": single, "alerts": 1}
+    assert later["attributes"] == {"force": "essex", "positions": [last - 2, last], "alerts": 2}
+    assert [each["trace_id"] for each in (first, second)] == ["1" * 32, "2" * 32]
+    assert [each["attributes"]["position"] for each in (first, second)] == [merged_last - 2, merged_last - 1]
+    # The third batch has no alert, and its trace shows that it was looked at.
+    assert looked["3" * 32]["parent_span_id"] == "3" * 16
     assert "AB12CDE" not in text

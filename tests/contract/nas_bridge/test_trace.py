@@ -31,7 +31,7 @@ async def test_batch_delivery_and_receipt_are_one_trace(
     await stage.start_bridge(spans_file=file, gather_seconds=0.3)
     await stage.until_delivered()
     receipt = await (await stage.client()).receipt("essex", destination, 9)
-    await until(lambda: len(spans_in(file)) >= 6)
+    await until(lambda: len(spans_in(file)) >= 14)
     await stage.stop_bridges()
     spans = [span for span in spans_in(file) if span["trace_id"] == "1" * 32]
     (forward,) = [
@@ -57,3 +57,10 @@ async def test_batch_delivery_and_receipt_are_one_trace(
         if span["name"] == SpanName.BRIDGE_RECEIPT and span["parent_span_id"] == forward["span_id"]
     ]
     assert kept["start_ns"] >= accepted["start_ns"]
+    # The other batch of the same delivery has a whole trace of its own.
+    others = [span for span in spans_in(file) if span["trace_id"] == "3" * 32]
+    (other,) = [span for span in others if span["attributes"].get("destination") == destination]
+    assert (other["parent_span_id"], other["end_ns"]) == ("4" * 16, forward["end_ns"])
+    assert other["links"] == [{"trace_id": "1" * 32, "span_id": forward["span_id"]}]
+    below = [span["name"] for span in others if span["parent_span_id"] == other["span_id"]]
+    assert sorted(below) == sorted([SpanName.BRIDGE_RECEIPT, accept])

@@ -45,6 +45,16 @@ def test_an_idle_hour_saves_up_one_second_only():
     assert sum(budget.take() for _ in range(100)) == 5
 
 
+def test_work_that_nobody_asked_for_leaves_a_share_to_what_was_asked_for():
+    clock = Clock()
+    budget = TraceBudget(10, clock)
+    assert sum(budget.take(0.5) for _ in range(100)) == 6
+    assert sum(budget.take() for _ in range(100)) == 4
+    clock.now = 0.1
+    assert not budget.take(0.5)
+    assert budget.take()
+
+
 @given(trace_id=st.integers(1, 2**128 - 1), span_id=st.integers(1, 2**64 - 1), sampled=st.booleans())
 def test_a_traceparent_survives_its_round_trip(trace_id, span_id, sampled):
     sent = SpanContext(trace_id, span_id, True, TraceFlags(int(sampled)))

@@ -117,3 +117,25 @@ def test_a_trace_sends_to_status_once(gantry: Command, world: World, tmp_path: P
     done = gantry("trace", "r1", *LOOK, code=Exit.UNREACHABLE)
     assert "nas_bridge is down in" in done.stderr
     assert done.stderr.count("see `gantry status`") == 1
+
+
+def test_a_whole_trace_needs_no_read_and_no_purpose(gantry: Command, tmp_path: Path) -> None:
+    trace = "a" * 32
+    (tmp_path / "spans").mkdir()
+    spans = [
+        {"span_id": "1" * 16, "parent_span_id": "", "service": "ingest", "name": "ingest.batch"},
+        {"span_id": "2" * 16, "parent_span_id": "1" * 16, "service": "match", "name": "match.reads"},
+    ]
+    times = {"start_ns": 1_000_000, "end_ns": 3_000_000}
+    common = {"trace_id": trace, "status": "UNSET", "attributes": {}, **times}
+    lines = [json.dumps(span | common) for span in spans]
+    (tmp_path / "spans" / "all.jsonl").write_text("\n".join(lines) + "\n")
+    told = lines_of(gantry("trace", "--trace", trace.upper(), "--json"))[0]
+    assert told["trace_id"] == trace
+    assert [(hop["span"], hop["depth"]) for hop in told["hops"]] == [("ingest.batch", 0), ("match.reads", 1)]
+    assert "match.reads" in gantry("trace", "--trace", trace).stdout
+    unknown = gantry("trace", "--trace", "b" * 32, code=Exit.NOT_FOUND)
+    assert "no span of that trace is in" in unknown.stderr
+    wrong = (("--trace", "xyz"), ("r1", "--trace", trace), ("r1",), ("--trace", trace, "--from", "jaeger"))
+    for words in wrong:
+        gantry("trace", *words, code=Exit.USAGE)

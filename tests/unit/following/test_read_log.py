@@ -23,7 +23,7 @@ class Log:
         self.asked.append((force, consumer, after, include_images, max_reads))
         try:
             yield TailReadsResponse(position=3, head=9)
-            yield TailReadsResponse(appends=[encoded_appended(b"", [4, 6], "", 0)], position=7, head=9)
+            yield TailReadsResponse(appends=[encoded_appended(b"", [4, 6], (), 0)], position=7, head=9)
         finally:
             self.closed = True
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Coroutine, Mapping
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,6 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chassis.errors import DETAILS_KEY, Exhausted, Fault, InvalidInput, NotFound, Unavailable, encode_fault
+from chassis.settings import TelemetrySettings
+from chassis.telemetry import telemetry, tracer
 from chassis.tracing import UNSAMPLED
 from chassis.turns import Turns
 from reads.columns import require_equal
@@ -27,6 +31,7 @@ from services.ingest.appending.memory import Memory
 from services.ingest.cameras.counts import CameraCounts, CameraKey, UnwrittenCounts
 from services.ingest.cameras.feeds import Camera, Feed
 from services.ingest.checking.batch import ImageLimits, check_batch
+from services.ingest.names import SpanName
 
 
 def failure(fault: Fault) -> grpc.aio.AioRpcError:
@@ -42,6 +47,7 @@ class Store:
         self.poison: str | None = None
         self.log: list[str] = []
         self.appends: list[int] = []
+        self.requests: list[AppendReadsRequest] = []
         self.under_way = self.most_under_way = 0
 
     async def __call__(self, request: bytes, /, *, timeout: float) -> AppendReadsResponse:  # noqa: ASYNC109
@@ -62,6 +68,7 @@ class Store:
         if self.poison in ids:
             raise failure(InvalidInput("COLUMNS_UNEQUAL", "poison"))
         self.appends.append(len(ids))
+        self.requests.append(request)
         duplicates = []
         for index, read_id in enumerate(ids):
             if read_id in self.log:
@@ -342,3 +349,30 @@ async def test_every_batch_is_acknowledged_once_and_in_order(
     repeated = sum(duplicate for recorder in recorders for _, duplicate in recorder.settled_batches)
     assert len(store.log) == sent - repeated
     assert store.most_under_way <= lanes
+
+
+async def test_each_traced_batch_of_an_append_has_its_own_trace(tmp_path: Path) -> None:
+    store, recorder, feed = Store(), Recorder(), Feed("essex", "f")
+    rig, file = Rig(store), tmp_path / "spans.jsonl"
+    async with telemetry("ingest", TelemetrySettings(spans_file=file)):
+        batches = [batch_of(recorder, feed, number, [f"{number}a", f"{number}b"]) for number in range(4)]
+        for batch in batches[1:]:
+            batch.span = tracer().start_span(SpanName.INGEST_BATCH)
+        batches.insert(2, batch_of(recorder, feed, 9, []))
+        batches[2].span = tracer().start_span(SpanName.INGEST_BATCH)
+        for batch in batches:
+            rig.put(batch)
+        await rig.idle()
+    spans = [json.loads(line) for line in file.read_text().splitlines()]
+    parents = {span["span_id"]: span["parent_span_id"] for span in spans}
+    begun = [f"{batch.span.get_span_context().span_id:016x}" for batch in batches]
+    (request,) = store.requests
+    assert [(each.first_index, each.count) for each in request.traced_batches] == [(2, 2), (4, 2), (6, 2)]
+    first, *others = [each.traceparent for each in request.traced_batches]
+    # The first is the trace of the call itself.
+    assert first == ""
+    assert [parents[traceparent.split("-")[2]] for traceparent in others] == begun[3:]
+    assert [span["parent_span_id"] for span in spans if span["name"] == SpanName.INGEST_APPEND] == [
+        begun[1],
+        *begun[3:],
+    ]

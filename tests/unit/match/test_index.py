@@ -47,7 +47,7 @@ def appends_of(runs) -> list[Appended]:
             captured_at_us=[1] * len(vrms),
         )
         positions = range(position, position + len(vrms))
-        made.append(Appended(encoded_appended(columns.SerializeToString(), positions, "", 0)))
+        made.append(Appended(encoded_appended(columns.SerializeToString(), positions, (), 0)))
         position += len(vrms)
     return made
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from gantry.common.v1.read_columns_pb2 import ReadColumns
 
 from reads.appended import Appended, encoded_appended
+from reads.traced import Traced
 
 
 def make_columns(read_ids: Sequence[str], **columns: object) -> ReadColumns:
@@ -24,7 +25,8 @@ def make_columns(read_ids: Sequence[str], **columns: object) -> ReadColumns:
 
 def encoded(columns: ReadColumns, positions: Sequence[int], traceparent: str = "") -> bytes:
     """A serialised AppendedReads."""
-    return encoded_appended(columns.SerializeToString(), positions, traceparent, received_at_us=7)
+    traced = [Traced(traceparent, positions[0], positions[-1])] if traceparent else []
+    return encoded_appended(columns.SerializeToString(), positions, traced, received_at_us=7)
 
 
 def make_encoded(first: int, count: int, traceparent: str = "") -> bytes:

@@ -30,7 +30,7 @@ def reads(size: int = 3) -> ReadColumns:
 def test_images_are_taken_out() -> None:
     columns = reads()
     columns.plate_patches.extend([b"1", b"", b"3"])
-    append = checked("essex", columns.SerializeToString(), "trace", NOW_US)
+    append = checked("essex", columns.SerializeToString(), NOW_US)
     assert (append.count, append.patches, append.overviews) == (3, [b"1", b"", b"3"], [])
     assert append.has_images
     assert append.columns == reads()
@@ -41,13 +41,13 @@ def test_images_are_taken_out() -> None:
 def test_reads_without_images_are_passed_on_as_they_came() -> None:
     # A field of a later release stays where it is.
     encoded = reads().SerializeToString() + b"\xfa\x06\x03new"
-    append = checked("essex", encoded, "", NOW_US)
+    append = checked("essex", encoded, NOW_US)
     assert append.serialised() is encoded
 
 
 def test_bytes_that_are_not_columns_are_refused() -> None:
     with pytest.raises(InvalidInput, match="MALFORMED_MESSAGE"):
-        checked("essex", b"\xff\xff", "", NOW_US)
+        checked("essex", b"\xff\xff", NOW_US)
 
 
 BREAKS: list[tuple[str, Callable[[ReadColumns], object], str]] = [
@@ -80,11 +80,11 @@ def test_what_is_wrong_is_named(reason: str, spoil: Callable[[ReadColumns], obje
     columns = reads()
     spoil(columns)
     with pytest.raises(InvalidInput) as refused:
-        checked("essex", columns.SerializeToString(), "", NOW_US)
+        checked("essex", columns.SerializeToString(), NOW_US)
     assert (refused.value.reason, refused.value.field) == (reason, field)
     assert "AB12" not in str(refused.value)
 
 
 def test_too_many_reads_are_refused() -> None:
     with pytest.raises(InvalidInput, match="TOO_MANY_READS"):
-        checked("essex", reads(MOST_READS + 1).SerializeToString(), "", NOW_US)
+        checked("essex", reads(MOST_READS + 1).SerializeToString(), NOW_US)

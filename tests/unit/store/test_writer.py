@@ -103,7 +103,7 @@ class Writing:
 
     def submit(self, *read_ids: str, patches: Sequence[bytes] = ()) -> asyncio.Task:
         columns = ReadColumns(read_ids=read_ids, captured_at_us=[NOW_US] * len(read_ids))
-        reads = CheckedReads("essex", columns, len(read_ids), 100, patches, (), "", (0, 0))
+        reads = CheckedReads("essex", columns, len(read_ids), 100, patches, (), (), (0, 0))
         return asyncio.create_task(self.writer.submit(reads))
 
     def followed(self) -> list[tuple[list[str], list[int]]]:

@@ -78,6 +78,8 @@ def test_a_process_can_get_more_variables(plan: Plan, tls: TlsSettings, database
     environment = told.service("store", tls, database).environment
     assert environment["GANTRY_STORE__RETENTION_DAYS"] == "3"
     assert environment["GANTRY_TELEMETRY__TRACES_PER_SECOND"] == "5"
+    assert "GANTRY_INGEST__TRACES_PER_SECOND" not in environment
+    assert told.service("ingest", tls, database).environment["GANTRY_INGEST__TRACES_PER_SECOND"] == "5"
     assert "GANTRY_STORE__RETENTION_DAYS" not in told.service("match", tls, database).environment
 
 

@@ -26,7 +26,7 @@ from gantry.common.v1 import access_pb2 as gantry_dot_common_dot_v1_dot_access__
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gantry/nas/v1/nas.proto\x12\rgantry.nas.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"I\n\x12SubmitReadsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x15\n\rsubmission_id\x18\x02 \x01(\t\x12\r\n\x05reads\x18\x03 \x03(\x0c\"\xa9\x01\n\x13SubmitReadsResponse\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\r\x12\x11\n\tduplicate\x18\x03 \x01(\r\x12(\n\x08refusals\x18\x04 \x03(\x0b\x32\x16.gantry.nas.v1.Refusal\x12/\n\x0breceived_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"9\n\x07Refusal\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t2\x84\x01\n\x13NationalAnprService\x12m\n\x0bSubmitReads\x12!.gantry.nas.v1.SubmitReadsRequest\x1a\".gantry.nas.v1.SubmitReadsResponse\"\x17\xaa\xa1\x19\x13\n\nnas_bridge*\x05\x66orceB9\n\x10uk.gantry.nas.v1P\x01Z\x13gantry/nas/v1;nasv1\xaa\x02\rGantry.Nas.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17gantry/nas/v1/nas.proto\x12\rgantry.nas.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"_\n\x12SubmitReadsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x15\n\rsubmission_id\x18\x02 \x01(\t\x12\r\n\x05reads\x18\x03 \x03(\x0c\x12\x14\n\x0ctraceparents\x18\x04 \x03(\t\"\xa9\x01\n\x13SubmitReadsResponse\x12\x12\n\nreceipt_id\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\r\x12\x11\n\tduplicate\x18\x03 \x01(\r\x12(\n\x08refusals\x18\x04 \x03(\x0b\x32\x16.gantry.nas.v1.Refusal\x12/\n\x0breceived_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"9\n\x07Refusal\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t2\x84\x01\n\x13NationalAnprService\x12m\n\x0bSubmitReads\x12!.gantry.nas.v1.SubmitReadsRequest\x1a\".gantry.nas.v1.SubmitReadsResponse\"\x17\xaa\xa1\x19\x13\n\nnas_bridge*\x05\x66orceB9\n\x10uk.gantry.nas.v1P\x01Z\x13gantry/nas/v1;nasv1\xaa\x02\rGantry.Nas.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,11 +37,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NATIONALANPRSERVICE'].methods_by_name['SubmitReads']._loaded_options = None
   _globals['_NATIONALANPRSERVICE'].methods_by_name['SubmitReads']._serialized_options = b'\252\241\031\023\n\nnas_bridge*\005force'
   _globals['_SUBMITREADSREQUEST']._serialized_start=106
-  _globals['_SUBMITREADSREQUEST']._serialized_end=179
-  _globals['_SUBMITREADSRESPONSE']._serialized_start=182
-  _globals['_SUBMITREADSRESPONSE']._serialized_end=351
-  _globals['_REFUSAL']._serialized_start=353
-  _globals['_REFUSAL']._serialized_end=410
-  _globals['_NATIONALANPRSERVICE']._serialized_start=413
-  _globals['_NATIONALANPRSERVICE']._serialized_end=545
+  _globals['_SUBMITREADSREQUEST']._serialized_end=201
+  _globals['_SUBMITREADSRESPONSE']._serialized_start=204
+  _globals['_SUBMITREADSRESPONSE']._serialized_end=373
+  _globals['_REFUSAL']._serialized_start=375
+  _globals['_REFUSAL']._serialized_end=432
+  _globals['_NATIONALANPRSERVICE']._serialized_start=435
+  _globals['_NATIONALANPRSERVICE']._serialized_end=567
 # @@protoc_insertion_point(module_scope)

@@ -30,6 +30,7 @@ class SubmitReadsRequest(_message.Message):
     FORCE_FIELD_NUMBER: _builtins.int
     SUBMISSION_ID_FIELD_NUMBER: _builtins.int
     READS_FIELD_NUMBER: _builtins.int
+    TRACEPARENTS_FIELD_NUMBER: _builtins.int
     force: _builtins.str
     """The force that owns the reads."""
     submission_id: _builtins.str
@@ -38,16 +39,23 @@ class SubmitReadsRequest(_message.Message):
     def reads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """The reads, in one or more runs, together at most 20,000: a serialised gantry.common.v1.ReadColumns each."""
 
+    @_builtins.property
+    def traceparents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """W3C traceparents of the spans under which the reads are delivered, beside the one of the call: a submission holds the reads of many batches, and each of
+        those that are traced has a trace of its own. At most 127. A service that keeps no traces ignores them.
+        """
+
     def __init__(
         self,
         *,
         force: _builtins.str = ...,
         submission_id: _builtins.str = ...,
         reads: _abc.Iterable[_builtins.bytes] | None = ...,
+        traceparents: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "reads", b"reads", "submission_id", b"submission_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "reads", b"reads", "submission_id", b"submission_id", "traceparents", b"traceparents"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

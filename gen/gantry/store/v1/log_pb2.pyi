@@ -26,23 +26,61 @@ class AppendReadsRequest(_message.Message):
 
     FORCE_FIELD_NUMBER: _builtins.int
     READS_FIELD_NUMBER: _builtins.int
+    TRACED_BATCHES_FIELD_NUMBER: _builtins.int
     force: _builtins.str
     """The force that owns all of them."""
     reads: _builtins.bytes
     """The reads, at most 20,000: a serialised gantry.common.v1.ReadColumns."""
+    @_builtins.property
+    def traced_batches(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedBatch]:
+        """The batches of cameras in it whose traces are followed, in the order of their reads, at most 128; more are ignored, and so is one whose reads are not in
+        the append. Empty: the trace of the call stands for all reads.
+        """
+
     def __init__(
         self,
         *,
         force: _builtins.str = ...,
         reads: _builtins.bytes = ...,
+        traced_batches: _abc.Iterable[Global___TracedBatch] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "reads", b"reads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "reads", b"reads", "traced_batches", b"traced_batches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AppendReadsRequest: _TypeAlias = AppendReadsRequest  # noqa: Y015
+
+@_typing.final
+class TracedBatch(_message.Message):
+    """Neighbouring reads of an append that came in one batch, and their trace."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
+    FIRST_INDEX_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    traceparent: _builtins.str
+    """W3C traceparent of the span under which they are appended. Empty: the trace of the call itself."""
+    first_index: _builtins.int
+    """Index of the first of them in the append."""
+    count: _builtins.int
+    """How many they are."""
+    def __init__(
+        self,
+        *,
+        traceparent: _builtins.str = ...,
+        first_index: _builtins.int = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "first_index", b"first_index", "traceparent", b"traceparent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TracedBatch: _TypeAlias = TracedBatch  # noqa: Y015
 
 @_typing.final
 class AppendReadsResponse(_message.Message):
@@ -168,6 +206,7 @@ class AppendedReads(_message.Message):
     POSITIONS_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     RECEIVED_AT_US_FIELD_NUMBER: _builtins.int
+    TRACED_READS_FIELD_NUMBER: _builtins.int
     reads: _builtins.bytes
     """The reads: a serialised gantry.common.v1.ReadColumns."""
     count: _builtins.int
@@ -175,12 +214,16 @@ class AppendedReads(_message.Message):
     first_position: _builtins.int
     """Position of the first read."""
     traceparent: _builtins.str
-    """W3C traceparent of the append; empty when it was not traced."""
+    """W3C traceparent of the append; empty when it was not traced. It is the first of traced_reads."""
     received_at_us: _builtins.int
     """When the store received the append, microseconds since 1970-01-01T00:00:00Z."""
     @_builtins.property
     def positions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Position of each read, ascending. Empty when the positions follow each other from first_position. Duplicates leave gaps that are never filled."""
+
+    @_builtins.property
+    def traced_reads(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedReads]:
+        """Those of its reads that belong to a trace, in the order of their positions; empty when traceparent stands for all of them."""
 
     def __init__(
         self,
@@ -191,14 +234,45 @@ class AppendedReads(_message.Message):
         positions: _abc.Iterable[_builtins.int] | None = ...,
         traceparent: _builtins.str = ...,
         received_at_us: _builtins.int = ...,
+        traced_reads: _abc.Iterable[Global___TracedReads] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "first_position", b"first_position", "positions", b"positions", "reads", b"reads", "received_at_us", b"received_at_us", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "first_position", b"first_position", "positions", b"positions", "reads", b"reads", "received_at_us", b"received_at_us", "traced_reads", b"traced_reads", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AppendedReads: _TypeAlias = AppendedReads  # noqa: Y015
+
+@_typing.final
+class TracedReads(_message.Message):
+    """Neighbouring reads of an append that came in one batch, and their trace."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
+    FIRST_POSITION_FIELD_NUMBER: _builtins.int
+    LAST_POSITION_FIELD_NUMBER: _builtins.int
+    traceparent: _builtins.str
+    """W3C traceparent of the span under which they were appended."""
+    first_position: _builtins.int
+    """No read of the batch has a smaller position."""
+    last_position: _builtins.int
+    """No read of the batch has a greater position."""
+    def __init__(
+        self,
+        *,
+        traceparent: _builtins.str = ...,
+        first_position: _builtins.int = ...,
+        last_position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_position", b"first_position", "last_position", b"last_position", "traceparent", b"traceparent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TracedReads: _TypeAlias = TracedReads  # noqa: Y015
 
 @_typing.final
 class ReportCursorRequest(_message.Message):

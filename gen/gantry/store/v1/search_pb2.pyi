@@ -151,7 +151,9 @@ class StoredRead(_message.Message):
     overview_bytes: _builtins.int
     """Size of the overview in bytes; 0 when there is none."""
     traceparent: _builtins.str
-    """W3C traceparent of the append that stored it; empty when it was not traced."""
+    """W3C traceparent of the span that stored it, in the trace of the batch in which it came. When that batch is not traced: of the append that stored it. Empty
+    when that was not traced either.
+    """
     @_builtins.property
     def read(self) -> _read_pb2.Read:
         """The read."""

@@ -12,10 +12,10 @@ named as (
     order by f.captured_at_us desc, f.position desc
     limit $4
 )
-select r.*, a.received_at_us, a.image_object, a.traceparent
+select r.*, a.received_at_us, a.first_position, a.image_object, a.traceparent
 from named r
 cross join lateral (
-    select received_at_us, image_object, traceparent
+    select first_position, received_at_us, image_object, traceparent
     from appends
     where force_no = r.force_no and last_position >= r.position
     order by last_position
