@@ -17,8 +17,8 @@ class SuiteSettings:
     from it. `environment` adds variables to one process by its name; a further replica, such as "store-2",
     has those of its service and its own. Variables of our own environment reach every process. `postgres`
     overrides lines of postgresql.conf. `misbehaviour` is what the national simulators (by name) are asked for
-    once they are up, in the words of their control surface; one that is killed forgets it. `traces_per_second` limits
-    new traces; None: the services' own limits.
+    once they are up, in the words of their control surface; one that is killed forgets it. `traces_per_second`
+    limits new traces; None: the services' own limits.
     """
 
     folder: Path = FOLDER
