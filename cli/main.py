@@ -100,6 +100,19 @@ COMMANDS: Final = (
             "Recompute the chain of audit records; exit code 1 when a record was changed or is missing.",
         ),
     ),
+    group(
+        "backup",
+        "Backups of the suite on this machine, and of a PostgreSQL elsewhere.",
+        _verb("key", "backup:key", "Make an age identity, and print its recipient."),
+        _verb("create", "backup:create", "Make a base copy now."),
+        _verb("list", "backup:list_backups", "List the base copies, and up to when the archive reaches."),
+        _verb(
+            "verify", "backup:verify", "Check all files of the archive; exit code 1 when something is wrong."
+        ),
+        _verb("prune", "backup:prune", "Delete backups that are past their time."),
+        _verb("take-over", "backup:take_over", "Let this site write to an archive in place of another site."),
+    ),
+    _verb("restore", "restore:restore", "Restore a site from an archive into an empty folder."),
     _verb("access", "access:access", "Print who may call which RPC."),
 )
 

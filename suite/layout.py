@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from suite.errors import SuiteError
 from suite.postgres_home import make_passable_folder
+
+RESTORING: Final = "restoring.json"
+"""In a folder whose restore has not been done: no suite starts in it."""
+RESTORED: Final = "restored.json"
+"""In a folder that was restored: from what, and when."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,11 @@ class Layout:
         data = (self.images, self.spans, self.hotlists, self.simulators, self.identities)
         for folder in (self.pki, self.secrets, self.logs, self.run, *data):
             folder.mkdir(mode=0o700, exist_ok=True)
+
+    def require_restored(self) -> None:
+        """SuiteError when a restore into this folder has not been done."""
+        if (self.folder / RESTORING).exists():
+            raise SuiteError(f"a restore into {self.folder} has not ended: repeat `gantry restore`")
 
     def _require_ours(self) -> None:
         """Files in `run` are removed at a start, so that they must not be another program's, as in /var."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from suite.backup.settings import BackupSettings
+
 FOLDER = Path(".gantry")
 FORCES = ("essex", "kent")
 OPERATOR = "operator"
@@ -17,7 +19,7 @@ class SuiteSettings:
     from it. `environment` adds variables to one process by its name; variables of our own environment reach
     every process. `postgres` overrides lines of postgresql.conf. `misbehaviour` is what the national
     simulators (by name) are asked for once they are up, in the words of their control surface; one that is
-    killed forgets it.
+    killed forgets it. `backup` says where the suite's archiver puts backups; None: there is no archiver.
     """
 
     folder: Path = FOLDER
@@ -30,6 +32,7 @@ class SuiteSettings:
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     postgres: Mapping[str, str] = field(default_factory=dict)
     misbehaviour: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    backup: BackupSettings | None = None
 
     @property
     def destinations(self) -> tuple[str, ...]:

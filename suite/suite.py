@@ -25,7 +25,7 @@ from suite.forces import active_forces, add_destinations, create_forces
 from suite.layout import Layout
 from suite.lock import FolderLock
 from suite.logfile import last_lines, rotate
-from suite.plan import LASTING_PORTS, PORTS, Plan, migration, port_names, replica_name, service_of
+from suite.plan import ARCHIVER, LASTING_PORTS, PORTS, Plan, migration, port_names, replica_name, service_of
 from suite.ports import HeldPorts, assign
 from suite.postgres import LocalPostgres
 from suite.processes import Command, Process
@@ -63,6 +63,7 @@ class Suite:
         self._forces = settings.forces
 
     async def __aenter__(self) -> Self:
+        self.layout.require_restored()
         self.layout.make()
         self._take_the_folder()
         self.layout.forget_the_running()
@@ -197,6 +198,9 @@ class Suite:
             self._start(self._service(name)) for name in SERVICES if name != "store" and self._wanted(name)
         )
         await self._serve_forces()
+        if self.settings.backup is not None:
+            self._say(f"starting the archiver: backups go to {self.settings.backup.archive}")
+            await self._start(self.plan.archiver(self.settings.backup))
 
     async def _serve_forces(self) -> None:
         """Create the forces of the settings. The operator also works for the forces that were added later."""
@@ -311,7 +315,12 @@ class Suite:
         """Stop ingest first and PostgreSQL last. Also works when the suite is half started."""
         self._steps.begin(Phase.STOPPING)
         self._say("stopping the services and PostgreSQL")
-        for services in (("ingest",), ("match", "nas_bridge"), ("store",), ("nas", "nadc")):
+        for services in (
+            ("ingest",),
+            ("match", "nas_bridge"),
+            ("store",),
+            ("nas", "nadc", ARCHIVER),
+        ):
             stopped = [each for name, each in self._processes.items() if service_of(name) in services]
             await asyncio.gather(*(process.stop() for process in stopped))
         if self._postgres is not None:
