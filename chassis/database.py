@@ -204,7 +204,7 @@ def _joined(forces: str | Iterable[str]) -> str:
 def _arguments(settings: DatabaseSettings, limits: Mapping[str, str]) -> dict[str, Any]:
     file = settings.password_file
     return {
-        "host": settings.host,
+        **_hosts(settings.host),
         "port": settings.port,
         "database": settings.name,
         "user": settings.user,
@@ -212,6 +212,12 @@ def _arguments(settings: DatabaseSettings, limits: Mapping[str, str]) -> dict[st
         "timeout": _CONNECT_SECONDS,
         "server_settings": {"application_name": f"gantry/{settings.user}", **limits},
     }
+
+
+def _hosts(text: str) -> dict[str, Any]:
+    """Several hosts are a primary and its standbys: connections go to the one that is the primary."""
+    hosts = text.split(",")
+    return {"host": text} if len(hosts) == 1 else {"host": hosts, "target_session_attrs": "primary"}
 
 
 async def _is_pooled(settings: DatabaseSettings) -> bool:
@@ -238,7 +244,7 @@ def _where(settings: DatabaseSettings) -> str:
 async def _connect(*args: Any, **arguments: Any) -> asyncpg.Connection:
     try:
         connection = await asyncpg.connect(*args, **arguments)
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, asyncpg.exceptions.TargetServerAttributeNotMatched) as error:
         raise database_unavailable() from error
     except asyncpg.PostgresError as error:
         raise database_fault(error) or error from error

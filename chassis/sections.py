@@ -33,7 +33,10 @@ class TlsSettings(_Section):
 
 
 class DatabaseSettings(_Section):
-    """Where PostgreSQL is; `host` may be a folder that holds its socket."""
+    """Where PostgreSQL is; `host` may be a folder that holds its socket.
+
+    Several hosts, separated by commas, are a primary and its standbys: the primary is used.
+    """
 
     host: str
     port: int = Field(5432, ge=1, le=65535)

@@ -112,6 +112,11 @@ COMMANDS: Final = (
         _verb("prune", "backup:prune", "Delete backups that are past their time."),
         _verb("take-over", "backup:take_over", "Let this site write to an archive in place of another site."),
     ),
+    _verb(
+        "drill",
+        "drill:drill",
+        "Lose the primary database, and a whole site, in folders of its own; recover, and count.",
+    ),
     _verb("restore", "restore:restore", "Restore a site from an archive into an empty folder."),
     _verb("access", "access:access", "Print who may call which RPC."),
 )

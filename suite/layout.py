@@ -40,6 +40,11 @@ class Layout:
         return self.folder / "postgres"
 
     @property
+    def standby(self) -> Path:
+        """The home of the standby, where there is one."""
+        return self.folder / "standby"
+
+    @property
     def images(self) -> Path:
         """The object store of images."""
         return self.folder / "images"

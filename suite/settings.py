@@ -20,6 +20,7 @@ class SuiteSettings:
     every process. `postgres` overrides lines of postgresql.conf. `misbehaviour` is what the national
     simulators (by name) are asked for once they are up, in the words of their control surface; one that is
     killed forgets it. `backup` says where the suite's archiver puts backups; None: there is no archiver.
+    With `standby` there are two PostgreSQL, and commits wait for both: for drills, which lose the first one.
     """
 
     folder: Path = FOLDER
@@ -33,6 +34,7 @@ class SuiteSettings:
     postgres: Mapping[str, str] = field(default_factory=dict)
     misbehaviour: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     backup: BackupSettings | None = None
+    standby: bool = False
 
     @property
     def destinations(self) -> tuple[str, ...]:

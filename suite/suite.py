@@ -30,6 +30,7 @@ from suite.ports import HeldPorts, assign
 from suite.postgres import LocalPostgres
 from suite.processes import Command, Process
 from suite.settings import SuiteSettings
+from suite.standby import Standby
 from suite.steps import Phase, Step, Steps, read_step
 
 T = TypeVar("T")
@@ -58,9 +59,11 @@ class Suite:
         self._watches: set[asyncio.Task[None]] = set()
         self._given_up: asyncio.Future[None] | None = None
         self._postgres: LocalPostgres | None = None
+        self._standby: Standby | None = None
         self._authority: Authority | None = None
         self._plan: Plan | None = None
         self._forces = settings.forces
+        self._hosts = ""
 
     async def __aenter__(self) -> Self:
         self.layout.require_restored()
@@ -131,7 +134,14 @@ class Suite:
 
     def database(self, service: str) -> DatabaseSettings:
         """Settings with which the service's runtime role connects."""
-        return self._roles.settings(runtime_role(service), self.postgres.superuser())
+        settings = self._roles.settings(runtime_role(service), self.postgres.superuser())
+        return settings.model_copy(update={"host": self._hosts}) if self._standby else settings
+
+    async def promote_standby(self) -> None:
+        """Make the standby the primary, after the loss of the first one. SuiteError when there is none."""
+        standby = _up(self._standby)
+        await standby.promote()
+        self._postgres = standby.postgres
 
     async def add_replica(self, service: str, number: int = 2) -> Process:
         """Start another process of a service, ``SERVICE-NUMBER``: on other ports, over the same database."""
@@ -166,8 +176,14 @@ class Suite:
         """Kill all processes at once. Leaving the suite then only tidies up."""
         for process in self._processes.values():
             process.end_now()
-        if self._postgres is not None:
-            self._postgres.end_now()
+        for postgres in self._servers():
+            postgres.end_now()
+
+    def _servers(self) -> list[LocalPostgres]:
+        """Every PostgreSQL, the primary first."""
+        first = [] if self._postgres is None else [self._postgres]
+        standby = None if self._standby is None else self._standby.postgres
+        return first if standby is None or standby in first else [*first, standby]
 
     def _take_the_folder(self) -> None:
         try:
@@ -191,6 +207,8 @@ class Suite:
         self._watch(self._postgres.supervise(), "postgres")
         self._watch(self._keep_logs_small(), "logs")
         await self._prepare()
+        if self.settings.standby:
+            await self._start_standby()
         self._tell_of_the_environment()
         self._say("starting the services")
         await self._start(self._service("store"))
@@ -226,6 +244,14 @@ class Suite:
         )
         for name, wish in self.settings.misbehaviour.items():
             await self.behave(name, wish)
+
+    async def _start_standby(self) -> None:
+        self._say("copying PostgreSQL into a synchronous standby")
+        primary = self.postgres
+        self._standby = Standby(self.layout.standby, primary, settings=self.settings.postgres, say=self._say)
+        self._hosts = f"{primary.host},{self._standby.postgres.host}"
+        await self._standby.start()
+        self._watch(self._standby.postgres.supervise(), "standby")
 
     async def _migrate(self, service: str) -> None:
         owner = self._roles.settings(owner_role(service), self.postgres.superuser())
@@ -323,8 +349,8 @@ class Suite:
         ):
             stopped = [each for name, each in self._processes.items() if service_of(name) in services]
             await asyncio.gather(*(process.stop() for process in stopped))
-        if self._postgres is not None:
-            await self._postgres.stop()
+        for postgres in self._servers():
+            await postgres.stop()
         for task in list(self._watches):
             task.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)

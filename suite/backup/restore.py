@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
-import pwd
 import shlex
 import shutil
 import time
@@ -34,7 +32,8 @@ from suite.errors import SuiteError
 from suite.layout import RESTORED, RESTORING, Layout
 from suite.lock import FolderLock
 from suite.postgres import LocalPostgres
-from suite.postgres_home import give, make_passable_folder
+from suite.postgres_home import make_passable_folder
+from suite.standby import give_all
 
 _WAL: Final = "wal-to-replay"
 _FORM: Final = "%Y-%m-%d %H:%M:%S.%f+00"
@@ -132,7 +131,7 @@ class _Restore:
         ranges = unpack(file_of(self._archive, self._base, DATA), draft, self._wish.identities)
         check_log(binaries, draft, ranges)
         (draft / "recovery.signal").touch(mode=0o600)
-        _give_all(draft, user)
+        give_all(draft, user)
         draft.rename(data)
         site = io.BytesIO()
         file_of(self._archive, self._base, SITE).open_into(site, self._wish.identities)
@@ -153,7 +152,7 @@ class _Restore:
             sealed = found.whole.get(segment) or found.parts[segment][1]
             with segment_file(folder / segment.name) as target:
                 sealed.open_into(target, self._wish.identities)
-        _give_all(folder, user)
+        give_all(folder, user)
 
     def _images(self) -> int:
         """Decrypt the pictures that were made before the wanted time."""
@@ -205,6 +204,7 @@ def _recovery(wal: Path, at: datetime | None) -> dict[str, str]:
         "recovery_target_timeline": "latest",
         "recovery_target_action": "promote",
         "synchronous_standby_names": "",
+        # So that it takes no connection before it has replayed the log and takes writes.
         "hot_standby": "off",
         **target,
     }
@@ -225,16 +225,6 @@ async def _empty(layout: Layout) -> None:
         )
     make_passable_folder(layout.folder)
     _note(folder / RESTORING, {"begun_at": datetime.now(UTC).isoformat()})
-
-
-def _give_all(folder: Path, user: str | None) -> None:
-    if user is None:
-        return
-    entry = pwd.getpwnam(user)
-    for place, folders, files in os.walk(folder):
-        for name in (".", *folders, *files):
-            os.chown(Path(place) / name, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
-    give(folder, user)
 
 
 def _note(file: Path, content: dict[str, Any]) -> None:
