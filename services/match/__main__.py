@@ -73,8 +73,7 @@ def reopening(
     """After a restore from a backup: open alerts when those past their time are deleted again."""
 
     async def attempt() -> None:
-        directory.is_known("")  # raises until the forces are known
-        if await restoration.subject() is not None:
+        if directory.forces and await restoration.subject() is not None:
             await match.retention.delete_due()
             await restoration.finish()
 

@@ -121,6 +121,7 @@ async def _empty_older_hotlists(connection: asyncpg.Connection, stood: dict[str,
     """An older version may hold entries that were withdrawn since, so it must not raise alerts."""
     older = await connection.fetch(SQL.older_hotlists, *_columns(stood["hotlists"], 3))
     for row in older:
+        await connection.execute(SQL.declare_force, row["force"])
         load = await connection.fetchval(SQL.empty_load, row["force"])
         await connection.execute(SQL.seal_load, load)
         await connection.execute(SQL.withdraw_hotlist, row["force"], row["name"], row["version"], load)
