@@ -32,6 +32,7 @@ _FAILED_SECONDS: Final = 2.0
 _PRUNE_SECONDS: Final = 600.0
 _LARGEST_SPOOL: Final = 1 << 30
 _CATCH_UP_SECONDS: Final = 5.0
+_COPY_AGAIN_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.02
 
 _log = logging.getLogger(__name__)
@@ -90,6 +91,8 @@ class Archiver:
         self._receiver: Child | None = None
         self._wants_base = False
         self._copying: asyncio.Task[Base] | None = None
+        self._copy_after = 0.0
+        self._opened = False
         self._pruned_at = 0.0
         self._stopping = asyncio.Event()
 
@@ -98,8 +101,7 @@ class Archiver:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Archive until `stop`. SuiteError when another site writes to the archive."""
-        self._open()
+        """Archive until `stop`. While that fails, `state.failing` says why, and it is tried again."""
         try:
             while not self._stopping.is_set():
                 wait = await self._looked()
@@ -113,29 +115,29 @@ class Archiver:
             await self._end_receiver()
 
     def _open(self) -> None:
+        """See what is archived already. An archive that nobody writes to becomes this site's."""
         self.archive.make()
         mine, theirs = site_id(self._home), self.archive.writer()
         if not theirs:
             self.archive.claim(mine)
-        self._require_ours()
-        self._spool.open()
         if self._mirror is not None:
             self._mirror.open()
+        self._spool.open()
         self._note_base()
+        self._opened = True
 
-    def _require_ours(self) -> None:
+    async def _require_ours(self) -> None:
         if self.archive.writer() != site_id(self._home):
-            raise _NotOursError(
+            await self._end_receiver()
+            raise SuiteError(
                 f"another site writes to the archive {self.archive.folder}: name another folder. "
                 "If this site replaces that one, `gantry backup take-over` says so"
             )
 
     async def _looked(self) -> float:
-        """One look, which never ends the process unless the archive is another's. Seconds to the next."""
+        """One look, which never ends the process. Returns the seconds to wait for the next."""
         try:
             await self.look()
-        except _NotOursError:
-            raise
         except (SuiteError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             self._tell_failing(error)
             return _FAILED_SECONDS
@@ -146,7 +148,9 @@ class Archiver:
 
     async def look(self) -> None:
         """Archive what has come since the last look, and do what is due."""
-        self._require_ours()
+        if not self._opened:
+            await asyncio.to_thread(self._open)
+        await self._require_ours()
         await self._receiving()
         reach = await self._caught_up()
         # Pictures are durable before the reads that name them are committed, so they come first.
@@ -197,6 +201,12 @@ class Archiver:
                 self._gap("PostgreSQL has removed WAL that was not archived")
             if not keeps:
                 await connection.execute(SQL.make_slot, SLOT)
+            growing = self._spool.growing()
+            if growing is not None and not await connection.fetchval(SQL.has_segment, growing.name):
+                # pg_receivewal would ask for it again and again.
+                await asyncio.to_thread(self._spool.ship, self._keys)
+                self._spool.forget_growing()
+                self._gap("PostgreSQL no longer has the log where the archive ends")
 
     async def _caught_up(self) -> _Reach:
         """A time and its position in the log; returns when the spool has it, or after some seconds."""
@@ -218,7 +228,10 @@ class Archiver:
             if not self._copying.done():
                 return
             copied, self._copying = self._copying, None
+            self._copy_after = time.monotonic() + _COPY_AGAIN_SECONDS
             self._told_base(copied.result())
+        if time.monotonic() < self._copy_after:
+            return
         due = await asyncio.to_thread(is_due, self.archive, self._settings.hours, timeline)
         if self._wants_base or due:
             self._wants_base = False
@@ -268,10 +281,6 @@ class Archiver:
         if self._receiver is not None:
             await self._receiver.stop(())
             self._receiver = None
-
-
-class _NotOursError(SuiteError):
-    """The archive is another site's: nothing will change that."""
 
 
 @dataclass(frozen=True)

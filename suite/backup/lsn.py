@@ -86,14 +86,19 @@ def path_to(timeline: int, history: str) -> Path:
     return Path(timeline, [(int(of), position(lsn)) for of, lsn in _BRANCH.findall(history)])
 
 
-def missing(path: Path, begin: int, available: Iterable[Segment]) -> tuple[int, Segment | None]:
+def missing(
+    path: Path, begin: int, whole: Iterable[Segment], parts: Iterable[Segment] = ()
+) -> tuple[int, Segment | None]:
     """From a position on: up to which number the segments are there, and the first that is missing although
     later ones exist (None: there is no gap). The number is -1 when not even the first is there.
+
+    Of the last segment, a part is enough.
     """
-    there = frozenset(available)
+    there, partly = frozenset(whole), frozenset(parts)
     number = number_at(begin)
-    last = max((each.number for each in there if each == path.segment(each.number)), default=-1)
-    while path.segment(number) in there:
+    on_the_way = (each.number for each in there | partly if each == path.segment(each.number))
+    last = max(on_the_way, default=-1)
+    while path.segment(number) in there or (number == last and path.segment(number) in partly):
         number += 1
     gap = path.segment(number) if number <= last else None
     return (number - 1 if number > number_at(begin) else -1), gap

@@ -50,7 +50,7 @@ def chains(archive: Archive, identities: Sequence[pyrage.x25519.Identity] | None
     told = []
     for base in bases(archive):
         if path.holds(base.timeline, base.end):
-            last, gap = missing(path, base.start, found.segments)
+            last, gap = missing(path, base.start, found.whole, found.parts)
             told.append(Chain(base, last, gap))
     return told
 

@@ -73,7 +73,23 @@ class Spool:
 
     def size(self) -> int:
         """Bytes of the spool."""
-        return sum(place.stat().st_size for place in self.folder.iterdir())
+        sizes = []
+        for place in self.folder.iterdir():
+            with suppress(FileNotFoundError):  # pg_receivewal renames what has become whole
+                sizes.append(place.stat().st_size)
+        return sum(sizes)
+
+    def growing(self) -> Segment | None:
+        """The segment that is received at present; None when there is none."""
+        parts = [place.name for place in self.folder.iterdir() if place.name.endswith(_PARTIAL)]
+        return segment_named(max(parts).removesuffix(_PARTIAL)) if parts else None
+
+    def forget_growing(self) -> None:
+        """Delete the growing segment from the spool. What of it is archived stays in the archive."""
+        for place in self.folder.iterdir():
+            if place.name.endswith(_PARTIAL):
+                place.unlink()
+        self._parts = []
 
     def written(self) -> int:
         """Up to which position of the log the spool holds it; 0 when it is empty."""

@@ -34,7 +34,11 @@ WITHDRAWN, SEEN = "WX68YKV", "LD19OFB"
 async def new_token(suite: Suite, feed: EnrolledFeed) -> EnrolledFeed:
     """Revoke a feed's token by asking for another one."""
     request = cameras_pb2.EnrolCamerasRequest(
-        force=feed.force, feed=feed.name, new_token=True, request_id=str(uuid.uuid4())
+        force=feed.force,
+        feed=feed.name,
+        cameras=[cameras_pb2.Camera(camera_id=name) for name in feed.cameras],
+        new_token=True,
+        request_id=str(uuid.uuid4()),
     )
     async with open_channel(suite.address("ingest"), suite.person()) as channel:
         answer = await cameras_pb2_grpc.CameraRegistryServiceStub(channel).EnrolCameras(request)
@@ -48,12 +52,12 @@ async def send(suite: Suite, feed: EnrolledFeed, reads: ReadMaker, vrm: str) -> 
             answer = await submit_reads(channel, feed.token, [reads.one(vrm, plate_patch=JPEG)])
     except Fault as fault:
         return fault.reason
-    assert answer.accepted == 1
+    assert answer.ack.accepted == 1
     return ""
 
 
 async def archived(archive: Archive) -> datetime:
-    """Wait until everything that is committed now is archived. Returns that time."""
+    """Wait until everything that is committed now is archived. Returns a time after it."""
     now = datetime.now(UTC)
 
     async def done() -> bool:
@@ -61,7 +65,7 @@ async def archived(archive: Archive) -> datetime:
         return reach is not None and reach > now and bool(bases(archive))
 
     await eventually(done, within=90, what="the archive of everything")
-    return now
+    return datetime.now(UTC)
 
 
 async def test_a_lost_site_is_restored_without_what_was_taken_back() -> None:

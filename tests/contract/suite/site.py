@@ -1,7 +1,8 @@
 """A site without services: PostgreSQL with all schemas, pictures, certificates, and its archiver."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -79,6 +80,14 @@ class Site:
         home = self.folder / name
         said: list[str] = []
         return await restore(Wish(self.archive.folder, [self.identity], home, **wish), said.append), home
+
+
+async def until(check: Callable[[], object], seconds: float = 90.0) -> None:
+    """Wait until something is so, while a task of the test works on it."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
 
 
 async def execute(postgres: LocalPostgres, statement: str, *values: object) -> Any:

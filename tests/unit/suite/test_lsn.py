@@ -52,5 +52,9 @@ def test_gaps() -> None:
     assert missing(path, SEGMENT_BYTES, segments) == (-1, Segment(1, 1))
     assert missing(path, 9 * SEGMENT_BYTES, segments) == (-1, None)
     assert missing(path, 0, []) == (-1, None)
+    # A part is enough at the end, and nowhere else.
+    part = [Segment(1, 5)]
+    assert missing(path, 2 * SEGMENT_BYTES, segments, part) == (5, None)
+    assert missing(path, 2 * SEGMENT_BYTES, [*segments, Segment(1, 6)], part) == (4, Segment(1, 5))
     # Another timeline's segment fills no gap.
     assert missing(path, 2 * SEGMENT_BYTES, [segments[0], Segment(2, 3), segments[2]]) == (2, Segment(1, 3))
