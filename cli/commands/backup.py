@@ -11,6 +11,7 @@ import typer
 from cli.exits import CliError, Exit
 from cli.jsonlines import write_json
 from cli.output import counted, local_time, note, say, table
+from cli.places import nameable
 from cli.verbs import Session, verb
 from suite.backup.archive import Archive
 from suite.backup.archiver import site_id
@@ -128,7 +129,7 @@ def verify(
     compared with PostgreSQL's manifest, piece by piece.
     """
     place = _archive(archive)
-    identities = None if identity is None else identity_in(identity)
+    identities = None if identity is None else identity_in(nameable(identity))
     settings = settings_from(os.environ)
     keep_days = 7 if settings is None else settings.keep_days
     found = verify_archive(place, keep_days, identities, note)
@@ -165,7 +166,10 @@ def prune(session: Session) -> None:
 
 @verb
 def take_over(session: Session, *, archive: _ARCHIVE = None) -> None:
-    """Let this site write to an archive in place of another site, which stops writing at once."""
+    """Let this site write to an archive in place of another site.
+
+    The archiver of the other site, should it still run, stops writing at once.
+    """
     place = _archive(archive)
     if not session.home.is_dir():
         raise CliError(f"there is no suite in {session.home}", Exit.NOT_FOUND)
@@ -186,6 +190,6 @@ def _settings() -> BackupSettings:
 def _archive(folder: Path | None) -> Archive:
     if folder is None:
         raise CliError(f"name the archive with --archive or {ARCHIVE}", Exit.USAGE)
-    archive = Archive(folder.absolute())
+    archive = Archive(nameable(folder))
     archive.require()
     return archive

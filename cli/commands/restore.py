@@ -10,6 +10,7 @@ import typer
 from cli.exits import CliError, Exit
 from cli.jsonlines import write_json
 from cli.output import counted, local_time, note, say, warn
+from cli.places import nameable
 from cli.verbs import Session, verb
 from suite.backup.restore import Restored, Wish
 from suite.backup.restore import restore as restore_site
@@ -34,7 +35,7 @@ def restore(
     Without --at, the newest state. `gantry up` starts the site. Search and alerts stay closed until it has
     deleted again what was deleted since the backup.
     """
-    wish = Wish(archive.absolute(), identity_in(identity), session.home, _moment(at))
+    wish = Wish(nameable(archive), identity_in(nameable(identity)), session.home, _moment(at))
     done = asyncio.run(restore_site(wish, (lambda _: None) if session.as_json else note))
     if session.as_json:
         write_json(done.as_json())

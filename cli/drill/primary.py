@@ -53,6 +53,7 @@ async def lose_primary(folder: Path, rate: float, seed: int, say: Callable[[str]
         "primary",
         "The primary database and its disk are lost; the synchronous standby is promoted.",
         found,
+        lost_at=begun,
         rto_s=served - begun,
         rto_limit_s=30.0,
         rpo_limit_reads=0,

@@ -16,11 +16,15 @@ from cli.drill.load import Compared
 
 @dataclass(frozen=True)
 class Scenario:
-    """What was measured. `archive_lag_s`: what the archive lacked at the loss. Limits of None are none."""
+    """What was measured. `archive_lag_s`: what the archive lacked at the loss. Limits of None are none.
+
+    `lost_at` is in seconds since 1970.
+    """
 
     name: str
     told: str
     reads: Compared
+    lost_at: float
     rto_s: float
     rto_limit_s: float
     rpo_limit_reads: int | None
@@ -31,9 +35,9 @@ class Scenario:
 
     @property
     def rpo_s(self) -> float:
-        """Between the first and the last sending of the lost reads, in seconds; 0 when none was lost."""
-        times = self.reads.lost.values()
-        return (max(times) - min(times)) / 1e6 if times else 0.0
+        """How long before the loss the oldest lost read was sent, in seconds; 0 when none was lost."""
+        oldest = min(self.reads.lost.values(), default=None)
+        return 0.0 if oldest is None else max(0.0, self.lost_at - oldest / 1e6)
 
     @property
     def wrong(self) -> list[str]:
@@ -126,7 +130,7 @@ def _section(each: Scenario) -> list[str]:
     if each.archive_lag_s is not None:
         lines.append(
             f"- The archive was complete up to {each.archive_lag_s:.1f} s before the loss. "
-            f"The lost reads were sent within {each.rpo_s:.1f} s."
+            f"The oldest lost read was sent {each.rpo_s:.1f} s before it."
         )
     lines += [f"- {name}: {value}" for name, value in each.steps.items()]
     lines += [f"- replayed, {name}: {_shown(value)}" for name, value in each.replayed.items()]

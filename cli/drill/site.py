@@ -90,6 +90,7 @@ async def _restored(  # noqa: PLR0917
         "site",
         "All processes are killed and the site's folder is deleted; the archive is restored elsewhere.",
         found,
+        lost_at=loss.begun,
         rto_s=served - loss.begun,
         rto_limit_s=3_600.0,
         rpo_limit_reads=None,
