@@ -48,11 +48,14 @@ class SealedFile:
     digest: str
 
     def intact(self) -> bool:
-        """Whether its content has the digest of its name."""
+        """Whether its content has the digest of its name, or it was replaced or pruned meanwhile."""
         digest = hashlib.sha256()
-        with self.path.open("rb") as file:
-            while piece := file.read(_PIECE):
-                digest.update(piece)
+        try:
+            with self.path.open("rb") as file:
+                while piece := file.read(_PIECE):
+                    digest.update(piece)
+        except FileNotFoundError:
+            return True
         return digest.hexdigest() == self.digest
 
     def open_into(self, target: Writable, identities: Sequence[pyrage.x25519.Identity]) -> None:

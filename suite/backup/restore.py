@@ -9,6 +9,7 @@ import shlex
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from suite.backup.archive import Archive
 from suite.backup.base import DATA, SITE, Base, file_of
 from suite.backup.copy import check_log, unpack
 from suite.backup.images import archived_images, made_at
-from suite.backup.lsn import number_at
+from suite.backup.lsn import Segment, number_at
 from suite.backup.reach import Chain, chosen, complete_to
 from suite.backup.server import SQL
 from suite.backup.site import unpack_site
@@ -36,6 +37,7 @@ from suite.postgres_home import make_passable_folder
 from suite.standby import give_all
 
 _WAL: Final = "wal-to-replay"
+_LOOKS: Final = 20
 _FORM: Final = "%Y-%m-%d %H:%M:%S.%f+00"
 
 
@@ -105,6 +107,7 @@ class _Restore:
         self._base = chain.base
         self._layout = layout
         self._say = say
+        self._found = archived(archive)
 
     async def run(self, begun: float) -> Restored:
         found = LocalPostgres(self._layout.postgres, say=self._say).home
@@ -140,7 +143,7 @@ class _Restore:
 
     def _fetch_wal(self, folder: Path, user: str | None) -> None:
         """Decrypt the log after the copy into a folder from which PostgreSQL takes it."""
-        found = archived(self._archive)
+        found = self._found = archived(self._archive)
         first = number_at(self._base.start)
         segments = sorted(segment for segment in found.segments if segment.number >= first)
         self._say(f"decrypting {len(segments):,} segments of the log")
@@ -149,10 +152,22 @@ class _Restore:
             with (folder / f"{timeline:08X}.history").open("wb") as target:
                 file.open_into(target, self._wish.identities)
         for segment in segments:
-            sealed = found.whole.get(segment) or found.parts[segment][1]
-            with segment_file(folder / segment.name) as target:
-                sealed.open_into(target, self._wish.identities)
+            self._fetch_segment(folder, segment)
         give_all(folder, user)
+
+    def _fetch_segment(self, folder: Path, segment: Segment) -> None:
+        """An archiver that still runs replaces the last segment every second: then look again."""
+        for _ in range(_LOOKS):
+            found = self._found
+            sealed = found.whole.get(segment) or found.parts[segment][1]
+            try:
+                with segment_file(folder / segment.name) as target:
+                    sealed.open_into(target, self._wish.identities)
+            except FileNotFoundError:
+                self._found = archived(self._archive)
+            else:
+                return
+        raise SuiteError(f"{segment.name} is replaced in the archive all the time: stop its archiver")
 
     def _images(self) -> int:
         """Decrypt the pictures that were made before the wanted time."""
@@ -161,9 +176,10 @@ class _Restore:
             if self._wish.at is None or made_at(file.stem) <= self._wish.at:
                 folder = self._layout.images / force / day.isoformat()
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                with (folder / file.stem).open("wb") as target:
-                    file.open_into(target, self._wish.identities)
-                restored += 1
+                with suppress(FileNotFoundError):  # pruned meanwhile
+                    with (folder / file.stem).open("wb") as target:
+                        file.open_into(target, self._wish.identities)
+                    restored += 1
         return restored
 
     async def _replay_log(self, wal: Path) -> Replayed:

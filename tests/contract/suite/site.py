@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -101,13 +101,15 @@ async def execute(postgres: LocalPostgres, statement: str, *values: object) -> A
 
 
 @asynccontextmanager
-async def running_site(folder: Path) -> AsyncIterator[Site]:
+async def running_site(
+    folder: Path, settings: Mapping[str, str] = SMALL, *, listen_tcp: bool = False
+) -> AsyncIterator[Site]:
     """A new site below a folder."""
     home = folder / "home"
     layout = Layout.of(home)
     layout.make()
     Authority(layout.pki).issue_service("store")
-    postgres = LocalPostgres(layout.postgres, settings=SMALL)
+    postgres = LocalPostgres(layout.postgres, settings=settings, listen_tcp=listen_tcp)
     await postgres.start()
     try:
         roles = Roles(layout.secrets)

@@ -15,18 +15,19 @@ import pyrage
 import pytest
 
 from suite.backup.archive import Archive, sealed_in
-from suite.backup.archiver import site_id
-from suite.backup.base import base_in, bases
+from suite.backup.archiver import Archiver, site_id
+from suite.backup.base import base_in, bases, make_base
 from suite.backup.lsn import segment_named
 from suite.backup.prune import prune
 from suite.backup.restore import Wish, restore
+from suite.backup.server import Server, server_of
 from suite.backup.verify import verify
 from suite.errors import SuiteError
 from suite.layout import RESTORED, RESTORING, Layout
 from suite.settings import SuiteSettings
 from suite.suite import Suite
 from tests.contract.suite.site import Site, database_of, execute, running_site, until
-from tests.postgres_server import throwaway_folder
+from tests.postgres_server import SMALL, throwaway_folder
 
 pytestmark = pytest.mark.timeout(300)
 OBJECT = "001945a3c2e00001"
@@ -253,6 +254,33 @@ async def test_a_full_disk_has_a_sentence_and_leaves_nothing(site: Site) -> None
         await running
     finally:
         assert privileged("umount", "-l", str(small))
+
+
+async def test_a_server_elsewhere_is_reached_by_its_password() -> None:
+    with throwaway_folder() as folder:
+        rules = folder / "pg_hba.conf"
+        rules.write_text(
+            "local all postgres peer map=suite\nlocal all all scram-sha-256\n"
+            "host all backup 127.0.0.1/32 scram-sha-256\nhost replication backup 127.0.0.1/32 scram-sha-256\n"
+        )
+        rules.chmod(0o644)
+        password = folder / "password"
+        password.write_text("only for this test\n")
+        async with running_site(folder, {**SMALL, "hba_file": str(rules)}, listen_tcp=True) as site:
+            await site.run("create role backup superuser replication login password 'only for this test'")
+            binaries = server_of(site.home).binaries
+            server = Server("127.0.0.1", site.postgres.port, "backup", binaries, password)
+            archiver = Archiver(server, site.settings, site.home)
+            running = asyncio.create_task(archiver.run())
+            await until(lambda: site.archive.bases.exists() and bases(site.archive))
+            await until(lambda: archiver.state.complete_to is not None)
+            archiver.stop()
+            await running
+            assert archiver.state.failing == ""
+            assert verify(site.archive, 7, [site.identity]).wrong == []
+            password.write_text("another\n")
+            with pytest.raises(SuiteError, match="takes no connection of backup"):
+                await make_base(server, site.archive, site.settings.keys(), home=site.home)
 
 
 async def test_lost_wal_is_noticed_and_a_new_copy_is_made(site: Site) -> None:
