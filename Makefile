@@ -16,7 +16,7 @@ GANTRY := .venv/bin/gantry
 # A number of faults is for the test that draws them.
 CHAOS := $(if $(filter command line environment,$(origin FAULTS)),tests/chaos/test_seeded_faults.py,tests/chaos)
 
-.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts test-k8s lint format bench protos postgres-17 contract-baseline images k8s-validate clean setup
+.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts test-k8s lint format bench protos postgres-17 contract-baseline images k8s-validate drill clean setup
 
 help: ## Say what each target does.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ test-k8s: setup ## Serve two forces on the cluster of KUBECONFIG, kill and repla
 
 test-soak: setup ## Run the suite for SECONDS (default 600) at 2,000 reads/s: memory, descriptors, lag stay level.
 	@.venv/bin/pytest -q tests/soak
+
+drill: setup ## Lose the primary database, and a whole site, under load; recover, and count what was lost.
+	@$(GANTRY) drill
 
 lint: setup ## Check format, style, types, imports between rooms, contracts and generated code.
 	@.venv/bin/ruff format --check .

@@ -36,6 +36,7 @@ class Rule:
     force_is_new: the call creates the force.
     purpose: finds the purpose of a person; raises InvalidInput PURPOSE_REQUIRED when it is not usable.
     anyone: also callers without a certificate.
+    closed_while_restoring: refused until a restored database has deleted again what was deleted since.
     """
 
     services: frozenset[str] = frozenset()
@@ -49,6 +50,7 @@ class Rule:
     audit: AuditRule | None = None
     force_is_new: bool = False
     anyone: bool = False
+    closed_while_restoring: bool = False
     permits: Callable[[Caller, str], bool] = _every_permission
 
     @property

@@ -17,6 +17,7 @@ from chassis.access import ANY_SERVICE, Auditor, AuditRule, FeedTokens, Rule
 from chassis.arrivals import Arrivals
 from chassis.errors import Fault, Forbidden, InvalidInput, NotFound, Unauthenticated, Unavailable
 from chassis.identity import Call, Caller, certified_caller, remember, shows_certificate
+from chassis.restoration import Restoration
 from chassis.wellformed import require_wellformed
 
 _AUTHORIZATION: Final = "authorization"
@@ -29,13 +30,14 @@ _UNWATCHED: Final = nullcontext()
 @dataclass(frozen=True)
 class Offices:
     """What the rules of a server need: the audit trail, the feeds' tokens, the directory of forces, the watch
-    over messages that arrive.
+    over messages that arrive, whether a restore of the database is finished.
     """
 
     auditor: Auditor | None = None
     feeds: FeedTokens | None = None
     known_force: Callable[[str], bool] | None = None
     arrivals: Arrivals | None = None
+    restoration: Restoration | None = None
 
 
 class Gate:
@@ -55,9 +57,12 @@ class Gate:
 
     def admit(self, context: Call) -> Caller:
         """Judge the headers. Raises Forbidden CALLER_NOT_ALLOWED, Unauthenticated TOKEN_MISSING or
-        TOKEN_UNKNOWN.
+        TOKEN_UNKNOWN, Unavailable RESTORE_IN_PROGRESS.
         """
         caller = self._caller(context)
+        if self._rule.closed_while_restoring:
+            assert self._offices.restoration is not None, "checked when the rule was given"
+            self._offices.restoration.require_open()
         remember(context, caller)
         return caller
 
@@ -140,6 +145,8 @@ def _check(method: str, rule: Rule, offices: Offices) -> None:
         raise ValueError(f"{method} admits feeds, so the server needs to know their tokens (feeds=...)")
     if rule.audit is not None and offices.auditor is None:
         raise ValueError(f"{method} is audited, so the server needs an auditor (auditor=...)")
+    if rule.closed_while_restoring and offices.restoration is None:
+        raise ValueError(f"{method} is closed while restoring, so the server needs to know (restoration=...)")
     if rule.audit is not None and rule.forces is None:
         raise ValueError(f"{method} is audited, so its rule should say where the force is")
 

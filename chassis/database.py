@@ -204,13 +204,19 @@ def _joined(forces: str | Iterable[str]) -> str:
 
 def _arguments(settings: DatabaseSettings, limits: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "host": settings.host,
+        **_hosts(settings.host),
         "port": settings.port,
         "database": settings.name,
         "user": settings.user,
         "timeout": _CONNECT_SECONDS,
         "server_settings": {"application_name": f"gantry/{settings.user}", **limits},
     }
+
+
+def _hosts(text: str) -> dict[str, Any]:
+    """Several hosts are a primary and its standbys: connections go to the one that is the primary."""
+    hosts = text.split(",")
+    return {"host": text} if len(hosts) == 1 else {"host": hosts, "target_session_attrs": "primary"}
 
 
 async def _is_pooled(settings: DatabaseSettings) -> bool:
@@ -244,7 +250,12 @@ def _secrets(settings: DatabaseSettings) -> dict[str, Any]:
 async def _connect(settings: DatabaseSettings, *args: Any, **arguments: Any) -> asyncpg.Connection:
     try:
         connection = await asyncpg.connect(*args, **arguments, **_secrets(settings))
-    except (OSError, TimeoutError, StartupFailure) as error:
+    except (
+        OSError,
+        TimeoutError,
+        StartupFailure,
+        asyncpg.exceptions.TargetServerAttributeNotMatched,
+    ) as error:
         database_tls.tell(database_tls.tls_refusal(error, _where(settings), settings.authority))
         raise database_unavailable() from error
     except asyncpg.PostgresError as error:

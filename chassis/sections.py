@@ -43,6 +43,8 @@ class DatabaseSettings(_Section):
 
     With `authority` the connection is TLS, and the server's certificate has to be of this authority and for
     `host`. Without it, TLS is used where the server offers it, and the certificate is not verified.
+
+    Several hosts, separated by commas, are a primary and its standbys: the primary is used.
     """
 
     host: str

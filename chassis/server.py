@@ -28,6 +28,7 @@ from chassis.health import Health
 from chassis.reflection import NAMES as REFLECTION
 from chassis.reflection import Reflection
 from chassis.renewal import Renewal
+from chassis.restoration import Restoration
 from chassis.settings import GrpcSettings, ServiceSettings, TlsSettings
 from chassis.telemetry import metrics_port
 from chassis.unknown import UnknownMethods
@@ -145,6 +146,8 @@ class GrpcServer:
         self.own(self._health.watch(), "health")
         self._follow_certificate()
         self.own(descriptors.watch(self._most_connections), "descriptors")
+        if self._offices.restoration is not None:
+            self.own(self._offices.restoration.run(), "restoration")
         if self._offices.arrivals is not None:
             self.own(self._offices.arrivals.run(), "arrivals")
         _write_ports(self._settings.port_file, self.ports)
@@ -281,15 +284,17 @@ async def grpc_server(
     feeds: FeedTokens | None = None,
     known_force: Callable[[str], bool] | None = None,
     arrivals: Arrivals | None = None,
+    restoration: Restoration | None = None,
     client_certificates: bool = True,
 ) -> AsyncIterator[GrpcServer]:
     """A server to add services to; stopped on leaving, so that calls drain before the pool closes.
 
     `rules` say who may call which RPC. `auditor` writes the audit records that they ask for. `feeds` finds
     the feed of a token. With `known_force`, a call about any other force is refused. `arrivals` watches the
-    connections of feeds. With `client_certificates` the main port is mTLS; without, it asks callers for none.
+    connections of feeds. `restoration` says whether a restore of the database is finished; the server runs
+    it. With `client_certificates` the main port is mTLS; without, it asks callers for none.
     """
-    offices = Offices(auditor, feeds, known_force, arrivals)
+    offices = Offices(auditor, feeds, known_force, arrivals, restoration)
     server = GrpcServer(settings, rules, offices, client_certificates=client_certificates)
     try:
         yield server

@@ -123,6 +123,24 @@ COMMANDS: Final = (
             "Make the roles, database and schemas in a PostgreSQL, or give its roles their new passwords.",
         ),
     ),
+    group(
+        "backup",
+        "Backups of the suite on this machine, and of a PostgreSQL elsewhere.",
+        _verb("key", "backup:key", "Make an age identity, and print its recipient."),
+        _verb("create", "backup:create", "Make a base copy now."),
+        _verb("list", "backup:list_backups", "List the base copies, and up to when the archive reaches."),
+        _verb(
+            "verify", "backup:verify", "Check all files of the archive; exit code 1 when something is wrong."
+        ),
+        _verb("prune", "backup:prune", "Delete backups that are past their time."),
+        _verb("take-over", "backup:take_over", "Let this site write to an archive in place of another site."),
+    ),
+    _verb(
+        "drill",
+        "drill:drill",
+        "Lose the primary database, and a whole site, in folders of its own; recover, and count.",
+    ),
+    _verb("restore", "restore:restore", "Restore a site from an archive into an empty folder."),
     _verb("access", "access:access", "Print who may call which RPC."),
 )
 

@@ -95,6 +95,7 @@ def _rule(method: MethodDescriptor, option: Access) -> Rule:
         force_field=option.force_field,
         force_of_token=option.force_of_token,
         force_is_new=option.force_is_new,
+        closed_while_restoring=option.closed_while_restoring,
         purpose=purpose_at(request, option.purpose_field) if option.purpose_field else None,
         audit=_audit(request, option),
         permits=permits,

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from suite.errors import SuiteError
 from suite.postgres_home import make_passable_folder
+
+RESTORING: Final = "restoring.json"
+"""In a folder whose restore has not been done: no suite starts in it."""
+RESTORED: Final = "restored.json"
+"""In a folder that was restored: from what, and when."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,11 @@ class Layout:
     def postgres(self) -> Path:
         """PostgreSQL's home, unless its OS user cannot get here."""
         return self.folder / "postgres"
+
+    @property
+    def standby(self) -> Path:
+        """The home of the standby, where there is one."""
+        return self.folder / "standby"
 
     @property
     def images(self) -> Path:
@@ -89,6 +99,11 @@ class Layout:
         data = (self.images, self.spans, self.hotlists, self.simulators, self.identities)
         for folder in (self.pki, self.secrets, self.logs, self.run, *data):
             folder.mkdir(mode=0o700, exist_ok=True)
+
+    def require_restored(self) -> None:
+        """SuiteError when a restore into this folder has not been done."""
+        if (self.folder / RESTORING).exists():
+            raise SuiteError(f"a restore into {self.folder} has not ended: repeat `gantry restore`")
 
     def _require_ours(self) -> None:
         """Files in `run` are removed at a start, so that they must not be another program's, as in /var."""

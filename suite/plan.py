@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from gantry.bridge.v1.bridge_pb2 import DESTINATION_IMAGES_BOTH, DestinationSettings
 
 from chassis.settings import DatabaseSettings, TlsSettings
+from suite.backup.settings import BackupSettings
 from suite.environment import obeyed
 from suite.layout import Layout
 from suite.processes import Command
 from suite.settings import SuiteSettings
 
 SIMULATORS = ("nas", "nadc")
+ARCHIVER = "archiver"
 PORTS: Mapping[str, tuple[str, ...]] = {
     "ingest": ("grpc", "public", "health", "metrics"),
     "store": ("grpc", "health", "metrics"),
@@ -20,6 +22,7 @@ PORTS: Mapping[str, tuple[str, ...]] = {
     "nas_bridge": ("grpc", "health", "metrics"),
     "nas": ("grpc", "control"),
     "nadc": ("https", "control"),
+    ARCHIVER: ("metrics",),
 }
 LASTING_PORTS = ("nas.grpc", "nadc.https")
 """They never change while the folder exists, because destinations name them."""
@@ -64,6 +67,16 @@ class Plan:
         }
         words = [str(word) for pair in arguments.items() for word in pair]
         return Command(name, f"simulators.{name}", words, self.settings.environment.get(name, {}))
+
+    def archiver(self, backup: BackupSettings) -> Command:
+        """The command of the process that archives the suite."""
+        arguments = {
+            "--home": self.layout.folder,
+            "--port-file": self.layout.run / f"{ARCHIVER}.json",
+            "--metrics-listen": self.address(ARCHIVER, "metrics"),
+        }
+        words = [str(word) for pair in arguments.items() for word in pair]
+        return Command(ARCHIVER, "suite.backup", words, backup.environment())
 
     def _chassis(self, name: str, tls: TlsSettings) -> dict[str, str]:
         return {

@@ -140,6 +140,17 @@ class LocalPostgres:
         if self._child is not None:
             self._child.send(signal.SIGQUIT)
 
+    async def lose(self) -> None:
+        """SIGKILL it and its sessions without a restart, and delete its data: as when a machine is lost."""
+        self._stopping = True
+        if self._child is not None:
+            sessions = psutil.Process(self._child.pid).children(recursive=True)
+            for process in (self._child.pid, *(session.pid for session in sessions)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            await self._child.exited()
+        self.home.erase()
+
     async def crash(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send the postmaster a signal that ends it, and wait for its end. It is restarted.
 

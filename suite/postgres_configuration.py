@@ -24,6 +24,7 @@ _FIXED = {
     "min_wal_size": "512MB",
     "checkpoint_timeout": "5min",
     "checkpoint_completion_target": "0.9",
+    "max_slot_wal_keep_size": "8GB",  # log that waits for the archive; past it a new base copy is made
     "max_connections": "200",
     "max_locks_per_transaction": "256",  # a query over all daily partitions locks each with its indexes
     "huge_pages": "off",
@@ -75,6 +76,7 @@ def access_rules() -> str:
     return "\n".join(
         (
             f"local all {SUPERUSER} peer map=suite",
+            f"local replication {SUPERUSER} peer map=suite",
             f"host all {SUPERUSER} all reject",
             "local all all scram-sha-256",
             "host all all 127.0.0.1/32 scram-sha-256",

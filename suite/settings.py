@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from suite.backup.settings import BackupSettings
+
 FOLDER = Path(".gantry")
 FORCES = ("essex", "kent")
 OPERATOR = "operator"
@@ -17,8 +19,10 @@ class SuiteSettings:
     from it. `environment` adds variables to one process by its name; a further replica, such as "store-2",
     has those of its service and its own. Variables of our own environment reach every process. `postgres`
     overrides lines of postgresql.conf. `misbehaviour` is what the national simulators (by name) are asked for
-    once they are up, in the words of their control surface; one that is killed forgets it. `traces_per_second`
-    limits new traces; None: the services' own limits.
+    once they are up, in the words of their control surface; one that is killed forgets it.
+    `traces_per_second` limits new traces; None: the services' own limits. `backup` says where the suite's
+    archiver puts backups; None: there is no archiver. With `standby` there are two PostgreSQL, and commits
+    wait for both: for drills, which lose the first one.
     """
 
     folder: Path = FOLDER
@@ -31,6 +35,8 @@ class SuiteSettings:
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     postgres: Mapping[str, str] = field(default_factory=dict)
     misbehaviour: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    backup: BackupSettings | None = None
+    standby: bool = False
 
     @property
     def destinations(self) -> tuple[str, ...]:

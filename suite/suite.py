@@ -26,6 +26,7 @@ from suite.layout import Layout
 from suite.lock import FolderLock
 from suite.logfile import last_lines, rotate
 from suite.plan import (
+    ARCHIVER,
     LASTING_PORTS,
     PORTS,
     SIMULATORS,
@@ -39,6 +40,7 @@ from suite.ports import HeldPorts, assign
 from suite.postgres import LocalPostgres
 from suite.processes import Command, Process
 from suite.settings import SuiteSettings
+from suite.standby import Standby
 from suite.steps import Phase, Step, Steps, read_step
 
 T = TypeVar("T")
@@ -67,11 +69,14 @@ class Suite:
         self._watches: set[asyncio.Task[None]] = set()
         self._given_up: asyncio.Future[None] | None = None
         self._postgres: LocalPostgres | None = None
+        self._standby: Standby | None = None
         self._authority: Authority | None = None
         self._plan: Plan | None = None
         self._forces = settings.forces
+        self._hosts = ""
 
     async def __aenter__(self) -> Self:
+        self.layout.require_restored()
         self.layout.make()
         self._take_the_folder()
         self.layout.forget_the_running()
@@ -139,7 +144,14 @@ class Suite:
 
     def database(self, service: str) -> DatabaseSettings:
         """Settings with which the service's runtime role connects."""
-        return self._roles.settings(runtime_role(service), self.postgres.superuser())
+        settings = self._roles.settings(runtime_role(service), self.postgres.superuser())
+        return settings.model_copy(update={"host": self._hosts}) if self._standby else settings
+
+    async def promote_standby(self) -> None:
+        """Make the standby the primary, after the loss of the first one. SuiteError when there is none."""
+        standby = _up(self._standby)
+        await standby.promote()
+        self._postgres = standby.postgres
 
     async def add_replica(self, service: str, number: int = 2) -> Process:
         """Start another process of a service, ``SERVICE-NUMBER``: on other ports, over the same database."""
@@ -177,8 +189,14 @@ class Suite:
         """Kill all processes at once. Leaving the suite then only tidies up."""
         for process in self._processes.values():
             process.end_now()
-        if self._postgres is not None:
-            self._postgres.end_now()
+        for postgres in self._servers():
+            postgres.end_now()
+
+    def _servers(self) -> list[LocalPostgres]:
+        """Every PostgreSQL, the primary first."""
+        first = [] if self._postgres is None else [self._postgres]
+        standby = None if self._standby is None else self._standby.postgres
+        return first if standby is None or standby in first else [*first, standby]
 
     def _take_the_folder(self) -> None:
         try:
@@ -202,6 +220,8 @@ class Suite:
         self._watch(self._postgres.supervise(), "postgres")
         self._watch(self._keep_logs_small(), "logs")
         await self._prepare()
+        if self.settings.standby:
+            await self._start_standby()
         self._tell_of_the_environment()
         self._say("starting the services")
         await self._start(self._service("store"))
@@ -209,6 +229,9 @@ class Suite:
             self._start(self._service(name)) for name in SERVICES if name != "store" and self._wanted(name)
         )
         await self._serve_forces()
+        if self.settings.backup is not None:
+            self._say(f"starting the archiver: backups go to {self.settings.backup.archive}")
+            await self._start(self.plan.archiver(self.settings.backup))
 
     async def _serve_forces(self) -> None:
         """Create the forces of the settings. The operator also works for the forces that were added later."""
@@ -234,6 +257,14 @@ class Suite:
         )
         for name, wish in self.settings.misbehaviour.items():
             await self.behave(name, wish)
+
+    async def _start_standby(self) -> None:
+        self._say("copying PostgreSQL into a synchronous standby")
+        primary = self.postgres
+        self._standby = Standby(self.layout.standby, primary, settings=self.settings.postgres, say=self._say)
+        self._hosts = f"{primary.host},{self._standby.postgres.host}"
+        await self._standby.start()
+        self._watch(self._standby.postgres.supervise(), "standby")
 
     async def _migrate(self, service: str) -> None:
         owner = self._roles.settings(owner_role(service), self.postgres.superuser())
@@ -323,11 +354,16 @@ class Suite:
         """Stop ingest first and PostgreSQL last. Also works when the suite is half started."""
         self._steps.begin(Phase.STOPPING)
         self._say("stopping the services and PostgreSQL")
-        for services in (("ingest",), ("match", "nas_bridge"), ("store",), ("nas", "nadc")):
+        for services in (
+            ("ingest",),
+            ("match", "nas_bridge"),
+            ("store",),
+            ("nas", "nadc", ARCHIVER),
+        ):
             stopped = [each for name, each in self._processes.items() if service_of(name) in services]
             await asyncio.gather(*(process.stop() for process in stopped))
-        if self._postgres is not None:
-            await self._postgres.stop()
+        for postgres in self._servers():
+            await postgres.stop()
         for task in list(self._watches):
             task.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)

@@ -44,6 +44,7 @@ from cli.panel.state import ProcessState, SuiteState
 from cli.tokens import TokenFile
 from cli.verbs import Session
 from cli.watching import Watch, watched
+from suite.backup.settings import settings_from
 from suite.child import Child, told_end
 from suite.settings import FORCES, SuiteSettings
 from suite.suite import Suite, remembered_forces
@@ -111,7 +112,13 @@ def run_up(session: Session, wish: Wish) -> None:
 async def _up(session: Session, wish: Wish) -> None:
     talk = _Talk(quiet=session.as_json)
     forces = wish.forces or remembered_forces(session.home) or FORCES
-    settings = SuiteSettings(session.home, forces, wish.base_port, traces_per_second=_TRACES_PER_SECOND)
+    settings = SuiteSettings(
+        session.home,
+        forces,
+        wish.base_port,
+        traces_per_second=_TRACES_PER_SECOND,
+        backup=settings_from(os.environ),
+    )
     suite = Suite(settings, say=talk.say)
     with on_interrupt(_stopper(talk, cancel_current()), again=partial(_end_now, suite, talk)):
         async with suite:

@@ -14,6 +14,7 @@ from chassis.client import open_channel
 from chassis.database import open_pool
 from chassis.migrations import check_migrated
 from chassis.pages import PageTokens
+from chassis.restoration import Restoration
 from chassis.run import run
 from chassis.server import GrpcServer, grpc_server
 from chassis.telemetry import telemetry
@@ -43,6 +44,8 @@ async def main(settings: MatchSettings) -> None:
         cameras(settings) as registry,
     ):
         await check_migrated(pool, MIGRATIONS)
+        restoration = Restoration(pool)
+        await restoration.subject()
         directory = DirectoryWatch(store)
         match = assemble(
             section,
@@ -55,11 +58,29 @@ async def main(settings: MatchSettings) -> None:
             cameras=registry,
         )
         async with grpc_server(
-            settings, rules(HOTLISTS, ALERTS), auditor=AuditClient(store), known_force=directory.is_known
+            settings,
+            rules(HOTLISTS, ALERTS),
+            auditor=AuditClient(store),
+            known_force=directory.is_known,
+            restoration=restoration,
         ) as server:
             server.own(directory.run(), "directory")
+            server.own(restoration.until_open(reopening(restoration, match, directory)), "reopening")
             serve(server, match, partial(ready, directory, match))
             await server.serve_until_signalled()
+
+
+def reopening(
+    restoration: Restoration, match: Assembly, directory: DirectoryWatch
+) -> Callable[[], Awaitable[None]]:
+    """After a restore from a backup: open alerts when those past their time are deleted again."""
+
+    async def attempt() -> None:
+        if directory.forces and await restoration.subject() is not None:
+            await match.retention.delete_due()
+            await restoration.finish()
+
+    return attempt
 
 
 @asynccontextmanager

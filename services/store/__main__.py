@@ -25,9 +25,12 @@ async def main(settings: StoreSettings) -> None:
         telemetry("store", settings.telemetry),
         open_pool(settings.database) as pool,
         open_database(settings, pool, now_us) as database,
-        grpc_server(settings, access_rules(), auditor=own_auditor(database)) as server,
+        grpc_server(
+            settings, access_rules(), auditor=own_auditor(database), restoration=database.restoration
+        ) as server,
     ):
         await check_migrated(pool, MIGRATIONS)
+        await database.restoration.subject()
         await assemble(server, settings, database, now_us)
         await server.serve_until_signalled()
 

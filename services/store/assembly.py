@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import asyncpg
@@ -22,12 +23,13 @@ from chassis.access import Rules
 from chassis.errors import StartupFailure
 from chassis.metrics import showing
 from chassis.pages import PageTokens
+from chassis.restoration import Restoration
 from chassis.server import GrpcServer
 from policy.access import actions_on_new_forces, actions_without_purpose, rules
 from services.store.audit import service as audit_service
 from services.store.audit.postgres import PostgresAuditRecords
 from services.store.audit.service import AuditService
-from services.store.audit.trail import OwnAuditor
+from services.store.audit.trail import OwnAuditor, restored_record
 from services.store.consumers.postgres import PostgresConsumers
 from services.store.forces import service as force_service
 from services.store.forces.postgres import PostgresForces
@@ -48,6 +50,7 @@ from services.store.replicas.postgres import ReplicaNews
 from services.store.retention import service as buffer_service
 from services.store.retention.postgres import PostgresRetention
 from services.store.retention.purging import Retention
+from services.store.retention.reopening import Reopening
 from services.store.retention.service import BufferService
 from services.store.search import service as search_service
 from services.store.search.postgres import PostgresReads
@@ -69,6 +72,7 @@ class Database:
     partitions: PostgresPartitions
     log: PostgresLog
     audit: PostgresAuditRecords
+    restoration: Restoration
 
 
 @asynccontextmanager
@@ -92,7 +96,7 @@ async def open_database(
     partitions = PostgresPartitions(rows, pool, now_us, settings.store.retention_days)
     async with AppendConnections(pool, most) as connections:
         log = PostgresLog(rows, pool, connections, partitions, now_us, before_commit)
-        yield Database(pool, rows, partitions, log, PostgresAuditRecords(pool, now_us))
+        yield Database(pool, rows, partitions, log, PostgresAuditRecords(pool, now_us), Restoration(pool))
 
 
 def access_rules() -> Rules:
@@ -186,6 +190,8 @@ def _add_buffer(  # noqa: PLR0917
     )
     retention = Retention(records, images, buffer.retention_days, now_us)
     server.own(retention.run(buffer.retention_interval_seconds), "retention")
+    reopening = Reopening(database.restoration, retention, records, partial(restored_record, database.audit))
+    server.own(database.restoration.until_open(reopening.attempt), "reopening")
     gauges = StoreGauges(consumers, records, logs, buffer.retention_days, now_us)
     server.own(showing(*gauges.shown()), "gauges")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Any, Final, Protocol
 
+from gantry.common.v1.audit_action_pb2 import AUDIT_ACTION_RESTORE
+
 from services.store.audit.chain import AuditEntry, ChainCheck, HashedEntry
 
 ITSELF: Final = "store"
@@ -56,6 +58,11 @@ class OwnAuditor:
         """Write a record; it is durable on return, with this number. Raises NotFound FORCE_UNKNOWN."""
         entry = entry_of(force, ITSELF, person, action, purpose, subject)
         return await self._records.add(entry, known=(action, purpose is not None) not in self._creating)
+
+
+async def restored_record(records: AuditRecords, force: str, subject: str) -> int:
+    """Record that the database was restored. Nobody called an RPC for it: the person is the command."""
+    return await records.add(entry_of(force, ITSELF, "gantry restore", AUDIT_ACTION_RESTORE, None, subject))
 
 
 def entry_of(  # noqa: PLR0917

@@ -44,9 +44,17 @@ class Retention:
         self._records = records
         self._images = images
         self._retention_days = retention_days
-        self._now_us = now_us
+        self._now = now_us
         self._overdue: dict[str, tuple[str, ...]] = {}
         self._swept_at_us = 0
+
+    def now_us(self) -> int:
+        """The time by which days are judged."""
+        return self._now()
+
+    def first_open(self) -> date:
+        """The oldest day that is still kept."""
+        return first_open_day(self._now(), self._retention_days)
 
     async def run(self, every_seconds: float) -> None:
         """Run without end. A run that fails is logged and repeated: a bug here must not stop appends."""
@@ -68,14 +76,14 @@ class Retention:
                 return
             if stuck := await self._records.end_stuck_sessions():
                 _log.warning("ended sessions whose client took no answer", extra={"sessions": stuck})
-            sweep = self._now_us() - self._swept_at_us >= _SWEEP_US
+            sweep = self._now() - self._swept_at_us >= _SWEEP_US
             await for_each_force(await self._records.forces(), partial(self._force, sweep=sweep))
             if sweep:
-                self._swept_at_us = self._now_us()
+                self._swept_at_us = self._now()
 
     async def _force(self, force: str, *, sweep: bool) -> None:
-        now_us = self._now_us()
-        first_open = first_open_day(now_us, self._retention_days)
+        now_us = self._now()
+        first_open = self.first_open()
         cursor = await self._records.least_cursor(force)
         over_age = [day for day in await self._records.days(force) if day < first_open]
         waiting = [

@@ -14,6 +14,7 @@ from gantry.match.v1.hotlist_pb2 import ImportHeader
 from chassis.client import open_channel
 from chassis.database import open_pool
 from chassis.pages import PageTokens
+from chassis.restoration import Restoration
 from chassis.server import GrpcServer, grpc_server
 from chassis.settings import DatabaseSettings, TlsSettings
 from clients.match import AlertClient, HotlistClient
@@ -83,8 +84,14 @@ async def running(
     async with open_pool(database) as pool, AsyncExitStack() as stack:
         pages = await PageTokens.open(pool)
         match = assemble(SECTION, pool, log, heads=log.heads, forces=lambda: forces, pages=pages)
+        restoration = Restoration(pool)
+        await restoration.subject()
         async with grpc_server(
-            settings, rules(HOTLISTS, ALERTS), auditor=audit, known_force=forces.__contains__
+            settings,
+            rules(HOTLISTS, ALERTS),
+            auditor=audit,
+            known_force=forces.__contains__,
+            restoration=restoration,
         ) as server:
             serve(server, match, match.notices.ping)
             await server.start()

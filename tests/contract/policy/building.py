@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from chassis.client import open_channel
-from chassis.errors import fault_from
+from chassis.errors import Unavailable, fault_from
 from chassis.identity import Caller, caller_of
 from chassis.server import GrpcServer, grpc_server
 from chassis.settings import GrpcSettings, ServiceSettings, TlsSettings
@@ -79,6 +79,21 @@ class Tokens:
         return Caller("feed", "roadside", frozenset({FORCE})) if token == TOKEN else None
 
 
+class Restored:
+    """Says whether a restore is finished."""
+
+    def __init__(self) -> None:
+        self.open = True
+
+    def require_open(self) -> None:
+        """See `chassis.restoration.Restoration`."""
+        if not self.open:
+            raise Unavailable("RESTORE_IN_PROGRESS", "being restored")
+
+    async def run(self) -> None:
+        """Nothing has to be looked at."""
+
+
 @dataclass
 class Building:
     """A running server with every RPC, what happened there in order, and ways to call it."""
@@ -88,11 +103,14 @@ class Building:
     events: list[tuple[Any, ...]] = field(default_factory=list)
     audit_failure: Exception | None = None
     server: GrpcServer | None = None
+    restoration: Restored = field(default_factory=Restored)
 
     async def start(self, **grpc_settings: Any) -> None:
         settings = ServiceSettings(tls=self.pki.issue_service("all"), grpc=GrpcSettings(**grpc_settings))
         server = await self.opened.enter_async_context(
-            grpc_server(settings, rules(*CONTRACTS), auditor=self, feeds=Tokens())
+            grpc_server(
+                settings, rules(*CONTRACTS), auditor=self, feeds=Tokens(), restoration=self.restoration
+            )
         )
         for service in CONTRACTS:
             server.add(self._register(service), self, service=service, public=service == PUBLIC)

@@ -77,6 +77,26 @@ async def test_callers_without_a_certificate(building: Building, token: str | No
     assert _handled(building) == [method for method, reason in wanted.items() if reason == "OK"]
 
 
+async def test_what_shows_reads_or_alerts_is_closed_while_a_restore_is_not_finished(
+    building: Building, pki: Authority
+):
+    channel = await building.certified(pki.issue_person(PERSON, [FORCE]))
+    building.restoration.open = False
+    closed = {name for name, reason in (await _verdicts(channel)).items() if reason == "RESTORE_IN_PROGRESS"}
+    assert closed == {rpc.name for rpc in RPCS if rpc.rule.closed_while_restoring}
+    assert {name.rpartition(".")[2] for name in closed} == {
+        "SearchService/SearchReads",
+        "SearchService/GetRead",
+        "SearchService/GetImage",
+        "AlertService/Subscribe",
+        "AlertService/ListAlerts",
+        "AlertService/GetAlert",
+        "AlertService/Acknowledge",
+    }
+    # Nothing is shown, so nothing is recorded.
+    assert not {event[1] for event in building.events if event[0] == "handler"} & closed
+
+
 async def test_impostors_are_refused_in_the_handshake(building: Building, pki: Authority, tmp_path: Path):
     impostor = Authority(tmp_path).issue_service("ingest")
     trusting = impostor.model_copy(update={"authority": pki.issue_service("ingest").authority})

@@ -155,9 +155,12 @@ async def _running(
     async with (
         open_pool(settings.database) as pool,
         open_database(settings, pool, clock, before_commit) as database,
-        grpc_server(settings, access_rules(), auditor=own_auditor(database)) as server,
+        grpc_server(
+            settings, access_rules(), auditor=own_auditor(database), restoration=database.restoration
+        ) as server,
         AsyncExitStack() as opened,
     ):
+        await database.restoration.subject()
         await assemble(server, settings, database, clock)
         await server.start()
         target = f"127.0.0.1:{server.ports['grpc']}"

@@ -26,7 +26,7 @@ from gantry.common.v1 import audit_action_pb2 as gantry_dot_common_dot_v1_dot_au
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgantry/common/v1/access.proto\x12\x10gantry.common.v1\x1a#gantry/common/v1/audit_action.proto\x1a google/protobuf/descriptor.proto\"\x8c\x02\n\x06\x41\x63\x63\x65ss\x12\x10\n\x08services\x18\x01 \x03(\t\x12\x0e\n\x06people\x18\x02 \x01(\x08\x12\r\n\x05\x66\x65\x65\x64s\x18\x03 \x01(\x08\x12\x12\n\npermission\x18\x04 \x01(\t\x12\x15\n\x0b\x66orce_field\x18\x05 \x01(\tH\x00\x12\x18\n\x0e\x66orce_of_token\x18\x06 \x01(\x08H\x00\x12\x12\n\x08no_force\x18\x07 \x01(\x08H\x00\x12\x14\n\x0c\x66orce_is_new\x18\x0b \x01(\x08\x12\x15\n\rpurpose_field\x18\x08 \x01(\t\x12,\n\x05\x61udit\x18\t \x01(\x0e\x32\x1d.gantry.common.v1.AuditAction\x12\x14\n\x0c\x61udit_fields\x18\n \x03(\tB\x07\n\x05\x66orce:J\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\x95\x94\x03 \x01(\x0b\x32\x18.gantry.common.v1.AccessBE\n\x13uk.gantry.common.v1P\x01Z\x19gantry/common/v1;commonv1\xaa\x02\x10Gantry.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgantry/common/v1/access.proto\x12\x10gantry.common.v1\x1a#gantry/common/v1/audit_action.proto\x1a google/protobuf/descriptor.proto\"\xac\x02\n\x06\x41\x63\x63\x65ss\x12\x10\n\x08services\x18\x01 \x03(\t\x12\x0e\n\x06people\x18\x02 \x01(\x08\x12\r\n\x05\x66\x65\x65\x64s\x18\x03 \x01(\x08\x12\x12\n\npermission\x18\x04 \x01(\t\x12\x15\n\x0b\x66orce_field\x18\x05 \x01(\tH\x00\x12\x18\n\x0e\x66orce_of_token\x18\x06 \x01(\x08H\x00\x12\x12\n\x08no_force\x18\x07 \x01(\x08H\x00\x12\x14\n\x0c\x66orce_is_new\x18\x0b \x01(\x08\x12\x15\n\rpurpose_field\x18\x08 \x01(\t\x12,\n\x05\x61udit\x18\t \x01(\x0e\x32\x1d.gantry.common.v1.AuditAction\x12\x14\n\x0c\x61udit_fields\x18\n \x03(\t\x12\x1e\n\x16\x63losed_while_restoring\x18\x0c \x01(\x08\x42\x07\n\x05\x66orce:J\n\x06\x61\x63\x63\x65ss\x12\x1e.google.protobuf.MethodOptions\x18\x95\x94\x03 \x01(\x0b\x32\x18.gantry.common.v1.AccessBE\n\x13uk.gantry.common.v1P\x01Z\x19gantry/common/v1;commonv1\xaa\x02\x10Gantry.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,5 +35,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\023uk.gantry.common.v1P\001Z\031gantry/common/v1;commonv1\252\002\020Gantry.Common.V1'
   _globals['_ACCESS']._serialized_start=123
-  _globals['_ACCESS']._serialized_end=391
+  _globals['_ACCESS']._serialized_end=423
 # @@protoc_insertion_point(module_scope)

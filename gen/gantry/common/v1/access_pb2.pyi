@@ -40,6 +40,7 @@ class Access(_message.Message):
     PURPOSE_FIELD_FIELD_NUMBER: _builtins.int
     AUDIT_FIELD_NUMBER: _builtins.int
     AUDIT_FIELDS_FIELD_NUMBER: _builtins.int
+    CLOSED_WHILE_RESTORING_FIELD_NUMBER: _builtins.int
     people: _builtins.bool
     """Whether people may call. They also need `permission`."""
     feeds: _builtins.bool
@@ -62,6 +63,10 @@ class Access(_message.Message):
     """
     audit: _audit_action_pb2.AuditAction.ValueType
     """What a call by a person records in the audit trail of each force that it names. The record is durable before the handler runs."""
+    closed_while_restoring: _builtins.bool
+    """Whether the call shows reads or alerts, which a database that was restored from a backup may hold although they were deleted since. Until they
+    are deleted again, such a call is refused with UNAVAILABLE RESTORE_IN_PROGRESS. Nothing is recorded in the audit trail then.
+    """
     @_builtins.property
     def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Services that may call, by the name in their certificate, for example "ingest". "*" admits every service."""
@@ -84,10 +89,11 @@ class Access(_message.Message):
         purpose_field: _builtins.str = ...,
         audit: _audit_action_pb2.AuditAction.ValueType = ...,
         audit_fields: _abc.Iterable[_builtins.str] | None = ...,
+        closed_while_restoring: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "force_field", b"force_field", "force_of_token", b"force_of_token", "no_force", b"no_force"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "audit_fields", b"audit_fields", "feeds", b"feeds", "force", b"force", "force_field", b"force_field", "force_is_new", b"force_is_new", "force_of_token", b"force_of_token", "no_force", b"no_force", "people", b"people", "permission", b"permission", "purpose_field", b"purpose_field", "services", b"services"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit", b"audit", "audit_fields", b"audit_fields", "closed_while_restoring", b"closed_while_restoring", "feeds", b"feeds", "force", b"force", "force_field", b"force_field", "force_is_new", b"force_is_new", "force_of_token", b"force_of_token", "no_force", b"no_force", "people", b"people", "permission", b"permission", "purpose_field", b"purpose_field", "services", b"services"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_force: _TypeAlias = _typing.Literal["force_field", "force_of_token", "no_force"]  # noqa: Y015
     _WhichOneofArgType_force: _TypeAlias = _typing.Literal["force", b"force"]  # noqa: Y015

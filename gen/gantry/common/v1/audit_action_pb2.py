@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#gantry/common/v1/audit_action.proto\x12\x10gantry.common.v1*\x94\x03\n\x0b\x41uditAction\x12\x1c\n\x18\x41UDIT_ACTION_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x41UDIT_ACTION_SEARCH_READS\x10\x01\x12\x1a\n\x16\x41UDIT_ACTION_VIEW_READ\x10\x02\x12\x1b\n\x17\x41UDIT_ACTION_VIEW_IMAGE\x10\x03\x12\x1c\n\x18\x41UDIT_ACTION_VIEW_ALERTS\x10\x04\x12\"\n\x1e\x41UDIT_ACTION_ACKNOWLEDGE_ALERT\x10\x05\x12\x1f\n\x1b\x41UDIT_ACTION_IMPORT_HOTLIST\x10\x06\x12\x1f\n\x1b\x41UDIT_ACTION_CHANGE_CAMERAS\x10\x07\x12\"\n\x1e\x41UDIT_ACTION_VIEW_DEAD_LETTERS\x10\x08\x12\x1e\n\x1a\x41UDIT_ACTION_CHANGE_FORCES\x10\t\x12$\n AUDIT_ACTION_CHANGE_DESTINATIONS\x10\n\x12!\n\x1d\x41UDIT_ACTION_CHANGE_CONSUMERS\x10\x0b\x42\x45\n\x13uk.gantry.common.v1P\x01Z\x19gantry/common/v1;commonv1\xaa\x02\x10Gantry.Common.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#gantry/common/v1/audit_action.proto\x12\x10gantry.common.v1*\xae\x03\n\x0b\x41uditAction\x12\x1c\n\x18\x41UDIT_ACTION_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x41UDIT_ACTION_SEARCH_READS\x10\x01\x12\x1a\n\x16\x41UDIT_ACTION_VIEW_READ\x10\x02\x12\x1b\n\x17\x41UDIT_ACTION_VIEW_IMAGE\x10\x03\x12\x1c\n\x18\x41UDIT_ACTION_VIEW_ALERTS\x10\x04\x12\"\n\x1e\x41UDIT_ACTION_ACKNOWLEDGE_ALERT\x10\x05\x12\x1f\n\x1b\x41UDIT_ACTION_IMPORT_HOTLIST\x10\x06\x12\x1f\n\x1b\x41UDIT_ACTION_CHANGE_CAMERAS\x10\x07\x12\"\n\x1e\x41UDIT_ACTION_VIEW_DEAD_LETTERS\x10\x08\x12\x1e\n\x1a\x41UDIT_ACTION_CHANGE_FORCES\x10\t\x12$\n AUDIT_ACTION_CHANGE_DESTINATIONS\x10\n\x12!\n\x1d\x41UDIT_ACTION_CHANGE_CONSUMERS\x10\x0b\x12\x18\n\x14\x41UDIT_ACTION_RESTORE\x10\x0c\x42\x45\n\x13uk.gantry.common.v1P\x01Z\x19gantry/common/v1;commonv1\xaa\x02\x10Gantry.Common.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\023uk.gantry.common.v1P\001Z\031gantry/common/v1;commonv1\252\002\020Gantry.Common.V1'
   _globals['_AUDITACTION']._serialized_start=58
-  _globals['_AUDITACTION']._serialized_end=462
+  _globals['_AUDITACTION']._serialized_end=488
 # @@protoc_insertion_point(module_scope)

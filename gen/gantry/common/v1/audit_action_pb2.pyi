@@ -46,6 +46,8 @@ class _AuditActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditActi
     """Added, paused, resumed or retired a destination."""
     AUDIT_ACTION_CHANGE_CONSUMERS: _AuditAction.ValueType  # 11
     """Registered or retired a consumer that retention waits for."""
+    AUDIT_ACTION_RESTORE: _AuditAction.ValueType  # 12
+    """Restored the database from a backup. The store records it, when search opens again."""
 
 class AuditAction(_AuditAction, metaclass=_AuditActionEnumTypeWrapper):
     """An action of a person. The `access` option of an RPC names the action that a call of it records."""
@@ -74,4 +76,6 @@ AUDIT_ACTION_CHANGE_DESTINATIONS: AuditAction.ValueType  # 10
 """Added, paused, resumed or retired a destination."""
 AUDIT_ACTION_CHANGE_CONSUMERS: AuditAction.ValueType  # 11
 """Registered or retired a consumer that retention waits for."""
+AUDIT_ACTION_RESTORE: AuditAction.ValueType  # 12
+"""Restored the database from a backup. The store records it, when search opens again."""
 Global___AuditAction: _TypeAlias = AuditAction  # noqa: Y015

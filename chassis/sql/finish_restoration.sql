@@ -1,0 +1,3 @@
+-- The restore is finished.
+--   no parameters
+delete from restoration

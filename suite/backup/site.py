@@ -1,0 +1,43 @@
+"""The files of a site that its database does not hold: certificates, identities, ports."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+from typing import Final
+
+from suite.errors import SuiteError
+from suite.layout import Layout
+
+_KEPT: Final = ("pki", "identities", "suite.json")
+
+
+def packed_site(home: Path) -> io.BytesIO:
+    """A tar of the files that a restored site needs.
+
+    The passwords of the database's roles are not among them: a restored suite makes new ones.
+    """
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as tar:
+        for name in _KEPT:
+            if (home / name).exists():
+                tar.add(home / name, name)
+    target.seek(0)
+    return target
+
+
+def unpack_site(content: io.BytesIO, home: Path) -> None:
+    """Write the files of a tar into a new suite's folder."""
+    layout = Layout.of(home)
+    content.seek(0)
+    with tarfile.open(fileobj=content, mode="r") as tar:
+        names = {member.name.split("/")[0] for member in tar.getmembers()}
+        if foreign := names - set(_KEPT):
+            raise SuiteError(f"the backup holds foreign files: {', '.join(sorted(foreign))}")
+        tar.extractall(layout.folder, filter="data")
+    for folder in (layout.pki, layout.identities):
+        if folder.exists():
+            folder.chmod(0o700)
+    for key in layout.pki.rglob("*.key"):
+        key.chmod(0o600)

@@ -1,0 +1,2 @@
+-- The version of the registry of cameras and feeds.
+select version from ingest.registry

@@ -1,0 +1,2 @@
+-- Read the configuration again.
+select pg_reload_conf()
