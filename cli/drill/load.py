@@ -89,7 +89,7 @@ async def compared(suite: Suite, report: Mapping[str, Any]) -> Compared:
     """Compare the reads that cameras got an acknowledgement for with those that the store has."""
     sent, first_sent = sent_reads(report)
     acknowledged = {read.identity for read in sent if read.verdict in KEPT}
-    found = set(await stored(suite, suite.settings.forces))
+    found = set(await stored(suite.address("store"), suite.service("match"), suite.settings.forces))
     lost = {identity: first_sent[identity] for identity in acknowledged - found}
     return Compared(len(sent), len(acknowledged), len(found), int(report["unanswered"]), lost)
 
