@@ -65,6 +65,7 @@ _UNSAMPLED_PARENT: Final = set_span_in_context(UNSAMPLED, _NO_PARENT)
 _log = logging.getLogger(__name__)
 _seconds = histogram(MetricName.RPC_SECONDS)
 _streams = up_down(MetricName.RPC_STREAMS)
+_streams_begun = counter(MetricName.RPC_STREAMS_BEGUN)
 _errors = counter(MetricName.RPC_ERRORS)
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -191,6 +192,7 @@ def _streaming(
 
     async def call(requests: Any, context: Call) -> Any:
         _streams.add(1, labels)
+        _streams_begun.add(1, labels)
         caller: Caller | None = None
         try:
             try:

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar, cast
 
 import grpc
 
-from chassis import descriptors
+from chassis import descriptors, loop_delay
 from chassis.access import BUILT_IN, Auditor, FeedTokens, Rule, Rules
 from chassis.admission import Gate, Offices
 from chassis.arrivals import Arrivals
@@ -143,6 +143,7 @@ class GrpcServer:
         await self._health_server.start()
         self.own(self._health.watch(), "health")
         self.own(descriptors.watch(self._most_connections), "descriptors")
+        self.own(loop_delay.watch(), "loop delay")
         if self._offices.arrivals is not None:
             self.own(self._offices.arrivals.run(), "arrivals")
         _write_ports(self._settings.port_file, self.ports)

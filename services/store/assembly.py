@@ -186,7 +186,7 @@ def _add_buffer(  # noqa: PLR0917
     )
     retention = Retention(records, images, buffer.retention_days, now_us)
     server.own(retention.run(buffer.retention_interval_seconds), "retention")
-    gauges = StoreGauges(consumers, records, logs, buffer.retention_days, now_us)
+    gauges = StoreGauges(consumers, records, logs, buffer.retention_days, now_us, images.free_bytes)
     server.own(showing(*gauges.shown()), "gauges")
 
 

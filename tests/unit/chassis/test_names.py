@@ -13,10 +13,10 @@ import services.store.names
 
 LABELS = {
     *("force", "destination", "consumer", "service", "version", "method", "status", "reason"),
-    *("outcome", "kind", "acknowledged", "why"),
+    *("outcome", "kind", "acknowledged", "why", "disk"),
 }
 PREFIXES = {
-    chassis.names: "(rpc|build)",
+    chassis.names: "(rpc|build|process|database)",
     services.ingest.names: "ingest",
     services.match.names: "match",
     services.nas_bridge.names: "bridge",
