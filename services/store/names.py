@@ -85,7 +85,7 @@ class MetricName(Metric):
         "gantry_store_day_bytes",
         Kind.GAUGE,
         "By",
-        "Rows and indexes of the largest day that is kept, all forces together, at every replica",
+        "Rows and indexes of the largest day, of all forces, at every replica",
     )
     DISK_FREE_BYTES = (
         "gantry_store_disk_free_bytes",
