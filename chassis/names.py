@@ -17,6 +17,14 @@ class MetricName(Metric):
     RPC_STREAMS = "gantry_rpc_streams", Kind.GAUGE, "1", "Open streams", "method"
     RPC_STREAMS_BEGUN = "gantry_rpc_streams_begun", Kind.COUNTER, "1", "Streams begun", "method"
     RPC_ERRORS = "gantry_rpc_errors", Kind.COUNTER, "1", "Failed calls", "method", "status", "reason"
+    RPC_FAILURES = (
+        "gantry_rpc_failures",
+        Kind.COUNTER,
+        "1",
+        "Those that failed by no fault of the caller",
+        "method",
+        "kind=unavailable|unexpected",
+    )
     STARTED_SECONDS = (
         "gantry_process_started_seconds",
         Kind.GAUGE,

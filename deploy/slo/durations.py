@@ -21,10 +21,15 @@ def seconds(duration: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much shorter all durations are, and the longest that an alarm may have to hold."""
+    """How much shorter all durations are.
+
+    `most_hold_seconds` limits how long an alarm has to hold. No number of seconds that an expression compares
+    with gets smaller than `least_seconds`.
+    """
 
     by: int = 1
     most_hold_seconds: int | None = None
+    least_seconds: float = 0.0
 
     def duration(self, duration: str) -> str:
         """A duration on this scale; at least 1 s, because Prometheus takes no range of 0."""
@@ -40,4 +45,7 @@ class Scale:
     def expression(self, expression: str) -> str:
         """An expression with its ranges and offsets on this scale, and {5m} as a number of seconds."""
         ranged = _IN_EXPRESSIONS.sub(lambda found: self.duration(found[0]), expression)
-        return _AS_NUMBERS.sub(lambda found: f"{seconds(found[1]) / self.by:g}", ranged)
+        return _AS_NUMBERS.sub(lambda found: f"{self._number(found[1]):g}", ranged)
+
+    def _number(self, duration: str) -> float:
+        return max(seconds(duration) / self.by, self.least_seconds)

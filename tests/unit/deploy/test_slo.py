@@ -107,6 +107,7 @@ def test_an_objective_that_means_nothing_is_refused_by_name(tmp_path, changed, s
 def test_a_scale_shortens_ranges_offsets_numbers_and_holds():
     scale = Scale(by=60, most_hold_seconds=5)
     written = 'rate(a{le="5m"}[5m] offset 1h) > {30m} and b{x="1d"} > 2'
+    assert Scale(by=60, least_seconds=45).expression("a > {30m} or b > {1h}") == "a > 45 or b > 60"
     assert scale.expression(written) == 'rate(a{le="5m"}[5s] offset 60s) > 30 and b{x="1d"} > 2'
     assert [scale.hold(hold) for hold in ("1d", "2m", "1m", "0s")] == ["5s", "2s", "1s", "0s"]
     assert Scale().expression(written) == 'rate(a{le="5m"}[5m] offset 1h) > 1800 and b{x="1d"} > 2'
