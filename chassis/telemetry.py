@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -47,6 +48,7 @@ _FLUSH_SECONDS: Final = 2.0
 
 _tracer: Final = tracing.tracer()
 _build_info: Final = Gauge(MetricName.BUILD_INFO)
+_started_seconds: Final = Gauge(MetricName.STARTED_SECONDS)
 _meter_provider: MeterProvider | None = None
 _metrics_port: int | None = None
 
@@ -61,7 +63,7 @@ async def telemetry(service: str, settings: TelemetrySettings) -> AsyncIterator[
 
     Without a spans file and an OTLP endpoint nothing is recorded and spans cost next to nothing.
     """
-    built = version("gantry")
+    built, started = version("gantry"), time.time()
     resource = Resource(
         {"service.name": service, "service.version": built, "service.instance.id": str(uuid.uuid4())}
     )
@@ -72,6 +74,7 @@ async def telemetry(service: str, settings: TelemetrySettings) -> AsyncIterator[
 
     async with AsyncExitStack() as opened:
         opened.enter_context(_build_info.observing(build_info))
+        opened.enter_context(_started_seconds.observing(lambda: [(started, {"service": service})]))
         exporters = _span_exporters(service, settings)
         if exporters:
             budget = TraceBudget(settings.traces_per_second)

@@ -46,6 +46,7 @@ from services.ingest.settings import IngestSection, IngestSettings
 INGEST: Final = "gantry.ingest.v1.IngestService"
 _streams: Final = Gauge(MetricName.INGEST_STREAMS)
 _queued: Final = Gauge(MetricName.INGEST_QUEUED_READS)
+_memory_share: Final = Gauge(MetricName.INGEST_MEMORY_SHARE)
 _failing: Final = Gauge(MetricName.INGEST_FAILING_SECONDS)
 # Percent of the limit that is given out: the copies of batches on their way to the store take the rest.
 _COUNTED: Final = 75
@@ -188,6 +189,7 @@ def _shown(ingest: Ingest) -> tuple[AbstractContextManager[None], ...]:
     return (
         _streams.observing(lambda: [(ingest.door.streams, {})]),
         _queued.observing(lambda: [(ingest.appends.queued_reads, {})]),
+        _memory_share.observing(lambda: [(ingest.memory.share, {})]),
         _failing.observing(lambda: _by_force(ingest.appends.failing_seconds)),
         known(lambda: [{"force": force} for force in ingest.directory.active]),
     )

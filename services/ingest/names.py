@@ -48,8 +48,22 @@ class MetricName(Metric):
         "force",
         f"reason={_values_of(pb.WarningReason)}",
     )
+    INGEST_BATCHES = (
+        "gantry_ingest_batches",
+        Kind.COUNTER,
+        "1",
+        "Batches acknowledged, failed at the store, or refused at the door",
+        "force",
+        "outcome=acknowledged|failed|refused",
+    )
     INGEST_STREAMS = "gantry_ingest_streams", Kind.GAUGE, "1", "Open streams of vendors"
     INGEST_QUEUED_READS = "gantry_ingest_queued_reads", Kind.GAUGE, "1", "Reads that wait for an append"
+    INGEST_MEMORY_SHARE = (
+        "gantry_ingest_memory_share",
+        Kind.GAUGE,
+        "1",
+        "Memory for reads without acknowledgement in use, as a share of its limit",
+    )
     INGEST_ACK_SECONDS = (
         "gantry_ingest_ack_seconds",
         Kind.HISTOGRAM,

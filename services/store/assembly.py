@@ -192,7 +192,7 @@ def _add_buffer(  # noqa: PLR0917
     server.own(retention.run(buffer.retention_interval_seconds), "retention")
     reopening = Reopening(database.restoration, retention, records, partial(restored_record, database.audit))
     server.own(database.restoration.until_open(reopening.attempt), "reopening")
-    gauges = StoreGauges(consumers, records, logs, buffer.retention_days, now_us)
+    gauges = StoreGauges(consumers, records, logs, buffer.retention_days, now_us, images.free_bytes)
     server.own(showing(*gauges.shown()), "gauges")
 
 

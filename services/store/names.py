@@ -29,6 +29,13 @@ class MetricName(Metric):
         "1 while appends of the force are refused since the last one failed",
         "force",
     )
+    QUEUE_SHARE = (
+        "gantry_store_queue_share",
+        Kind.GAUGE,
+        "1",
+        "Reads that wait for their commit, as a share of QUEUE_READS or QUEUE_BYTES",
+        "force",
+    )
     CATCH_UP_READS = (
         "gantry_store_catch_up_reads",
         Kind.COUNTER,
@@ -73,4 +80,17 @@ class MetricName(Metric):
         "1",
         "Days past their time that wait for a consumer, at every replica",
         "force",
+    )
+    DAY_BYTES = (
+        "gantry_store_day_bytes",
+        Kind.GAUGE,
+        "By",
+        "Rows and indexes of the largest day, of all forces, at every replica",
+    )
+    DISK_FREE_BYTES = (
+        "gantry_store_disk_free_bytes",
+        Kind.GAUGE,
+        "By",
+        "Free on a disk of this machine",
+        "disk=database|images",
     )

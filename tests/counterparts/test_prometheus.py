@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
+from deploy.slo.alarms import alarms_in
+from deploy.slo.durations import Scale
+from deploy.slo.objectives import objectives_in
+from deploy.slo.rules import Rules
+from deploy.slo.text import yaml_of
 from suite.database import SERVICES
 from suite.suite import Suite
 from tests.counterparts.programs import free_port, program, running, told
@@ -21,33 +27,56 @@ from tests.e2e.waiting import eventually
 
 HINT = "Debian's package prometheus has it"
 HERE = Path(__file__).parent
-RULES = HERE.parents[1] / "docs" / "alarms.yml"
+DEPLOY = HERE.parents[1] / "deploy"
+MONITORING = DEPLOY / "monitoring"
 Query = Callable[[str], Awaitable[list[dict[str, Any]]]]
 
 
-async def test_each_rule_fires_in_its_fault_and_not_without(tmp_path: Path) -> None:
-    for file in (RULES, HERE / "alarms_test.yml"):
+@pytest.mark.parametrize("name", ["alarms", "objectives"])
+async def test_each_rule_fires_in_its_fault_and_not_without(tmp_path: Path, name: str) -> None:
+    for file in (MONITORING / f"{name}.yml", HERE / f"{name}_test.yml"):
         shutil.copy(file, tmp_path)
-    code, said = await told(program("promtool", HINT), "test", "rules", str(tmp_path / "alarms_test.yml"))
+    code, said = await told(program("promtool", HINT), "test", "rules", str(tmp_path / f"{name}_test.yml"))
     assert code == 0, said
-    tested = (HERE / "alarms_test.yml").read_text()
-    for alarm in re.findall(r"- alert: (\w+)", RULES.read_text()):
+    tested = (HERE / f"{name}_test.yml").read_text()
+    for alarm in re.findall(r"- alert: (\w+)", (MONITORING / f"{name}.yml").read_text()):
         assert f'alertname="{alarm}"' in tested, alarm
 
 
-def impatient(rules: str) -> str:
-    """The rules with waits and thresholds of seconds, so that a test need not wait."""
-    rules = re.sub(r"for: \w+", "for: 0s", rules)
-    return re.sub(r"> (?:30|60|300|900)\b", "> 3", rules)
+async def test_promtool_accepts_rules_and_the_queries_of_dashboards(tmp_path: Path) -> None:
+    queries = [
+        {"record": f"q{index}", "expr": re.sub(r"\$__rate_interval", "5m", target["expr"])}
+        for board in sorted((MONITORING / "dashboards").iterdir())
+        for panel in json.loads(board.read_text())["panels"]
+        for index, target in enumerate(panel.get("targets", ()))
+    ]
+    assert len(queries) > 40
+    for index, query in enumerate(queries):
+        query["record"] = f"q{index}"
+    (tmp_path / "queries.yml").write_text(json.dumps({"groups": [{"name": "queries", "rules": queries}]}))
+    files = (MONITORING / "alarms.yml", MONITORING / "objectives.yml", tmp_path / "queries.yml")
+    code, said = await told(program("promtool", HINT), "check", "rules", *map(str, files))
+    assert (code, said.count("SUCCESS")) == (0, 3), said
+
+
+def shortened(folder: Path) -> list[str]:
+    """Rules on a scale of seconds, so that a test need not wait; their files."""
+    rules = Rules(
+        objectives_in(DEPLOY / "slo.toml"),
+        alarms_in(DEPLOY / "alarms.toml"),
+        scale=Scale(by=30, most_hold_seconds=3),
+    )
+    for name, groups in (("alarms", rules.of_alarms()), ("objectives", rules.of_objectives())):
+        (folder / f"{name}.yml").write_text(yaml_of({"groups": groups}, "Rules of a test"))
+    return [str(folder / "alarms.yml"), str(folder / "objectives.yml")]
 
 
 @asynccontextmanager
 async def prometheus(suite: Suite, folder: Path) -> AsyncIterator[Query]:
     """A Prometheus that scrapes the four services each second; what asks it."""
-    (folder / "alarms.yml").write_text(impatient(RULES.read_text()))
     configuration = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": [str(folder / "alarms.yml")],
+        "rule_files": shortened(folder),
         "scrape_configs": [
             {
                 "job_name": "gantry",

@@ -25,9 +25,16 @@ class StoreAvailability:
     is admitted again with a shorter time-out, and the next append closes or opens the circuit.
     """
 
-    def __init__(self, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        patience: float,
+        clock: Callable[[], float] = time.monotonic,
+        refused: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`refused` is called for each refusal."""
         self._patience = patience
         self._clock = clock
+        self._refused = refused
         self._open_until: float | None = None
         self._cause = ""
         self._failing_since = self._failed_at = 0.0
@@ -48,6 +55,7 @@ class StoreAvailability:
     def check(self) -> None:
         """Raise what `refusal` makes of the cause while the circuit is open."""
         if self._open_until is not None and self._clock() < self._open_until:
+            self._refused()
             raise refusal(self._cause)
 
     def succeeded(self) -> None:

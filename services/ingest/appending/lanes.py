@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import Context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -44,6 +45,7 @@ _MESSAGE_COST: Final = 4096
 
 _log = logging.getLogger(__name__)
 _reads = counter(MetricName.INGEST_READS)
+_batches = counter(MetricName.INGEST_BATCHES)
 _ack_seconds = histogram(MetricName.INGEST_ACK_SECONDS)
 
 
@@ -101,7 +103,7 @@ class Appends:
         return appends
 
     def _begin(self, force: str) -> ForceAppends:
-        availability = StoreAvailability(self._limits.patience)
+        availability = StoreAvailability(self._limits.patience, refused=partial(_count, force, "refused"))
         memory = self._memory.of(force)
         lanes = [
             Lane(
@@ -141,12 +143,17 @@ class ForceAppends:
         """Wait until it is the feed's turn to have a message of `size` bytes parsed and checked."""
         await self.turns.take(self.force, feed, _MESSAGE_COST + size)
 
+    def refused(self) -> None:
+        """Count a batch that was refused for want of room."""
+        _count(self.force, "refused")
+
     def put(self, batch: PendingBatch) -> None:
         """Queue a batch. One without kept reads is settled at once."""
         if batch.kept:
             self.memory.take(batch.cost)
             self.lanes[batch.feed.number % len(self.lanes)].put(batch)
         else:
+            _count(self.force, "acknowledged")
             batch.end_span()
             batch.submitter.settled(batch)
 
@@ -265,6 +272,8 @@ class Lane:
 
     def _fail(self, batches: Sequence[PendingBatch], fault: Fault) -> None:
         self._memory.release(sum([batch.cost for batch in batches]))
+        if fault.status is not grpc.StatusCode.UNAUTHENTICATED:
+            _count(self._force, "failed", len(batches))
         for batch in batches:
             batch.end_span()
             batch.submitter.failed(batch, fault)
@@ -280,6 +289,7 @@ class Lane:
         count_remarks(self._force, batches, append.camera_ids, self._counts)
         self._memory.release(sum([batch.cost for batch in batches]))
         self._measure(len(append.camera_ids), len(duplicates), batches)
+        _count(self._force, "acknowledged", len(batches))
         for batch in batches:
             batch.end_span()
             batch.submitter.settled(batch)
@@ -290,3 +300,7 @@ class Lane:
             _reads.add(duplicates, self._duplicate)
         traced = next((batch.span for batch in batches if batch.span.is_recording()), UNSAMPLED)
         _ack_seconds.record(time.monotonic() - batches[0].received_at, context=context_of(traced))
+
+
+def _count(force: str, outcome: str, batches: int = 1) -> None:
+    _batches.add(batches, {"force": force, "outcome": outcome})

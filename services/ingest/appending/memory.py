@@ -27,6 +27,11 @@ class Memory:
         self.used = 0
         self._shares: dict[str, MemoryShare] = {}
 
+    @property
+    def share(self) -> float:
+        """What is in use, as a share of the limit. Unfinished messages may take it above 1."""
+        return self.used / self.limit
+
     def of(self, force: str) -> MemoryShare:
         """The share of a force."""
         share = self._shares.get(force)

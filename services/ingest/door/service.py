@@ -72,6 +72,7 @@ class IngestService:
         key = _key_of(context)
         appends = self._receiver.open(key)
         if appends.memory.full:
+            appends.refused()
             raise too_much("too many reads are on their way to the store; wait and send again")
         await appends.pace.take(appends.force, len(request))
         await appends.turn(key, len(request))

@@ -16,6 +16,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from chassis.database_faults import free_bytes
 from chassis.errors import Exhausted, Fault, StartupFailure, Unavailable
 from services.store.images.said import said_by
 
@@ -41,6 +42,10 @@ class ImageStore:
         self._objects = objects
         self._folder = folder
         self._synced: set[Path] = set()
+
+    def free_bytes(self) -> int | None:
+        """What is free on the disk of a folder; None for a bucket."""
+        return None if self._folder is None else free_bytes(self._folder)
 
     async def put(self, key: str, content: bytes) -> None:
         """Keep an object; it is durable on return. Raises Exhausted STORAGE_FULL too."""

@@ -81,6 +81,11 @@ class LiveLogs:
         for log in tuple(self._logs.values()):
             yield log.force, log.writer.trouble is not None
 
+    def queue_shares(self) -> Iterator[tuple[str, float]]:
+        """Each log in use, and what waits for its commit, as a share of the limit."""
+        for log in tuple(self._logs.values()):
+            yield log.force, log.writer.queue_share
+
     def trouble(self, force: str) -> Trouble | None:
         """Why appends of a force fail at this replica, and since when."""
         log = self._logs.get(force)

@@ -109,6 +109,13 @@ class ForceWriter:
         """Why appends fail at present, and since when."""
         return self._breaker.trouble
 
+    @property
+    def queue_share(self) -> float:
+        """What waits for its commit, as a share of the limit of reads or of bytes, whichever is larger."""
+        return max(
+            self._queued_reads / self._limits.queue_reads, self._queued_bytes / self._limits.queue_bytes
+        )
+
     async def submit(self, reads: CheckedReads) -> AppendResult:
         """Queue reads and wait for their commit.
 

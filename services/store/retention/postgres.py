@@ -76,6 +76,10 @@ class PostgresRetention:
         """All forces, retired ones included."""
         return [row["force"] for row in await self._pool.fetch(_SQL.all_forces)]
 
+    async def largest_day_bytes(self) -> int:
+        """The size of rows and indexes of the largest day, all forces together; 0 without any day."""
+        return int(await self._pool.fetchval(_SQL.largest_day_bytes))
+
     async def days(self, force: str) -> Sequence[date]:
         """The days that have a partition, oldest first."""
         return [row["day"] for row in await self._fetch(force, _SQL.days)]

@@ -58,6 +58,9 @@ class RetentionRecords(Protocol):
     async def forces(self) -> Sequence[str]:
         """All forces, retired ones included."""
 
+    async def largest_day_bytes(self) -> int:
+        """The size of rows and indexes of the largest day, all forces together; 0 without any day."""
+
     async def days(self, force: str) -> Sequence[date]:
         """The days that have a partition, oldest first."""
 

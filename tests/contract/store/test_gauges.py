@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 import pytest
 
+from chassis import database
+from chassis.database import open_pool
 from chassis.errors import Unavailable
 from chassis.metrics import Gauge
+from chassis.settings import DatabaseSettings
 from services.store import gauges
 from services.store.days import US_A_DAY
 from tests.contract.store.conftest import RunningStore, StartStore
 from tests.contract.store.reads import columns
+from tests.e2e.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("two_forces")
 
@@ -75,3 +80,48 @@ async def test_a_store_that_has_ended_shows_nothing(start_store: StartStore) -> 
     assert await shown(gauges._position)
     await store.stop()
     assert await shown(gauges._position) == {}
+
+
+async def test_the_largest_day_and_the_free_disk_are_shown(store: RunningStore) -> None:
+    ingest = await store.log("ingest")
+    assert await shown(gauges._day_bytes) == {(): 0}
+    await ingest.append("essex", columns(2_000, at_us=store.clock()))
+    (size,) = (await shown(gauges._day_bytes)).values()
+    assert 2_000 * 50 < size < 2_000 * 500
+    await ingest.append("kent", columns(2_000, at_us=store.clock()))
+    (both,) = (await shown(gauges._day_bytes)).values()
+    assert both > 1.5 * size, "the forces share the disk"
+    await ingest.append("essex", columns(10, at_us=store.clock() - 2 * US_A_DAY))
+    assert await shown(gauges._day_bytes) == {(): both}, "a small day is not the largest"
+    free = await shown(gauges._disk_free)
+    disk = os.statvfs(store.images)
+    assert free["images",] == pytest.approx(disk.f_bavail * disk.f_frsize, rel=0.05)
+
+
+async def test_the_queue_of_a_force_fills_while_its_commits_hang(start_store: StartStore) -> None:
+    hanging = asyncio.Event()
+
+    async def before_commit() -> None:
+        await hanging.wait()
+
+    store = await start_store(before_commit=before_commit, queue_reads=1_000)
+    ingest = await store.log("ingest")
+    appends = [
+        asyncio.create_task(ingest.append("essex", columns(300, at_us=store.clock()))) for _ in range(4)
+    ]
+
+    async def fills() -> bool:
+        return max((await shown(gauges._queue_share)).values(), default=0) >= 0.3
+
+    await eventually(fills, within=10, what="the queue fills")
+    hanging.set()
+    await asyncio.gather(*appends)
+    assert await shown(gauges._queue_share) == {("essex",): 0}
+
+
+async def test_connections_in_use_are_a_share_of_the_pool(database_settings: DatabaseSettings) -> None:
+    async with open_pool(database_settings.model_copy(update={"pool_size": 4})) as pool:
+        assert await shown(database._pool_share) == {(): 0}
+        async with pool.acquire():
+            assert await shown(database._pool_share) == {(): 0.25}
+    assert await shown(database._pool_share) == {}

@@ -13,10 +13,10 @@ import services.store.names
 
 LABELS = {
     *("force", "destination", "consumer", "service", "version", "method", "status", "reason"),
-    *("outcome", "kind", "acknowledged", "why", "file"),
+    *("outcome", "kind", "acknowledged", "why", "file", "disk"),
 }
 PREFIXES = {
-    chassis.names: "(rpc|build|certificate)",
+    chassis.names: "(rpc|build|certificate|process|database)",
     services.ingest.names: "ingest",
     services.match.names: "match",
     services.nas_bridge.names: "bridge",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine, Mapping
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from chassis.telemetry import telemetry, tracer
 from chassis.tracing import UNSAMPLED
 from chassis.turns import Turns
 from reads.columns import require_equal
+from services.ingest.appending import lanes
 from services.ingest.appending.appender import Appender
 from services.ingest.appending.availability import StoreAvailability
 from services.ingest.appending.batch import PendingBatch
@@ -183,6 +185,49 @@ async def test_one_force_without_a_store_refuses_only_its_own_work() -> None:
     with pytest.raises(Unavailable):
         rig.appends.of("essex").availability.check()
     rig.appends.of("kent").availability.check()
+
+
+async def test_batches_are_counted_by_what_became_of_them(counted: Callable[[], dict[str, int]]) -> None:
+    away = [Unavailable("X", "away")] * 10_000
+    store, recorder, feed = Store(), Recorder(), Feed("essex", "f")
+    rig = Rig(store, patience=0.05)
+    for sequence in range(3):
+        rig.put(batch_of(recorder, feed, sequence, [str(sequence)]))
+    await until(lambda: len(recorder.settled_batches) == 3)
+    store.failures = [*away]
+    rig.put(batch_of(recorder, feed, 3, ["3"]))
+    await until(lambda: bool(recorder.faults))
+    with pytest.raises(Unavailable):
+        rig.appends.of("essex").availability.check()
+    rig.appends.of("essex").refused()
+    assert counted() == {"acknowledged": 3, "failed": 1, "refused": 2}
+    store.failures = [NotFound("FORCE_UNKNOWN", "retired")]
+    retired = Recorder()
+    rig.put(batch_of(retired, feed, 4, ["4"]))
+    await until(lambda: bool(retired.faults))
+    await rig.idle()
+    assert counted() == {"acknowledged": 3, "failed": 1, "refused": 2}, "a retired force is not our failure"
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Poll a condition for up to ten seconds."""
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, int]]:
+    """Batches of essex by their outcome, as they are counted from now on."""
+    found: Counter[str] = Counter()
+
+    class Counted:
+        def add(self, batches: int, labels: Mapping[str, str]) -> None:
+            assert labels["force"] == "essex"
+            found[labels["outcome"]] += batches
+
+    monkeypatch.setattr(lanes, "_batches", Counted())
+    return lambda: dict(found)
 
 
 async def test_a_bad_batch_of_one_vendor_fails_no_other() -> None:

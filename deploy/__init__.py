@@ -1,0 +1,1 @@
+"""What deploys Gantry: images, manifests, monitoring."""

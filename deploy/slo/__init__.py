@@ -1,0 +1,1 @@
+"""Derives the rules for Prometheus and the dashboards for Grafana from slo.toml and alarms.toml."""

@@ -1,0 +1,54 @@
+"""The alarms and recorded expressions of alarms.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from deploy.slo.durations import seconds
+
+SEVERITIES: Final = ("page", "ticket")
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One alarm; alarms.toml explains the fields."""
+
+    name: str
+    expr: str
+    severity: str
+    summary: str
+    hold: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An expression that Prometheus keeps under a name."""
+
+    name: str
+    expr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alarms:
+    """All of the file."""
+
+    alarms: Sequence[Alarm]
+    recorded: Sequence[Recorded]
+
+
+def alarms_in(file: Path) -> Alarms:
+    """Read alarms.toml. Raises ValueError with a sentence for what it cannot mean."""
+    content = tomllib.loads(file.read_text(encoding="utf-8"))
+    alarms = [
+        Alarm(each["name"], each["expr"].strip(), each["severity"], each["summary"], each["for"])
+        for each in content["alarm"]
+    ]
+    for alarm in alarms:
+        seconds(alarm.hold)
+        if alarm.severity not in SEVERITIES:
+            raise ValueError(f"alarm {alarm.name}: severity is {alarm.severity!r}; choose page or ticket")
+    return Alarms(alarms, [Recorded(each["name"], each["expr"].strip()) for each in content["record"]])
