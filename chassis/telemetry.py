@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from importlib.metadata import version
 from typing import Final, Protocol
 
@@ -16,7 +16,7 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.trace import Link, get_current_span, use_span
+from opentelemetry.trace import Link, NonRecordingSpan, get_current_span, use_span
 
 from chassis import traceparent as w3c
 from chassis import tracing
@@ -38,6 +38,7 @@ __all__ = [
     "telemetry",
     "tracer",
     "untraced",
+    "within",
 ]
 
 _EXPORT_EVERY_MS: Final = 500
@@ -108,6 +109,14 @@ def link_from(traceparent: str) -> Link | None:
     """A link to the span named; None when empty or malformed."""
     remote = w3c.parse(traceparent)
     return None if remote is None else Link(remote)
+
+
+@contextmanager
+def within(traceparent: str) -> Iterator[None]:
+    """Log lines inside the block name this span; when it is empty or malformed, they name the current one."""
+    remote = w3c.parse(traceparent)
+    with nullcontext() if remote is None else use_span(NonRecordingSpan(remote)):
+        yield
 
 
 @contextmanager
