@@ -19,7 +19,7 @@ from bench.disk import sync_times
 from bench.echo import echo_cpu
 from bench.recovery import recovery
 from bench.report import Figure, show, write
-from bench.tracing import PRODUCT, middle, tracing_batches, tracing_single_reads
+from bench.tracing import PRODUCT, tracing_batches, tracing_single_reads
 from suite.errors import SuiteError
 from suite.settings import SuiteSettings
 from suite.suite import Suite
@@ -116,8 +116,9 @@ async def _tracing(run: Run) -> None:
         ("tracing_cpu_batches", await tracing_batches(run.suite, TRACING_PAIRS, TRACING_READS)),
         ("tracing_cpu_single_reads", await tracing_single_reads(run.suite, TRACING_PAIRS, TRACING_SECONDS)),
     ):
-        run.console.print(f"  {name}, pair by pair: {', '.join(f'{each:+.1f}' for each in added)} %")
-        run.add(name, middle(added), "%")
+        run.console.print(f"  {name}, pair by pair: {', '.join(f'{each:+.1f}' for each in added.pairs)} %")
+        run.add(name, added.middle, "%")
+        run.add(f"{name}_counted", added.counted, "%")
 
 
 async def _command(run: Run) -> None:

@@ -26,6 +26,7 @@ _LATE_SECONDS: Final = 15.0
 class Chain:
     """The result of a run of the whole chain: reads a second to the last receipt, acknowledgement times."""
 
+    reads: int
     reads_per_second: float
     ack_p50_ms: float
     ack_p99_ms: float
@@ -77,6 +78,7 @@ async def run_chain(suite: Suite, work: Plan, before: int) -> Chain:
     taken = {name: after - used.get(name, 0.0) for name, after in processor_seconds(suite).items()}
     taken["generator"] = outcome.cpu_seconds
     return Chain(
+        outcome.acked,
         outcome.acked / (ended - outcome.started),
         percentile(outcome.ack_ms, 50),
         percentile(outcome.ack_ms, 99),

@@ -1,67 +1,121 @@
-"""What traces cost: processor time a read of runs that alternate between traced and not traced."""
+"""What traces cost: processor time a read of runs that alternate between traced and not traced.
+
+On a machine that others use, such runs differ by more than traces cost. So the spans are counted as well, and
+their number is multiplied by the measured cost of one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from bench.measurements import Chain, run_chain
 from bench.sending import accepted_nationally, enrol, plan
+from chassis.joint_spans import spans_following
+from chassis.settings import TelemetrySettings
+from chassis.telemetry import telemetry
 from suite.suite import Suite
 
 PRODUCT: Final = ("ingest", "store", "match", "nas_bridge", "postgres")
 """The processes whose processor time is added up. The generator and the national simulators do not count."""
 _BATCH_READS: Final = 500
 _STREAMS: Final = 300
+_ROUNDS: Final = 200
+_ORIGINS: Final = 10
+# By then the spans of a run are in the files.
+_WRITTEN_SECONDS: Final = 1.5
 _labels: Final = count()
 
-Cost = Callable[[bool], Awaitable[float]]
-"""Processor time a read of a run that is traced, or not."""
+Run = Callable[[bool], Awaitable[Chain]]
+"""Carries out a run that is traced, or not."""
 
 
-async def tracing_batches(suite: Suite, pairs: int, reads: int) -> list[float]:
-    """Percent that traces add to the processor time of a read, for each pair of runs with batches."""
+@dataclass
+class Added:
+    """Percent that traces add to the product's processor time."""
+
+    pairs: list[float] = field(default_factory=list)
+    """By the processor time a read of each pair of runs."""
+    counted: float = 0.0
+    """By the number of spans, and the cost of one."""
+
+    @property
+    def middle(self) -> float:
+        """The median of the pairs: one run that something else disturbed does not move it far."""
+        return median(self.pairs)
+
+
+async def tracing_batches(suite: Suite, pairs: int, reads: int) -> Added:
+    """What traces add for gateways with batches."""
     feeds = await enrol(suite, f"traced-{next(_labels)}", feeds_a_force=2)
     seeds = count(100)
 
-    async def cost(traced: bool) -> float:
+    async def run(traced: bool) -> Chain:
         before = min((await accepted_nationally(suite)).values())
         details = {"reads": reads, "batch": _BATCH_READS, "seed": next(seeds), "traced": traced}
-        return _product(await run_chain(suite, plan(suite, "batches", feeds, **details), before))
+        return await run_chain(suite, plan(suite, "batches", feeds, **details), before)
 
-    return await _alternating(cost, pairs)
+    return await _alternating(suite, run, pairs)
 
 
-async def tracing_single_reads(suite: Suite, pairs: int, seconds: float) -> list[float]:
-    """The same with streams of single reads, each acknowledged before the next."""
+async def tracing_single_reads(suite: Suite, pairs: int, seconds: float) -> Added:
+    """What traces add for streams of single reads, each acknowledged before the next."""
     feeds = await enrol(suite, f"traced-{next(_labels)}", feeds_a_force=5)
     seeds = count(100)
 
-    async def cost(traced: bool) -> float:
+    async def run(traced: bool) -> Chain:
         before = min((await accepted_nationally(suite)).values())
         details = {"seconds": seconds, "streams": _STREAMS, "seed": next(seeds), "traced": traced}
-        return _product(await run_chain(suite, plan(suite, "single", feeds, **details), before))
+        return await run_chain(suite, plan(suite, "single", feeds, **details), before)
 
-    return await _alternating(cost, pairs)
+    return await _alternating(suite, run, pairs)
 
 
-async def _alternating(cost: Cost, pairs: int) -> list[float]:
+async def _alternating(suite: Suite, run: Run, pairs: int) -> Added:
     """Each second pair begins with the traced run, so that a slow change of the machine cancels out."""
-    await cost(False)
-    added = []
+    await run(False)
+    added, spans, spent = Added(), 0, 0.0
     for number in range(pairs):
-        order = (False, True) if number % 2 == 0 else (True, False)
-        taken = {traced: await cost(traced) for traced in order}
-        added.append((taken[True] / taken[False] - 1) * 100)
+        a_read: dict[bool, float] = {}
+        for traced in (False, True) if number % 2 == 0 else (True, False):
+            before = _spans_written(suite)
+            chain = await run(traced)
+            a_read[traced] = sum(chain.processor_us[process] for process in PRODUCT)
+            if traced:
+                await asyncio.sleep(_WRITTEN_SECONDS)
+                spans += _spans_written(suite) - before
+                spent += a_read[traced] * chain.reads
+        added.pairs.append((a_read[True] / a_read[False] - 1) * 100)
+    added.counted = spans * await _cost_of_a_span() / spent * 100
     return added
 
 
-def _product(chain: Chain) -> float:
-    return sum(chain.processor_us[process] for process in PRODUCT)
+def _spans_written(suite: Suite) -> int:
+    files = [suite.layout.spans / f"{process}.jsonl" for process in PRODUCT]
+    return sum(file.read_bytes().count(b"\n") for file in files if file.exists())
 
 
-def middle(added: Sequence[float]) -> float:
-    """The median: one run that something else disturbed does not move it far."""
-    return median(added)
+async def _cost_of_a_span() -> float:
+    """Microseconds of processor time for a span of ours: made, and written to a file."""
+    origins = [f"00-{number:032x}-{number:016x}-01" for number in range(1, _ORIGINS + 1)]
+    about: dict[str, str | int] = {
+        "force": "essex",
+        "destination": "nas",
+        "reads": 3,
+        "submission_id": "essex/nas/1-2",
+    }
+    with TemporaryDirectory() as folder:
+        started = time.process_time()
+        async with telemetry("bench", TelemetrySettings(spans_file=Path(folder) / "spans.jsonl")):
+            for _ in range(_ROUNDS):
+                with spans_following("bench.span", origins, about):
+                    pass
+        taken = time.process_time() - started
+    return taken / _ROUNDS / _ORIGINS * 1e6

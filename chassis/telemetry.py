@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from importlib.metadata import version
 from typing import Final, Protocol
 
@@ -17,7 +17,7 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.trace import Link, get_current_span, use_span
+from opentelemetry.trace import Link, NonRecordingSpan, get_current_span, use_span
 
 from chassis import traceparent as w3c
 from chassis import tracing
@@ -39,6 +39,7 @@ __all__ = [
     "telemetry",
     "tracer",
     "untraced",
+    "within",
 ]
 
 _EXPORT_EVERY_MS: Final = 500
@@ -111,6 +112,14 @@ def link_from(traceparent: str) -> Link | None:
     """A link to the span named; None when empty or malformed."""
     remote = w3c.parse(traceparent)
     return None if remote is None else Link(remote)
+
+
+@contextmanager
+def within(traceparent: str) -> Iterator[None]:
+    """Log lines inside the block name this span; when it is empty or malformed, they name the current one."""
+    remote = w3c.parse(traceparent)
+    with nullcontext() if remote is None else use_span(NonRecordingSpan(remote)):
+        yield
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Generic
 
 from chassis.loops import raise_if_cancelled
+from chassis.telemetry import within
 from chassis.transient import cause_of
 from following.cursor import Cursor
 from following.gaps import Gap, GapError
@@ -106,7 +107,8 @@ class Follow(Generic[I]):
     async def _tell(self, failure: StepFailedError, wait: float) -> None:
         if not self._failing:
             about = {**self._labels, "said": str(failure), "wait_seconds": round(wait, 3)}
-            _log.warning("a step failed; it is tried again", extra=about)
+            with within(failure.traceparent):
+                _log.warning("a step failed; it is tried again", extra=about)
         self._failing = True
         await self._note_failure(str(failure), self.cursor.cursor, self._gather.head)
 

@@ -17,12 +17,13 @@ class StepFailedError(Exception):
     """The step could not process the part now: it is run again with the same part after a back-off.
 
     `said` is shown to people as the line's last error: one sentence without personal data. `retry_after` is
-    the wait that the far side asked for, in seconds.
+    the wait that the far side asked for, in seconds. `traceparent` is of the span that failed, for the log.
     """
 
-    def __init__(self, said: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, said: str, *, retry_after: float | None = None, traceparent: str = "") -> None:
         super().__init__(said)
         self.retry_after = retry_after
+        self.traceparent = traceparent
 
 
 class LineStoppedError(Exception):

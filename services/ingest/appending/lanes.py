@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import grpc
 from gantry.store.v1.log_pb2 import AppendReadsResponse
+from opentelemetry.trace import use_span
 
 from chassis.errors import Fault
 from chassis.metrics import counter, histogram
@@ -249,7 +250,8 @@ class Lane:
             _log.error("the store does not take reads of a force", extra={"force": self._force})
             self._fail([*batches, *self._take_all()], token_unknown())
         elif len(batches) == 1:
-            _log.error("a batch cannot be stored", extra={"force": self._force, "cause": fault.reason})
+            with use_span(batches[0].span, end_on_exit=False):
+                _log.error("a batch cannot be stored", extra={"force": self._force, "cause": fault.reason})
             self._fail(batches, Fault(grpc.StatusCode.INTERNAL, "INTERNAL", "this batch cannot be stored"))
         else:
             # One vendor's batch must not fail the batches of others. Appending each batch alone finds it.

@@ -25,8 +25,10 @@ Options = TypeVar("Options", bound=BaseModel)
 class DeliveryFailedError(Exception):
     """The destination did not accept a submission, which is sent again. The text holds no personal data.
 
-    `retry_after` is how many seconds the destination asked to wait.
+    `retry_after` is how many seconds the destination asked to wait. `traceparent` is of the delivery's span.
     """
+
+    traceparent = ""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)

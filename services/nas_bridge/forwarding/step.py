@@ -9,7 +9,7 @@ from typing import Final
 
 from chassis.joint_spans import spans_following
 from chassis.metrics import counter
-from chassis.telemetry import current_traceparent
+from chassis.telemetry import current_traceparent, within
 from following import LineStoppedError, Part, Progress, StepFailedError
 from reads.appended import Appended
 from services.nas_bridge.destinations.adapter import (
@@ -90,7 +90,9 @@ class DeliveryStep:
                 await self._isolate(rest, progress)
         except DeliveryFailedError as error:
             self._note_failure(error, part)
-            raise StepFailedError(str(error), retry_after=error.retry_after) from error
+            raise StepFailedError(
+                str(error), retry_after=error.retry_after, traceparent=error.traceparent
+            ) from error
         self._reported = False
 
     async def _open(self) -> None:
@@ -168,8 +170,10 @@ class DeliveryStep:
         assert self._destination is not None, "opened before the first attempt"
         try:
             return await send(self._destination, submission, self._limits.timeout_seconds)
-        except SubmissionRefusedError:
-            _refused_whole.add(1, self._labels)
+        except DeliveryFailedError as error:
+            error.traceparent = current_traceparent()
+            if isinstance(error, SubmissionRefusedError):
+                _refused_whole.add(1, self._labels)
             raise
 
     def _count(self, receipt: Receipt, refused: int) -> None:
@@ -182,7 +186,8 @@ class DeliveryStep:
         if not self._reported:
             self._reported = True
             about = {**self._labels, "reason": error.reason, "said": str(error)}
-            _log.error("a destination refuses what it is sent; it is tried again", extra=about)
+            with within(error.traceparent):
+                _log.error("a destination refuses what it is sent; it is tried again", extra=about)
 
     def _attributes(self, submission: Submission) -> dict[str, str | int]:
         return {**self._labels, "submission_id": submission.submission_id, "reads": submission.count}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from chassis.errors import Unavailable
+from chassis.logs import JsonLines
 from following import (
     ActualState,
     DesiredState,
@@ -239,6 +242,25 @@ async def test_a_step_that_fails_is_run_again_and_people_see_since_when(world: W
     assert (status.actual, status.last_error, status.failing_since) == (ActualState.RUNNING, "", None)
     assert status.last_progress_at is not None
     assert replica.starts["essex"] == 1, "the same step was run again"
+
+
+async def test_the_line_of_a_failed_step_names_its_trace(world: World) -> None:
+    lines, handler = list[str](), logging.Handler()
+    handler.emit = lambda record: lines.append(JsonLines("test").format(record))  # type: ignore[method-assign]
+
+    async def fail(_replica: str, positions: Sequence[int]) -> None:
+        raise StepFailedError("away", traceparent=f"00-{'a' * 32}-{'b' * 16}-01")
+
+    world.before_write = fail
+    logging.getLogger("following.follow").addHandler(handler)
+    try:
+        await world.replica()
+        world.log().grow()
+        await eventually(lambda: world.is_doing(ActualState.RETRYING))
+    finally:
+        logging.getLogger("following.follow").removeHandler(handler)
+    told = [json.loads(line) for line in lines if "a step failed" in line]
+    assert {line["trace_id"] for line in told} == {"a" * 32}
 
 
 async def test_a_pause_ends_a_back_off(world: World) -> None:

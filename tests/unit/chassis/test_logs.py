@@ -13,6 +13,7 @@ from grpc._cython.cygrpc import ExecuteBatchError
 
 from chassis.errors import NotFound
 from chassis.logs import JsonLines, configure_logs
+from chassis.telemetry import within
 
 PLATE = "AB12CDE"
 
@@ -40,6 +41,15 @@ def test_a_line_has_its_fields_and_the_extras():
     assert line["days"] == 3
     assert line["time"].endswith("+00:00")
     assert "trace_id" not in line
+
+
+def test_a_line_of_traced_work_names_its_span():
+    with within(f"00-{'a' * 32}-{'b' * 16}-01"):
+        line = _line(days=3)
+    assert (line["trace_id"], line["span_id"]) == ("a" * 32, "b" * 16)
+    for none in (f"00-{'a' * 32}-{'b' * 16}-00", "", "junk"):
+        with within(none):
+            assert "trace_id" not in _line(days=3)
 
 
 @pytest.mark.parametrize(

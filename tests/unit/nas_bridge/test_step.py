@@ -1,12 +1,16 @@
 """The step against a scripted destination: order, repeats, refusals, stops."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chassis.settings import TelemetrySettings
+from chassis.telemetry import telemetry
 from following import (
     DEFAULT_CURSOR,
     DesiredState,
@@ -30,7 +34,8 @@ from services.nas_bridge.destinations.destination import Route
 from services.nas_bridge.forwarding.delivery import Delivery
 from services.nas_bridge.forwarding.refusals import RefusalLimits
 from services.nas_bridge.forwarding.step import DeliveryLimits, DeliveryStep
-from tests.unit.nas_bridge.reads import make_append
+from services.nas_bridge.names import SpanName
+from tests.unit.nas_bridge.reads import make_append, make_encoded
 
 ROUTE = Route("essex", "nas")
 LIMITS = DeliveryLimits(timeout_seconds=5, refusals=RefusalLimits(in_a_row=3, percent=50))
@@ -329,3 +334,15 @@ async def test_a_failure_during_the_search_repeats_only_what_is_not_settled(benc
     await bench.run()
     assert settled(bench)[1] == [4]
     assert names(bench)[6:9] == ["essex/nas/3-4", "essex/nas/3-8", "essex/nas/3-5"]
+
+
+async def test_a_failure_names_the_trace_of_the_delivery(bench: Bench, tmp_path: Path) -> None:
+    spans, traceparent = tmp_path / "spans.jsonl", f"00-{'1' * 32}-{'2' * 16}-01"
+    bench.destination.answers = [DeliveryFailedError("NAS answered UNAVAILABLE")]
+    step = DeliveryStep(ROUTE, bench.open, bench.deliveries, bench.limits)
+    async with telemetry("nas_bridge", TelemetrySettings(spans_file=spans)):
+        with pytest.raises(StepFailedError) as failed:
+            await step.run(Part([Appended(make_encoded(1, 4, traceparent))], 4, 4), bench.progress)
+    (span,) = [json.loads(line) for line in spans.read_text().splitlines()]
+    assert (span["name"], span["status"]) == (SpanName.BRIDGE_FORWARD, "ERROR")
+    assert failed.value.traceparent == f"00-{'1' * 32}-{span['span_id']}-01"
