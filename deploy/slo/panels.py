@@ -12,11 +12,15 @@ from deploy.slo.rules import share_name
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A graph: its title, unit as Grafana names it, and pairs of expression and legend."""
+    """A graph: its title, unit as Grafana names it, and pairs of expression and legend.
+
+    Its axis begins at `least`; None leaves it to Grafana.
+    """
 
     title: str
     unit: str
     lines: Sequence[tuple[str, str]]
+    least: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,11 @@ def objectives_board(objectives: Objectives) -> Dashboard:
         chosen = f'{{objective="{each.name}"}}'
         spent = f"avg_over_time({share_name('1h')}{chosen}[{objectives.days}d]) / {each.budget:g}"
         panels = [
-            Panel(f"Bad share (target {each.budget:.1%})", "percentunit", [
+            Panel(f"Bad share (at most {each.budget:.1%})", "percentunit", [
                 (f"{share_name('5m')}{chosen}", f"{legend}, 5 min"),
                 (f"{share_name('1h')}{chosen}", f"{legend}, 1 h"),
             ]),
-            Panel(f"Budget left of {objectives.days} days", "percentunit", [(f"1 - {spent}", legend)]),
+            Panel(f"Budget left of {objectives.days} days", "percentunit", [(f"1 - {spent}", legend)], None),
         ]  # fmt: skip
         rows.append(Row(each.title, panels))
     firing = 'count by (alertname, severity) (ALERTS{alertstate="firing"})'

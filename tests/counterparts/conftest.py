@@ -26,5 +26,7 @@ async def feed(suite: Suite) -> EnrolledFeed:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All of them share the suite's loop, and a slow machine needs time."""
     for item in items:
-        item.add_marker(pytest.mark.asyncio(loop_scope="session"))
+        # Before the marker of pytest-asyncio's automatic mode, which would give each test its own loop: then
+        # nothing of the suite would run meanwhile, such as the restart of a process that died.
+        item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
         item.add_marker(pytest.mark.timeout(600))

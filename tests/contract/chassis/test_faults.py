@@ -10,6 +10,7 @@ import grpc
 import pytest
 from google.protobuf.message import DecodeError
 
+from chassis import guard
 from chassis.errors import INTERNAL_TEXT, Exhausted, Fault, InvalidInput, NotFound
 from chassis.logs import JsonLines
 
@@ -173,3 +174,31 @@ async def test_bytes_that_are_no_message_are_the_callers_fault_by_reason_and_no_
 
 async def _all(call) -> list[bytes]:
     return [part async for part in call]
+
+
+async def test_failures_of_ours_are_counted_from_zero_and_by_kind(lab, echo, faults, monkeypatch):
+    counted: dict[tuple[str, str], int] = {}
+
+    class Counted:
+        def add(self, failures: int, labels: dict[str, str]) -> None:
+            key = labels["method"].rpartition("/")[2], labels["kind"]
+            counted[key] = counted.get(key, 0) + failures
+
+    monkeypatch.setattr(guard, "_failures", Counted())
+    caller = await lab.caller(await lab.echo(echo))
+    assert (
+        counted["Say", "unexpected"] == counted["Say", "unavailable"] == counted["Count", "unexpected"] == 0
+    )
+    late = Fault(grpc.StatusCode.DEADLINE_EXCEEDED, "LATE", "too late")
+    for failure in (RuntimeError("a bug"), late, NotFound("GONE", "nothing more")):
+        echo.failure = lambda failure=failure: failure
+        async with faults():
+            await caller.say("Say")
+        async with faults():
+            await _gather_into([], caller.listen("Count", b"1", timeout=5))
+    assert {key: count for key, count in counted.items() if count} == {
+        ("Say", "unexpected"): 1,
+        ("Say", "unavailable"): 1,
+        ("Count", "unexpected"): 1,
+        ("Count", "unavailable"): 1,
+    }

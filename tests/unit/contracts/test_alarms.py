@@ -45,7 +45,7 @@ FAULTS: Final = {
     "gantry_store_disk_free_bytes": _STORE + "test_the_largest_day_and_the_free_disk",
     "gantry_database_pool_share": _STORE + "test_connections_in_use",
     "gantry_process_loop_delay_seconds": "unit/chassis/test_loop_delay.py::test_another_thread_sees",
-    "gantry_process_started_seconds": "counterparts/test_prometheus.py::test_faults_raise_alarms",
+    "gantry_process_started_seconds": "counterparts/test_alarms.py::a_service_dies_three_times",
     # Its fault is that it is absent.
     "gantry_build_info": _STORE + "test_a_store_that_has_ended_shows_nothing",
 }
