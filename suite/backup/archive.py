@@ -21,6 +21,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ _SEALED: Final = re.compile(r"(?P<stem>.+)\.(?P<digest>[0-9a-f]{64})\.age")
 _DRAFT: Final = ".draft"
 _OLD_DRAFT_SECONDS: Final = 3_600.0
 _PIECE: Final = 1 << 20
+_AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,32 @@ class Archive:
         self, folder: Path, stem: str, source: Readable, recipients: Sequence[pyrage.x25519.Recipient]
     ) -> SealedFile:
         """Encrypt a stream into a file of `folder`; durable on return. Nothing is left after a failure."""
+        file = self._put(folder, stem, source, recipients)
+        with self.told():
+            sync(folder)
+        return file
+
+    def put_many(
+        self, folder: Path, files: Sequence[Path], recipients: Sequence[pyrage.x25519.Recipient]
+    ) -> None:
+        """Encrypt files into files of `folder` under the same names; durable on return.
+
+        Several at once, because each waits for the disk. FileNotFoundError when one has gone.
+        """
+
+        def put(file: Path) -> None:
+            with file.open("rb") as source:
+                self._put(folder, file.name, source, recipients)
+
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="archive") as pool:
+            list(pool.map(put, files))
+        with self.told():
+            sync(folder)
+
+    def _put(
+        self, folder: Path, stem: str, source: Readable, recipients: Sequence[pyrage.x25519.Recipient]
+    ) -> SealedFile:
+        """As `put`; the name is not durable before the folder is."""
         draft = self._drafts / uuid.uuid4().hex
         with self.told():
             try:
@@ -158,7 +186,6 @@ class Archive:
                 made_private(folder)
                 place = folder / f"{stem}.{sealed.digest}.age"
                 draft.replace(place)
-                sync(folder)
             except BaseException:
                 draft.unlink(missing_ok=True)
                 raise

@@ -21,6 +21,7 @@ from suite.layout import Layout
 IMAGES: Final = "GANTRY_STORE__IMAGES"
 _OBJECT: Final = re.compile(r"[0-9a-f]{16}")
 _RANDOM_BITS: Final = 20
+_AT_ONCE: Final = 200
 _FRESH_NS: Final = 2_000_000_000
 
 DayFolder = tuple[str, date, Path]
@@ -77,8 +78,12 @@ class ImageMirror:
             raise SuiteError(f"the folder of the pictures, {self._source}, is not there")
         for force, day, folder in day_folders(self._source):
             with suppress(FileNotFoundError):  # purged meanwhile
-                if self._changed(folder):
+                changed_at = folder.stat().st_mtime_ns
+                if self._looked_at.get(folder) != changed_at:
                     self._add(force, day, folder, recipients)
+                    # Only now, with all of it archived. Times are coarse: a young folder is looked at again.
+                    if time.time_ns() - changed_at > _FRESH_NS:
+                        self._looked_at[folder] = changed_at
 
     def remove_purged(self, today: date) -> int:
         """Delete archived objects of days past their time that the source no longer has. Returns how many."""
@@ -101,18 +106,12 @@ class ImageMirror:
         self, force: str, day: date, folder: Path, recipients: Sequence[pyrage.x25519.Recipient]
     ) -> None:
         known = self._known.setdefault((force, day), set())
-        for name in sorted(_objects(folder) - known):
-            with (folder / name).open("rb") as file:
-                self._archive.put(self._archive.images / force / day.isoformat(), name, file, recipients)
-            known.add(name)
-
-    def _changed(self, folder: Path) -> bool:
-        """Whether entries may have come since the last look. A folder's time is coarse: look twice."""
-        changed_at = folder.stat().st_mtime_ns
-        same = self._looked_at.get(folder) == changed_at
-        if time.time_ns() - changed_at > _FRESH_NS:
-            self._looked_at[folder] = changed_at
-        return not same
+        target = self._archive.images / force / day.isoformat()
+        new = sorted(_objects(folder) - known)
+        for start in range(0, len(new), _AT_ONCE):
+            names = new[start : start + _AT_ONCE]
+            self._archive.put_many(target, [folder / name for name in names], recipients)
+            known.update(names)
 
 
 def _objects(folder: Path) -> set[str]:

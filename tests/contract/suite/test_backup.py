@@ -241,6 +241,9 @@ async def test_a_full_disk_has_a_sentence_and_leaves_nothing(site: Site) -> None
     if not privileged("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)):
         pytest.skip("mounting a small file system needs privileges")
     try:
+        today = datetime.now(UTC).date().isoformat()
+        picture = site.picture(OBJECT, os.urandom(2 << 20), day=today)
+        os.utime(picture.parent, (time.time() - 60,) * 2)
         archiver = site.archiver()
         running = asyncio.create_task(archiver.run())
         await until(lambda: archiver.state.failing)
@@ -250,6 +253,7 @@ async def test_a_full_disk_has_a_sentence_and_leaves_nothing(site: Site) -> None
         # With room again, it goes on by itself.
         assert privileged("mount", "-o", "remount,size=200m", str(small))
         await until(lambda: not archiver.state.failing and bases(site.archive))
+        assert [file.stem for file in sealed_in(site.archive.images / "essex" / today)] == [OBJECT]
         archiver.stop()
         await running
     finally:
