@@ -27,8 +27,8 @@ class FeedError(Exception):
 
     `reason` is a code from the contract, for example TOKEN_UNKNOWN; where there was no connection one of
     CERTIFICATE_NOT_TRUSTED, SERVER_NAME_WRONG, AUTHORITY_INVALID, NOT_TLS, NAME_NOT_RESOLVED and
-    SERVER_UNREACHABLE; CONNECTION_LOST where it ended in the middle of a message; else the name of the gRPC status. `retry_after` is the wait in seconds that the server
-    asked for, or None.
+    SERVER_UNREACHABLE; CONNECTION_LOST where it ended while something was being sent; else the name of the
+    gRPC status. `retry_after` is the wait in seconds that the server asked for, or None.
     """
 
     def __init__(
