@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from suite.errors import SuiteError
 from tests.chaos.proxy import Proxy
 from tests.chaos.wiring import Wired
 
@@ -19,6 +20,8 @@ POSTGRES, VENDORS, COLLECTOR, IMAGES = "postgres", "vendors", "collector", "imag
 NATIONAL = ("nas", "nadc")
 _STOPS_WITHIN = 15.0
 """Calls drain for 10 s."""
+_STARTS_WITHIN = 60.0
+_AGAIN_SECONDS = 1.0
 _BALLAST_PIECE = bytes(1 << 20)
 _Block = AbstractAsyncContextManager[None]
 
@@ -149,7 +152,13 @@ async def _restart(wired: Wired, fault: Fault) -> AsyncIterator[None]:
     async def restart() -> None:
         code = await wired.suite.process(fault.target).stop(_STOPS_WITHIN)
         assert code == 0, f"{fault.target} ended with {code} when it was told to stop"
-        await wired.suite.restart(fault.target)
+        async with asyncio.timeout(_STARTS_WITHIN):
+            while True:
+                # A store does not start without a place for images. Kubernetes starts it again.
+                with suppress(SuiteError):
+                    await wired.suite.restart(fault.target)
+                    return
+                await asyncio.sleep(_AGAIN_SECONDS)
 
     restarting = asyncio.create_task(restart())
     try:

@@ -33,10 +33,10 @@ TIMES_STEADY = 3.0
 """On a machine that others use too, an acknowledgement may take so many times as long as without restarts."""
 STOPS_WITHIN = 15.0
 ASK_SECONDS = 0.1
-DOCUMENTED = {"STOPPING", "no server answers there"}
+DOCUMENTED = {"STOPPING", "CONNECTION_LOST", "no server answers there"}
 """The reasons after which a vendor's client connects again, by docs/vendors.md.
 
-The second one is what the SDK says of a connection to a replica that has just ended.
+The last one is what the SDK says of a connection to a replica that has just ended.
 """
 
 

@@ -27,8 +27,8 @@ class FeedError(Exception):
 
     `reason` is a code from the contract, for example TOKEN_UNKNOWN; where there was no connection one of
     CERTIFICATE_NOT_TRUSTED, SERVER_NAME_WRONG, AUTHORITY_INVALID, NOT_TLS, NAME_NOT_RESOLVED and
-    SERVER_UNREACHABLE; else the name of the gRPC status. `retry_after` is the wait in seconds that the server
-    asked for, or None.
+    SERVER_UNREACHABLE; CONNECTION_LOST where it ended while something was being sent; else the name of the
+    gRPC status. `retry_after` is the wait in seconds that the server asked for, or None.
     """
 
     def __init__(
@@ -78,6 +78,10 @@ _UNTRUSTED: Final = frozenset(
 )
 
 
+# What our own gRPC says, and no server, when a connection ends while it sends.
+_LOST: Final = (grpc.StatusCode.INTERNAL, "Internal error from Core")
+
+
 def feed_error(error: grpc.aio.AioRpcError) -> FeedError:
     """The error that a failed call means."""
     status, text = error.code(), error.details() or "the server gave no details"
@@ -85,6 +89,9 @@ def feed_error(error: grpc.aio.AioRpcError) -> FeedError:
     if status is grpc.StatusCode.RESOURCE_EXHAUSTED and retry_after is None and not reason:
         # The transport answers so when a message exceeds the server's limit. It will exceed it next time too.
         return BatchTooLarge(text)
+    if (status, text) == _LOST and not reason:
+        lost = "the connection ended while something was being sent"
+        return FeedUnavailable(grpc.StatusCode.UNAVAILABLE, "CONNECTION_LOST", lost)
     if status is grpc.StatusCode.UNAVAILABLE and not reason:
         return _no_connection(text)
     kind = FeedUnavailable if status in _TRANSIENT else FeedRefused

@@ -130,6 +130,13 @@ def test_backoff_is_bounded(failures: int, at_least: float) -> None:
     assert at_least <= wait <= at_least + min(30, 0.5 * 2 ** min(failures - 1, 10))
 
 
+def test_a_connection_that_ends_while_something_is_sent_is_no_fault_of_the_server() -> None:
+    lost = feed_error(failure(grpc.StatusCode.INTERNAL, "Internal error from Core"))
+    assert isinstance(lost, FeedUnavailable)
+    assert (lost.status, lost.reason) == (grpc.StatusCode.UNAVAILABLE, "CONNECTION_LOST")
+    assert feed_error(failure(grpc.StatusCode.INTERNAL, "this batch cannot be stored")).reason == "INTERNAL"
+
+
 def failure(status: grpc.StatusCode, message: str, details: bytes | None = None) -> grpc.aio.AioRpcError:
     trailing = grpc.aio.Metadata() if details is None else grpc.aio.Metadata((DETAILS_KEY, details))
     return grpc.aio.AioRpcError(status, grpc.aio.Metadata(), trailing, message)
