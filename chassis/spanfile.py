@@ -13,6 +13,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 
+# json.dumps makes an encoder for each call.
+_encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 _log = logging.getLogger(__name__)
 
 
@@ -27,7 +29,7 @@ class SpanFile(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Write the spans. On a full disk they are lost with one log line, and the service continues."""
-        text = "".join(f"{json.dumps(self._record(span), separators=(',', ':'))}\n" for span in spans)
+        text = "".join(f"{_encode(self._record(span))}\n" for span in spans)
         try:
             self._append(text)
         except OSError as error:
