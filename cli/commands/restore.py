@@ -51,7 +51,7 @@ def _show(done: Restored, home: Path) -> None:
     )
     say(done.replayed.sentence)
     for name in done.replayed.hotlists:
-        warn(f"hotlist {name} was replaced since, and is empty now: import it again")
+        warn(f"hotlist {name} was imported since, and has no entries now: import it again")
     if done.base.images != "archive":
         warn(f"the pictures are in {done.base.images}, which the archive does not cover")
     note(f"start it with `gantry up --home {home}`; see docs/recovery.md for the steps after that")

@@ -46,7 +46,7 @@ class Keeper:
 
 @dataclass
 class Replayed:
-    """What a replay has changed. `hotlists` lost their content: import them again."""
+    """What a replay has changed. `hotlists` are without their content: import them again."""
 
     tokens: int = 0
     cameras: int = 0
@@ -62,7 +62,7 @@ class Replayed:
         lost = sum(newest - number for number, newest in self.audit.values())
         return (
             f"replayed: {self.tokens} tokens, {self.cameras} cameras off, "
-            f"{len(self.hotlists)} hotlists emptied, "
+            f"{len(self.hotlists)} hotlists without entries, "
             f"{self.forces} forces retired, {self.destinations} destinations stopped; "
             f"{lost} audit records of later are not here"
         )
@@ -74,7 +74,7 @@ class Replayed:
             "cameras_switched_off": self.cameras,
             "forces_retired": self.forces,
             "destinations_retired_or_paused": self.destinations,
-            "hotlists_emptied": self.hotlists,
+            "hotlists_without_entries": self.hotlists,
             "audit_records_not_restored": {
                 force: newest - number for force, (number, newest) in self.audit.items()
             },
@@ -121,6 +121,8 @@ async def _empty_older_hotlists(connection: asyncpg.Connection, stood: dict[str,
     """An older version may hold entries that were withdrawn since, so it must not raise alerts."""
     older = await connection.fetch(SQL.older_hotlists, *_columns(stood["hotlists"], 3))
     for row in older:
+        if not row["known"]:  # it came later, so there is nothing to empty
+            continue
         await connection.execute(SQL.declare_force, row["force"])
         load = await connection.fetchval(SQL.empty_load, row["force"])
         await connection.execute(SQL.seal_load, load)

@@ -54,7 +54,7 @@ async def site() -> AsyncIterator[Site]:
             yield running
 
 
-async def load_hotlist(site: Site, version: int, *plates: str) -> None:
+async def load_hotlist(site: Site, version: int, *plates: str, name: str = "stolen") -> None:
     """Import a list, as match does."""
     load = await site.run("select match.begin_lines('essex', interval '1 hour')")
     for line, plate in enumerate(plates):
@@ -69,11 +69,12 @@ async def load_hotlist(site: Site, version: int, *plates: str) -> None:
     await site.run(
         "insert into match.hotlists"
         " (force, name, version, load_no, near_matches, entries, activated_at, imported_by)"
-        " values ('essex', 'stolen', $1, $2, false, $3, now(), 'ana')"
+        " values ('essex', $4, $1, $2, false, $3, now(), 'ana')"
         " on conflict (force, name) do update set version = excluded.version, load_no = excluded.load_no",
         version,
         load,
         len(plates),
+        name,
     )
 
 
@@ -108,13 +109,14 @@ async def test_an_earlier_state_has_nothing_that_was_withdrawn_since(site: Site)
     await site.run("update ingest.cameras set enabled = false")
     await site.run("update ingest.registry set version = version + 2")
     await load_hotlist(site, 2, "ZZ99ZZZ")
+    await load_hotlist(site, 1, "YY88YYY", name="wanted")
     await site.run("select store.retire_force('essex')")
     await site.archived()
     await site.postgres.lose()
     done, home = await site.restored(at=at)
     replayed = done.replayed
     assert (replayed.tokens, replayed.cameras, replayed.forces) == (1, 1, 1)
-    assert replayed.hotlists == ["essex/stolen"]
+    assert replayed.hotlists == ["essex/stolen", "essex/wanted"]
     async with database_of(home) as postgres:
         assert await execute(postgres, TOKEN) == NEW
         assert not await execute(postgres, "select enabled from ingest.cameras")

@@ -19,7 +19,7 @@ SITE = replace(
     rto_limit_s=3_600.0,
     rpo_limit_reads=None,
     archive_lag_s=2.0,
-    replayed={"tokens": 0, "hotlists_emptied": []},
+    replayed={"tokens": 0, "hotlists_without_entries": []},
 )
 
 
@@ -46,7 +46,7 @@ def test_what_was_promised_does_not_hold(scenario: Scenario, words: str) -> None
 def test_the_figures_on_top_are_the_worst(tmp_path: Path) -> None:
     report = as_json([PRIMARY, SITE], "gantry drill --lose both")
     assert (report["ok"], report["rpo_reads"], report["rto_s"]) == (True, 2, 8.0)
-    assert report["replayed"]["site"] == {"tokens": 0, "hotlists_emptied": []}
+    assert report["replayed"]["site"] == {"tokens": 0, "hotlists_without_entries": []}
     as_data, as_text = write(report, [PRIMARY, SITE], tmp_path)
     assert json.loads(as_data.read_text()) == report
     page = as_text.read_text()
