@@ -28,8 +28,6 @@ METRICS: Final[dict[str, Metric]] = {
 }
 # Labels that Prometheus adds to what it scrapes.
 SCRAPED: Final = {"instance"}
-# The chassis shows it once certificates are renewed without a restart.
-AGREED: Final = {"gantry_certificate_seconds_left": {"file"}}
 # Where the fault of each gauge with an alarm happens.
 _STORE: Final = "contract/store/test_gauges.py::"
 _BRIDGE: Final = "contract/nas_bridge/test_gauges.py::"
@@ -46,6 +44,7 @@ FAULTS: Final = {
     "gantry_database_pool_share": _STORE + "test_connections_in_use",
     "gantry_process_loop_delay_seconds": "unit/chassis/test_loop_delay.py::test_another_thread_sees",
     "gantry_process_started_seconds": "counterparts/test_alarms.py::a_service_dies_three_times",
+    "gantry_certificate_seconds_left": "contract/chassis/test_renewal.py::test_the_time_that_is_left",
     # Its fault is that it is absent.
     "gantry_build_info": _STORE + "test_a_store_that_has_ended_shows_nothing",
 }
@@ -68,8 +67,6 @@ def alarms() -> list[dict[str, Any]]:
 
 def labels_of(name: str) -> set[str]:
     """The labels of a metric; those of a histogram also have the bucket."""
-    if name in AGREED and name not in METRICS:
-        return AGREED[name] | SCRAPED
     bare = re.sub(r"_(bucket|count|sum)$", "", name)
     metric = METRICS[name if name in METRICS else bare]
     assert name in METRICS or metric.kind is Kind.HISTOGRAM, name
@@ -128,9 +125,7 @@ def test_dashboards_are_about_metrics_that_exist():
 
 def test_each_gauge_with_an_alarm_has_a_test_in_which_its_fault_happens():
     watched = {name for rule in rules() for name, _ in used_in(rule["expr"])}
-    gauges = {
-        name for name in watched if name in METRICS and METRICS[name].kind is Kind.GAUGE
-    } - AGREED.keys()
+    gauges = {name for name in watched if name in METRICS and METRICS[name].kind is Kind.GAUGE}
     assert gauges == set(FAULTS)
     for place in FAULTS.values():
         file, _, test = place.partition("::")
