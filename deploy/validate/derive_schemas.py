@@ -66,7 +66,7 @@ SOURCES: Final = (
         "github.com/prometheus-operator/prometheus-operator",
         "v0.85.0",
         "example/prometheus-operator-crd",
-        ("monitoring.coreos.com_podmonitors",),
+        ("monitoring.coreos.com_podmonitors", "monitoring.coreos.com_prometheusrules"),
     ),
     Source(
         "sigs.k8s.io/gateway-api",
