@@ -5,18 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from functools import partial
 from typing import Any, Final
 
 from tests.e2e.command import PROGRAM, WHY
+from tests.e2e.waiting import eventually
 from tests.k8s.home import OPERATOR, Home
 
 NATIONAL: Final = {"nas": "target=nas:7000", "nadc": "url=https://nadc:7443/nadc/batches"}
 """Where the simulated national services are, in the words of their adapters."""
 _SECONDS: Final = 90.0
+# Every service serves a new force within five seconds. A command takes a few more where it has to share a processor.
+_KNOWN_SECONDS: Final = 20.0
 
 
 async def gantry(home: Home, *words: str) -> dict[str, Any]:
     """Run a verb as the operator; its answer. AssertionError when it fails."""
+    code, answer = await _run(home, *words)
+    assert code == 0, f"gantry {' '.join(words)}: {answer}"
+    return answer
+
+
+async def _run(home: Home, *words: str) -> tuple[int, dict[str, Any]]:
     folder = str(home.layout.folder)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", PROGRAM, *words, "--home", folder, "--as", OPERATOR, "--json"),
@@ -28,14 +38,21 @@ async def gantry(home: Home, *words: str) -> dict[str, Any]:
     except BaseException:
         process.kill()
         raise
-    assert process.returncode == 0, f"gantry {' '.join(words)}: {said.decode()}"
-    answer: dict[str, Any] = json.loads(out)
-    return answer
+    assert process.returncode is not None
+    return process.returncode, json.loads(said if process.returncode else out)
 
 
 async def add_force(home: Home, force: str) -> None:
-    """Create a force with both national services as its destinations."""
+    """Create a force with both national services as its destinations, and wait until all services serve it."""
     await gantry(home, "force", "add", force, "--consumer", "nas", "--consumer", "nadc")
+    for verb in (("camera", "list"), ("hotlist", "list", *WHY), ("bridge", "destination", "list")):
+        await eventually(partial(_knows, home, force, verb), within=_KNOWN_SECONDS, what=f"{force} in {verb}")
     for name, option in NATIONAL.items():
         words = ("bridge", "destination", "add", name, "--adapter", name, "--option", option)
         await gantry(home, *words, "--force", force, *WHY)
+
+
+async def _knows(home: Home, force: str, verb: tuple[str, ...]) -> bool:
+    code, answer = await _run(home, *verb, "--force", force)
+    assert code == 0 or answer.get("reason") == "FORCE_UNKNOWN", answer
+    return code == 0
