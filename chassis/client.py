@@ -16,7 +16,7 @@ import grpc
 from chassis import deadline
 from chassis.backoff import Backoff
 from chassis.errors import Fault, StartupFailure, fault_from
-from chassis.reconnecting import RenewedChannel
+from chassis.reconnecting import ReconnectingChannel
 
 DEFAULT_SECONDS: Final = 10.0
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
@@ -84,21 +84,21 @@ async def open_channel(
     server_name: str | None = None,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     retries: bool = True,
-    renews: bool = False,
+    reconnects: bool = False,
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A separate connection to `target` (HOST:PORT), whose certificate must be for its host.
 
     `server_name` is the name to be certified instead. A loopback address stands for "localhost".
     Unary calls without a timeout get 10 s, and never more than the call being served has left. With
     `retries`, gRPC tries calls that end with UNAVAILABLE up to four times. Services set it to False, since
-    their callers retry; see `_RETRIES`. A channel that `renews` connects anew when its calls keep failing.
+    their callers retry; see `_RETRIES`. A channel that `reconnects` connects anew when its calls keep failing.
     Raises StartupFailure for unreadable files.
     """
 
     def open_one() -> grpc.aio.Channel:
         return _channel(target, tls, server_name, max_message_bytes, retries=retries)
 
-    channel = RenewedChannel(open_one, target) if renews else open_one()
+    channel = ReconnectingChannel(open_one, target) if reconnects else open_one()
     try:
         yield channel
     finally:
@@ -123,7 +123,7 @@ class ChannelsByForce:
             channel = self._channels[force] = _channel(*self._arguments, retries=False)
         return channel
 
-    def renew(self, force: str) -> None:
+    def reconnect(self, force: str) -> None:
         """Connect anew with the next call of a force, since this server keeps failing: another may be well.
 
         Calls under way go on.

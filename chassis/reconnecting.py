@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import grpc
 
-RENEW_SECONDS: Final = 3.0
+FAILING_SECONDS: Final = 3.0
 """Calls must have failed for so long, without one that succeeded."""
 
 _LEAST_FAILURES: Final = 3
@@ -30,7 +30,7 @@ class Failing:
     """Whether calls have failed for long enough that another connection is worth its price."""
 
     def __init__(self, seconds: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = RENEW_SECONDS if seconds is None else seconds
+        self._seconds = FAILING_SECONDS if seconds is None else seconds
         self._clock = clock
         self._failures = 0
         self._since = 0.0
@@ -51,7 +51,7 @@ class Failing:
         return True
 
 
-class RenewedChannel(grpc.aio.Channel):
+class ReconnectingChannel(grpc.aio.Channel):
     """Passes calls to a channel that it replaces. A replaced channel closes when its last call has ended."""
 
     def __init__(self, open_one: Open, target: str, failing: Failing | None = None) -> None:
@@ -96,7 +96,7 @@ class RenewedChannel(grpc.aio.Channel):
             task.cancel()
         await asyncio.gather(*(used.channel.close(grace) for used in (*self._old, self._current)))
 
-    async def __aenter__(self) -> RenewedChannel:
+    async def __aenter__(self) -> ReconnectingChannel:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -122,12 +122,12 @@ class RenewedChannel(grpc.aio.Channel):
         code = await call.code()
         if used is self._current:
             if self._failing.ended(code):
-                self._renew()
+                self._reconnect()
         elif not used.calls:
             self._old.discard(used)
             await used.channel.close()
 
-    def _renew(self) -> None:
+    def _reconnect(self) -> None:
         _log.info("connecting anew, because calls keep failing", extra={"target": self._target})
         self._old.add(self._current)
         replaced, self._current = self._current, _Used(self._open())

@@ -19,7 +19,7 @@ async def main(settings: IngestSettings) -> None:
         telemetry("ingest", settings.telemetry),
         open_pool(settings.database) as pool,
         open_channel(
-            section.store, settings.tls, server_name=section.store_name, retries=False, renews=True
+            section.store, settings.tls, server_name=section.store_name, retries=False, reconnects=True
         ) as store,
     ):
         await check_migrated(pool, MIGRATIONS)

@@ -126,7 +126,7 @@ def _ingest(  # noqa: PLR0917
     limits = AppendLimits(
         section.append_reads, section.append_bytes, section.lanes, section.append_seconds, section.paced_bytes
     )
-    appends = Appends(Appender(post_of, posts.renew), limits, memory, counts, server.own, Turns())
+    appends = Appends(Appender(post_of, posts.reconnect), limits, memory, counts, server.own, Turns())
     images = ImageLimits(section.plate_patch_bytes, section.overview_bytes)
     receiver_limits = ReceiverLimits(section.batch_reads, images, section.traces_per_second)
     flow = flow_control(section.batch_reads, settings.grpc.max_message_bytes, section.stream_reads)

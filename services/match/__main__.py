@@ -39,7 +39,7 @@ async def main(settings: MatchSettings) -> None:
         telemetry("match", settings.telemetry),
         open_pool(settings.database) as pool,
         open_channel(
-            section.store, settings.tls, server_name=section.store_name, retries=False, renews=True
+            section.store, settings.tls, server_name=section.store_name, retries=False, reconnects=True
         ) as store,
         cameras(settings) as registry,
     ):
@@ -91,7 +91,7 @@ async def cameras(settings: MatchSettings) -> AsyncIterator[CameraClient | None]
         yield None
         return
     async with open_channel(
-        section.ingest, settings.tls, server_name=section.ingest_name, retries=False, renews=True
+        section.ingest, settings.tls, server_name=section.ingest_name, retries=False, reconnects=True
     ) as channel:
         yield CameraClient(channel)
 

@@ -41,7 +41,7 @@ async def main(settings: BridgeSettings) -> None:
             server_name=settings.bridge.store_name,
             max_message_bytes=_MOST_LOG_BYTES,
             retries=False,
-            renews=True,
+            reconnects=True,
         ) as store,
     ):
         await check_migrated(pool, MIGRATIONS)

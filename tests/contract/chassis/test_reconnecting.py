@@ -11,7 +11,7 @@ import pytest
 
 from chassis.client import ChannelsByForce, open_channel
 from chassis.errors import Conflict, Unavailable
-from chassis.reconnecting import Failing, RenewedChannel
+from chassis.reconnecting import Failing, ReconnectingChannel
 from tests.chaos.proxy import Proxy, proxy_to
 from tests.contract.chassis.conftest import SERVICE, Echo
 
@@ -71,9 +71,9 @@ async def _sick_and_well(lab) -> tuple[Echo, Echo, Proxy, object]:
 
 
 async def test_calls_that_keep_failing_reach_another_replica(lab, monkeypatch) -> None:
-    monkeypatch.setattr("chassis.reconnecting.RENEW_SECONDS", 0.3)
+    monkeypatch.setattr("chassis.reconnecting.FAILING_SECONDS", 0.3)
     sick, well, proxy, tls = await _sick_and_well(lab)
-    async with open_channel(proxy.address, tls, retries=False, renews=True) as channel:
+    async with open_channel(proxy.address, tls, retries=False, reconnects=True) as channel:
         say = channel.unary_unary(f"/{SERVICE}/Say")
         async with asyncio.timeout(10):
             while not well.calls:
@@ -88,10 +88,10 @@ async def test_calls_that_keep_failing_reach_another_replica(lab, monkeypatch) -
 async def test_streams_that_keep_failing_reach_another_replica_and_one_that_goes_on_is_left_alone(
     lab, monkeypatch
 ) -> None:
-    monkeypatch.setattr("chassis.reconnecting.RENEW_SECONDS", 0.3)
+    monkeypatch.setattr("chassis.reconnecting.FAILING_SECONDS", 0.3)
     sick, well, proxy, tls = await _sick_and_well(lab)
-    async with open_channel(proxy.address, tls, retries=False, renews=True) as channel:
-        assert isinstance(channel, RenewedChannel)
+    async with open_channel(proxy.address, tls, retries=False, reconnects=True) as channel:
+        assert isinstance(channel, ReconnectingChannel)
         lasting = channel.unary_stream(f"/{SERVICE}/Follow")(b"")
         assert await lasting.read() == b"begun"
         async with asyncio.timeout(10):
@@ -110,12 +110,12 @@ async def test_streams_that_keep_failing_reach_another_replica_and_one_that_goes
 
 
 async def test_a_server_that_refuses_for_good_reasons_is_kept(lab, echo, monkeypatch) -> None:
-    monkeypatch.setattr("chassis.reconnecting.RENEW_SECONDS", 0.0)
+    monkeypatch.setattr("chassis.reconnecting.FAILING_SECONDS", 0.0)
     echo.failure = lambda: Conflict("NOT_NOW", "no")
     server, tls = await lab.echo(echo), lab.authority.service("ingest")
     async with (
         proxy_to(f"127.0.0.1:{server.ports['grpc']}") as proxy,
-        open_channel(proxy.address, tls, retries=False, renews=True) as channel,
+        open_channel(proxy.address, tls, retries=False, reconnects=True) as channel,
     ):
         for _ in range(5):
             with pytest.raises(grpc.aio.AioRpcError):
@@ -132,8 +132,8 @@ async def test_the_channel_of_a_force_is_replaced_on_request_and_its_calls_go_on
         before = channels.of("essex")
         lasting = before.unary_stream(f"/{SERVICE}/Follow")(b"")
         assert await lasting.read() == b"begun"
-        channels.renew("essex")
-        channels.renew("kent")
+        channels.reconnect("essex")
+        channels.reconnect("kent")
         assert channels.of("essex") is not before
         assert await channels.of("essex").unary_unary(f"/{SERVICE}/Say")(b"x") == b"x"
         assert proxy.connections == 2
