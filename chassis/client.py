@@ -91,8 +91,8 @@ async def open_channel(
     `server_name` is the name to be certified instead. A loopback address stands for "localhost".
     Unary calls without a timeout get 10 s, and never more than the call being served has left. With
     `retries`, gRPC tries calls that end with UNAVAILABLE up to four times. Services set it to False, since
-    their callers retry; see `_RETRIES`. A channel that `reconnects` connects anew when its calls keep failing.
-    Raises StartupFailure for unreadable files.
+    their callers retry; see `_RETRIES`. With `reconnects`, the channel connects anew when its calls keep
+    failing. Raises StartupFailure for unreadable files.
     """
 
     def open_one() -> grpc.aio.Channel:
