@@ -31,6 +31,7 @@ from chassis.renewal import Renewal
 from chassis.restoration import Restoration
 from chassis.settings import GrpcSettings, ServiceSettings, TlsSettings
 from chassis.telemetry import metrics_port
+from chassis.transient import cause_of
 from chassis.unknown import UnknownMethods
 
 EXIT_AT_ONCE: Final = 1
@@ -209,10 +210,15 @@ class GrpcServer:
 
     def _owned_ended(self, task: asyncio.Task[None]) -> None:
         self._owned.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("background task died", exc_info=error, extra={"task": task.get_name()})
-            self._failure = self._failure or error
-            self._ending.set()
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if task.cancelling():
+            # Told to end while it used a broken connection, it may end with that error instead.
+            _log.info("background task ended", extra={"task": task.get_name(), "cause": cause_of(error)})
+            return
+        _log.error("background task died", exc_info=error, extra={"task": task.get_name()})
+        self._failure = self._failure or error
+        self._ending.set()
 
     def _register(self) -> None:
         for (service, method), handler in self._raw.items():

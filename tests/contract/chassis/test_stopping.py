@@ -129,3 +129,22 @@ async def test_a_key_that_does_not_fit_is_a_sentence(lab, echo, impostor):
     server = await lab.server(lab.settings().model_copy(update={"tls": mixed}))
     with pytest.raises(StartupFailure, match="Cannot listen on"):
         await server.start()
+
+
+async def test_a_task_that_ends_badly_when_it_is_told_to_end_fails_nothing(lab, echo):
+    server = await lab.echo(echo)
+    began = asyncio.Event()
+
+    async def confused() -> None:
+        try:
+            began.set()
+            await asyncio.Event().wait()
+        finally:
+            raise ConnectionResetError
+
+    task = server.own(confused(), "confused")
+    serving = asyncio.create_task(server.serve_until_signalled())
+    await began.wait()
+    server._signalled()
+    await asyncio.wait_for(serving, 10)
+    assert isinstance(task.exception(), ConnectionResetError)
