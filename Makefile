@@ -16,7 +16,7 @@ GANTRY := .venv/bin/gantry
 # A number of faults is for the test that draws them.
 CHAOS := $(if $(filter command line environment,$(origin FAULTS)),tests/chaos/test_seeded_faults.py,tests/chaos)
 
-.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts test-k8s lint format bench protos postgres-17 contract-baseline images k8s-validate drill alarms clean setup
+.PHONY: help run demo test test-chaos test-skew test-soak test-counterparts test-k8s test-recovery lint format bench protos postgres-17 contract-baseline images k8s-validate drill alarms clean setup
 
 help: ## Say what each target does.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test-skew: setup ## Run services of the previous release beside present ones, on
 
 test-counterparts: setup ## Try the suite with real S3, Prometheus, Jaeger, PgBouncer, grpcurl and others, where they are installed.
 	@.venv/bin/pytest -q tests/counterparts
+
+test-recovery: setup ## Back up, lose and restore a site in many ways (3 minutes).
+	@.venv/bin/pytest -q -n auto --dist loadgroup tests/recovery
 
 test-k8s: setup ## Serve two forces on the cluster of KUBECONFIG, kill and replace its parts under load, and check every read.
 	@.venv/bin/pytest -q -p no:randomly tests/k8s

@@ -26,8 +26,8 @@ from suite.errors import SuiteError
 from suite.layout import RESTORED, RESTORING, Layout
 from suite.settings import SuiteSettings
 from suite.suite import Suite
-from tests.contract.suite.site import Site, database_of, execute, running_site, until
 from tests.postgres_server import SMALL, throwaway_folder
+from tests.recovery.site import Site, database_of, execute, running_site, until
 
 pytestmark = pytest.mark.timeout(300)
 OBJECT = "001945a3c2e00001"

@@ -18,7 +18,8 @@ from suite.backup.archive import Archive
 from suite.backup.archiver import Archiver
 from suite.backup.base import bases
 from suite.backup.images import image_folder
-from suite.backup.reach import complete_to
+from suite.backup.lsn import number_at
+from suite.backup.reach import chains, complete_to
 from suite.backup.restore import Restored, Wish, restore
 from suite.backup.server import server_of
 from suite.backup.settings import BackupSettings
@@ -67,14 +68,20 @@ class Site:
             async with asyncio.timeout(60):
                 while True:
                     reach = complete_to(self.archive) if self.archive.folder.exists() else None
-                    whole = self.archive.bases.exists() and len(bases(self.archive)) >= bases_wanted
-                    if whole and reach is not None and reach > now:
+                    if self._newest_is_whole(bases_wanted) and reach is not None and reach > now:
                         return
                     assert not running.done(), await running
                     await asyncio.sleep(0.05)
         finally:
             archiver.stop()
             await running
+
+    def _newest_is_whole(self, wanted: int) -> bool:
+        """Whether there are so many base copies, the newest with its WAL: a copy appears before that."""
+        if not self.archive.bases.exists() or len(bases(self.archive)) < wanted:
+            return False
+        newest = chains(self.archive, [self.identity])[-1]
+        return newest.last >= number_at(newest.base.end)
 
     async def restored(self, name: str = "elsewhere", **wish: Any) -> tuple[Restored, Path]:
         home = self.folder / name
