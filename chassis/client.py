@@ -53,6 +53,21 @@ _SERVICE_CONFIGS: Final = {
     False: json.dumps(_ONE_ADDRESS),
 }
 
+# A frozen process keeps its connections open. Within 14 s they are given up for those to another one.
+_FREQUENT_PINGS: Final = (
+    ("grpc.keepalive_time_ms", 8_000),
+    ("grpc.keepalive_timeout_ms", 6_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+# Most servers take a ping in five minutes, and end connections that send more (ENHANCE_YOUR_CALM). The
+# time-out also holds for bytes that the other machine does not acknowledge: a dead one is noticed by a call.
+_RARE_PINGS: Final = (
+    ("grpc.keepalive_time_ms", 330_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 0),
+)
+
 # Without this module nothing in the process can have opened a span.
 _SPANS: Final = "opentelemetry.trace"
 _TRACEPARENT: Final = "traceparent"
@@ -85,6 +100,7 @@ async def open_channel(
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     retries: bool = True,
     reconnects: bool = False,
+    foreign: bool = False,
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A separate connection to `target` (HOST:PORT), whose certificate must be for its host.
 
@@ -92,11 +108,12 @@ async def open_channel(
     Unary calls without a timeout get 10 s, and never more than the call being served has left. With
     `retries`, gRPC tries calls that end with UNAVAILABLE up to four times. Services set it to False, since
     their callers retry; see `_RETRIES`. With `reconnects`, the channel connects anew when its calls keep
-    failing. Raises StartupFailure for unreadable files.
+    failing. A `foreign` server is not one of ours: it gets few keep-alive pings. Raises StartupFailure for
+    unreadable files.
     """
 
     def open_one() -> grpc.aio.Channel:
-        return _channel(target, tls, server_name, max_message_bytes, retries=retries)
+        return _channel(target, tls, server_name, max_message_bytes, retries=retries, foreign=foreign)
 
     channel = ReconnectingChannel(open_one, target) if reconnects else open_one()
     try:
@@ -144,13 +161,20 @@ class ChannelsByForce:
 
 
 def _channel(
-    target: str, tls: ClientFiles, server_name: str | None, max_message_bytes: int, *, retries: bool
+    target: str,
+    tls: ClientFiles,
+    server_name: str | None,
+    max_message_bytes: int,
+    *,
+    retries: bool,
+    foreign: bool = False,
 ) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(
         target,
         _credentials(tls),
         options=[
             *_options(target, server_name, max_message_bytes),
+            *(_RARE_PINGS if foreign else _FREQUENT_PINGS),
             ("grpc.service_config", _SERVICE_CONFIGS[retries]),
         ],
         interceptors=[_Outgoing()],
@@ -246,13 +270,8 @@ def _options(target: str, server_name: str | None, max_message_bytes: int) -> li
         ("grpc.primary_user_agent", "gantry"),
         # Without this, channels to one target share a connection, and its limits.
         ("grpc.use_local_subchannel_pool", 1),
-        # A frozen process keeps its connections open. Within 14 s they are given up for those to another one.
-        ("grpc.keepalive_time_ms", 8_000),
-        ("grpc.keepalive_timeout_ms", 6_000),
         # While data is sent, gRPC sends other pings. By default it waits a minute for their answers.
         ("grpc.http2.ping_timeout_ms", 6_000),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.max_pings_without_data", 0),
         # Reconnect to a service that has restarted at once, not after gRPC's usual two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2_000),

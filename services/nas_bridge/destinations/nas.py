@@ -69,6 +69,8 @@ class NasDestination:
             server_name=settings.server_name or None,
             max_message_bytes=_MOST_MESSAGE_BYTES,
             retries=False,
+            reconnects=True,
+            foreign=True,
         ) as channel:
             yield cls(NationalAnprServiceStub(channel), settings.timeout_seconds)
 
