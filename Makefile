@@ -39,7 +39,7 @@ test-skew: setup ## Run services of the previous release beside present ones, on
 test-counterparts: setup ## Try the suite with real S3, Prometheus, Jaeger, PgBouncer, grpcurl and others, where they are installed.
 	@.venv/bin/pytest -q tests/counterparts
 
-test-recovery: setup ## Back up, lose and restore a site in many ways (3 minutes).
+test-recovery: setup ## Back up, lose and restore a site in many ways (a minute).
 	@.venv/bin/pytest -q -n auto --dist loadgroup tests/recovery
 
 test-k8s: setup ## Serve two forces on the cluster of KUBECONFIG, kill and replace its parts under load, and check every read.

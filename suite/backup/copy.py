@@ -21,6 +21,7 @@ import pyrage
 
 from suite.backup.archive import SealedFile
 from suite.backup.lsn import Segment, number_at, position
+from suite.backup.members import make_folder, new_file, pieces_of
 from suite.errors import SuiteError
 
 _MANIFEST: Final = "backup_manifest"
@@ -46,7 +47,7 @@ def unpack(file: SealedFile, folder: Path | None, identities: Sequence[pyrage.x2
                 elif member.isfile():
                     found[name] = _file(tar, member, folder)
                 elif folder is not None and member.isdir():
-                    tar.extract(member, folder, filter="data")
+                    make_folder(member, folder)
         while stream.read(_PIECE):
             pass  # what follows the end of the tar, so that the whole file is judged
     ranges = _judged(found, manifest)
@@ -102,14 +103,9 @@ def decrypted(file: SealedFile, identities: Sequence[pyrage.x25519.Identity]) ->
 
 def _file(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path | None) -> tuple[int, str]:
     """Size and digest of a file, which is written on the way when there is a folder."""
-    source, digest, size = tar.extractfile(member), hashlib.sha256(), 0
-    assert source is not None, "a file has content"
-    safe = member if folder is None else tarfile.data_filter(member, str(folder))
-    target = Path(os.devnull) if folder is None else folder / safe.name
-    if folder is not None:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as output:
-        while piece := source.read(_PIECE):
+    digest, size = hashlib.sha256(), 0
+    with Path(os.devnull).open("wb") if folder is None else new_file(member, folder) as output:
+        for piece in pieces_of(tar, member):
             digest.update(piece)
             size += len(piece)
             output.write(piece)

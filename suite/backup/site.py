@@ -7,8 +7,8 @@ import tarfile
 from pathlib import Path
 from typing import Final
 
+from suite.backup.members import unpack_all
 from suite.errors import SuiteError
-from suite.layout import Layout
 
 _KEPT: Final = ("pki", "identities", "suite.json")
 
@@ -28,16 +28,10 @@ def packed_site(home: Path) -> io.BytesIO:
 
 
 def unpack_site(content: io.BytesIO, home: Path) -> None:
-    """Write the files of a tar into a new suite's folder."""
-    layout = Layout.of(home)
+    """Write the files of a tar into a new suite's folder, for its owner only."""
     content.seek(0)
     with tarfile.open(fileobj=content, mode="r") as tar:
         names = {member.name.split("/")[0] for member in tar.getmembers()}
         if foreign := names - set(_KEPT):
             raise SuiteError(f"the backup holds foreign files: {', '.join(sorted(foreign))}")
-        tar.extractall(layout.folder, filter="data")
-    for folder in (layout.pki, layout.identities):
-        if folder.exists():
-            folder.chmod(0o700)
-    for key in layout.pki.rglob("*.key"):
-        key.chmod(0o600)
+        unpack_all(tar, home.absolute())

@@ -17,13 +17,21 @@ _IMPATIENT = {
         "GANTRY_BRIDGE__RETRY_MOST_SECONDS": "1",
     },
 }
+# More than the tests begin, so that none goes without its trace.
+_TRACES_PER_SECOND = 1_000.0
 # After a crash PostgreSQL syncs its folder: the file system as a whole is quicker than thousands of files.
 _POSTGRES = {**SMALL, "recovery_init_sync_method": "syncfs"}
 
 
 def settings_in(folder: Path, forces: tuple[str, ...]) -> SuiteSettings:
     """The settings of a suite whose state is below `folder`."""
-    return SuiteSettings(folder / "state", forces=forces, environment=_IMPATIENT, postgres=_POSTGRES)
+    return SuiteSettings(
+        folder / "state",
+        forces=forces,
+        environment=_IMPATIENT,
+        postgres=_POSTGRES,
+        traces_per_second=_TRACES_PER_SECOND,
+    )
 
 
 @asynccontextmanager
