@@ -28,7 +28,7 @@ from gantry.ingest.v1 import ingest_pb2 as gantry_dot_ingest_dot_v1_dot_ingest__
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egantry/ingest/v1/cameras.proto\x12\x10gantry.ingest.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1bgantry/common/v1/read.proto\x1a\x1dgantry/ingest/v1/ingest.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x01\n\x06\x43\x61mera\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x04kind\x18\x03 \x01(\x0e\x32\x1c.gantry.ingest.v1.CameraKind\x12,\n\x08position\x18\x04 \x01(\x0b\x32\x1a.gantry.common.v1.Position\x12\x0c\n\x04\x66\x65\x65\x64\x18\x05 \x01(\t\x12\x0f\n\x07\x65nabled\x18\x06 \x01(\x08\"\x84\x01\n\x13\x45nrolCamerasRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x0c\n\x04\x66\x65\x65\x64\x18\x02 \x01(\t\x12)\n\x07\x63\x61meras\x18\x03 \x03(\x0b\x32\x18.gantry.ingest.v1.Camera\x12\x11\n\tnew_token\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"G\n\x14\x45nrolCamerasResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\r\x12\x0f\n\x07updated\x18\x03 \x01(\r\"J\n\x12ListCamerasRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"Y\n\x13ListCamerasResponse\x12)\n\x07\x63\x61meras\x18\x01 \x03(\x0b\x32\x18.gantry.ingest.v1.Camera\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x17SetCameraEnabledRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x11\n\tcamera_id\x18\x02 \x01(\t\x12\x0f\n\x07\x65nabled\x18\x03 \x01(\x08\"D\n\x18SetCameraEnabledResponse\x12(\n\x06\x63\x61mera\x18\x01 \x01(\x0b\x32\x18.gantry.ingest.v1.Camera\"$\n\x13WatchCamerasRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"\x99\x01\n\x14WatchCamerasResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12/\n\x07\x63\x61meras\x18\x02 \x01(\x0b\x32\x1c.gantry.ingest.v1.CameraListH\x00\x12\x35\n\x08progress\x18\x03 \x01(\x0b\x32!.gantry.ingest.v1.CamerasProgressH\x00\x42\x07\n\x05\x65vent\"7\n\nCameraList\x12)\n\x07\x63\x61meras\x18\x01 \x03(\x0b\x32\x18.gantry.ingest.v1.Camera\"\x11\n\x0f\x43\x61merasProgress\"O\n\x17ListCameraHealthRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x18ListCameraHealthResponse\x12/\n\x07\x63\x61meras\x18\x01 \x03(\x0b\x32\x1e.gantry.ingest.v1.CameraHealth\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x98\x02\n\x0c\x43\x61meraHealth\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x04\x12\x11\n\tduplicate\x18\x03 \x01(\x04\x12\x32\n\x08rejected\x18\x04 \x03(\x0b\x32 .gantry.ingest.v1.RejectionCount\x12\x34\n\x10last_received_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10last_captured_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x08warnings\x18\x07 \x03(\x0b\x32\x1e.gantry.ingest.v1.WarningCount\"N\n\x0cWarningCount\x12/\n\x06reason\x18\x01 \x01(\x0e\x32\x1f.gantry.ingest.v1.WarningReason\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"R\n\x0eRejectionCount\x12\x31\n\x06reason\x18\x01 \x01(\x0e\x32!.gantry.ingest.v1.RejectionReason\x12\r\n\x05\x63ount\x18\x02 \x01(\x04*r\n\nCameraKind\x12\x1b\n\x17\x43\x41MERA_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41MERA_KIND_FIXED\x10\x01\x12\x16\n\x12\x43\x41MERA_KIND_MOBILE\x10\x02\x12\x18\n\x14\x43\x41MERA_KIND_PORTABLE\x10\x03\x32\xbc\x04\n\x15\x43\x61meraRegistryService\x12\x97\x01\n\x0c\x45nrolCameras\x12%.gantry.ingest.v1.EnrolCamerasRequest\x1a&.gantry.ingest.v1.EnrolCamerasResponse\"8\xaa\xa1\x19\x34\x10\x01\"\x0e\x63\x61meras.change*\x05\x66orceH\x07R\x04\x66\x65\x65\x64R\x11\x63\x61meras.camera_id\x12w\n\x0bListCameras\x12$.gantry.ingest.v1.ListCamerasRequest\x1a%.gantry.ingest.v1.ListCamerasResponse\"\x1b\xaa\xa1\x19\x17\x10\x01\"\x0c\x63\x61meras.list*\x05\x66orce\x12\x9e\x01\n\x10SetCameraEnabled\x12).gantry.ingest.v1.SetCameraEnabledRequest\x1a*.gantry.ingest.v1.SetCameraEnabledResponse\"3\xaa\xa1\x19/\x10\x01\"\x0e\x63\x61meras.change*\x05\x66orceH\x07R\tcamera_idR\x07\x65nabled\x12o\n\x0cWatchCameras\x12%.gantry.ingest.v1.WatchCamerasRequest\x1a&.gantry.ingest.v1.WatchCamerasResponse\"\x0e\xaa\xa1\x19\n\n\x01**\x05\x66orce0\x01\x32\x9e\x01\n\x13\x43\x61meraHealthService\x12\x86\x01\n\x10ListCameraHealth\x12).gantry.ingest.v1.ListCameraHealthRequest\x1a*.gantry.ingest.v1.ListCameraHealthResponse\"\x1b\xaa\xa1\x19\x17\x10\x01\"\x0c\x63\x61meras.list*\x05\x66orceBE\n\x13uk.gantry.ingest.v1P\x01Z\x19gantry/ingest/v1;ingestv1\xaa\x02\x10Gantry.Ingest.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1egantry/ingest/v1/cameras.proto\x12\x10gantry.ingest.v1\x1a\x1dgantry/common/v1/access.proto\x1a\x1bgantry/common/v1/read.proto\x1a\x1dgantry/ingest/v1/ingest.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\x01\n\x06\x43\x61mera\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x04kind\x18\x03 \x01(\x0e\x32\x1c.gantry.ingest.v1.CameraKind\x12,\n\x08position\x18\x04 \x01(\x0b\x32\x1a.gantry.common.v1.Position\x12\x0c\n\x04\x66\x65\x65\x64\x18\x05 \x01(\t\x12\x0f\n\x07\x65nabled\x18\x06 \x01(\x08\"\x84\x01\n\x13\x45nrolCamerasRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x0c\n\x04\x66\x65\x65\x64\x18\x02 \x01(\t\x12)\n\x07\x63\x61meras\x18\x03 \x03(\x0b\x32\x18.gantry.ingest.v1.Camera\x12\x11\n\tnew_token\x18\x04 \x01(\x08\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"G\n\x14\x45nrolCamerasResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\r\x12\x0f\n\x07updated\x18\x03 \x01(\r\"#\n\x12\x45nrolCanaryRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"$\n\x13\x45nrolCanaryResponse\x12\r\n\x05token\x18\x01 \x01(\t\"J\n\x12ListCamerasRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"Y\n\x13ListCamerasResponse\x12)\n\x07\x63\x61meras\x18\x01 \x03(\x0b\x32\x18.gantry.ingest.v1.Camera\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x17SetCameraEnabledRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x11\n\tcamera_id\x18\x02 \x01(\t\x12\x0f\n\x07\x65nabled\x18\x03 \x01(\x08\"D\n\x18SetCameraEnabledResponse\x12(\n\x06\x63\x61mera\x18\x01 \x01(\x0b\x32\x18.gantry.ingest.v1.Camera\"$\n\x13WatchCamerasRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\"\x99\x01\n\x14WatchCamerasResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12/\n\x07\x63\x61meras\x18\x02 \x01(\x0b\x32\x1c.gantry.ingest.v1.CameraListH\x00\x12\x35\n\x08progress\x18\x03 \x01(\x0b\x32!.gantry.ingest.v1.CamerasProgressH\x00\x42\x07\n\x05\x65vent\"7\n\nCameraList\x12)\n\x07\x63\x61meras\x18\x01 \x03(\x0b\x32\x18.gantry.ingest.v1.Camera\"\x11\n\x0f\x43\x61merasProgress\"O\n\x17ListCameraHealthRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x18ListCameraHealthResponse\x12/\n\x07\x63\x61meras\x18\x01 \x03(\x0b\x32\x1e.gantry.ingest.v1.CameraHealth\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x98\x02\n\x0c\x43\x61meraHealth\x12\x11\n\tcamera_id\x18\x01 \x01(\t\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x04\x12\x11\n\tduplicate\x18\x03 \x01(\x04\x12\x32\n\x08rejected\x18\x04 \x03(\x0b\x32 .gantry.ingest.v1.RejectionCount\x12\x34\n\x10last_received_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x10last_captured_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x08warnings\x18\x07 \x03(\x0b\x32\x1e.gantry.ingest.v1.WarningCount\"N\n\x0cWarningCount\x12/\n\x06reason\x18\x01 \x01(\x0e\x32\x1f.gantry.ingest.v1.WarningReason\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\"R\n\x0eRejectionCount\x12\x31\n\x06reason\x18\x01 \x01(\x0e\x32!.gantry.ingest.v1.RejectionReason\x12\r\n\x05\x63ount\x18\x02 \x01(\x04*r\n\nCameraKind\x12\x1b\n\x17\x43\x41MERA_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41MERA_KIND_FIXED\x10\x01\x12\x16\n\x12\x43\x41MERA_KIND_MOBILE\x10\x02\x12\x18\n\x14\x43\x41MERA_KIND_PORTABLE\x10\x03\x32\xad\x05\n\x15\x43\x61meraRegistryService\x12\x97\x01\n\x0c\x45nrolCameras\x12%.gantry.ingest.v1.EnrolCamerasRequest\x1a&.gantry.ingest.v1.EnrolCamerasResponse\"8\xaa\xa1\x19\x34\x10\x01\"\x0e\x63\x61meras.change*\x05\x66orceH\x07R\x04\x66\x65\x65\x64R\x11\x63\x61meras.camera_id\x12o\n\x0b\x45nrolCanary\x12$.gantry.ingest.v1.EnrolCanaryRequest\x1a%.gantry.ingest.v1.EnrolCanaryResponse\"\x13\xaa\xa1\x19\x0f\n\x06\x63\x61nary*\x05\x66orce\x12w\n\x0bListCameras\x12$.gantry.ingest.v1.ListCamerasRequest\x1a%.gantry.ingest.v1.ListCamerasResponse\"\x1b\xaa\xa1\x19\x17\x10\x01\"\x0c\x63\x61meras.list*\x05\x66orce\x12\x9e\x01\n\x10SetCameraEnabled\x12).gantry.ingest.v1.SetCameraEnabledRequest\x1a*.gantry.ingest.v1.SetCameraEnabledResponse\"3\xaa\xa1\x19/\x10\x01\"\x0e\x63\x61meras.change*\x05\x66orceH\x07R\tcamera_idR\x07\x65nabled\x12o\n\x0cWatchCameras\x12%.gantry.ingest.v1.WatchCamerasRequest\x1a&.gantry.ingest.v1.WatchCamerasResponse\"\x0e\xaa\xa1\x19\n\n\x01**\x05\x66orce0\x01\x32\x9e\x01\n\x13\x43\x61meraHealthService\x12\x86\x01\n\x10ListCameraHealth\x12).gantry.ingest.v1.ListCameraHealthRequest\x1a*.gantry.ingest.v1.ListCameraHealthResponse\"\x1b\xaa\xa1\x19\x17\x10\x01\"\x0c\x63\x61meras.list*\x05\x66orceBE\n\x13uk.gantry.ingest.v1P\x01Z\x19gantry/ingest/v1;ingestv1\xaa\x02\x10Gantry.Ingest.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\023uk.gantry.ingest.v1P\001Z\031gantry/ingest/v1;ingestv1\252\002\020Gantry.Ingest.V1'
   _globals['_CAMERAREGISTRYSERVICE'].methods_by_name['EnrolCameras']._loaded_options = None
   _globals['_CAMERAREGISTRYSERVICE'].methods_by_name['EnrolCameras']._serialized_options = b'\252\241\0314\020\001\"\016cameras.change*\005forceH\007R\004feedR\021cameras.camera_id'
+  _globals['_CAMERAREGISTRYSERVICE'].methods_by_name['EnrolCanary']._loaded_options = None
+  _globals['_CAMERAREGISTRYSERVICE'].methods_by_name['EnrolCanary']._serialized_options = b'\252\241\031\017\n\006canary*\005force'
   _globals['_CAMERAREGISTRYSERVICE'].methods_by_name['ListCameras']._loaded_options = None
   _globals['_CAMERAREGISTRYSERVICE'].methods_by_name['ListCameras']._serialized_options = b'\252\241\031\027\020\001\"\014cameras.list*\005force'
   _globals['_CAMERAREGISTRYSERVICE'].methods_by_name['SetCameraEnabled']._loaded_options = None
@@ -46,42 +48,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CAMERAREGISTRYSERVICE'].methods_by_name['WatchCameras']._serialized_options = b'\252\241\031\n\n\001**\005force'
   _globals['_CAMERAHEALTHSERVICE'].methods_by_name['ListCameraHealth']._loaded_options = None
   _globals['_CAMERAHEALTHSERVICE'].methods_by_name['ListCameraHealth']._serialized_options = b'\252\241\031\027\020\001\"\014cameras.list*\005force'
-  _globals['_CAMERAKIND']._serialized_start=1764
-  _globals['_CAMERAKIND']._serialized_end=1878
+  _globals['_CAMERAKIND']._serialized_start=1839
+  _globals['_CAMERAKIND']._serialized_end=1953
   _globals['_CAMERA']._serialized_start=177
   _globals['_CAMERA']._serialized_end=339
   _globals['_ENROLCAMERASREQUEST']._serialized_start=342
   _globals['_ENROLCAMERASREQUEST']._serialized_end=474
   _globals['_ENROLCAMERASRESPONSE']._serialized_start=476
   _globals['_ENROLCAMERASRESPONSE']._serialized_end=547
-  _globals['_LISTCAMERASREQUEST']._serialized_start=549
-  _globals['_LISTCAMERASREQUEST']._serialized_end=623
-  _globals['_LISTCAMERASRESPONSE']._serialized_start=625
-  _globals['_LISTCAMERASRESPONSE']._serialized_end=714
-  _globals['_SETCAMERAENABLEDREQUEST']._serialized_start=716
-  _globals['_SETCAMERAENABLEDREQUEST']._serialized_end=792
-  _globals['_SETCAMERAENABLEDRESPONSE']._serialized_start=794
-  _globals['_SETCAMERAENABLEDRESPONSE']._serialized_end=862
-  _globals['_WATCHCAMERASREQUEST']._serialized_start=864
-  _globals['_WATCHCAMERASREQUEST']._serialized_end=900
-  _globals['_WATCHCAMERASRESPONSE']._serialized_start=903
-  _globals['_WATCHCAMERASRESPONSE']._serialized_end=1056
-  _globals['_CAMERALIST']._serialized_start=1058
-  _globals['_CAMERALIST']._serialized_end=1113
-  _globals['_CAMERASPROGRESS']._serialized_start=1115
-  _globals['_CAMERASPROGRESS']._serialized_end=1132
-  _globals['_LISTCAMERAHEALTHREQUEST']._serialized_start=1134
-  _globals['_LISTCAMERAHEALTHREQUEST']._serialized_end=1213
-  _globals['_LISTCAMERAHEALTHRESPONSE']._serialized_start=1215
-  _globals['_LISTCAMERAHEALTHRESPONSE']._serialized_end=1315
-  _globals['_CAMERAHEALTH']._serialized_start=1318
-  _globals['_CAMERAHEALTH']._serialized_end=1598
-  _globals['_WARNINGCOUNT']._serialized_start=1600
-  _globals['_WARNINGCOUNT']._serialized_end=1678
-  _globals['_REJECTIONCOUNT']._serialized_start=1680
-  _globals['_REJECTIONCOUNT']._serialized_end=1762
-  _globals['_CAMERAREGISTRYSERVICE']._serialized_start=1881
-  _globals['_CAMERAREGISTRYSERVICE']._serialized_end=2453
-  _globals['_CAMERAHEALTHSERVICE']._serialized_start=2456
-  _globals['_CAMERAHEALTHSERVICE']._serialized_end=2614
+  _globals['_ENROLCANARYREQUEST']._serialized_start=549
+  _globals['_ENROLCANARYREQUEST']._serialized_end=584
+  _globals['_ENROLCANARYRESPONSE']._serialized_start=586
+  _globals['_ENROLCANARYRESPONSE']._serialized_end=622
+  _globals['_LISTCAMERASREQUEST']._serialized_start=624
+  _globals['_LISTCAMERASREQUEST']._serialized_end=698
+  _globals['_LISTCAMERASRESPONSE']._serialized_start=700
+  _globals['_LISTCAMERASRESPONSE']._serialized_end=789
+  _globals['_SETCAMERAENABLEDREQUEST']._serialized_start=791
+  _globals['_SETCAMERAENABLEDREQUEST']._serialized_end=867
+  _globals['_SETCAMERAENABLEDRESPONSE']._serialized_start=869
+  _globals['_SETCAMERAENABLEDRESPONSE']._serialized_end=937
+  _globals['_WATCHCAMERASREQUEST']._serialized_start=939
+  _globals['_WATCHCAMERASREQUEST']._serialized_end=975
+  _globals['_WATCHCAMERASRESPONSE']._serialized_start=978
+  _globals['_WATCHCAMERASRESPONSE']._serialized_end=1131
+  _globals['_CAMERALIST']._serialized_start=1133
+  _globals['_CAMERALIST']._serialized_end=1188
+  _globals['_CAMERASPROGRESS']._serialized_start=1190
+  _globals['_CAMERASPROGRESS']._serialized_end=1207
+  _globals['_LISTCAMERAHEALTHREQUEST']._serialized_start=1209
+  _globals['_LISTCAMERAHEALTHREQUEST']._serialized_end=1288
+  _globals['_LISTCAMERAHEALTHRESPONSE']._serialized_start=1290
+  _globals['_LISTCAMERAHEALTHRESPONSE']._serialized_end=1390
+  _globals['_CAMERAHEALTH']._serialized_start=1393
+  _globals['_CAMERAHEALTH']._serialized_end=1673
+  _globals['_WARNINGCOUNT']._serialized_start=1675
+  _globals['_WARNINGCOUNT']._serialized_end=1753
+  _globals['_REJECTIONCOUNT']._serialized_start=1755
+  _globals['_REJECTIONCOUNT']._serialized_end=1837
+  _globals['_CAMERAREGISTRYSERVICE']._serialized_start=1956
+  _globals['_CAMERAREGISTRYSERVICE']._serialized_end=2641
+  _globals['_CAMERAHEALTHSERVICE']._serialized_start=2644
+  _globals['_CAMERAHEALTHSERVICE']._serialized_end=2802
 # @@protoc_insertion_point(module_scope)

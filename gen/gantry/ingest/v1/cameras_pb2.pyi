@@ -169,6 +169,50 @@ class EnrolCamerasResponse(_message.Message):
 Global___EnrolCamerasResponse: _TypeAlias = EnrolCamerasResponse  # noqa: Y015
 
 @_typing.final
+class EnrolCanaryRequest(_message.Message):
+    """The force whose canary is enrolled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORCE_FIELD_NUMBER: _builtins.int
+    force: _builtins.str
+    """The force."""
+    def __init__(
+        self,
+        *,
+        force: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnrolCanaryRequest: _TypeAlias = EnrolCanaryRequest  # noqa: Y015
+
+@_typing.final
+class EnrolCanaryResponse(_message.Message):
+    """The enrolled canary."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """The token of its feed. It cannot be shown again."""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnrolCanaryResponse: _TypeAlias = EnrolCanaryResponse  # noqa: Y015
+
+@_typing.final
 class ListCamerasRequest(_message.Message):
     """The force whose cameras are listed."""
 

@@ -42,6 +42,11 @@ class CameraRegistryServiceStub:
                 request_serializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.EnrolCamerasRequest.SerializeToString,
                 response_deserializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.EnrolCamerasResponse.FromString,
                 _registered_method=True)
+        self.EnrolCanary = channel.unary_unary(
+                '/gantry.ingest.v1.CameraRegistryService/EnrolCanary',
+                request_serializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.EnrolCanaryRequest.SerializeToString,
+                response_deserializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.EnrolCanaryResponse.FromString,
+                _registered_method=True)
         self.ListCameras = channel.unary_unary(
                 '/gantry.ingest.v1.CameraRegistryService/ListCameras',
                 request_serializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.ListCamerasRequest.SerializeToString,
@@ -68,8 +73,17 @@ class CameraRegistryServiceServicer:
     def EnrolCameras(self, request, context):
         """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and
         changes the values in the request. A name, kind or position that is left out stays as it was.
-        Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
+        Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled (the names of feed and camera "gantry-canary" are reserved); ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
         belongs to another enrolment, so make a new UUID for each; NOT_FOUND FORCE_UNKNOWN: also when the force was retired.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnrolCanary(self, request, context):
+        """Enrol the canary of a force: a feed and a camera "gantry-canary" that appear in no list. It makes a new token each time, and the one before stops working.
+        A batch of this feed is a canary (gantry.store.v1.AppendReadsRequest.canary) and has one read. Errors: NOT_FOUND FORCE_UNKNOWN: also when the force was
+        retired.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,6 +119,11 @@ def add_CameraRegistryServiceServicer_to_server(servicer, server):
                     servicer.EnrolCameras,
                     request_deserializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.EnrolCamerasRequest.FromString,
                     response_serializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.EnrolCamerasResponse.SerializeToString,
+            ),
+            'EnrolCanary': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnrolCanary,
+                    request_deserializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.EnrolCanaryRequest.FromString,
+                    response_serializer=gantry_dot_ingest_dot_v1_dot_cameras__pb2.EnrolCanaryResponse.SerializeToString,
             ),
             'ListCameras': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCameras,
@@ -152,6 +171,33 @@ class CameraRegistryService:
             '/gantry.ingest.v1.CameraRegistryService/EnrolCameras',
             gantry_dot_ingest_dot_v1_dot_cameras__pb2.EnrolCamerasRequest.SerializeToString,
             gantry_dot_ingest_dot_v1_dot_cameras__pb2.EnrolCamerasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnrolCanary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gantry.ingest.v1.CameraRegistryService/EnrolCanary',
+            gantry_dot_ingest_dot_v1_dot_cameras__pb2.EnrolCanaryRequest.SerializeToString,
+            gantry_dot_ingest_dot_v1_dot_cameras__pb2.EnrolCanaryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,8 +39,13 @@ class CameraRegistryServiceStub:
     EnrolCameras: _grpc.UnaryUnaryMultiCallable[_cameras_pb2.EnrolCamerasRequest, _cameras_pb2.EnrolCamerasResponse]
     """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and
     changes the values in the request. A name, kind or position that is left out stays as it was.
-    Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
+    Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled (the names of feed and camera "gantry-canary" are reserved); ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
     belongs to another enrolment, so make a new UUID for each; NOT_FOUND FORCE_UNKNOWN: also when the force was retired.
+    """
+    EnrolCanary: _grpc.UnaryUnaryMultiCallable[_cameras_pb2.EnrolCanaryRequest, _cameras_pb2.EnrolCanaryResponse]
+    """Enrol the canary of a force: a feed and a camera "gantry-canary" that appear in no list. It makes a new token each time, and the one before stops working.
+    A batch of this feed is a canary (gantry.store.v1.AppendReadsRequest.canary) and has one read. Errors: NOT_FOUND FORCE_UNKNOWN: also when the force was
+    retired.
     """
     ListCameras: _grpc.UnaryUnaryMultiCallable[_cameras_pb2.ListCamerasRequest, _cameras_pb2.ListCamerasResponse]
     """List the cameras of a force, ordered by camera_id. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
@@ -64,8 +69,13 @@ class CameraRegistryServiceAsyncStub(CameraRegistryServiceStub):
     EnrolCameras: _aio.UnaryUnaryMultiCallable[_cameras_pb2.EnrolCamerasRequest, _cameras_pb2.EnrolCamerasResponse]  # type: ignore[assignment]
     """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and
     changes the values in the request. A name, kind or position that is left out stays as it was.
-    Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
+    Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled (the names of feed and camera "gantry-canary" are reserved); ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
     belongs to another enrolment, so make a new UUID for each; NOT_FOUND FORCE_UNKNOWN: also when the force was retired.
+    """
+    EnrolCanary: _aio.UnaryUnaryMultiCallable[_cameras_pb2.EnrolCanaryRequest, _cameras_pb2.EnrolCanaryResponse]  # type: ignore[assignment]
+    """Enrol the canary of a force: a feed and a camera "gantry-canary" that appear in no list. It makes a new token each time, and the one before stops working.
+    A batch of this feed is a canary (gantry.store.v1.AppendReadsRequest.canary) and has one read. Errors: NOT_FOUND FORCE_UNKNOWN: also when the force was
+    retired.
     """
     ListCameras: _aio.UnaryUnaryMultiCallable[_cameras_pb2.ListCamerasRequest, _cameras_pb2.ListCamerasResponse]  # type: ignore[assignment]
     """List the cameras of a force, ordered by camera_id. Errors: INVALID_ARGUMENT PAGE_SIZE_INVALID (ask for fewer), PAGE_TOKEN_INVALID (the token is
@@ -92,8 +102,19 @@ class CameraRegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_cameras_pb2.EnrolCamerasResponse, _abc.Awaitable[_cameras_pb2.EnrolCamerasResponse]]:
         """Enrol cameras on a feed, creating the feed when it is new. Enrolling a known camera moves it to this feed and
         changes the values in the request. A name, kind or position that is left out stays as it was.
-        Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled; ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
+        Errors: INVALID_ARGUMENT CAMERA_INVALID with the field: correct it, nothing was enrolled (the names of feed and camera "gantry-canary" are reserved); ALREADY_EXISTS REQUEST_ID_REUSED: the request_id
         belongs to another enrolment, so make a new UUID for each; NOT_FOUND FORCE_UNKNOWN: also when the force was retired.
+        """
+
+    @_abc_1.abstractmethod
+    def EnrolCanary(
+        self,
+        request: _cameras_pb2.EnrolCanaryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cameras_pb2.EnrolCanaryResponse, _abc.Awaitable[_cameras_pb2.EnrolCanaryResponse]]:
+        """Enrol the canary of a force: a feed and a camera "gantry-canary" that appear in no list. It makes a new token each time, and the one before stops working.
+        A batch of this feed is a canary (gantry.store.v1.AppendReadsRequest.canary) and has one read. Errors: NOT_FOUND FORCE_UNKNOWN: also when the force was
+        retired.
         """
 
     @_abc_1.abstractmethod

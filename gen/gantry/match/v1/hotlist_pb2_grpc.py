@@ -60,7 +60,8 @@ class HotlistServiceServicer:
         HOTLIST_BROKEN: more lines are bad than max_rejected_percent allows. Metadata: lines, rejected_lines, and errors, which names the first ten, a
         line each ("line 7, vrm: ..."). Repair the file, or ask for its good lines with a larger max_rejected_percent.
         HOTLIST_EMPTY: the file has no good line, or all its entries are past their weed dates and the list has active ones. Set allow_empty if the list is to become empty.
-        HOTLIST_INVALID: header, order of messages, chunk or number of entries is wrong, as the message says, or the request_id was used for another list.
+        HOTLIST_INVALID: header, order of messages, chunk or number of entries is wrong, as the message says, the request_id was used for another list, or the
+        name is "gantry-canary", which is reserved.
         DEADLINE_EXCEEDED CHUNK_LATE: no chunk came for a minute; IMPORT_LATE: the import took longer than the service allows, 30 minutes by default.
         UNAVAILABLE: the store cannot take the audit record, this instance stops, or (IMPORT_INTERRUPTED) it did not run for a minute. Import again, with the
         same request_id.

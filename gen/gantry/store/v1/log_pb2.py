@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from gantry.common.v1 import access_pb2 as gantry_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19gantry/store/v1/log.proto\x12\x0fgantry.store.v1\x1a\x1dgantry/common/v1/access.proto\"h\n\x12\x41ppendReadsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\r\n\x05reads\x18\x02 \x01(\x0c\x12\x34\n\x0etraced_batches\x18\x03 \x03(\x0b\x32\x1c.gantry.store.v1.TracedBatch\"F\n\x0bTracedBatch\x12\x13\n\x0btraceparent\x18\x01 \x01(\t\x12\x13\n\x0b\x66irst_index\x18\x02 \x01(\r\x12\r\n\x05\x63ount\x18\x03 \x01(\r\"b\n\x13\x41ppendReadsResponse\x12\x19\n\x11\x64uplicate_indexes\x18\x01 \x03(\r\x12\x15\n\rlast_position\x18\x02 \x01(\x03\x12\x19\n\x11\x64iffering_indexes\x18\x03 \x03(\r\"\x95\x01\n\x10TailReadsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x18\n\x0e\x61\x66ter_position\x18\x03 \x01(\x03H\x00\x12\x12\n\x08\x65\x61rliest\x18\x04 \x01(\x08H\x00\x12\x16\n\x0einclude_images\x18\x05 \x01(\x08\x12\x11\n\tmax_reads\x18\x06 \x01(\rB\x07\n\x05start\"D\n\x11TailReadsResponse\x12\x0f\n\x07\x61ppends\x18\x01 \x03(\x0c\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x0c\n\x04head\x18\x03 \x01(\x03\"\xb9\x01\n\rAppendedReads\x12\r\n\x05reads\x18\x01 \x01(\x0c\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12\x16\n\x0e\x66irst_position\x18\x03 \x01(\x03\x12\x11\n\tpositions\x18\x04 \x03(\x03\x12\x13\n\x0btraceparent\x18\x05 \x01(\t\x12\x16\n\x0ereceived_at_us\x18\x06 \x01(\x03\x12\x32\n\x0ctraced_reads\x18\x07 \x03(\x0b\x32\x1c.gantry.store.v1.TracedReads\"Q\n\x0bTracedReads\x12\x13\n\x0btraceparent\x18\x01 \x01(\t\x12\x16\n\x0e\x66irst_position\x18\x02 \x01(\x03\x12\x15\n\rlast_position\x18\x03 \x01(\x03\"H\n\x13ReportCursorRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x03\"\x16\n\x14ReportCursorResponse\":\n\x17RegisterConsumerRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\",\n\x18RegisterConsumerResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\"8\n\x15RetireConsumerRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\"\x18\n\x16RetireConsumerResponse2\xa0\x05\n\x0eReadLogService\x12m\n\x0b\x41ppendReads\x12#.gantry.store.v1.AppendReadsRequest\x1a$.gantry.store.v1.AppendReadsResponse\"\x13\xaa\xa1\x19\x0f\n\x06ingest*\x05\x66orce\x12t\n\tTailReads\x12!.gantry.store.v1.TailReadsRequest\x1a\".gantry.store.v1.TailReadsResponse\"\x1e\xaa\xa1\x19\x1a\n\x05match\n\nnas_bridge*\x05\x66orce0\x01\x12{\n\x0cReportCursor\x12$.gantry.store.v1.ReportCursorRequest\x1a%.gantry.store.v1.ReportCursorResponse\"\x1e\xaa\xa1\x19\x1a\n\x05match\n\nnas_bridge*\x05\x66orce\x12\x87\x01\n\x10RegisterConsumer\x12(.gantry.store.v1.RegisterConsumerRequest\x1a).gantry.store.v1.RegisterConsumerResponse\"\x1e\xaa\xa1\x19\x1a\n\x05match\n\nnas_bridge*\x05\x66orce\x12\xa1\x01\n\x0eRetireConsumer\x12&.gantry.store.v1.RetireConsumerRequest\x1a\'.gantry.store.v1.RetireConsumerResponse\">\xaa\xa1\x19:\n\x05match\n\nnas_bridge\x10\x01\"\x10\x63onsumers.change*\x05\x66orceH\x0bR\x08\x63onsumerBA\n\x12uk.gantry.store.v1P\x01Z\x17gantry/store/v1;storev1\xaa\x02\x0fGantry.Store.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19gantry/store/v1/log.proto\x12\x0fgantry.store.v1\x1a\x1dgantry/common/v1/access.proto\"x\n\x12\x41ppendReadsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\r\n\x05reads\x18\x02 \x01(\x0c\x12\x34\n\x0etraced_batches\x18\x03 \x03(\x0b\x32\x1c.gantry.store.v1.TracedBatch\x12\x0e\n\x06\x63\x61nary\x18\x04 \x01(\x08\"F\n\x0bTracedBatch\x12\x13\n\x0btraceparent\x18\x01 \x01(\t\x12\x13\n\x0b\x66irst_index\x18\x02 \x01(\r\x12\r\n\x05\x63ount\x18\x03 \x01(\r\"b\n\x13\x41ppendReadsResponse\x12\x19\n\x11\x64uplicate_indexes\x18\x01 \x03(\r\x12\x15\n\rlast_position\x18\x02 \x01(\x03\x12\x19\n\x11\x64iffering_indexes\x18\x03 \x03(\r\"\xa7\x01\n\x10TailReadsRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x18\n\x0e\x61\x66ter_position\x18\x03 \x01(\x03H\x00\x12\x12\n\x08\x65\x61rliest\x18\x04 \x01(\x08H\x00\x12\x16\n\x0einclude_images\x18\x05 \x01(\x08\x12\x11\n\tmax_reads\x18\x06 \x01(\r\x12\x10\n\x08\x63\x61naries\x18\x07 \x01(\x08\x42\x07\n\x05start\"D\n\x11TailReadsResponse\x12\x0f\n\x07\x61ppends\x18\x01 \x03(\x0c\x12\x10\n\x08position\x18\x02 \x01(\x03\x12\x0c\n\x04head\x18\x03 \x01(\x03\"\xc9\x01\n\rAppendedReads\x12\r\n\x05reads\x18\x01 \x01(\x0c\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12\x16\n\x0e\x66irst_position\x18\x03 \x01(\x03\x12\x11\n\tpositions\x18\x04 \x03(\x03\x12\x13\n\x0btraceparent\x18\x05 \x01(\t\x12\x16\n\x0ereceived_at_us\x18\x06 \x01(\x03\x12\x32\n\x0ctraced_reads\x18\x07 \x03(\x0b\x32\x1c.gantry.store.v1.TracedReads\x12\x0e\n\x06\x63\x61nary\x18\x08 \x01(\x08\"Q\n\x0bTracedReads\x12\x13\n\x0btraceparent\x18\x01 \x01(\t\x12\x16\n\x0e\x66irst_position\x18\x02 \x01(\x03\x12\x15\n\rlast_position\x18\x03 \x01(\x03\"H\n\x13ReportCursorRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x03\"\x16\n\x14ReportCursorResponse\":\n\x17RegisterConsumerRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\",\n\x18RegisterConsumerResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\"8\n\x15RetireConsumerRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\t\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\t\"\x18\n\x16RetireConsumerResponse2\xa0\x05\n\x0eReadLogService\x12m\n\x0b\x41ppendReads\x12#.gantry.store.v1.AppendReadsRequest\x1a$.gantry.store.v1.AppendReadsResponse\"\x13\xaa\xa1\x19\x0f\n\x06ingest*\x05\x66orce\x12t\n\tTailReads\x12!.gantry.store.v1.TailReadsRequest\x1a\".gantry.store.v1.TailReadsResponse\"\x1e\xaa\xa1\x19\x1a\n\x05match\n\nnas_bridge*\x05\x66orce0\x01\x12{\n\x0cReportCursor\x12$.gantry.store.v1.ReportCursorRequest\x1a%.gantry.store.v1.ReportCursorResponse\"\x1e\xaa\xa1\x19\x1a\n\x05match\n\nnas_bridge*\x05\x66orce\x12\x87\x01\n\x10RegisterConsumer\x12(.gantry.store.v1.RegisterConsumerRequest\x1a).gantry.store.v1.RegisterConsumerResponse\"\x1e\xaa\xa1\x19\x1a\n\x05match\n\nnas_bridge*\x05\x66orce\x12\xa1\x01\n\x0eRetireConsumer\x12&.gantry.store.v1.RetireConsumerRequest\x1a\'.gantry.store.v1.RetireConsumerResponse\">\xaa\xa1\x19:\n\x05match\n\nnas_bridge\x10\x01\"\x10\x63onsumers.change*\x05\x66orceH\x0bR\x08\x63onsumerBA\n\x12uk.gantry.store.v1P\x01Z\x17gantry/store/v1;storev1\xaa\x02\x0fGantry.Store.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,31 +44,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READLOGSERVICE'].methods_by_name['RetireConsumer']._loaded_options = None
   _globals['_READLOGSERVICE'].methods_by_name['RetireConsumer']._serialized_options = b'\252\241\031:\n\005match\n\nnas_bridge\020\001\"\020consumers.change*\005forceH\013R\010consumer'
   _globals['_APPENDREADSREQUEST']._serialized_start=77
-  _globals['_APPENDREADSREQUEST']._serialized_end=181
-  _globals['_TRACEDBATCH']._serialized_start=183
-  _globals['_TRACEDBATCH']._serialized_end=253
-  _globals['_APPENDREADSRESPONSE']._serialized_start=255
-  _globals['_APPENDREADSRESPONSE']._serialized_end=353
-  _globals['_TAILREADSREQUEST']._serialized_start=356
-  _globals['_TAILREADSREQUEST']._serialized_end=505
-  _globals['_TAILREADSRESPONSE']._serialized_start=507
-  _globals['_TAILREADSRESPONSE']._serialized_end=575
-  _globals['_APPENDEDREADS']._serialized_start=578
-  _globals['_APPENDEDREADS']._serialized_end=763
-  _globals['_TRACEDREADS']._serialized_start=765
-  _globals['_TRACEDREADS']._serialized_end=846
-  _globals['_REPORTCURSORREQUEST']._serialized_start=848
-  _globals['_REPORTCURSORREQUEST']._serialized_end=920
-  _globals['_REPORTCURSORRESPONSE']._serialized_start=922
-  _globals['_REPORTCURSORRESPONSE']._serialized_end=944
-  _globals['_REGISTERCONSUMERREQUEST']._serialized_start=946
-  _globals['_REGISTERCONSUMERREQUEST']._serialized_end=1004
-  _globals['_REGISTERCONSUMERRESPONSE']._serialized_start=1006
-  _globals['_REGISTERCONSUMERRESPONSE']._serialized_end=1050
-  _globals['_RETIRECONSUMERREQUEST']._serialized_start=1052
-  _globals['_RETIRECONSUMERREQUEST']._serialized_end=1108
-  _globals['_RETIRECONSUMERRESPONSE']._serialized_start=1110
-  _globals['_RETIRECONSUMERRESPONSE']._serialized_end=1134
-  _globals['_READLOGSERVICE']._serialized_start=1137
-  _globals['_READLOGSERVICE']._serialized_end=1809
+  _globals['_APPENDREADSREQUEST']._serialized_end=197
+  _globals['_TRACEDBATCH']._serialized_start=199
+  _globals['_TRACEDBATCH']._serialized_end=269
+  _globals['_APPENDREADSRESPONSE']._serialized_start=271
+  _globals['_APPENDREADSRESPONSE']._serialized_end=369
+  _globals['_TAILREADSREQUEST']._serialized_start=372
+  _globals['_TAILREADSREQUEST']._serialized_end=539
+  _globals['_TAILREADSRESPONSE']._serialized_start=541
+  _globals['_TAILREADSRESPONSE']._serialized_end=609
+  _globals['_APPENDEDREADS']._serialized_start=612
+  _globals['_APPENDEDREADS']._serialized_end=813
+  _globals['_TRACEDREADS']._serialized_start=815
+  _globals['_TRACEDREADS']._serialized_end=896
+  _globals['_REPORTCURSORREQUEST']._serialized_start=898
+  _globals['_REPORTCURSORREQUEST']._serialized_end=970
+  _globals['_REPORTCURSORRESPONSE']._serialized_start=972
+  _globals['_REPORTCURSORRESPONSE']._serialized_end=994
+  _globals['_REGISTERCONSUMERREQUEST']._serialized_start=996
+  _globals['_REGISTERCONSUMERREQUEST']._serialized_end=1054
+  _globals['_REGISTERCONSUMERRESPONSE']._serialized_start=1056
+  _globals['_REGISTERCONSUMERRESPONSE']._serialized_end=1100
+  _globals['_RETIRECONSUMERREQUEST']._serialized_start=1102
+  _globals['_RETIRECONSUMERREQUEST']._serialized_end=1158
+  _globals['_RETIRECONSUMERRESPONSE']._serialized_start=1160
+  _globals['_RETIRECONSUMERRESPONSE']._serialized_end=1184
+  _globals['_READLOGSERVICE']._serialized_start=1187
+  _globals['_READLOGSERVICE']._serialized_end=1859
 # @@protoc_insertion_point(module_scope)

@@ -27,10 +27,15 @@ class AppendReadsRequest(_message.Message):
     FORCE_FIELD_NUMBER: _builtins.int
     READS_FIELD_NUMBER: _builtins.int
     TRACED_BATCHES_FIELD_NUMBER: _builtins.int
+    CANARY_FIELD_NUMBER: _builtins.int
     force: _builtins.str
     """The force that owns all of them."""
     reads: _builtins.bytes
     """The reads, at most 20,000: a serialised gantry.common.v1.ReadColumns."""
+    canary: _builtins.bool
+    """The append is a canary: one read by which the service tests itself, of no vehicle. It takes a position of the log and is committed like any other, but it is
+    no read of the force: it is not searchable, not counted, not delivered, and it is sent only to a consumer that asks for canaries.
+    """
     @_builtins.property
     def traced_batches(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedBatch]:
         """The batches of cameras in it whose traces are followed, in the order of their reads, at most 128; more are ignored, and so is one whose reads are not in
@@ -43,10 +48,11 @@ class AppendReadsRequest(_message.Message):
         force: _builtins.str = ...,
         reads: _builtins.bytes = ...,
         traced_batches: _abc.Iterable[Global___TracedBatch] | None = ...,
+        canary: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "reads", b"reads", "traced_batches", b"traced_batches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "force", b"force", "reads", b"reads", "traced_batches", b"traced_batches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -130,6 +136,7 @@ class TailReadsRequest(_message.Message):
     EARLIEST_FIELD_NUMBER: _builtins.int
     INCLUDE_IMAGES_FIELD_NUMBER: _builtins.int
     MAX_READS_FIELD_NUMBER: _builtins.int
+    CANARIES_FIELD_NUMBER: _builtins.int
     force: _builtins.str
     """The force."""
     consumer: _builtins.str
@@ -142,6 +149,8 @@ class TailReadsRequest(_message.Message):
     """Send images with the reads."""
     max_reads: _builtins.int
     """Most reads in one response, 1 to 20,000; 0 means 5,000. A single append is never split, so a response can exceed it."""
+    canaries: _builtins.bool
+    """Send canaries too; see AppendReadsRequest.canary. Without it their positions are passed over."""
     def __init__(
         self,
         *,
@@ -151,10 +160,11 @@ class TailReadsRequest(_message.Message):
         earliest: _builtins.bool = ...,
         include_images: _builtins.bool = ...,
         max_reads: _builtins.int = ...,
+        canaries: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after_position", b"after_position", "earliest", b"earliest", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_position", b"after_position", "consumer", b"consumer", "earliest", b"earliest", "force", b"force", "include_images", b"include_images", "max_reads", b"max_reads", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_position", b"after_position", "canaries", b"canaries", "consumer", b"consumer", "earliest", b"earliest", "force", b"force", "include_images", b"include_images", "max_reads", b"max_reads", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_start: _TypeAlias = _typing.Literal["after_position", "earliest"]  # noqa: Y015
     _WhichOneofArgType_start: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
@@ -207,6 +217,7 @@ class AppendedReads(_message.Message):
     TRACEPARENT_FIELD_NUMBER: _builtins.int
     RECEIVED_AT_US_FIELD_NUMBER: _builtins.int
     TRACED_READS_FIELD_NUMBER: _builtins.int
+    CANARY_FIELD_NUMBER: _builtins.int
     reads: _builtins.bytes
     """The reads: a serialised gantry.common.v1.ReadColumns."""
     count: _builtins.int
@@ -217,6 +228,8 @@ class AppendedReads(_message.Message):
     """W3C traceparent of the append; empty when it was not traced. It is the first of traced_reads."""
     received_at_us: _builtins.int
     """When the store received the append, microseconds since 1970-01-01T00:00:00Z."""
+    canary: _builtins.bool
+    """The append is a canary: it is no read of the force."""
     @_builtins.property
     def positions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Position of each read, ascending. Empty when the positions follow each other from first_position. Duplicates leave gaps that are never filled."""
@@ -235,10 +248,11 @@ class AppendedReads(_message.Message):
         traceparent: _builtins.str = ...,
         received_at_us: _builtins.int = ...,
         traced_reads: _abc.Iterable[Global___TracedReads] | None = ...,
+        canary: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "first_position", b"first_position", "positions", b"positions", "reads", b"reads", "received_at_us", b"received_at_us", "traced_reads", b"traced_reads", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "count", b"count", "first_position", b"first_position", "positions", b"positions", "reads", b"reads", "received_at_us", b"received_at_us", "traced_reads", b"traced_reads", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
