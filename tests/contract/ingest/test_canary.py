@@ -1,4 +1,4 @@
-"""Canaries: an append of their own, counted nowhere, shown to nobody, and enrolled by the canary service alone."""
+"""Canaries are appends of their own. Nothing counts or shows them, and only the canary service enrols them."""
 
 from __future__ import annotations
 

@@ -420,10 +420,14 @@ faults = st.sampled_from(
 async def test_every_batch_is_acknowledged_once_and_in_order(
     plan: list[tuple[int, list[int]]], failures: list[Fault | None], lanes: int
 ) -> None:
-    """Feeds' batches are committed in their order, duplicates add up, and nothing is left behind."""
+    """Feeds' batches are committed in their order, duplicates add up, and nothing is left behind.
+
+    The last feed is that of the canary: each of its batches is one read, and an append of its own.
+    """
     store = Store(*failures)
     rig = Rig(store, reads=8, lanes=lanes)
-    feeds = [Feed("essex", f"feed-{number}") for number in range(4)]
+    feeds = [Feed("essex", name) for name in ("feed-0", "feed-1", "feed-2", CANARY)]
+    plan = [(number, reads[:1] if feeds[number].canary else reads) for number, reads in plan]
     recorders = [Recorder() for _ in feeds]
     for sequence, (number, reads) in enumerate(plan):
         ids = [f"{number}-{read}" for read in reads]
@@ -444,6 +448,11 @@ async def test_every_batch_is_acknowledged_once_and_in_order(
     repeated = sum(duplicate for recorder in recorders for _, duplicate in recorder.settled_batches)
     assert len(store.log) == sent - repeated
     assert store.most_under_way <= lanes
+    for request in store.requests:
+        ids = ReadColumns.FromString(request.reads).read_ids
+        assert [read_id.startswith("3-") for read_id in ids] == [request.canary] * len(ids)
+        assert len(ids) == 1 or not request.canary
+    assert sum(request.canary for request in store.requests) == sum(number == 3 for number, _ in plan)
 
 
 async def test_each_traced_batch_of_an_append_has_its_own_trace(tmp_path: Path) -> None:
