@@ -1,4 +1,4 @@
-"""Canaries are appends of their own. Nothing counts or shows them, and only the canary service enrols them."""
+"""Canaries are appends of their own. Nothing counts or shows them. Only the canary service enrols them."""
 
 from __future__ import annotations
 
