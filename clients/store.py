@@ -43,10 +43,15 @@ class ReadLogClient:
         after: int | None,
         include_images: bool = False,
         max_reads: int = 0,
+        canaries: bool = False,
     ) -> AsyncGenerator[log_pb2.TailReadsResponse, None]:
         """The log after a position, or from the oldest read (None), until the store or the caller stops."""
         request = log_pb2.TailReadsRequest(
-            force=force, consumer=consumer, include_images=include_images, max_reads=max_reads
+            force=force,
+            consumer=consumer,
+            include_images=include_images,
+            max_reads=max_reads,
+            canaries=canaries,
         )
         if after is None:
             request.earliest = True

@@ -17,7 +17,7 @@ class Appended:
     Raises DecodeError when the bytes are no AppendedReads. `columns` raises it for reads that are no columns.
     """
 
-    __slots__ = ("_columns", "_positions", "count", "encoded", "first", "received_at_us", "traced")
+    __slots__ = ("_columns", "_positions", "canary", "count", "encoded", "first", "received_at_us", "traced")
 
     count: int
     """How many reads there are."""
@@ -29,6 +29,8 @@ class Appended:
     """The traces of its reads, by position; empty for most appends."""
     received_at_us: int
     """When the store received the append, in microseconds since the epoch."""
+    canary: bool
+    """Whether it is a canary: a read by which the service tests itself, and no read of the force."""
 
     def __init__(self, serialised: bytes) -> None:
         message = AppendedReads.FromString(serialised)
@@ -36,6 +38,7 @@ class Appended:
         self.first = message.first_position
         self.encoded = message.reads
         self.received_at_us = message.received_at_us
+        self.canary = message.canary
         self._positions = tuple(message.positions)
         self.traced = self._traced_of(message) if message.traceparent else ()
         self._columns: ReadColumns | None = None
