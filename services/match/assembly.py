@@ -81,6 +81,7 @@ class Assembly:
     gauges: MatchGauges
     hotlist_service: HotlistService
     alert_service: AlertService
+    canary_hotlists: CanaryHotlists
     canary_service: CanaryService
 
     def tasks(self) -> Iterator[tuple[Coroutine[Any, Any, None], str]]:
@@ -138,6 +139,7 @@ def assemble(
         most_seconds=section.import_seconds,
         clock=clock,
     )
+    canary_hotlists = CanaryHotlists(PostgresCanaryLists(pool), imports)
     return Assembly(
         alerts,
         notices,
@@ -150,7 +152,8 @@ def assemble(
         MatchGauges(ShownLines(pool, lines.replica, heads), indexes.entries, forces),
         HotlistService(imports, hotlists, clock),
         AlertService(alerts, alerts, subscriptions, pages, clock),
-        CanaryService(CanaryHotlists(PostgresCanaryLists(pool), imports), alerts, subscriptions),
+        canary_hotlists,
+        CanaryService(canary_hotlists, alerts, subscriptions),
     )
 
 
