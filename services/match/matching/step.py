@@ -92,8 +92,10 @@ class MatchingStep:
         reads = [item for item in part.items if not item.canary] if canaries else part.items
         with spans_following(SpanName.MATCH_READS, origins, self._labels) as spans:
             if hits := await self._hits(self._index, reads):
-                await self._raise(hits, part.position, progress, _alerts_in(traced, spans, hits))
-            # After the alerts that people wait for, and in a commit of their own.
+                # The alerts that people wait for come first. Should the commit of the canaries fail, the line
+                # starts again before them, and raises no alert a second time.
+                position = canaries[0].first - 1 if canaries else part.position
+                await self._raise(hits, position, progress, _alerts_in(traced, spans, hits))
             if canaries and (hits := await self._hits(self._index.of_canaries, canaries)):
                 await self._raise_of_canaries(hits, part.position, progress, _alerts_in(traced, spans, hits))
         if reads:

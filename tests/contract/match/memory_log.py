@@ -62,11 +62,11 @@ class MemoryLog:
         self._add(reads, encoded)
         return self.head
 
-    def append_canary(self, read_id: str) -> int:
+    def append_canary(self, read_id: str, *, traceparent: str = "") -> int:
         """Append a canary; returns its position."""
-        encoded = encoded_appended(
-            columns_of([canary(read_id)]).SerializeToString(), [self.head + 1], (), NOON_US
-        )
+        columns, position = columns_of([canary(read_id)]).SerializeToString(), self.head + 1
+        traced = [Traced(traceparent, position, position)] if traceparent else []
+        encoded = encoded_appended(columns, [position], traced, NOON_US)
         message = AppendedReads.FromString(encoded)
         message.canary = True
         self._add([canary(read_id)], message.SerializeToString())

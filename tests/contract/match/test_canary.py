@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from chassis.database import in_forces, open_pool
 from chassis.errors import Fault, InvalidInput, Unavailable
-from chassis.settings import DatabaseSettings
+from chassis.settings import DatabaseSettings, TelemetrySettings
+from chassis.telemetry import telemetry
 from clients.canary import CanaryClient
 from following.rows import restart_line
 from reads.canary import CANARY, CANARY_VRM, canary_sequence
@@ -161,15 +163,44 @@ async def test_hits_of_vehicles_in_the_same_part_are_committed_first(match_datab
     commits: list[tuple[str, int]] = []
     for name in ("raise_alerts", "raise_canary_alerts"):
         _record(monkeypatch, name, commits)
+    log.append(Seen("XX99XXX"))
     log.append_canary("c1")
     log.append(Seen("AB12CDE", read_id="a"))
-    log.append_canary("c2")
     async with replica(match_database, log) as match:
         await eventually(lambda: _is(len(commits) == 2))
         await until_matched(match, 3)
-    assert commits == [("raise_alerts", 3), ("raise_canary_alerts", 3)]
+    assert commits == [("raise_alerts", 1), ("raise_canary_alerts", 3)]
     assert [alert.read.read_id for alert in await alerts_of(match_database)] == ["a"]
-    assert [alert.read.read_id for alert in await alerts_of(match_database, SEQUENCE)] == ["c1", "c2"]
+    assert [alert.read.read_id for alert in await alerts_of(match_database, SEQUENCE)] == ["c1"]
+
+
+@pytest.mark.usefixtures("prepared")
+@pytest.mark.parametrize("is_written", [False, True])
+async def test_when_the_commit_of_canaries_breaks_nothing_is_missed_or_repeated(
+    match_database, log, monkeypatch, is_written
+):
+    real, broken = PostgresRaising.raise_canary_alerts, 0
+
+    async def broken_once(raising, move, alerts, raised_at):
+        nonlocal broken
+        if broken:
+            return await real(raising, move, alerts, raised_at)
+        broken += 1
+        if is_written:
+            await real(raising, move, alerts, raised_at)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(PostgresRaising, "raise_canary_alerts", broken_once)
+    log.append(Seen("AB12CDE", read_id="a"))
+    log.append_canary("c1")
+    log.append(Seen("AB12CDE", read_id="b"))
+    async with replica(match_database, log) as match:
+        await until_matched(match, log.append_canary("c2"))
+    assert broken == 1
+    found = await alerts_of(match_database)
+    assert [(alert.alert_id, alert.read.read_id) for alert in found] == [("1", "a"), ("2", "b")]
+    canaries = await alerts_of(match_database, SEQUENCE)
+    assert [(alert.alert_id, alert.read.read_id) for alert in canaries] == [("1", "c1"), ("2", "c2")]
 
 
 def _record(monkeypatch: pytest.MonkeyPatch, name: str, commits: list[tuple[str, int]]) -> None:
@@ -342,6 +373,23 @@ async def test_nothing_counts_it(metrics, match, log):
             ("alerts", FORCE, "exact"): 1,
             ("seconds",): 1,
         }
+
+
+@pytest.mark.usefixtures("prepared")
+async def test_its_trace_goes_to_the_alert_and_shows_no_plate(match_database, log, tmp_path):
+    spans, trace_id = tmp_path / "spans.jsonl", "a" * 32
+    async with (
+        telemetry("match", TelemetrySettings(spans_file=spans)),
+        replica(match_database, log) as match,
+    ):
+        await until_matched(match, log.append_canary("c1", traceparent=f"00-{trace_id}-{'b' * 16}-01"))
+    text = spans.read_text()
+    found = {
+        span["name"]: span for span in map(json.loads, text.splitlines()) if span["trace_id"] == trace_id
+    }
+    assert found["match.alert"]["parent_span_id"] == found["match.reads"]["span_id"]
+    assert found["match.alert"]["attributes"] == {"force": FORCE, "position": 1, "alerts": 1}
+    assert CANARY_VRM not in text
 
 
 async def test_its_alerts_are_deleted_when_their_days_are_over(metrics, match_database, log):
