@@ -1,40 +1,53 @@
-"""The clients with which the canary prepares its alerts and its feed, and watches its alerts."""
+"""Clients of the canary: match for its hotlist and for the alerts of canaries, ingest for its feed."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final
 
 import grpc
 from gantry.ingest.v1.cameras_pb2 import EnrolCanaryRequest
 from gantry.ingest.v1.cameras_pb2_grpc import CameraRegistryServiceStub
-from gantry.match.v1.canary_pb2 import PrepareCanaryRequest, WatchCanaryRequest, WatchCanaryResponse
+from gantry.match.v1 import canary_pb2
 from gantry.match.v1.canary_pb2_grpc import CanaryServiceStub
 
 from clients.answer import answer_of, answers_of
 
 DEADLINE_SECONDS: Final = 10.0
+PREPARE_SECONDS: Final = 60.0
+"""The import of the canary's hotlist may wait for those of people."""
 
 
 class CanaryClient:
-    """Calls match with the certificate that opened `channel`. Every method raises Fault."""
+    """Calls as the service "canary", whose certificate opened `channel`. Every method raises Fault."""
 
-    def __init__(self, channel: grpc.aio.Channel, *, deadline: float = DEADLINE_SECONDS) -> None:
+    def __init__(self, channel: grpc.aio.Channel, *, deadline: float = PREPARE_SECONDS) -> None:
         self._stub = CanaryServiceStub(channel)
         self._deadline = deadline
 
     async def prepare(self, force: str) -> None:
-        """Put the canary's entry into its hotlist, unless it is there. This may be repeated."""
-        request = PrepareCanaryRequest(force=force)
+        """Have the canary's entry in its hotlist. It may be called again at any time.
+
+        Canaries stored after the return are matched against it.
+        """
+        request = canary_pb2.PrepareCanaryRequest(force=force)
         await answer_of(self._stub.PrepareCanary(request, timeout=self._deadline))
 
-    def watch(self, force: str) -> AsyncGenerator[WatchCanaryResponse, None]:
-        """Alerts of canaries from now on, with keep-alives, until match or the caller stops."""
-        return answers_of(self._stub.WatchCanary(WatchCanaryRequest(force=force)))
+    async def watch(self, force: str) -> AsyncGenerator[canary_pb2.WatchCanaryResponse, None]:
+        """The alerts that canaries of a force raise after the first message, until match or the caller stops.
+
+        The first message has no alert and comes when the stream has begun; then one comes at least every 10
+        seconds. Raises Unavailable STOPPING.
+        """
+        request = canary_pb2.WatchCanaryRequest(force=force)
+        async with aclosing(answers_of(self._stub.WatchCanary(request))) as responses:
+            async for response in responses:
+                yield response
 
 
 class CanaryFeedClient:
-    """Calls ingest's registry with the certificate that opened `channel`. Every method raises Fault."""
+    """Calls ingest's registry as the service "canary". Every method raises Fault."""
 
     def __init__(self, channel: grpc.aio.Channel, *, deadline: float = DEADLINE_SECONDS) -> None:
         self._stub = CameraRegistryServiceStub(channel)
