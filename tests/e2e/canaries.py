@@ -34,15 +34,20 @@ async def suite_with_canaries(*forces: str) -> AsyncIterator[Suite]:
         await erase(settings.folder)
 
 
+async def series_at(address: str) -> dict[str, float]:
+    """The canary's series on the page of metrics at HOST:PORT, such as "missed essex"."""
+    async with aiohttp.ClientSession() as session, session.get(f"http://{address}/metrics") as response:
+        text = await response.text()
+    found = re.findall(r'^gantry_canary_(\w+)\{force="([^"]+)"[^}]*\} (\S+)$', text, re.MULTILINE)
+    return {f"{name} {force}": float(value) for name, force, value in found}
+
+
 async def shown(suite: Suite, force: str) -> dict[str, float]:
     """The canary's series of a force by name, such as "missed"; none before it serves its page."""
     if "metrics" not in suite.process(CANARY).ports:
         return {}
-    url = f"http://{suite.address(CANARY, 'metrics')}/metrics"
-    async with aiohttp.ClientSession() as session, session.get(url) as response:
-        text = await response.text()
-    found = re.findall(rf'^gantry_canary_(\w+)\{{force="{force}"[^}}]*\}} (\S+)$', text, re.MULTILINE)
-    return {name: float(value) for name, value in found}
+    found = await series_at(suite.address(CANARY, "metrics"))
+    return {name.split()[0]: value for name, value in found.items() if name.split()[1] == force}
 
 
 async def until_heard(suite: Suite, force: str, more: int, *, within: float = 40.0) -> None:
