@@ -77,6 +77,7 @@ class MemoryLog:
         after: int | None,
         include_images: bool = False,
         max_reads: int = 0,
+        canaries: bool = False,
     ) -> AsyncGenerator[TailReadsResponse, None]:
         """See `following.read_log.ReadLog`."""
         self.follows.append(after)
