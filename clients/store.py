@@ -29,10 +29,12 @@ class ReadLogClient:
         self._stub = ReadLogServiceStub(channel)
         self._deadline = deadline
 
-    async def append(self, force: str, reads: ReadColumns | bytes) -> log_pb2.AppendReadsResponse:
-        """Append reads, which may be serialised already; they are durable on return."""
+    async def append(
+        self, force: str, reads: ReadColumns | bytes, *, canary: bool = False
+    ) -> log_pb2.AppendReadsResponse:
+        """Append reads, which may be serialised already, or a canary; they are durable on return."""
         encoded = reads if isinstance(reads, bytes) else reads.SerializeToString()
-        request = log_pb2.AppendReadsRequest(force=force, reads=encoded)
+        request = log_pb2.AppendReadsRequest(force=force, reads=encoded, canary=canary)
         return await answer_of(self._stub.AppendReads(request, timeout=self._deadline))
 
     def follow(

@@ -34,7 +34,7 @@ class ReadLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReadLogSource:
-    """Follows the reads of `force` in the name of `consumer`."""
+    """Follows the reads of `force` in the name of `consumer`; with `canaries` the canaries, too."""
 
     log: ReadLog
     force: str
