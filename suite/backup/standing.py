@@ -35,7 +35,7 @@ class Keeper:
         self, connection: asyncpg.Connection, recipients: Sequence[pyrage.x25519.Recipient]
     ) -> None:
         """Archive what stands now, unless it is archived already."""
-        text: str = await connection.fetchval(SQL.standing)
+        text: str = await connection.fetchval(SQL.standing, CANARY)
         if text == self._kept:
             return
         stem = datetime.now(UTC).strftime(_FORM)

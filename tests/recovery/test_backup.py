@@ -14,7 +14,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from reads.canary import CANARY
+from reads.canary import CANARY, CANARY_VRM
 from suite.backup.archive import Archive, sealed_in
 from suite.backup.archiver import Archiver, site_id
 from suite.backup.base import base_in, bases, make_base
@@ -131,6 +131,21 @@ async def test_an_earlier_state_has_nothing_that_was_withdrawn_since(site: Site)
         assert await execute(postgres, entries) is None
         assert await execute(postgres, "select version from match.hotlists") == 2
         assert await execute(postgres, "select version from ingest.registry") > 3
+
+
+async def test_the_canary_s_hotlist_keeps_its_entry(site: Site) -> None:
+    """Nothing is withdrawn from it, and no person could import it again."""
+    await load_hotlist(site, 1, CANARY_VRM, name=CANARY)
+    await site.archived()
+    at = await site.run("select clock_timestamp()")
+    await load_hotlist(site, 2, CANARY_VRM, name=CANARY)
+    await site.archived()
+    await site.postgres.lose()
+    done, home = await site.restored(at=at)
+    assert done.replayed.hotlists == []
+    async with database_of(home) as postgres:
+        listed = "select (version, entries) from match.hotlists where name = $1"
+        assert await execute(postgres, listed, CANARY) == (1, 1)
 
 
 async def test_a_newer_state_than_the_archive_knew_stays(site: Site) -> None:
