@@ -31,10 +31,12 @@ def released() -> Iterator[Path]:
 async def append(log: "log_pb2_grpc.ReadLogServiceAsyncStub", size: int, *, canary: bool = False) -> int:
     """Append new reads or a canary; the last position."""
     now_us = time.time_ns() // 1000
-    reads = (
-        columns(1, at_us=now_us, cameras=(CANARY,), vrm=CANARY_VRM) if canary else columns(size, at_us=now_us)
-    )
-    request = log_pb2.AppendReadsRequest(force="essex", reads=reads.SerializeToString(), canary=canary)
+    if canary:
+        reads = columns(1, at_us=now_us, cameras=(CANARY,), vrm=CANARY_VRM)
+        request = log_pb2.AppendReadsRequest(force="essex", canary=reads.SerializeToString())
+    else:
+        reads = columns(size, at_us=now_us)
+        request = log_pb2.AppendReadsRequest(force="essex", reads=reads.SerializeToString())
     return (await log.AppendReads(request, timeout=PATIENCE_SECONDS, wait_for_ready=True)).last_position
 
 
@@ -65,6 +67,8 @@ async def test_the_old_store_passes_a_canary_over_and_goes_on_behind_it(released
             await suite.restart("store", environment_of(released))
             assert await seen(suite, 3) == [(False, [1, 2])]
             async with log_as(suite, "ingest") as log:
+                # It knows no canaries: it sees an append without reads.
+                assert await append(log, 1, canary=True) == 0
                 assert await append(log, 2) == 5
             status = await buffer_status(suite, "essex")
             assert (status.head, status.reads_stored) == (5, 4)
