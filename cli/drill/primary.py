@@ -29,7 +29,7 @@ async def lose_primary(folder: Path, rate: float, seed: int, say: Callable[[str]
     load.fresh(folder, say)
     seconds = _BEFORE_SECONDS + _AFTER_SECONDS
     order = FleetOrder(seed, rate, seconds, folder / "cameras.json")
-    async with Suite(SuiteSettings(folder / "state", standby=True), say=say) as suite:
+    async with Suite(SuiteSettings(folder / "state", standby=True, canary=False), say=say) as suite:
         cameras = await load.begin(suite, order)
         try:
             await load.until_grown(suite, _STORED_FIRST)

@@ -40,7 +40,7 @@ async def lose_site(folder: Path, rate: float, seed: int, say: Callable[[str], N
     backup = BackupSettings(folder / "archive", (str(identity.to_public()),))
     seconds = _BEFORE_SECONDS + _AFTER_SECONDS
     order = FleetOrder(seed, rate, seconds, folder / "cameras.json")
-    lost = Suite(SuiteSettings(folder / "site", backup=backup), say=say)
+    lost = Suite(SuiteSettings(folder / "site", backup=backup, canary=False), say=say)
     async with lost:
         cameras = await load.begin(lost, order)
         try:
@@ -79,7 +79,7 @@ async def _restored(  # noqa: PLR0917
     reach = complete_to(Archive(backup.archive))
     done = await restore(Wish(backup.archive, [identity], folder / "elsewhere"), say)
     restored_after = time.time() - loss.begun
-    async with Suite(SuiteSettings(folder / "elsewhere"), say=say) as suite:
+    async with Suite(SuiteSettings(folder / "elsewhere", canary=False), say=say) as suite:
         started_after = time.time() - loss.begun
         served = await load.until_grown(suite, await load.head_of(suite))
         say(f"reads are stored again, {served - loss.begun:.1f} s after the loss")
