@@ -146,12 +146,15 @@ def migration(service: str, database: DatabaseSettings) -> Command:
 
 
 def database_environment(database: DatabaseSettings) -> dict[str, str]:
-    """The variables that lead a service to its database."""
+    """The variables that lead a service to its database. None of ours may lead it to another one."""
+    ours = (name for name in os.environ if name.upper().split("__")[0] == "GANTRY_DATABASE")
     return {
+        **dict.fromkeys(ours, ""),
         "GANTRY_DATABASE__HOST": database.host,
         "GANTRY_DATABASE__PORT": str(database.port),
         "GANTRY_DATABASE__NAME": database.name,
         "GANTRY_DATABASE__USER": database.user,
         "GANTRY_DATABASE__PASSWORD_FILE": str(database.password_file),
+        "GANTRY_DATABASE__AUTHORITY": str(database.authority or ""),
         "GANTRY_DATABASE__POOL_SIZE": str(database.pool_size),
     }
