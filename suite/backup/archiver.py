@@ -123,10 +123,11 @@ class Archiver:
         if self._mirror is not None:
             self._mirror.open()
         self._spool.open()
-        self._note_base()
+        self._note_bases()
         self._opened = True
 
     async def _require_ours(self) -> None:
+        self.archive.require()
         if self.archive.writer() != site_id(self._home):
             await self._end_receiver()
             raise SuiteError(
@@ -232,8 +233,8 @@ class Archiver:
             self._told_base(copied.result())
         if time.monotonic() < self._copy_after:
             return
-        due = await asyncio.to_thread(is_due, self.archive, self._settings.hours, timeline)
-        if self._wants_base or due:
+        found = await asyncio.to_thread(self._note_bases)
+        if self._wants_base or is_due(found, self._settings.hours, timeline):
             self._wants_base = False
             self._copying = asyncio.create_task(self._base(), name="base copy")
 
@@ -245,7 +246,7 @@ class Archiver:
     def _told_base(self, base: Base) -> None:
         _log.info("base copy made", extra={"base": base.name, "bytes": base.size})
         self._pruned_at = 0.0
-        self._note_base()
+        self._note_bases()
 
     async def _prune_if_due(self) -> None:
         if time.monotonic() - self._pruned_at < _PRUNE_SECONDS and self._pruned_at:
@@ -266,9 +267,11 @@ class Archiver:
         _log.error("a base copy is made, because %s", why)
         self._wants_base = True
 
-    def _note_base(self) -> None:
+    def _note_bases(self) -> list[Base]:
+        """All base copies, also those of `gantry backup create`; the state shows the newest."""
         found = bases(self.archive)
         self.state.base_ended_at = found[-1].ended_at if found else None
+        return found
 
     def _tell_failing(self, error: Exception) -> None:
         code = getattr(error, "sqlstate", None)
