@@ -22,7 +22,7 @@ from suite.backup.prune import is_due, prune
 from suite.backup.server import SQL, Server
 from suite.backup.settings import BackupSettings
 from suite.backup.standing import Keeper
-from suite.backup.wal import SLOT, Spool
+from suite.backup.wal import PADDING_BYTES, SLOT, Spool
 from suite.child import Child
 from suite.errors import SuiteError
 from suite.layout import Layout
@@ -161,7 +161,7 @@ class Archiver:
             await self._keeper.keep(connection, self._keys)
         await asyncio.to_thread(self._spool.ship, self._keys)
         self.state.spool_bytes = self._spool.size()
-        if self._spool.reached >= reach.lsn:
+        if self._spool.reached >= reach.lsn - PADDING_BYTES:
             self._note_reach(reach)
         await self._make_base_if_due(reach.timeline)
         await self._prune_if_due()
@@ -213,10 +213,10 @@ class Archiver:
         """A time and its position in the log; returns when the spool has it, or after some seconds."""
         async with self._server.connected() as connection:
             beat = await connection.fetchrow(SQL.heartbeat)
-            flushed = await connection.fetchrow(SQL.flushed)
-        reach = _Reach(beat["at"], position(flushed["lsn"]), flushed["timeline"])
-        deadline = time.monotonic() + _CATCH_UP_SECONDS
-        while self._spool.written() < reach.lsn and time.monotonic() < deadline:  # noqa: ASYNC110 - files tell
+            mark = await connection.fetchrow(SQL.marked)
+        reach = _Reach(beat["at"], position(mark["lsn"]), mark["timeline"])
+        wanted, deadline = reach.lsn - PADDING_BYTES, time.monotonic() + _CATCH_UP_SECONDS
+        while self._spool.written() < wanted and time.monotonic() < deadline:  # noqa: ASYNC110 - files tell
             await asyncio.sleep(_POLL_SECONDS)
         return reach
 

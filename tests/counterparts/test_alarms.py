@@ -61,6 +61,14 @@ class Stage:
         assert self.suite.settings.backup is not None
         return Archive(self.suite.settings.backup.archive)
 
+    async def has_base_copy(self) -> None:
+        """Wait for the first base copy."""
+
+        async def there() -> bool:
+            return bool(bases(self.archive))
+
+        await eventually(there, within=60, what="there is a base copy")
+
     async def hears_canaries(self, force: str) -> None:
         """Wait until the canary has heard some of a force: a fault after that is the cause of its silence."""
         heard = f'gantry_canary_heard_total{{force="{force}"}} > 0'
@@ -377,7 +385,7 @@ async def the_archive_is_away(stage: Stage) -> None:
 
 async def the_newest_base_copy_is_old(stage: Stage) -> None:
     """On the short scale 36 hours are 72 minutes. The archiver makes the next copy after 24 hours."""
-    await eventually(lambda: bases(stage.archive), within=60, what="there is a base copy")
+    await stage.has_base_copy()
     newest = bases(stage.archive)[-1]
     manifest = newest.as_json() | {"ended_at": (newest.ended_at - timedelta(hours=2)).isoformat()}
     stage.archive.note("manifest.json", manifest, stage.archive.bases / newest.name)
