@@ -38,7 +38,7 @@ def drill(
     Exit code 1 when more is lost, or recovery takes longer, than promised. It lasts some four minutes. The
     reports are in the folder `drill` below --home.
     """
-    os.environ.pop("GRPC_VERBOSITY", None)  # it is set for the command only: services log gRPC's remarks
+    os.environ.pop("GRPC_VERBOSITY", None)  # of the command only: services have their own
     folder = session.home.absolute() / "drill"
     tell = (lambda _: None) if session.as_json else note
     scenarios = []

@@ -48,7 +48,7 @@ _SAY_EVERY_SECONDS: Final = 10.0
 
 def run_demo(session: Session, *, seconds: float, rate: float, seed: int) -> None:
     """Run, check, report. CliError when anything differs or does not work."""
-    os.environ.pop("GRPC_VERBOSITY", None)  # it is set for the command only: services log gRPC's remarks
+    os.environ.pop("GRPC_VERBOSITY", None)  # of the command only: services have their own
     folder = session.home / "demo"
     order = FleetOrder(seed, rate, seconds, folder.absolute() / "cameras.json")
     make_fresh(folder)

@@ -104,7 +104,7 @@ class Scene:
 
 def run_up(session: Session, wish: Wish) -> None:
     """Run until stopped, or for `wish.seconds`. SuiteError when something does not start."""
-    os.environ.pop("GRPC_VERBOSITY", None)  # it is set for the command only: services log gRPC's remarks
+    os.environ.pop("GRPC_VERBOSITY", None)  # of the command only: services have their own
     with interruptible():
         uvloop.run(_up(session, wish))
 

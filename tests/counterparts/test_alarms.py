@@ -1,7 +1,6 @@
 """Each fault, in a running suite, raises its alarms in a real Prometheus; before it none fires."""
 
 import asyncio
-import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+import psutil
 import pytest
 
 from chassis.client import open_channel
@@ -109,12 +109,6 @@ async def restarted(stage: Stage, service: str, **environment: str) -> AsyncIter
         yield
     finally:
         await stage.suite.restart(service)
-
-
-def children(process: int | None) -> list[int]:
-    """The process ids of a process's children."""
-    tasks = Path(f"/proc/{process}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
 def short_lived(stage: Stage, left: timedelta) -> dict[str, str]:
@@ -363,12 +357,12 @@ async def the_canary_is_frozen(stage: Stage) -> None:
 
 
 async def the_log_is_not_received(stage: Stage) -> None:
-    [receiver] = children(stage.suite.process(ARCHIVER).pid)
-    os.kill(receiver, signal.SIGSTOP)
+    [receiver] = psutil.Process(stage.suite.process(ARCHIVER).pid).children()
+    receiver.suspend()
     try:
         await stage.fires("BackupArchiveLate", instance=stage.suite.address(ARCHIVER, "metrics"))
     finally:
-        os.kill(receiver, signal.SIGCONT)
+        receiver.resume()
     await stage.prometheus.ends("BackupArchiveLate")
 
 

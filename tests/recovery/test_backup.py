@@ -72,9 +72,9 @@ async def test_the_archive_has_each_commit_before_the_time_that_it_reaches(site:
         await running
 
 
-def reaches_past(archiver: Archiver, time: datetime) -> bool:
+def reaches_past(archiver: Archiver, moment: datetime) -> bool:
     reached = archiver.state.complete_to
-    return reached is not None and reached > time
+    return reached is not None and reached > moment
 
 
 def opened_log(site: Site) -> Iterator[bytes]:
