@@ -155,7 +155,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
 async def bench(names: Sequence[str], console: Console) -> list[Figure]:
     """Bring up a fresh suite and take the named measurements, raw COPY first."""
     shutil.rmtree(FOLDER / "state", ignore_errors=True)
-    async with Suite(SuiteSettings(FOLDER / "state"), say=console.print) as suite:
+    async with Suite(SuiteSettings(FOLDER / "state", canary=False), say=console.print) as suite:
         run = Run(suite, console, await raw_copy(suite, COPY_ROWS))
         run.add("raw_copy", run.baseline.rows_per_second, "rows/s")
         run.add("raw_copy_cpu", run.baseline.cpu_us, "us/row")

@@ -90,12 +90,11 @@ def up_down(metric: Metric) -> UpDownCounter:
     return meter().create_up_down_counter(metric, metric.unit, metric.meaning)
 
 
-class Gauge:
-    """Shows what its sources compute when metrics are read."""
+class _Shown:
+    """Shows what its sources compute when metrics are read. Labels that they leave out disappear."""
 
-    def __init__(self, metric: Metric) -> None:
+    def __init__(self) -> None:
         self._sources: list[Callable[[], Values]] = []
-        meter().create_observable_gauge(metric, [self._observed], metric.unit, metric.meaning)
 
     @contextmanager
     def observing(self, source: Callable[[], Values]) -> Iterator[None]:
@@ -111,6 +110,22 @@ class Gauge:
             for value, labels in source():
                 # OTLP takes no truth value, and would lose all metrics of the process for one.
                 yield Observation(float(value), labels)
+
+
+class Gauge(_Shown):
+    """Shows values that its sources compute when metrics are read."""
+
+    def __init__(self, metric: Metric) -> None:
+        super().__init__()
+        meter().create_observable_gauge(metric, [self._observed], metric.unit, metric.meaning)
+
+
+class Total(_Shown):
+    """Shows counts that its sources keep. Unlike those of `counter`, they can disappear."""
+
+    def __init__(self, metric: Metric) -> None:
+        super().__init__()
+        meter().create_observable_counter(metric, [self._observed], metric.unit, metric.meaning)
 
 
 @contextmanager

@@ -61,11 +61,13 @@ class GrpcServer:
         offices: Offices = _NO_OFFICES,
         *,
         client_certificates: bool = True,
+        takes_calls: bool = True,
     ) -> None:
         self.stopping = asyncio.Event()
         self._settings = settings.grpc
         self._tls = settings.tls
         self._client_certificates = client_certificates
+        self._takes_calls = takes_calls
         self._most_connections = descriptors.most_connections()
         self._server = grpc.aio.server(options=_options(settings.grpc, self._most_connections))
         self._health_server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
@@ -107,6 +109,13 @@ class GrpcServer:
         if public:
             self._public.add(service)
         self._health.add(service, ready)
+
+    def add_check(self, name: str, ready: Callable[[], Awaitable[None]]) -> None:
+        """Be ready only while `ready` does not raise, as with `add`: for what is no gRPC service.
+
+        `name` is what health calls it.
+        """
+        self._health.add(name, ready)
 
     def add_raw(self, service: str, method: str, handler: Handler) -> None:
         """Replace one method of an added service, for example to take bytes as they came.
@@ -251,6 +260,13 @@ class GrpcServer:
         return bool(self._public) and self._offices.feeds is not None
 
     def _open_ports(self) -> None:
+        if self._takes_calls:
+            self._open_ports_for_calls()
+        self.ports["health"] = _listen(self._health_server, self._settings.health_listen, None)
+        if (scraped := metrics_port()) is not None:
+            self.ports["metrics"] = scraped
+
+    def _open_ports_for_calls(self) -> None:
         credentials = _credentials(self._tls, ask_client=self._client_certificates)
         self.ports["grpc"] = _listen(self._server, self._settings.listen, credentials)
         if self._settings.people_listen is not None:
@@ -258,9 +274,6 @@ class GrpcServer:
         if self._public_listen is not None:
             anonymous = _credentials(self._tls, ask_client=False)
             self.ports["public"] = _listen(self._server, self._public_listen, anonymous)
-        self.ports["health"] = _listen(self._health_server, self._settings.health_listen, None)
-        if (scraped := metrics_port()) is not None:
-            self.ports["metrics"] = scraped
 
     async def _run_callbacks(self) -> None:
         for callback in self._on_stop:
@@ -293,16 +306,20 @@ async def grpc_server(
     arrivals: Arrivals | None = None,
     restoration: Restoration | None = None,
     client_certificates: bool = True,
+    takes_calls: bool = True,
 ) -> AsyncIterator[GrpcServer]:
     """A server to add services to; stopped on leaving, so that calls drain before the pool closes.
 
     `rules` say who may call which RPC. `auditor` writes the audit records that they ask for. `feeds` finds
     the feed of a token. With `known_force`, a call about any other force is refused. `arrivals` watches the
     connections of feeds. `restoration` says whether a restore of the database is finished; the server runs
-    it. With `client_certificates` the main port is mTLS; without, it asks callers for none.
+    it. With `client_certificates` the main port is mTLS; without, it asks callers for none. A server that
+    does not take calls has only the ports of health and metrics.
     """
     offices = Offices(auditor, feeds, known_force, arrivals, restoration)
-    server = GrpcServer(settings, rules, offices, client_certificates=client_certificates)
+    server = GrpcServer(
+        settings, rules, offices, client_certificates=client_certificates, takes_calls=takes_calls
+    )
     try:
         yield server
     finally:

@@ -21,7 +21,7 @@ DEADLINE_SECONDS: Final = 10.0
 class CameraClient:
     """Calls the registry with the certificate that opened `channel`. Every method raises Fault.
 
-    `watch` is for services, the other methods are for people. Every call may be repeated.
+    `watch` and `enrol_canary` are for services, the other methods are for people. Every call may be repeated.
     """
 
     def __init__(self, channel: grpc.aio.Channel, *, deadline: float = DEADLINE_SECONDS) -> None:
@@ -51,6 +51,14 @@ class CameraClient:
             request_id=str(request_id or uuid4()),
         )
         return await answer_of(self._registry.EnrolCameras(request, timeout=self._deadline))
+
+    async def enrol_canary(self, force: str) -> str:
+        """Enrol the canary of a force. The answer is the new token of its feed; the one before stops working.
+
+        Other replicas of ingest know it within seconds. Raises NotFound FORCE_UNKNOWN.
+        """
+        request = cameras_pb2.EnrolCanaryRequest(force=force)
+        return (await answer_of(self._registry.EnrolCanary(request, timeout=self._deadline))).token
 
     async def cameras(self, force: str, *, page_size: int = 0) -> AsyncIterator[cameras_pb2.Camera]:
         """The cameras of a force by id, page after page."""

@@ -29,10 +29,12 @@ class ReadLogClient:
         self._stub = ReadLogServiceStub(channel)
         self._deadline = deadline
 
-    async def append(self, force: str, reads: ReadColumns | bytes) -> log_pb2.AppendReadsResponse:
-        """Append reads, which may be serialised already; they are durable on return."""
+    async def append(
+        self, force: str, reads: ReadColumns | bytes, *, canary: bool = False
+    ) -> log_pb2.AppendReadsResponse:
+        """Append reads, which may be serialised already, or a canary; they are durable on return."""
         encoded = reads if isinstance(reads, bytes) else reads.SerializeToString()
-        request = log_pb2.AppendReadsRequest(force=force, reads=encoded)
+        request = log_pb2.AppendReadsRequest(force=force, reads=encoded, canary=canary)
         return await answer_of(self._stub.AppendReads(request, timeout=self._deadline))
 
     def follow(
@@ -43,10 +45,15 @@ class ReadLogClient:
         after: int | None,
         include_images: bool = False,
         max_reads: int = 0,
+        canaries: bool = False,
     ) -> AsyncGenerator[log_pb2.TailReadsResponse, None]:
         """The log after a position, or from the oldest read (None), until the store or the caller stops."""
         request = log_pb2.TailReadsRequest(
-            force=force, consumer=consumer, include_images=include_images, max_reads=max_reads
+            force=force,
+            consumer=consumer,
+            include_images=include_images,
+            max_reads=max_reads,
+            canaries=canaries,
         )
         if after is None:
             request.earliest = True

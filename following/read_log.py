@@ -17,7 +17,14 @@ class ReadLog(Protocol):
     """See `clients.store.ReadLogClient`."""
 
     def follow(
-        self, force: str, consumer: str, *, after: int | None, include_images: bool, max_reads: int
+        self,
+        force: str,
+        consumer: str,
+        *,
+        after: int | None,
+        include_images: bool,
+        max_reads: int,
+        canaries: bool,
     ) -> AsyncGenerator[TailReadsResponse, None]:
         """The log after a position, or from its oldest read (None). Raises Fault."""
 
@@ -27,13 +34,14 @@ class ReadLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReadLogSource:
-    """Follows the reads of `force` in the name of `consumer`."""
+    """Follows the reads of `force` in the name of `consumer`; with `canaries` the canaries, too."""
 
     log: ReadLog
     force: str
     consumer: str
     include_images: bool = False
     max_reads: int = 5_000
+    canaries: bool = False
 
     async def follow(self, after: int | None) -> AsyncGenerator[Part[Appended], None]:
         """See `following.log.Source`."""
@@ -43,6 +51,7 @@ class ReadLogSource:
             after=after,
             include_images=self.include_images,
             max_reads=self.max_reads,
+            canaries=self.canaries,
         )
         async with aclosing(responses):
             async for response in responses:

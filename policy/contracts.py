@@ -13,6 +13,7 @@ CONTRACTS: Final = {
     "gantry.ingest.v1.CameraRegistryService": "gantry.ingest.v1.cameras_pb2",
     "gantry.ingest.v1.IngestService": "gantry.ingest.v1.ingest_pb2",
     "gantry.match.v1.AlertService": "gantry.match.v1.alert_pb2",
+    "gantry.match.v1.CanaryService": "gantry.match.v1.canary_pb2",
     "gantry.match.v1.HotlistService": "gantry.match.v1.hotlist_pb2",
     "gantry.nas.v1.NationalAnprService": "gantry.nas.v1.nas_pb2",
     "gantry.store.v1.AuditService": "gantry.store.v1.audit_pb2",

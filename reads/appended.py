@@ -17,7 +17,7 @@ class Appended:
     Raises DecodeError when the bytes are no AppendedReads. `columns` raises it for reads that are no columns.
     """
 
-    __slots__ = ("_columns", "_positions", "count", "encoded", "first", "received_at_us", "traced")
+    __slots__ = ("_columns", "_positions", "canary", "count", "encoded", "first", "received_at_us", "traced")
 
     count: int
     """How many reads there are."""
@@ -29,6 +29,8 @@ class Appended:
     """The traces of its reads, by position; empty for most appends."""
     received_at_us: int
     """When the store received the append, in microseconds since the epoch."""
+    canary: bool
+    """Whether it is a canary: its one read is no read of the force. Only who asks for canaries gets any."""
 
     def __init__(self, serialised: bytes) -> None:
         message = AppendedReads.FromString(serialised)
@@ -36,6 +38,7 @@ class Appended:
         self.first = message.first_position
         self.encoded = message.reads
         self.received_at_us = message.received_at_us
+        self.canary = message.canary
         self._positions = tuple(message.positions)
         self.traced = self._traced_of(message) if message.traceparent else ()
         self._columns: ReadColumns | None = None
@@ -67,16 +70,15 @@ class Appended:
         if start == 0 and stop >= self.count:
             return self
         columns = read_columns.sliced(self.columns, start, stop)
-        return Appended(
-            encoded_appended(
-                columns.SerializeToString(), self.positions[start:stop], self.traced, self.received_at_us
-            )
-        )
+        return Appended(self._encoded_with(columns.SerializeToString(), self.positions[start:stop]))
 
     def with_images(self, plate_patches: Sequence[bytes], overviews: Sequence[bytes]) -> bytes:
         """The same append, serialised, with images: one element a read in each list. Parses no columns."""
         reads = read_columns.with_images(self.encoded, plate_patches, overviews)
-        return encoded_appended(reads, self.positions, self.traced, self.received_at_us)
+        return self._encoded_with(reads, self.positions)
+
+    def _encoded_with(self, reads: bytes, positions: Sequence[int]) -> bytes:
+        return encoded_appended(reads, positions, self.traced, self.received_at_us, canary=self.canary)
 
     def _traced_of(self, message: AppendedReads) -> Sequence[Traced]:
         if not message.traced_reads:
@@ -87,7 +89,12 @@ class Appended:
 
 
 def encoded_appended(
-    reads: bytes, positions: Sequence[int], traced: Sequence[Traced], received_at_us: int
+    reads: bytes,
+    positions: Sequence[int],
+    traced: Sequence[Traced],
+    received_at_us: int,
+    *,
+    canary: bool = False,
 ) -> bytes:
     """A serialised `AppendedReads` around serialised `ReadColumns`. `positions` has one element a read.
 
@@ -100,6 +107,7 @@ def encoded_appended(
         first_position=first,
         positions=() if last - first == len(positions) - 1 else positions,
         received_at_us=received_at_us,
+        canary=canary,
     )
     if traced and (kept := that_have(traced, positions)):
         message.traceparent = kept[0].traceparent

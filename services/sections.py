@@ -2,5 +2,5 @@
 
 from typing import Final
 
-SECTIONS: Final = frozenset({"ingest", "store", "match", "bridge"})
+SECTIONS: Final = frozenset({"ingest", "store", "match", "bridge", "canary"})
 """As in ``GANTRY_STORE__IMAGES``. A service refuses variables of other sections as misspelt."""

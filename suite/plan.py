@@ -15,6 +15,7 @@ from suite.settings import SuiteSettings
 
 SIMULATORS = ("nas", "nadc")
 ARCHIVER = "archiver"
+CANARY = "canary"
 PORTS: Mapping[str, tuple[str, ...]] = {
     "ingest": ("grpc", "public", "health", "metrics"),
     "store": ("grpc", "health", "metrics"),
@@ -23,6 +24,7 @@ PORTS: Mapping[str, tuple[str, ...]] = {
     "nas": ("grpc", "control"),
     "nadc": ("https", "control"),
     ARCHIVER: ("metrics",),
+    CANARY: ("health", "metrics"),
 }
 LASTING_PORTS = ("nas.grpc", "nadc.https")
 """They never change while the folder exists, because destinations name them."""
@@ -43,10 +45,18 @@ class Plan:
 
     def service(self, process: str, tls: TlsSettings, database: DatabaseSettings) -> Command:
         """The command of a service's process: its first one, which has its name, or a further replica."""
+        listen = {"GANTRY_GRPC__LISTEN": self.address(process)}
+        return self._service(process, tls, {**listen, **database_environment(database)})
+
+    def canary(self, tls: TlsSettings) -> Command:
+        """The command of the canary, which takes no calls and has no database."""
+        return self._service(CANARY, tls, {})
+
+    def _service(self, process: str, tls: TlsSettings, more: Mapping[str, str]) -> Command:
         name = service_of(process)
         environment = {
             **self._chassis(process, tls),
-            **database_environment(database),
+            **more,
             **obeyed(os.environ, {**self._own(process), **self._traces(name)}),
             **self.settings.environment.get(name, {}),
             **self.settings.environment.get(process, {}),
@@ -83,7 +93,6 @@ class Plan:
             "GANTRY_TLS__CERTIFICATE": str(tls.certificate),
             "GANTRY_TLS__KEY": str(tls.key),
             "GANTRY_TLS__AUTHORITY": str(tls.authority),
-            "GANTRY_GRPC__LISTEN": self.address(name),
             "GANTRY_GRPC__HEALTH_LISTEN": self.address(name, "health"),
             "GANTRY_GRPC__PORT_FILE": str(self.layout.run / f"{name}.json"),
             "GANTRY_TELEMETRY__METRICS_LISTEN": self.address(name, "metrics"),
@@ -109,6 +118,12 @@ class Plan:
             "nas_bridge": lambda: {
                 "GANTRY_BRIDGE__STORE": store,
                 "GANTRY_BRIDGE__IDENTITIES": str(self.layout.identities),
+            },
+            CANARY: lambda: {
+                "GANTRY_CANARY__STORE": store,
+                "GANTRY_CANARY__INGEST": self.address("ingest"),
+                "GANTRY_CANARY__DOOR": self.address("ingest", "public"),
+                "GANTRY_CANARY__MATCH": self.address("match"),
             },
         }
         return own[service_of(process)]()

@@ -105,10 +105,14 @@ class Process:
 
     async def start(self) -> None:
         """Start it and wait until it is ready. SuiteError with its last log lines when it fails to."""
+        self.begin()
+        await self.ready()
+
+    def begin(self) -> None:
+        """Start it and wait for nothing."""
         self._stopping = False
         self._killed_on_purpose = False
         self._spawn()
-        await self.ready()
 
     async def ready(self, patience: float = READY_SECONDS) -> None:
         """Wait until it listens and, where it has a health port, says that it is serving.

@@ -22,7 +22,7 @@ class SuiteSettings:
     once they are up, in the words of their control surface; one that is killed forgets it.
     `traces_per_second` limits new traces; None: the services' own limits. `backup` says where the suite's
     archiver puts backups; None: there is no archiver. With `standby` there are two PostgreSQL, and commits
-    wait for both: for drills, which lose the first one.
+    wait for both: for drills, which lose the first one. `canary`: a process sends canaries through all.
     """
 
     folder: Path = FOLDER
@@ -37,6 +37,7 @@ class SuiteSettings:
     misbehaviour: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     backup: BackupSettings | None = None
     standby: bool = False
+    canary: bool = True
 
     @property
     def destinations(self) -> tuple[str, ...]:

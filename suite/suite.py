@@ -27,6 +27,7 @@ from suite.lock import FolderLock
 from suite.logfile import last_lines, rotate
 from suite.plan import (
     ARCHIVER,
+    CANARY,
     LASTING_PORTS,
     PORTS,
     SIMULATORS,
@@ -165,8 +166,7 @@ class Suite:
         """Stop a service's or simulator's process, and start it again with these variables added to its
         environment.
         """
-        simulated = process in SIMULATORS
-        command = self.plan.simulator(process, self.service(process)) if simulated else self._service(process)
+        command = self._command(process)
         await self._processes[process].stop()
         await self._start(replace(command, environment={**command.environment, **(environment or {})}))
 
@@ -228,6 +228,8 @@ class Suite:
         await _together(
             self._start(self._service(name)) for name in SERVICES if name != "store" and self._wanted(name)
         )
+        if self.settings.canary:
+            self._begin(self.plan.canary(self.service(CANARY)))
         await self._serve_forces()
         if self.settings.backup is not None:
             self._say(f"starting the archiver: backups go to {self.settings.backup.archive}")
@@ -276,17 +278,32 @@ class Suite:
                 f"the end of {log}:\n{last_lines(log)}"
             )
 
+    def _command(self, process: str) -> Command:
+        if process in SIMULATORS:
+            return self.plan.simulator(process, self.service(process))
+        return self.plan.canary(self.service(CANARY)) if process == CANARY else self._service(process)
+
     def _service(self, name: str) -> Command:
         service = service_of(name)
         return self.plan.service(name, self.service(service), self.database(service))
 
     async def _start(self, command: Command) -> None:
+        process = self._process_of(command)
+        await process.start()
+        self._watch(process.supervise(), command.name)
+
+    def _begin(self, command: Command) -> None:
+        """Start a process that nothing waits for."""
+        process = self._process_of(command)
+        process.begin()
+        self._watch(process.supervise(), command.name)
+
+    def _process_of(self, command: Command) -> Process:
         process = Process(
             command, logs=self.layout.logs, run=self.layout.run, say=self._say, excuse=self._excuse
         )
         self._processes[command.name] = process
-        await process.start()
-        self._watch(process.supervise(), command.name)
+        return process
 
     def _excuse(self) -> str:
         """Why every process dies at present, such as a full disk: deaths then do not count. Else empty."""
@@ -310,7 +327,8 @@ class Suite:
 
     def _tell_of_the_environment(self) -> None:
         """Which variables of ours are obeyed although the suite has a value of its own, and which are not."""
-        commands = [self._service(name) for name in SERVICES if self._wanted(name)]
+        names = [name for name in SERVICES if self._wanted(name)]
+        commands = map(self._command, [*names, CANARY] if self.settings.canary else names)
         for sentence in told_of(os.environ, commands):
             self._say(sentence)
 
@@ -354,7 +372,7 @@ class Suite:
         self._steps.begin(Phase.STOPPING)
         self._say("stopping the services and PostgreSQL")
         for services in (
-            ("ingest",),
+            ("ingest", CANARY),
             ("match", "nas_bridge"),
             ("store",),
             ("nas", "nadc", ARCHIVER),

@@ -14,16 +14,16 @@ from cli.verbs import Session, verb
 from suite.certificates import Authority
 from suite.database import SERVICES
 from suite.layout import Layout
+from suite.plan import CANARY
 
+_NAMES: Final = (*SERVICES, CANARY)
 _HOST: Final = re.compile(r"[A-Za-z0-9*][A-Za-z0-9*.-]{0,252}")
 
 
 @verb
 def service(
     session: Session,
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help=f"Its name: {', '.join(SERVICES)}, or another.")
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"Its name: {', '.join(_NAMES)}, or another.")],
     *,
     dns: Annotated[
         list[str] | None,
@@ -47,7 +47,7 @@ def service(
     """Issue a service's certificate, valid for its name, localhost and what is given."""
     _check(name, dns or [], ip or [])
     _answer(session, _authority(session).issue_service(name, dns=dns or [], ips=ip or []))
-    if name not in SERVICES:
+    if name not in _NAMES:
         note(f"note: {name} is none of Gantry's services, so other services refuse its calls")
 
 
@@ -86,7 +86,7 @@ def _answer(session: Session, files: TlsSettings) -> None:
 
 def _check(name: str, hosts: list[str], addresses: list[str]) -> None:
     known = name.replace("-", "_")
-    if known != name and known in SERVICES:
+    if known != name and known in _NAMES:
         raise CliError(
             f"the service is called {known}; its certificate is valid for the host {name}, too", Exit.USAGE
         )

@@ -7,6 +7,7 @@ from typing import Any, Final
 STORE: Final = "store"
 MATCH: Final = "match"
 BRIDGE: Final = "nas_bridge"
+CANARY: Final = "canary"
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,11 @@ class ProcessState:
     name: str
     state: str
     pid: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it serves. The canary may also still start, since nothing waits for it."""
+        return self.state == "serving" or (self.name == CANARY and self.state == "starting")
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ class SuiteState:
     def ok(self) -> bool:
         """Whether all serves and stores, nothing is overdue, and no delivery fails, is stopped or paused."""
         return (
-            all(process.state == "serving" for process in self.processes)
+            all(process.ok for process in self.processes)
             and not any(force.ill for force in self.forces)
             and all(one.ok for force in self.forces for one in force.destinations)
         )

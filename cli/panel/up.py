@@ -94,7 +94,7 @@ class Scene:
 
     def looked(self, state: SuiteState, now: float) -> None:
         """Remove the sentence when all processes have been well for some seconds."""
-        if not all(process.state == "serving" for process in state.processes):
+        if not all(process.ok for process in state.processes):
             self.well_since = None
         elif self.well_since is None:
             self.well_since = now

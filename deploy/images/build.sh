@@ -16,7 +16,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/../.."
 . "$here/tool.sh"
 
-NAMES=(ingest store match nas-bridge command simulators)
+NAMES=(ingest store match nas-bridge canary command simulators)
 REGISTRY=${REGISTRY:-gantry.local}
 TAG=${TAG:-$(git describe --always --dirty)}
 BASE=${BASE:-python:3.13-slim}

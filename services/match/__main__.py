@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from gantry.match.v1.alert_pb2_grpc import add_AlertServiceServicer_to_server
+from gantry.match.v1.canary_pb2_grpc import add_CanaryServiceServicer_to_server
 from gantry.match.v1.hotlist_pb2_grpc import add_HotlistServiceServicer_to_server
 
 from chassis.client import open_channel
@@ -29,6 +30,7 @@ from services.match.settings import MatchSettings
 
 HOTLISTS: Final = "gantry.match.v1.HotlistService"
 ALERTS: Final = "gantry.match.v1.AlertService"
+CANARIES: Final = "gantry.match.v1.CanaryService"
 _HEADS_SECONDS: Final = 1.0
 
 
@@ -59,7 +61,7 @@ async def main(settings: MatchSettings) -> None:
         )
         async with grpc_server(
             settings,
-            rules(HOTLISTS, ALERTS),
+            rules(HOTLISTS, ALERTS, CANARIES),
             auditor=AuditClient(store),
             known_force=directory.is_known,
             restoration=restoration,
@@ -111,6 +113,7 @@ def serve(server: GrpcServer, match: Assembly, ready: Callable[[], Awaitable[Non
         ready=ready,
     )
     server.add(add_AlertServiceServicer_to_server, match.alert_service, service=ALERTS, ready=ready)
+    server.add(add_CanaryServiceServicer_to_server, match.canary_service, service=CANARIES, ready=ready)
     server.on_stop(match.stop)
     for work, name in match.tasks():
         server.own(work, name)

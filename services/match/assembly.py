@@ -22,6 +22,9 @@ from services.match.alerts.retention import AlertRetention
 from services.match.alerts.service import AlertService
 from services.match.alerts.subscriptions import Subscriptions
 from services.match.cameras.camera_names import CameraNames, CameraSource
+from services.match.canary.postgres import PostgresCanaryLists
+from services.match.canary.preparing import CanaryHotlists
+from services.match.canary.service import CanaryService
 from services.match.clock import Clock, utc_now
 from services.match.gauges import MatchGauges
 from services.match.hotlists.importing import HotlistImports
@@ -78,6 +81,8 @@ class Assembly:
     gauges: MatchGauges
     hotlist_service: HotlistService
     alert_service: AlertService
+    canary_hotlists: CanaryHotlists
+    canary_service: CanaryService
 
     def tasks(self) -> Iterator[tuple[Coroutine[Any, Any, None], str]]:
         """The tasks that run until the process stops, with names."""
@@ -134,6 +139,7 @@ def assemble(
         most_seconds=section.import_seconds,
         clock=clock,
     )
+    canary_hotlists = CanaryHotlists(PostgresCanaryLists(pool), imports)
     return Assembly(
         alerts,
         notices,
@@ -146,13 +152,15 @@ def assemble(
         MatchGauges(ShownLines(pool, lines.replica, heads), indexes.entries, forces),
         HotlistService(imports, hotlists, clock),
         AlertService(alerts, alerts, subscriptions, pages, clock),
+        canary_hotlists,
+        CanaryService(canary_hotlists, alerts, subscriptions),
     )
 
 
 def _maker(log: ReadLog, steps: MatchingSteps) -> Callable[[Lease], Line[Appended]]:
     def line(lease: Lease) -> Line[Appended]:
         return Line(
-            ReadLogSource(log, lease.force, LINE),
+            ReadLogSource(log, lease.force, LINE, canaries=True),
             steps.open,
             # Reads that were purged before they were matched are lost. The others are matched.
             gaps=SkipGaps(),

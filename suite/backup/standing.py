@@ -16,6 +16,7 @@ from typing import Any, Final
 import asyncpg
 import pyrage
 
+from reads.canary import CANARY
 from suite.backup.archive import Archive, sealed_in
 from suite.backup.server import SQL
 
@@ -34,7 +35,7 @@ class Keeper:
         self, connection: asyncpg.Connection, recipients: Sequence[pyrage.x25519.Recipient]
     ) -> None:
         """Archive what stands now, unless it is archived already."""
-        text: str = await connection.fetchval(SQL.standing)
+        text: str = await connection.fetchval(SQL.standing, CANARY)
         if text == self._kept:
             return
         stem = datetime.now(UTC).strftime(_FORM)
@@ -100,7 +101,8 @@ async def replay(connection: asyncpg.Connection, stood: dict[str, Any]) -> Repla
     done = Replayed()
     async with connection.transaction():
         if await connection.fetchval(SQL.registry_version) < stood["registry"]:
-            done.tokens = await connection.fetchval(SQL.replay_tokens, *_columns(stood["feeds"], 3))
+            feeds = _columns(stood["feeds"], 3)
+            done.tokens = await connection.fetchval(SQL.replay_tokens, *feeds, CANARY)
             done.cameras = await connection.fetchval(SQL.replay_cameras, *_columns(stood["disabled"], 2))
             await connection.execute(SQL.replay_registry, stood["registry"])
         done.forces = await connection.fetchval(SQL.replay_retired, stood["retired"])

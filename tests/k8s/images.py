@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = "gantry.local"
-IMAGES = ("ingest", "store", "match", "nas-bridge", "command", "simulators")
+IMAGES = ("ingest", "store", "match", "nas-bridge", "canary", "command", "simulators")
 
 
 async def built_and_loaded(folder: Path) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from reads.canary import CANARY, CANARY_VRM
 from suite.backup.archive import Archive, sealed_in
 from suite.backup.archiver import Archiver, site_id
 from suite.backup.base import base_in, bases, make_base
@@ -34,6 +35,7 @@ from tests.recovery.site import Site, database_of, execute, running_site, until
 pytestmark = pytest.mark.timeout(300)
 OBJECT = "001945a3c2e00001"
 OLD, NEW = "aa" * 32, "bb" * 32
+OLD_CANARY, NEW_CANARY = "cc" * 32, "dd" * 32
 TOKEN = "select encode(token_sha256, 'hex') from ingest.feeds where feed = 'gateway'"
 
 
@@ -46,7 +48,7 @@ async def site() -> AsyncIterator[Site]:
             )
             await running.run(
                 "insert into ingest.feeds (force, feed, token_sha256)"
-                f" values ('essex', 'gateway', '\\x{OLD}')"
+                f" values ('essex', 'gateway', '\\x{OLD}'), ('essex', '{CANARY}', '\\x{OLD_CANARY}')"
             )
             await running.run(
                 "insert into ingest.cameras (force, camera_id, feed, name, kind)"
@@ -137,6 +139,7 @@ async def test_an_earlier_state_has_nothing_that_was_withdrawn_since(site: Site)
     await site.run(
         f"update ingest.feeds set token_sha256 = '\\x{NEW}' where feed = 'gateway'",
     )
+    await site.run(f"update ingest.feeds set token_sha256 = '\\x{NEW_CANARY}' where feed = '{CANARY}'")
     await site.run("update ingest.cameras set enabled = false")
     await site.run("update ingest.registry set version = version + 2")
     await load_hotlist(site, 2, "ZZ99ZZZ")
@@ -146,10 +149,12 @@ async def test_an_earlier_state_has_nothing_that_was_withdrawn_since(site: Site)
     await site.postgres.lose()
     done, home = await site.restored(at=at)
     replayed = done.replayed
+    # The token of the canary is replayed too, but that is no news for people.
     assert (replayed.tokens, replayed.cameras, replayed.forces) == (1, 1, 1)
     assert replayed.hotlists == ["essex/stolen", "essex/wanted"]
     async with database_of(home) as postgres:
         assert await execute(postgres, TOKEN) == NEW
+        assert await execute(postgres, TOKEN.replace("gateway", CANARY)) == NEW_CANARY
         assert not await execute(postgres, "select enabled from ingest.cameras")
         assert await execute(postgres, "select state from store.forces") == 2
         # The old entries raise nothing, the newer ones were not restored, and the next import is version 3.
@@ -159,11 +164,26 @@ async def test_an_earlier_state_has_nothing_that_was_withdrawn_since(site: Site)
         assert await execute(postgres, "select version from ingest.registry") > 3
 
 
+async def test_the_canary_s_hotlist_keeps_its_entry(site: Site) -> None:
+    """Nothing is withdrawn from it, and no person could import it again."""
+    await load_hotlist(site, 1, CANARY_VRM, name=CANARY)
+    await site.archived()
+    at = await site.run("select clock_timestamp()")
+    await load_hotlist(site, 2, CANARY_VRM, name=CANARY)
+    await site.archived()
+    await site.postgres.lose()
+    done, home = await site.restored(at=at)
+    assert done.replayed.hotlists == []
+    async with database_of(home) as postgres:
+        listed = "select (version, entries) from match.hotlists where name = $1"
+        assert await execute(postgres, listed, CANARY) == (1, 1)
+
+
 async def test_a_newer_state_than_the_archive_knew_stays(site: Site) -> None:
     """What stands is archived before the log: when the log has more, nothing is given back."""
     await site.archived()
     standing = {file.path.name: file.path.read_bytes() for file in sealed_in(site.archive.standing)}
-    await site.run(f"update ingest.feeds set token_sha256 = '\\x{NEW}'")
+    await site.run(f"update ingest.feeds set token_sha256 = '\\x{NEW}' where feed = 'gateway'")
     await site.run("update ingest.registry set version = version + 1")
     await load_hotlist(site, 2, "ZZ99ZZZ")
     await site.archived()

@@ -52,10 +52,11 @@ class StoreAvailability:
         """Seconds for which an append that begins now is tried."""
         return self._patience if self._open_until is None else min(self._patience, _PROBE_SECONDS)
 
-    def check(self) -> None:
-        """Raise what `refusal` makes of the cause while the circuit is open."""
+    def check(self, *, counted: bool = True) -> None:
+        """Raise what `refusal` makes of the cause while the circuit is open. `counted`: as a refusal."""
         if self._open_until is not None and self._clock() < self._open_until:
-            self._refused()
+            if counted:
+                self._refused()
             raise refusal(self._cause)
 
     def succeeded(self) -> None:

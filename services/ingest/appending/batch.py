@@ -56,6 +56,11 @@ class PendingBatch:
     settled: bool = False
 
     @property
+    def canary(self) -> bool:
+        """Whether it is a canary, which is an append of its own and is not counted."""
+        return self.feed.canary
+
+    @property
     def warnings(self) -> Sequence[pb.Warning]:
         """The remarks on kept reads, ascending by index in the batch."""
         checked, differing = self.verdict.warnings, self.differing

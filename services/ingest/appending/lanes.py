@@ -127,7 +127,10 @@ class Appends:
 
 @dataclass(frozen=True, slots=True)
 class ForceAppends:
-    """The lanes, the circuit breaker, the share of memory, the turns and the pace of one force."""
+    """The lanes, the circuit breaker, the share of memory, the turns and the pace of one force.
+
+    `counted`: whether refusals count as those of a vendor's batch.
+    """
 
     force: str
     lanes: Sequence[Lane]
@@ -135,6 +138,11 @@ class ForceAppends:
     memory: MemoryShare
     turns: Turns
     pace: Pace
+    counted: bool = True
+
+    def check(self) -> None:
+        """Raise Unavailable STORE_UNAVAILABLE or Exhausted STORAGE_FULL while reads cannot be stored."""
+        self.availability.check(counted=self.counted)
 
     def try_turn(self, size: int) -> bool:
         """Whether a message of `size` bytes may be parsed and checked at once, without waiting for a turn."""
@@ -146,7 +154,8 @@ class ForceAppends:
 
     def refused(self) -> None:
         """Count a batch that was refused for want of room."""
-        _count(self.force, "refused")
+        if self.counted:
+            _count(self.force, "refused")
 
     def put(self, batch: PendingBatch) -> None:
         """Queue a batch. One without kept reads is settled at once."""
@@ -154,7 +163,7 @@ class ForceAppends:
             self.memory.take(batch.cost)
             self.lanes[batch.feed.number % len(self.lanes)].put(batch)
         else:
-            _count(self.force, "acknowledged")
+            _count(self.force, "acknowledged", _counted([batch]))
             batch.end_span()
             batch.submitter.settled(batch)
 
@@ -207,7 +216,7 @@ class Lane:
             await self._append(batches)
 
     def _take(self) -> list[PendingBatch]:
-        """Take the oldest batches that fit into one append; at least one."""
+        """Take the oldest batches that fit into one append; at least one. A canary is taken alone."""
         batches: list[PendingBatch] = []
         reads = cost = 0
         while self._queue:
@@ -215,6 +224,8 @@ class Lane:
             reads += batch.kept
             cost += batch.cost
             if batches and (reads > self._limits.reads or cost > self._limits.cost):
+                break
+            if batches and (batch.canary or batches[0].canary):
                 break
             batches.append(self._queue.popleft())
             self.queued_reads -= batch.kept
@@ -275,7 +286,7 @@ class Lane:
     def _fail(self, batches: Sequence[PendingBatch], fault: Fault) -> None:
         self._memory.release(sum([batch.cost for batch in batches]))
         if fault.status is not grpc.StatusCode.UNAUTHENTICATED:
-            _count(self._force, "failed", len(batches))
+            _count(self._force, "failed", _counted(batches))
         for batch in batches:
             batch.end_span()
             batch.submitter.failed(batch, fault)
@@ -286,15 +297,21 @@ class Lane:
         duplicates = list(response.duplicate_indexes)
         share_duplicates(batches, duplicates)
         share_differing(batches, response.differing_indexes)
-        now_us = time.time_ns() // 1000
-        self._counts.appended(self._force, append.camera_ids, append.captured_at_us, duplicates, now_us)
-        count_remarks(self._force, batches, append.camera_ids, self._counts)
+        if _counted(batches):
+            self._count_reads(append, batches, duplicates)
         self._memory.release(sum([batch.cost for batch in batches]))
-        self._measure(len(append.camera_ids), len(duplicates), batches)
-        _count(self._force, "acknowledged", len(batches))
         for batch in batches:
             batch.end_span()
             batch.submitter.settled(batch)
+
+    def _count_reads(
+        self, append: EncodedAppend, batches: Sequence[PendingBatch], duplicates: Sequence[int]
+    ) -> None:
+        now_us = time.time_ns() // 1000
+        self._counts.appended(self._force, append.camera_ids, append.captured_at_us, duplicates, now_us)
+        count_remarks(self._force, batches, append.camera_ids, self._counts)
+        self._measure(len(append.camera_ids), len(duplicates), batches)
+        _count(self._force, "acknowledged", len(batches))
 
     def _measure(self, reads: int, duplicates: int, batches: Sequence[PendingBatch]) -> None:
         _reads.add(reads - duplicates, self._accepted)
@@ -305,4 +322,10 @@ class Lane:
 
 
 def _count(force: str, outcome: str, batches: int = 1) -> None:
-    _batches.add(batches, {"force": force, "outcome": outcome})
+    if batches:
+        _batches.add(batches, {"force": force, "outcome": outcome})
+
+
+def _counted(batches: Sequence[PendingBatch]) -> int:
+    """How many of them are not canaries."""
+    return sum([not batch.canary for batch in batches])

@@ -48,13 +48,14 @@ class EncodedAppend:
 
 
 def append_of(force: str, batches: Sequence[PendingBatch]) -> EncodedAppend:
-    """Join the kept reads of the batches, in their order."""
+    """Join the kept reads of the batches, in their order. A canary is never joined with another batch."""
     kept = _joined(batches)
     columns = kept._asdict()
     images = [part for name, tag in _IMAGES.items() for part in _fields(tag, columns.pop(name))]
     reads = [columns_of(**columns).SerializeToString(), *images]
     size = _varint(sum(map(len, reads)))
-    request = b"".join((AppendReadsRequest(force=force).SerializeToString(), _READS, size, *reads))
+    head = AppendReadsRequest(force=force, canary=batches[0].canary).SerializeToString()
+    request = b"".join((head, _READS, size, *reads))
     return EncodedAppend(request, kept.camera_ids, kept.captured_at_us)
 
 

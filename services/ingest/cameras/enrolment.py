@@ -14,9 +14,11 @@ from gantry.ingest.v1 import cameras_pb2 as pb
 from anpr.identifiers import is_camera_id, oddity_of_id, oddity_of_name
 from anpr.place import is_no_fix
 from chassis.errors import InvalidInput
+from reads.canary import CANARY
 
 MOST_CAMERAS: Final = 1_000
 _MOST_NAME: Final = 200
+_RESERVED: Final = "this name is reserved for the reads by which the service tests itself; choose another"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,12 @@ class CameraRegistry(Protocol):
         for a place of a camera that is mobile.
         """
 
+    async def enrol_canary(self, force: str, token_sha256: bytes) -> None:
+        """Give the canary's feed of a force this token; make the feed and its camera if they are missing.
+
+        No other method shows or changes them.
+        """
+
     async def cameras(self, force: str, after: str, most: int) -> list[EnrolledCamera]:
         """Up to `most` cameras whose ids follow `after`, by id."""
 
@@ -141,6 +149,12 @@ def placed_mobile(where: str) -> InvalidInput:
     return camera_invalid(f"{where}.position", "a mobile camera has no place of its own; leave it out")
 
 
+def require_not_reserved(name: str, field: str) -> None:
+    """Raise InvalidInput CAMERA_INVALID for the name of the canary's feed and camera."""
+    if name == CANARY:
+        raise camera_invalid(field, _RESERVED)
+
+
 def _check(camera: pb.Camera, where: str) -> None:
     if not is_camera_id(camera.camera_id):
         raise camera_invalid(
@@ -148,6 +162,7 @@ def _check(camera: pb.Camera, where: str) -> None:
         )
     if (oddity := oddity_of_id(camera.camera_id)) is not None:
         raise camera_invalid(f"{where}.camera_id", oddity)
+    require_not_reserved(camera.camera_id, f"{where}.camera_id")
     if (oddity := oddity_of_name(camera.name)) is not None:
         raise camera_invalid(f"{where}.name", oddity)
     if len(camera.name) > _MOST_NAME or not camera.name.isprintable():

@@ -16,6 +16,7 @@ from chassis.database import finished, in_forces, statements, stop_listening
 from chassis.database_faults import DATABASE_TROUBLE
 from chassis.errors import AlreadyExists
 from chassis.transient import cause_of, is_transient
+from reads.canary import CANARY
 from reads.epoch import moment
 from services.ingest.cameras.counts import CameraCounts, CameraKey
 from services.ingest.cameras.enrolment import (
@@ -29,6 +30,8 @@ from services.ingest.cameras.enrolment import (
 from services.ingest.cameras.feeds import Feed, feeds_from
 
 CHANNEL: Final = "gantry_ingest_registry"
+# A mobile camera has no place.
+_CANARY_CAMERA: Final = CameraChange(CANARY, CANARY, CAMERA_KIND_MOBILE, None, None)
 
 _log = logging.getLogger(__name__)
 
@@ -80,16 +83,20 @@ class PostgresRegistry:
         """Enrol cameras in one transaction. Raises AlreadyExists REQUEST_ID_REUSED."""
         return await finished(self._enrol_and_announce(enrolment))
 
+    async def enrol_canary(self, force: str, token_sha256: bytes) -> None:
+        """Give the canary's feed of a force this token; make the feed and its camera if they are missing."""
+        await finished(self._enrol_canary_and_announce(force, token_sha256))
+
     async def cameras(self, force: str, after: str, most: int) -> list[EnrolledCamera]:
         """Up to `most` cameras whose ids follow `after`, by id."""
         async with in_forces(self._pool, force) as connection:
-            rows = await connection.fetch(self._sql.list_cameras, force, after, most)
+            rows = await connection.fetch(self._sql.list_cameras, force, after, most, CANARY)
         return [EnrolledCamera(**row) for row in rows]
 
     async def snapshot(self, force: str) -> tuple[int, list[EnrolledCamera]]:
         """The version, and all cameras of a force by id, as of one moment."""
         async with in_forces(self._pool, force) as connection:
-            rows = [dict(row) for row in await connection.fetch(self._sql.all_cameras, force)]
+            rows = [dict(row) for row in await connection.fetch(self._sql.all_cameras, force, CANARY)]
         versions = [row.pop("version") for row in rows]
         return versions[0], [EnrolledCamera(**row) for row in rows if row["camera_id"] is not None]
 
@@ -104,7 +111,7 @@ class PostgresRegistry:
     async def health(self, force: str, after: str, most: int) -> list[Health]:
         """The health of up to `most` cameras whose ids follow `after`, by id."""
         async with in_forces(self._pool, force) as connection:
-            rows = await connection.fetch(self._sql.list_health, force, after, most)
+            rows = await connection.fetch(self._sql.list_health, force, after, most, CANARY)
         return [_health(row) for row in rows]
 
     async def add(self, counts: Mapping[CameraKey, CameraCounts]) -> None:
@@ -133,7 +140,8 @@ class PostgresRegistry:
             earlier = await connection.fetchrow(sql.find_enrolment, force, enrolment.request_id)
             if earlier is not None:
                 return _repeated(earlier, enrolment)
-            token_used = await self._issue_token(connection, enrolment)
+            naming = force, feed, enrolment.token_sha256
+            token_used = await self._issue_token(connection, naming, replace=enrolment.new_token)
             rows = await connection.fetch(sql.enrol_cameras, force, feed, *_columns(enrolment.cameras))
             _require_no_place_of_mobiles(rows, enrolment.cameras)
             created = sum(row["created"] for row in rows)
@@ -144,13 +152,25 @@ class PostgresRegistry:
             )
             return Enrolled(*counts, token_used)
 
-    async def _issue_token(self, connection: asyncpg.Connection, enrolment: Enrolment) -> bool:
-        naming = enrolment.force, enrolment.feed, enrolment.token_sha256
+    async def _enrol_canary_and_announce(self, force: str, token_sha256: bytes) -> None:
+        sql = self._sql
+        async with in_forces(self._pool, force) as connection:
+            await connection.execute(sql.begin_change)
+            await self._issue_token(connection, (force, CANARY, token_sha256), replace=True)
+            await connection.fetch(sql.enrol_cameras, force, CANARY, *_columns([_CANARY_CAMERA]))
+            # People may have switched off a camera of this name before the name was reserved.
+            await connection.execute(sql.switch_camera, force, CANARY, True)
+        await self._announce()
+
+    async def _issue_token(
+        self, connection: asyncpg.Connection, naming: tuple[str, str, bytes], *, replace: bool
+    ) -> bool:
+        """Make the feed with the token, or `replace` a known feed's. Returns whether the token is used."""
         if await connection.fetchval(self._sql.create_feed, *naming) is not None:
             return True
-        if enrolment.new_token:
+        if replace:
             await connection.execute(self._sql.replace_token, *naming)
-        return enrolment.new_token
+        return replace
 
     async def _announce(self) -> None:
         """Notify the replicas of a committed change. When that fails they find the change by polling.

@@ -19,6 +19,7 @@ from gantry.ingest.v1.ingest_pb2 import RejectionReason, WarningReason
 from anpr.identifiers import is_camera_id, is_feed, oddity_of_id
 from chassis.errors import NotFound
 from chassis.pages import PageTokens, page_size
+from reads.canary import CANARY
 from services.ingest.cameras.enrolment import (
     CameraRegistry,
     Enrolled,
@@ -27,6 +28,7 @@ from services.ingest.cameras.enrolment import (
     camera_invalid,
     camera_message,
     cameras_from,
+    require_not_reserved,
 )
 from services.ingest.cameras.feeds import token_key
 from services.ingest.cameras.watching import CameraWatch
@@ -68,12 +70,23 @@ class CameraRegistryService(CameraRegistryServiceServicer):
         context: Any,
     ) -> pb.EnrolCamerasResponse:
         """Enrol cameras on a feed."""
-        if not self._is_active(request.force):
-            raise NotFound("FORCE_UNKNOWN", "the force was retired", field="force")
-        token = _TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
+        self._require_active(request.force)
+        token = _fresh_token()
         enrolled = await self._registry.enrol(_enrolment(request, token))
         await self._changed()
         return _enrolled_message(enrolled, token)
+
+    async def EnrolCanary(
+        self,
+        request: pb.EnrolCanaryRequest,
+        context: Any,
+    ) -> pb.EnrolCanaryResponse:
+        """Enrol the canary of a force with a new token."""
+        self._require_active(request.force)
+        token = _fresh_token()
+        await self._registry.enrol_canary(request.force, token_key(token))
+        await self._changed()
+        return pb.EnrolCanaryResponse(token=token)
 
     async def ListCameras(
         self,
@@ -92,7 +105,7 @@ class CameraRegistryService(CameraRegistryServiceServicer):
         context: Any,
     ) -> pb.SetCameraEnabledResponse:
         """Switch a camera on or off."""
-        if not is_camera_id(request.camera_id):
+        if not is_camera_id(request.camera_id) or request.camera_id == CANARY:
             raise _unknown_camera()
         camera = await self._registry.switch(request.force, request.camera_id, enabled=request.enabled)
         if camera is None:
@@ -108,6 +121,10 @@ class CameraRegistryService(CameraRegistryServiceServicer):
         """Send the cameras of a force, and send them again after each change."""
         async for response in self._watch.watch(request.force):
             yield response
+
+    def _require_active(self, force: str) -> None:
+        if not self._is_active(force):
+            raise NotFound("FORCE_UNKNOWN", "the force was retired", field="force")
 
 
 class CameraHealthService(CameraHealthServiceServicer):
@@ -152,11 +169,16 @@ class _Pages:
         return page, self._tokens.token(self._method, request, [name(page[-1])])
 
 
+def _fresh_token() -> str:
+    return _TOKEN_PREFIX + secrets.token_urlsafe(_TOKEN_BYTES)
+
+
 def _enrolment(request: pb.EnrolCamerasRequest, token: str) -> Enrolment:
     if not is_feed(request.feed):
         raise camera_invalid("feed", "should be 1 to 64 of letters, digits, dot, dash, underscore")
     if (oddity := oddity_of_id(request.feed)) is not None:
         raise camera_invalid("feed", oddity)
+    require_not_reserved(request.feed, "feed")
     try:
         request_id = UUID(request.request_id)
     except ValueError:

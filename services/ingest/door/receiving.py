@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gantry.ingest.v1 import ingest_pb2 as pb
@@ -22,7 +22,7 @@ from services.ingest.cameras.counts import UnwrittenCounts
 from services.ingest.cameras.feeds import Feed, FeedDirectory, token_unknown
 from services.ingest.checking.batch import ImageLimits, Verdict, check_batch
 from services.ingest.checking.read import AHEAD_US
-from services.ingest.door.parsing import ParsedBatch, stream_parser, submit_parser
+from services.ingest.door.parsing import BatchParser, ParsedBatch, stream_parser, submit_parser
 from services.ingest.names import MetricName, SpanName
 
 _NO_PARENT: Final = Context()
@@ -70,8 +70,11 @@ class BatchReceiver:
         Raises Unauthenticated TOKEN_UNKNOWN, and Unavailable STORE_UNAVAILABLE while the force's reads cannot
         be stored.
         """
-        appends = self._appends.of(self.feed(key).force)
-        appends.availability.check()
+        feed = self.feed(key)
+        appends = self._appends.of(feed.force)
+        if feed.canary:
+            appends = replace(appends, counted=False)
+        appends.check()
         return appends
 
     def stream_batch(self, submitter: Submitter, key: bytes, data: bytes, after: int) -> PendingBatch:
@@ -81,7 +84,7 @@ class BatchReceiver:
         SEQUENCE_NOT_INCREASING.
         """
         feed = self.feed(key)
-        parsed = self._stream.parse(data)
+        parsed = _parsed(self._stream, feed, data)
         if parsed.sequence <= after:
             raise InvalidInput(
                 "SEQUENCE_NOT_INCREASING",
@@ -92,7 +95,8 @@ class BatchReceiver:
 
     def single_batch(self, submitter: Submitter, key: bytes, data: bytes) -> PendingBatch:
         """Take the message of a single call. Raises InvalidInput MALFORMED_MESSAGE, BATCH_TOO_LARGE."""
-        feed, parsed = self.feed(key), self._single.parse(data)
+        feed = self.feed(key)
+        parsed = _parsed(self._single, feed, data)
         return self._batch(submitter, feed, parsed, len(data), self._span_below(feed))
 
     def _batch(
@@ -100,7 +104,7 @@ class BatchReceiver:
     ) -> PendingBatch:
         latest_us = time.time_ns() // 1000 + AHEAD_US
         verdict = check_batch(parsed.reads, parsed.broken, feed, latest_us, self._images)
-        if verdict.rejections:
+        if verdict.rejections and not feed.canary:
             self._count(feed, verdict)
         cost = size + _READ_COST * (1 + len(parsed.reads))
         return PendingBatch(submitter, feed, parsed.sequence, verdict, verdict.kept, cost, span)
@@ -140,6 +144,17 @@ class BatchReceiver:
         if called.trace_flags.sampled and not self._traces.take():
             return UNSAMPLED
         return _described(tracer().start_span(SpanName.INGEST_BATCH), feed)
+
+
+def _parsed(parser: BatchParser, feed: Feed, data: bytes) -> ParsedBatch:
+    parsed = parser.parse(data)
+    if feed.canary and len(parsed.reads) > 1:
+        raise InvalidInput(
+            "BATCH_TOO_LARGE",
+            f"the batch has {len(parsed.reads)} reads, a canary's has one; send each by itself",
+            field="reads",
+        )
+    return parsed
 
 
 def _described(span: Span, feed: Feed) -> Span:

@@ -167,7 +167,7 @@ class FeedStream:
                 await appends.turn(self.key, expected)
             if self._ending is not None:
                 return
-            appends.availability.check()
+            appends.check()
             batch = receiver.stream_batch(self, self.key, data, after)
             after = batch.sequence
             pending.append(batch)

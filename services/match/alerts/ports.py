@@ -34,7 +34,7 @@ class AlertQuery:
 
 
 class EventSource(Protocol):
-    """The events of all forces."""
+    """The events of all forces. A `canary_sequence` is asked for like a force."""
 
     async def last_number(self, force: str) -> int:
         """The number of a force's last event; 0 when there was none."""
@@ -65,7 +65,7 @@ class AlertSource(Protocol):
 
 
 class OldAlerts(Protocol):
-    """Alerts whose time is over."""
+    """Alerts whose time is over, also those of a `canary_sequence`."""
 
     async def delete_old(self, force: str, before: datetime, most: int) -> tuple[int, int]:
         """Delete the oldest alerts raised before a moment; how many, and how many of them were open."""

@@ -11,6 +11,7 @@ from gantry.common.v1.read_pb2 import Read
 from gantry.match.v1.alert_pb2 import Alert, GetMatchStatusResponse
 
 from chassis.database import in_forces, statements
+from reads.canary import CANARY
 from services.match.alerts import events
 from services.match.alerts.filtering import Happening, Subject
 from services.match.alerts.ports import PAGE, AlertQuery, EventPage
@@ -76,7 +77,7 @@ class PostgresAlerts:
     async def status(self, force: str) -> GetMatchStatusResponse:
         """The durable progress of matching."""
         async with in_forces(self._pool, force) as connection:
-            row = await connection.fetchrow(SQL["read_status"], force)
+            row = await connection.fetchrow(SQL["read_status"], force, CANARY)
         told = {name: value for name, value in row.items() if value is not None}
         return GetMatchStatusResponse(**told)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from chassis.loops import repeat
 from chassis.metrics import counter
+from reads.canary import canary_sequence
 from services.match.alerts.ports import OldAlerts
 from services.match.clock import Clock
 from services.match.names import MetricName
@@ -55,17 +56,25 @@ class AlertRetention:
         """Delete the alerts that are due now."""
         before = self._clock() - self._age
         for force in self._forces():
-            deleted = lapsed = 0
-            portion = PORTION
-            while portion == PORTION:
-                portion, unacknowledged = await self._alerts.delete_old(force, before, PORTION)
-                deleted, lapsed = deleted + portion, lapsed + unacknowledged
-                _deleted.add(portion - unacknowledged, {"force": force, "acknowledged": "yes"})
-                _deleted.add(unacknowledged, {"force": force, "acknowledged": "no"})
-                await asyncio.sleep(_PAUSE_SECONDS)
-            # Also when another replica deleted them: events must not stay in memory longer than their rows.
-            self._memory.forget(force)
-            if deleted:
-                _log.info(
-                    "alerts deleted", extra={"force": force, "alerts": deleted, "unacknowledged": lapsed}
-                )
+            await self._delete_of(force, before)
+            async for _ in self._portions(canary_sequence(force), before):
+                pass  # nothing counts canaries
+
+    async def _delete_of(self, force: str, before: datetime) -> None:
+        deleted = lapsed = 0
+        async for portion, unacknowledged in self._portions(force, before):
+            deleted, lapsed = deleted + portion, lapsed + unacknowledged
+            _deleted.add(portion - unacknowledged, {"force": force, "acknowledged": "yes"})
+            _deleted.add(unacknowledged, {"force": force, "acknowledged": "no"})
+        if deleted:
+            _log.info("alerts deleted", extra={"force": force, "alerts": deleted, "unacknowledged": lapsed})
+
+    async def _portions(self, sequence: str, before: datetime) -> AsyncIterator[tuple[int, int]]:
+        """Delete the old alerts of a sequence; of each portion how many, and how many of them were open."""
+        portion = PORTION
+        while portion == PORTION:
+            portion, unacknowledged = await self._alerts.delete_old(sequence, before, PORTION)
+            yield portion, unacknowledged
+            await asyncio.sleep(_PAUSE_SECONDS)
+        # Also when another replica deleted them: events must not stay in memory longer than their rows.
+        self._memory.forget(sequence)

@@ -129,15 +129,17 @@ class Subscriptions:
         """Read new events after a notice, and once a second in case a notice was lost."""
         await repeat(self._read_new, name="alert events", every=POLL_SECONDS, wake=self._stale)
 
-    async def follow(self, force: str, after: int, wanted: Wanted = ALL) -> AsyncGenerator[Update, None]:
-        """The wanted events after a number, then new ones without end.
+    async def follow(
+        self, force: str, after: int, wanted: Wanted = ALL, *, of_a_person: bool = True
+    ) -> AsyncGenerator[Update, None]:
+        """The wanted events after a number, then new ones without end. `force` may be a `canary_sequence`.
 
-        Every 10 seconds comes an update without events.
+        Every 10 seconds comes an update without events. The metric counts subscribers that are people.
 
         Raises Unavailable STOPPING after `close`.
         """
         number, progress_at = after, 0.0
-        with self._subscribed(force) as recent:
+        with self._subscribed(force, of_a_person=of_a_person) as recent:
             while not self._closed:
                 page = await self._next(recent, number)
                 moved, number = page.number > number, page.number
@@ -198,16 +200,18 @@ class Subscriptions:
         self._stale.set()
 
     @contextmanager
-    def _subscribed(self, force: str) -> Iterator[_Recent]:
+    def _subscribed(self, force: str, *, of_a_person: bool) -> Iterator[_Recent]:
         recent = self._recent.setdefault(force, _Recent(force))
         recent.subscribers += 1
-        _subscribers.add(1, {"force": force})
+        if of_a_person:
+            _subscribers.add(1, {"force": force})
         self._read_soon(recent)
         try:
             yield recent
         finally:
             recent.subscribers -= 1
-            _subscribers.add(-1, {"force": force})
+            if of_a_person:
+                _subscribers.add(-1, {"force": force})
             if not recent.subscribers:
                 del self._recent[force]
 

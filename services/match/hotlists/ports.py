@@ -76,7 +76,10 @@ class Hotlists(Protocol):
         """The answer of an earlier import with this request id."""
 
     async def list(self, force: str, now: datetime) -> Sequence[Hotlist]:
-        """The hotlists of a force, by name, with their entries that have passed their weed date `now`."""
+        """The hotlists of a force, by name, with their entries that have passed their weed date `now`.
+
+        The canary's is no hotlist of the force.
+        """
 
     async def drop_unused(self, force: str) -> int:
         """Drop loads that were replaced or left behind; returns how many are still in use."""

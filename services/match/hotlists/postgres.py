@@ -18,6 +18,7 @@ from chassis.database_faults import DATABASE_TROUBLE
 from chassis.errors import Unavailable
 from chassis.loops import repeat
 from following.rows import restart_line
+from reads.canary import CANARY
 from reads.epoch import timestamp
 from services.match.hotlists.copy_format import COLUMNS
 from services.match.hotlists.ports import Activation, AlreadyImported, Answered, Sealed
@@ -133,9 +134,12 @@ class PostgresHotlists:
         return None if row is None else Answered(row["name"], row["answer"])
 
     async def list(self, force: str, now: datetime) -> Sequence[Hotlist]:
-        """The hotlists of a force, by name, with their entries that have passed their weed date `now`."""
+        """The hotlists of a force, by name, with their entries that have passed their weed date `now`.
+
+        The canary's is no hotlist of the force.
+        """
         async with in_forces(self._pool, force) as connection:
-            rows = await connection.fetch(SQL["list_hotlists"], force, now)
+            rows = await connection.fetch(SQL["list_hotlists"], force, now, CANARY)
         return [Hotlist(**{**row, "activated_at": timestamp(row["activated_at"])}) for row in rows]
 
     async def drop_unused(self, force: str) -> int:

@@ -13,6 +13,7 @@ from gantry.match.v1.hotlist_pb2_grpc import HotlistServiceServicer
 
 from chassis.errors import Fault, InvalidInput
 from chassis.identity import caller_of
+from reads.canary import CANARY
 from services.match.clock import Clock, utc_now
 from services.match.hotlists.importing import HotlistImports, ImportOrder
 from services.match.hotlists.ports import Hotlists
@@ -64,9 +65,12 @@ def _order(header: hotlist_pb2.ImportHeader, person: str) -> ImportOrder:
         raise _invalid("request_id should be a UUID", "header.request_id") from None
     if not header.name.isprintable() or not 1 <= len(header.name.strip()) <= MOST_NAME:
         raise _invalid(f"name should have 1 to {MOST_NAME} printable characters", "header.name")
+    name = header.name.strip()
+    if name == CANARY:
+        raise _invalid(f"the name {CANARY} is reserved; choose another", "header.name")
     return ImportOrder(
         header.force,
-        header.name.strip(),
+        name,
         header.near_matches,
         request_id,
         person,

@@ -22,10 +22,11 @@ _EMPTY: Final = Index(())
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The number of the load that one import brought, and how many entries it has."""
+    """The number of the load that one import brought, how many entries it has, whether it is the canary's."""
 
     load_no: int
     entries: int
+    of_canary: bool = False
 
 
 class LoadDroppedError(TransientError):
@@ -99,9 +100,11 @@ class LiveIndex:
         for load in loads:
             if load.load_no not in self._segments:
                 self._segments[load.load_no] = await self._segment(load)
-        kept = [self._segments[load.load_no] for load in loads]
-        self._segments = {segment.load_no: segment for segment in kept}
-        self._current = Index(tuple(kept))
+        self._segments = {load.load_no: self._segments[load.load_no] for load in loads}
+        self._current = Index(
+            tuple(self._segments[load.load_no] for load in loads if not load.of_canary),
+            tuple(self._segments[load.load_no] for load in loads if load.of_canary),
+        )
         return self._current
 
     async def _segment(self, load: Load) -> Segment:

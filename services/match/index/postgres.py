@@ -9,6 +9,7 @@ import asyncpg
 
 from anpr.confusable import Keys
 from chassis.database import allow_long_statements, in_forces, statements
+from reads.canary import CANARY
 from services.match.index.key_column import KeyColumn
 from services.match.index.live_index import Load, LoadDroppedError
 
@@ -26,8 +27,8 @@ class PostgresKeys:
     async def active_loads(self, force: str) -> Sequence[Load]:
         """The loads of the force's active hotlists."""
         async with in_forces(self._pool, force) as connection:
-            rows = await connection.fetch(SQL["list_loads"], force)
-        return [Load(row["load_no"], row["entries"]) for row in rows]
+            rows = await connection.fetch(SQL["list_loads"], force, CANARY)
+        return [Load(**row) for row in rows]
 
     async def folded_keys(self, force: str, load: Load) -> Keys:
         """The folded keys of a load, in no order. Raises LoadDroppedError."""

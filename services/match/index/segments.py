@@ -72,9 +72,18 @@ class Segment:
 
 @dataclass(frozen=True)
 class Index:
-    """The keys that reads are matched against: the loads of a force's active hotlists."""
+    """The keys that reads are matched against: the loads of a force's active hotlists.
+
+    `canaries` are matched against a list of their own, which no other read is compared with or pays for.
+    """
 
     segments: tuple[Segment, ...]
+    canaries: tuple[Segment, ...] = ()
+
+    @property
+    def of_canaries(self) -> Index:
+        """The index that canaries are matched against."""
+        return Index(self.canaries)
 
     @property
     def loads(self) -> list[int]:

@@ -41,6 +41,11 @@ class Raising(Protocol):
         `advance_line` refused the move; then nothing was written.
         """
 
+    async def raise_canary_alerts(
+        self, move: Move, alerts: Sequence[NewAlert], raised_at: datetime
+    ) -> list[int | None] | None:
+        """As `raise_alerts`, for hits of canaries: their alerts go to `canary_sequence` of the force."""
+
 
 class Matching(Protocol):
     """The database of matching."""
@@ -53,4 +58,7 @@ class Publisher(Protocol):
     """Gives events to subscribers; see `services.match.alerts.subscriptions.Subscriptions`."""
 
     def publish(self, force: str, events: Sequence[Happening]) -> None:
-        """Send durable events, with consecutive numbers, to the subscribers of all replicas."""
+        """Send durable events, with consecutive numbers, to the subscribers of all replicas.
+
+        `force` is a force or the `canary_sequence` of one.
+        """

@@ -11,6 +11,7 @@ import asyncpg
 
 from chassis.database import statements
 from following.lease import Move
+from reads.canary import canary_sequence
 from reads.epoch import moment
 from reads.read import read_at
 from services.match.matching.merging import Entry
@@ -45,6 +46,16 @@ class PostgresRaising:
         )
         return numbers
 
+    async def raise_canary_alerts(
+        self, move: Move, alerts: Sequence[NewAlert], raised_at: datetime
+    ) -> list[int | None] | None:
+        """As `raise_alerts`, for hits of canaries."""
+        sequence, columns = canary_sequence(self._force), _columns(self._force, alerts)
+        numbers: list[int | None] | None = await self._connection.fetchval(
+            SQL["raise_canary_alerts"], *move, sequence, raised_at, *columns
+        )
+        return numbers
+
 
 class PostgresMatching:
     """See `services.match.matching.ports.Matching`."""
@@ -74,7 +85,7 @@ class PostgresMatching:
 
 
 def _columns(force: str, alerts: Sequence[NewAlert]) -> list[tuple[object, ...]]:
-    """The parameters of raise_alerts from $9 on: one array a column, one element an alert."""
+    """The arrays that raise_alerts and raise_canary_alerts take: one a column, with one element an alert."""
     return list(zip(*(_row(force, alert) for alert in alerts), strict=True))
 
 

@@ -1,12 +1,15 @@
-"""The step of a force's line: matches a part of the log; alerts and the cursor's move commit together."""
+"""The step of a force's line: matches a part of the log; alerts and the cursor's move commit together.
+
+A canary is matched against the canary's hotlist alone, and no other read is matched against that one. Alerts
+of canaries go to a sequence of their own, and nothing counts them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Final, Protocol, TypeAlias
 
 from opentelemetry.context import Context
@@ -14,10 +17,11 @@ from opentelemetry.context import Context
 from chassis.joint_spans import JointSpans, spans_following
 from chassis.metrics import counter, histogram
 from chassis.tracing import context_of
-from following.lease import Lease
+from following.lease import Lease, Move
 from following.log import Part
 from following.step import Progress
 from reads.appended import Appended
+from reads.canary import canary_sequence
 from reads.epoch import microseconds
 from reads.read import read_at
 from reads.traced import Traced
@@ -58,6 +62,18 @@ class Surroundings:
     clock: Clock
 
 
+_Write = Callable[[Move, Sequence[NewAlert], datetime], Awaitable[list[int | None] | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """The new alerts of a commit, with numbers; by position, the contexts to measure traced ones with."""
+
+    new: Sequence[tuple[int, NewAlert]]
+    at: datetime
+    contexts: Mapping[int, Context | None]
+
+
 class MatchingStep:
     """Matches reads against one index: a change of the hotlists ends the step and opens a new one."""
 
@@ -72,34 +88,59 @@ class MatchingStep:
         """See `following.step.Step`."""
         traced = [each for item in part.items for each in item.traced]
         origins = [each.traceparent for each in traced]
+        canaries = [item for item in part.items if item.canary]
+        reads = [item for item in part.items if not item.canary] if canaries else part.items
         with spans_following(SpanName.MATCH_READS, origins, self._labels) as spans:
-            candidates = find_candidates(self._index, part.items)
-            if candidates:
-                hits = match(candidates, await self._entries(candidates))
-                if hits:
-                    await self._raise(hits, part.position, progress, _alerts_in(traced, spans, hits))
-        if part.items:
-            _reads.add(part.count, self._labels)
+            if hits := await self._hits(self._index, reads):
+                # The alerts that people wait for come first. Should the commit of the canaries fail, the line
+                # starts again before them, and raises no alert a second time.
+                position = canaries[0].first - 1 if canaries else part.position
+                await self._raise(hits, position, progress, _alerts_in(traced, spans, hits))
+            if canaries and (hits := await self._hits(self._index.of_canaries, canaries)):
+                await self._raise_of_canaries(hits, part.position, progress, _alerts_in(traced, spans, hits))
+        if reads:
+            _reads.add(sum(item.count for item in reads), self._labels)
 
-    async def _entries(self, candidates: Sequence[Candidate]) -> Sequence[Merged]:
+    async def _hits(self, index: Index, appends: Sequence[Appended]) -> Sequence[Hit]:
+        candidates = find_candidates(index, appends)
+        return match(candidates, await self._entries(index, candidates)) if candidates else ()
+
+    async def _entries(self, index: Index, candidates: Sequence[Candidate]) -> Sequence[Merged]:
         keys = list({candidate.folded_key for candidate in candidates})
         now = self._around.clock()
-        return merge_all(await self._raising.entries(self._index.loads, keys, now))
+        return merge_all(await self._raising.entries(index.loads, keys, now))
 
     async def _raise(
         self, hits: Sequence[Hit], position: int, progress: Progress, traced: Mapping[str, _Positions]
     ) -> None:
+        raised = await self._commit(self._raising.raise_alerts, hits, position, progress, traced)
+        self._publish(self._force, raised)
+        self._count(raised)
+
+    async def _raise_of_canaries(
+        self, hits: Sequence[Hit], position: int, progress: Progress, traced: Mapping[str, _Positions]
+    ) -> None:
+        raised = await self._commit(self._raising.raise_canary_alerts, hits, position, progress, traced)
+        self._publish(canary_sequence(self._force), raised)
+
+    async def _commit(
+        self,
+        write: _Write,
+        hits: Sequence[Hit],
+        position: int,
+        progress: Progress,
+        traced: Mapping[str, _Positions],
+    ) -> _Raised:
         raised_at = self._around.clock()
         alerts = [self._new(hit, raised_at) for hit in hits]
         with spans_following(
             SpanName.MATCH_ALERT, [*traced], self._labels, [*map(_attributes, traced.values())]
         ) as spans:
-            write = partial(self._raising.raise_alerts, alerts=alerts, raised_at=raised_at)
-            numbers = await progress.commit(position, write)
+            numbers = await progress.commit(position, lambda move: write(move, alerts, raised_at))
             assert numbers is not None, "commit raises FencedError for a move that was refused"
             spans.set_attribute("alerts", len(numbers) - numbers.count(None))
-        contexts = _contexts(traced, spans)
-        self._publish(alerts, numbers, raised_at, contexts)
+        new = [(number, alert) for number, alert in zip(numbers, alerts, strict=True) if number is not None]
+        return _Raised(new, raised_at, _contexts(traced, spans))
 
     def _new(self, hit: Hit, raised_at: datetime) -> NewAlert:
         seen = hit.candidate.identity
@@ -107,27 +148,20 @@ class MatchingStep:
         name = self._around.cameras.of(self._force, seen.camera_id)
         return NewAlert(hit, name, age_us > self._around.late_seconds * 1e6)
 
-    def _publish(
-        self,
-        alerts: Sequence[NewAlert],
-        numbers: Sequence[int | None],
-        raised_at: datetime,
-        contexts: Mapping[int, Context | None],
-    ) -> None:
-        new = [(number, alert) for number, alert in zip(numbers, alerts, strict=True) if number is not None]
-        if not new:
-            return
-        self._around.publisher.publish(
-            self._force, [self._raised(number, alert, raised_at) for number, alert in new]
-        )
+    def _publish(self, sequence: str, raised: _Raised) -> None:
+        if raised.new:
+            happenings = [self._happening(number, alert, raised.at) for number, alert in raised.new]
+            self._around.publisher.publish(sequence, happenings)
+
+    def _count(self, raised: _Raised) -> None:
         now_us = microseconds(self._around.clock())
-        for _, alert in new:
+        for _, alert in raised.new:
             _alerts.add(1, {"force": self._force, "kind": _KINDS[alert.hit.near]})
             seen = alert.hit.candidate
             seconds = (now_us - seen.appended.received_at_us) / 1e6
-            _seconds.record(seconds, context=contexts.get(seen.position))
+            _seconds.record(seconds, context=raised.contexts.get(seen.position))
 
-    def _raised(self, number: int, alert: NewAlert, raised_at: datetime) -> Happening:
+    def _happening(self, number: int, alert: NewAlert, raised_at: datetime) -> Happening:
         seen, entry = alert.hit.candidate, alert.hit.entry
         message = events.alert(
             number=number,

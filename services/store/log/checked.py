@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from anpr.identifiers import is_camera_id
 from anpr.vrm import all_normal
 from chassis.errors import InvalidInput
-from reads.columns import HEADING_UNKNOWN, ColumnsUnequal, count_of, require_equal, taken_images
+from reads.columns import HEADING_UNKNOWN, IMAGES, ColumnsUnequal, count_of, require_equal, taken_images
 from reads.traced import Traced
 from services.store.days import US_A_DAY
 
@@ -35,7 +35,8 @@ class CheckedReads:
 
     `traced` has indexes. `patches` and `overviews` have one element a read, or none. `size` counts all bytes
     of the request. `captured_us` is the first and the last time of capture. `encoded` is `columns`
-    serialised: the bytes of the request, or None until `serialised` makes it.
+    serialised: the bytes of the request, or None until `serialised` makes it. A `canary` is one read without
+    images that is no read of the force.
     """
 
     force: str
@@ -47,6 +48,7 @@ class CheckedReads:
     traced: Sequence[Traced]
     captured_us: tuple[int, int]
     encoded: bytes | None = None
+    canary: bool = False
 
     @property
     def has_images(self) -> bool:
@@ -60,7 +62,7 @@ class CheckedReads:
         return self.encoded
 
 
-def checked(force: str, reads: bytes, now_us: int) -> CheckedReads:
+def checked(force: str, reads: bytes, now_us: int, *, canary: bool = False) -> CheckedReads:
     """Parse and check a serialised ReadColumns. Raises InvalidInput, whose text quotes no read."""
     columns = _parsed(reads)
     count = _checked_count(columns)
@@ -68,9 +70,13 @@ def checked(force: str, reads: bytes, now_us: int) -> CheckedReads:
     if count:
         captured_us = _range_of(columns.captured_at_us)
         _check_values(columns, captured_us, now_us)
+    if canary:
+        _check_canary(columns, count)
     patches, overviews = taken_images(columns)
     encoded = None if patches or overviews else reads
-    return CheckedReads(force, columns, count, len(reads), patches, overviews, (), captured_us, encoded)
+    return CheckedReads(
+        force, columns, count, len(reads), patches, overviews, (), captured_us, encoded, canary
+    )
 
 
 def _parsed(reads: bytes) -> ReadColumns:
@@ -108,6 +114,14 @@ def _check_values(columns: ReadColumns, captured_us: tuple[int, int], now_us: in
         raise _invalid("headings", "a heading is 0 to 359, or 360 when it is not known")
     if columns.details and max(map(len, columns.details)) > _LONGEST_DETAILS:
         raise _invalid("details", f"details are at most {_LONGEST_DETAILS} bytes")
+
+
+def _check_canary(columns: ReadColumns, count: int) -> None:
+    if count != 1:
+        raise InvalidInput("CANARY_INVALID", "a canary is exactly one read", field="reads.read_ids")
+    for name in IMAGES:
+        if getattr(columns, name):
+            raise InvalidInput("CANARY_INVALID", "a canary has no images", field=f"reads.{name}")
 
 
 def _range_of(numbers: Sequence[int]) -> tuple[int, int]:

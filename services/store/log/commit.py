@@ -39,6 +39,11 @@ class Commit:
     image_objects: list[int] = field(default_factory=list)
     image_refs: list[Sequence[bytes]] = field(default_factory=list)
 
+    @property
+    def canary(self) -> CheckedReads | None:
+        """The canary, which commits alone; None for a commit of reads."""
+        return self.appends[0] if self.appends[0].canary else None
+
 
 @dataclass(frozen=True, slots=True)
 class CommitResult:
@@ -97,5 +102,6 @@ def _entry(
         days = [us // US_A_DAY for us in columns.captured_at_us]
         images = EntryImages(commit.image_objects[index], days, refs)
     traced = [each.shifted(base) for each in append.traced]
-    body = encoded_appended(encoded, positions, traced, commit.received_at_us)
-    return LogEntry(after, positions[-1], len(positions), body, commit.received_at_us, images)
+    body = encoded_appended(encoded, positions, traced, commit.received_at_us, canary=append.canary)
+    reads = 0 if append.canary else len(positions)
+    return LogEntry(after, positions[-1], reads, body, commit.received_at_us, images, append.canary)

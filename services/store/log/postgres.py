@@ -13,6 +13,7 @@ import asyncpg
 
 from chassis.database import statements
 from chassis.database_faults import DATABASE_TROUBLE
+from reads.traced import text_of
 from services.store.cameras.postgres import CameraNumbers
 from services.store.days import US_A_DAY, date_of
 from services.store.log.commit import Commit, CommitResult
@@ -106,15 +107,10 @@ class PostgresLog:
 
     async def append(self, commit: Commit) -> CommitResult:
         """Append all reads of a commit in one transaction. Refuses a retired force like an unknown one."""
-        number = await self._rows.number_of(commit.force)
-        await self._partitions.make_for(commit.force, _reads_by_day(commit))
-        cameras = await self._cameras_of(commit.force)
-        camera_nos = [await cameras.numbers_of(append.columns.camera_ids) for append in commit.appends]
-        encoded = append_arguments(commit.appends, camera_nos, commit.image_objects, commit.image_refs)
-        row = await self._append(commit.force, (number, commit.force, commit.received_at_us), encoded)
-        if row["head_before"] is None:
+        result = await (self._append_reads if commit.canary is None else self._append_canary)(commit)
+        if result is None:
             raise force_unknown()
-        return CommitResult(row["head_before"], row["head_now"], row["stored"], row["differing"] or ())
+        return result
 
     async def entries_after(self, force: str, position: int, most_reads: int) -> Sequence[LogEntry]:
         """Entries after a position, oldest first: at least one if there is any."""
@@ -146,22 +142,51 @@ class PostgresLog:
             oldest = await connection.fetchval(_SQL.oldest, number)
             return int(await connection.fetchval(_SQL.head, number) if oldest is None else oldest)
 
-    async def _append(self, force: str, head: Sequence[Any], encoded: Sequence[Any]) -> Any:
+    async def _append_reads(self, commit: Commit) -> CommitResult | None:
+        await self._partitions.make_for(commit.force, _reads_by_day(commit))
+        cameras = await self._cameras_of(commit.force)
+        camera_nos = [await cameras.numbers_of(append.columns.camera_ids) for append in commit.appends]
+        encoded = append_arguments(commit.appends, camera_nos, commit.image_objects, commit.image_refs)
+        row = await self._looking_for_repeats(commit.force, await self._first_values(commit), encoded)
+        if row["head_before"] is None:
+            return None
+        return CommitResult(row["head_before"], row["head_now"], row["stored"], row["differing"] or ())
+
+    async def _append_canary(self, commit: Commit) -> CommitResult | None:
+        """Nothing is prepared for it: it is in no partition, and its camera has no number."""
+        (canary,) = commit.appends
+        values = (
+            canary.captured_us[0],
+            canary.columns.read_ids[0],
+            text_of(canary.traced, canary.count),
+            canary.serialised(),
+        )
+        first = await self._first_values(commit)
+        async with self._connections.one() as connection:
+            row = await self._call(connection, _SQL.append_canary, (*first, *values))
+        before, now = row["head_before"], row["head_now"]
+        return None if before is None else CommitResult(before, now, None if now > before else ())
+
+    async def _first_values(self, commit: Commit) -> Sequence[Any]:
+        """The parameters with which both functions begin."""
+        return await self._rows.number_of(commit.force), commit.force, commit.received_at_us
+
+    async def _looking_for_repeats(self, force: str, head: Sequence[Any], encoded: Sequence[Any]) -> Any:
         repeats = self._repeats.setdefault(force, Repeats(self._now_us))
         async with self._connections.one() as connection:
             if not repeats.expected:
                 try:
-                    return await self._call(connection, (*head, False, *encoded))
+                    return await self._call(connection, _SQL.append_reads, (*head, False, *encoded))
                 except asyncpg.UniqueViolationError:
                     repeats.found()
-            return await self._call(connection, (*head, True, *encoded))
+            return await self._call(connection, _SQL.append_reads, (*head, True, *encoded))
 
-    async def _call(self, connection: Any, arguments: Sequence[Any]) -> Any:
+    async def _call(self, connection: Any, statement: str, arguments: Sequence[Any]) -> Any:
         if self._before_commit is None:
             # A statement by itself is a transaction by itself, in one round trip.
-            return await connection.fetchrow(_SQL.append_reads, *arguments)
+            return await connection.fetchrow(statement, *arguments)
         async with connection.transaction():
-            row = await connection.fetchrow(_SQL.append_reads, *arguments)
+            row = await connection.fetchrow(statement, *arguments)
             await self._before_commit()
             return row
 

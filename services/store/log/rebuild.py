@@ -39,12 +39,18 @@ class ReadRows:
 def rebuilt(
     position: int, appends: Sequence[Mapping[str, Any]], rows: ReadRows, camera_ids: Mapping[int, str]
 ) -> list[LogEntry]:
-    """An entry for each append after `position`, in order; one without a body where no read is left."""
+    """An entry for each append after `position`, in order; one without a body where no read is left.
+
+    A canary has its read with it.
+    """
     entries: list[LogEntry] = []
     start, after = 0, position
     for append in appends:
         end = bisect_right(rows.positions, append["last_position"], start)
-        entries.append(_entry(append, rows, slice(start, end), camera_ids, after))
+        if append["canary"] is None:
+            entries.append(_entry(append, rows, slice(start, end), camera_ids, after))
+        else:
+            entries.append(_canary(append, after))
         start, after = end, append["last_position"]
     return entries
 
@@ -65,6 +71,12 @@ def _entry(
         days = [us // US_A_DAY for us in rows.values["captured_at_us"][span]]
         images = EntryImages(append["image_object"], days, refs)
     return LogEntry(after, append["last_position"], len(positions), body, received_at_us, images)
+
+
+def _canary(append: Mapping[str, Any], after: int) -> LogEntry:
+    position, received_at_us = append["last_position"], append["received_at_us"]
+    body = encoded_appended(append["canary"], [position], _traced(append), received_at_us, canary=True)
+    return LogEntry(after, position, 0, body, received_at_us, canary=True)
 
 
 def _traced(append: Mapping[str, Any]) -> list[Traced]:

@@ -22,7 +22,8 @@ _MOST_MISSING: Final = 50_000
 class LogEntry:
     """The reads of one append. It covers the positions after `after` up to and including `last`.
 
-    `body` is a serialised AppendedReads without images, empty when no read is left.
+    `reads` is how many reads of the force it has. `body` is a serialised AppendedReads without images, empty
+    when no read is left. A canary has a body and no read of the force.
     """
 
     after: int
@@ -31,6 +32,7 @@ class LogEntry:
     body: bytes
     received_at_us: int
     images: EntryImages | None = None
+    canary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

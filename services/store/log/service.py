@@ -69,7 +69,7 @@ class ReadLogService(ReadLogServiceServicer):
                 "TOO_MANY_BYTES", f"an append has at most {self._most_bytes} bytes", field="reads"
             )
         await self._turns.take(request.force, None, len(request.reads))
-        reads = checked(request.force, request.reads, self._now_us())
+        reads = checked(request.force, request.reads, self._now_us(), canary=request.canary)
         if traceparent := current_traceparent():
             reads.traced = traced_of(request.traced_batches, traceparent, reads.count)
         log = await self._logs.open(request.force)
@@ -140,6 +140,8 @@ class ReadLogService(ReadLogServiceServicer):
         appends: list[bytes] = []
         size = 0
         for entry in part.entries:
+            if entry.canary and not request.canaries:
+                continue
             body = await self._with_images(request.force, entry) if request.include_images else entry.body
             if appends and size + len(body) > _RESPONSE_BYTES:
                 yield log_pb2.TailReadsResponse(appends=appends, position=entry.after, head=part.head)

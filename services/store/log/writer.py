@@ -1,4 +1,7 @@
-"""Group commit: one transaction for all queued appends of a force, in the order of their arrival."""
+"""Group commit: one transaction for all queued appends of a force, in the order of their arrival.
+
+A canary has a transaction of its own.
+"""
 
 from __future__ import annotations
 
@@ -194,7 +197,10 @@ class ForceWriter:
         while self._queue:
             first = self._queue[0].reads
             if taken and (
-                reads + first.count > self._limits.commit_reads or size + first.size > _COMMIT_BYTES
+                reads + first.count > self._limits.commit_reads
+                or size + first.size > _COMMIT_BYTES
+                or first.canary
+                or taken[-1].reads.canary
             ):
                 break
             reads += first.count
@@ -243,8 +249,9 @@ class ForceWriter:
             await self._failed(work, error)
             return
         self._close_breaker()
-        _commit_seconds.record(time.perf_counter() - started, context=spans.context)
-        _commit_reads.record(sum(each.reads.count for each in work.pending))
+        if work.commit.canary is None:
+            _commit_seconds.record(time.perf_counter() - started, context=spans.context)
+            _commit_reads.record(sum(each.reads.count for each in work.pending))
 
     async def _append(self, work: _Work) -> None:
         appending = asyncio.create_task(self._log.append(work.commit))
@@ -343,11 +350,12 @@ class _Work:
 
 
 def _answer(pending: _Pending, result: AppendResult) -> None:
-    duplicates = len(result.duplicate_indexes)
-    labels = {"force": pending.reads.force}
-    _reads.add(pending.reads.count - duplicates, labels)
-    if duplicates:
-        _duplicates.add(duplicates, labels)
+    if not pending.reads.canary:
+        duplicates = len(result.duplicate_indexes)
+        labels = {"force": pending.reads.force}
+        _reads.add(pending.reads.count - duplicates, labels)
+        if duplicates:
+            _duplicates.add(duplicates, labels)
     if not pending.answer.done():
         pending.answer.set_result(result)
 

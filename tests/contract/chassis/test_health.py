@@ -107,3 +107,25 @@ async def test_a_process_that_stops_is_alive_and_not_ready_until_it_has_drained(
         await asyncio.sleep(0.1)
     drained.set()
     await stopping
+
+
+async def test_a_server_that_takes_no_calls_has_no_port_for_them_and_is_ready_by_its_checks(lab, until):
+    broken = asyncio.Event()
+    broken.set()
+
+    async def ready() -> None:
+        if broken.is_set():
+            raise ConnectionRefusedError
+
+    server = await lab.server(takes_calls=False)
+    server.add_check("directory", ready)
+    await server.start()
+    assert server.ports.keys() == {"health"}
+    channel = await lab.health(server)
+    assert await _status(channel) == Status.NOT_SERVING
+    broken.clear()
+
+    async def serving() -> bool:
+        return await _status(channel) == await _status(channel, "directory") == Status.SERVING
+
+    await until(serving)

@@ -212,7 +212,7 @@ async def start_ingest(
                 tls=pki.issue_service("ingest"),
                 database=databases[0],
                 telemetry=TelemetrySettings(),
-                ingest=IngestSection(store=store_process.target, **section),
+                ingest=IngestSection(**{"store": store_process.target, **section}),
             )
             return await opened.enter_async_context(_running(settings, pki))
 

@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 
 from gantry.common.v1.read_columns_pb2 import ReadColumns
-from gantry.store.v1.log_pb2 import TailReadsResponse
+from gantry.store.v1.log_pb2 import AppendedReads, TailReadsResponse
 
 from chassis.errors import OutOfRange
 from reads.appended import Appended, encoded_appended
+from reads.canary import CANARY, CANARY_VRM
 from reads.traced import Traced
 
 MOST_APPENDS = 3
@@ -58,12 +59,25 @@ class MemoryLog:
         traced = [Traced(traceparent, positions[0], positions[-1])] if traceparent else []
         traced += [Traced(*each) for each in zip(traceparents, positions, positions, strict=False) if each[0]]
         encoded = encoded_appended(columns, positions, traced, received_at_us)
-        self.appends.append((positions[0], encoded))
+        self._add(reads, encoded)
+        return self.head
+
+    def append_canary(self, read_id: str, *, traceparent: str = "") -> int:
+        """Append a canary; returns its position."""
+        columns, position = columns_of([canary(read_id)]).SerializeToString(), self.head + 1
+        traced = [Traced(traceparent, position, position)] if traceparent else []
+        encoded = encoded_appended(columns, [position], traced, NOON_US)
+        message = AppendedReads.FromString(encoded)
+        message.canary = True
+        self._add([canary(read_id)], message.SerializeToString())
+        return self.head
+
+    def _add(self, reads: Sequence[Seen], encoded: bytes) -> None:
+        self.appends.append((self.head + 1, encoded))
         self.appended += reads
         self.head += len(reads)
         self._grown.set()
         self._grown = asyncio.Event()
-        return self.head
 
     async def heads(self, forces: Collection[str]) -> dict[str, int]:
         """The head, for each force."""
@@ -77,6 +91,7 @@ class MemoryLog:
         after: int | None,
         include_images: bool = False,
         max_reads: int = 0,
+        canaries: bool = False,
     ) -> AsyncGenerator[TailReadsResponse, None]:
         """See `following.read_log.ReadLog`."""
         self.follows.append(after)
@@ -84,7 +99,8 @@ class MemoryLog:
             raise OutOfRange("POSITION_PURGED", "gone", metadata={"first_position": str(self.first_kept)})
         position = self.first_kept - 1 if after is None else after
         while True:
-            appends = [encoded for first, encoded in self.appends if first > position][:MOST_APPENDS]
+            after = [encoded for first, encoded in self.appends if first > position]
+            appends = [each for each in after if canaries or not Appended(each).canary][:MOST_APPENDS]
             position = Appended(appends[-1]).last if appends else self.head
             yield TailReadsResponse(appends=appends, position=position, head=self.head)
             if position == self.head:
@@ -93,6 +109,11 @@ class MemoryLog:
     async def report_cursor(self, force: str, consumer: str, position: int) -> None:
         """See `following.read_log.ReadLog`."""
         self.reported = position
+
+
+def canary(read_id: str) -> Seen:
+    """The read of a canary."""
+    return Seen(CANARY_VRM, CANARY, read_id)
 
 
 def columns_of(reads: Sequence[Seen]) -> ReadColumns:

@@ -17,9 +17,10 @@ from chassis.pages import PageTokens
 from chassis.restoration import Restoration
 from chassis.server import GrpcServer, grpc_server
 from chassis.settings import DatabaseSettings, TlsSettings
+from clients.canary import CanaryClient
 from clients.match import AlertClient, HotlistClient
 from policy.access import rules
-from services.match.__main__ import ALERTS, HOTLISTS, serve
+from services.match.__main__ import ALERTS, CANARIES, HOTLISTS, serve
 from services.match.assembly import Assembly, assemble
 from services.match.settings import MatchSettings
 from suite.certificates import Authority
@@ -69,6 +70,10 @@ class Served:
         """A person's client for alerts."""
         return AlertClient(await self.person(name, forces))
 
+    async def canaries(self) -> CanaryClient:
+        """The canary's client."""
+        return CanaryClient(await self.channel(self.pki.issue_service("canary")))
+
     async def hotlists(self, name: str = "ana", forces: tuple[str, ...] = ("essex",)) -> HotlistClient:
         """A person's client for hotlists."""
         return HotlistClient(await self.person(name, forces))
@@ -88,7 +93,7 @@ async def running(
         await restoration.subject()
         async with grpc_server(
             settings,
-            rules(HOTLISTS, ALERTS),
+            rules(HOTLISTS, ALERTS, CANARIES),
             auditor=audit,
             known_force=forces.__contains__,
             restoration=restoration,

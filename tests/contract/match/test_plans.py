@@ -8,6 +8,7 @@ import pytest
 
 from anpr.confusable import folded_keys
 from chassis.database import connect
+from reads.canary import canary_sequence
 from services.match.alerts.postgres import SQL as ALERTS
 from services.match.matching.postgres import SQL as MATCHING
 from tests.contract.match.memory_log import Seen
@@ -54,16 +55,18 @@ async def test_entries_are_found_by_key(loaded):
     assert await scans(loaded, f"entries_{load_no}") == (0, 12)
 
 
-async def test_an_alert_that_was_raised_before_is_found_by_its_identity(loaded, log):
+@pytest.mark.parametrize("statement", ["raise_alerts", "raise_canary_alerts"])
+async def test_an_alert_that_was_raised_before_is_found_by_its_identity(loaded, log, statement):
+    of_canary = statement == "raise_canary_alerts"
     hotlist_no = await loaded.fetchval("select hotlist_no from hotlists where name = 'stolen'")
     line = await loaded.fetchrow("select epoch, position from lines join line_cursors using (force, line)")
-    last = await loaded.fetchval(ALERTS["last_number"], FORCE)
+    last = 0 if of_canary else await loaded.fetchval(ALERTS["last_number"], FORCE)
     for position in range(line["position"], line["position"] + 12):
         move = (FORCE, "match", line["epoch"], "main", position, position + 1, position + 1)
         texts = (["a12-east"], [f"new {position}"], ["A000001"], ["stolen"], ["x"], [""], [""], [b""])
         further = ([b""], [""], [False])
         raised = await loaded.fetchval(
-            *(MATCHING["raise_alerts"], *move, NOW),
+            *(MATCHING[statement], *move, *([canary_sequence(FORCE)] if of_canary else []), NOW),
             *([position + 1], [NOW], [hotlist_no], [5], [False], *texts, *further),
         )
         last += 1

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 
 import pytest
+from gantry.match.v1.canary_pb2 import CanaryAlert
 from gantry.store.v1.audit_pb2 import RecordAuditResponse
 from gantry.store.v1.audit_pb2_grpc import AuditServiceServicer, add_AuditServiceServicer_to_server
 from gantry.store.v1.forces_pb2 import FORCE_STATE_ACTIVE, Directory, Force, WatchResponse
@@ -22,8 +23,10 @@ from chassis.client import open_channel
 from chassis.errors import NotFound, Unavailable
 from chassis.server import grpc_server
 from chassis.settings import ServiceSettings
+from clients.canary import CanaryClient
 from clients.match import AlertClient, HotlistClient
 from policy.access import rules
+from reads.canary import CANARY_VRM
 from tests.contract.match.memory_log import MemoryLog, Seen
 from tests.contract.match.replica import eventually
 from tests.contract.match.served import WHY, chunks_of, header
@@ -45,7 +48,8 @@ class Store(ReadLogServiceServicer, AuditServiceServicer, DirectoryServiceServic
 
     async def TailReads(self, request, context) -> AsyncIterator[TailReadsResponse]:
         after = None if request.earliest else request.after_position
-        async with aclosing(self.log.follow(request.force, request.consumer, after=after)) as tail:
+        asked = self.log.follow(request.force, request.consumer, after=after, canaries=request.canaries)
+        async with aclosing(asked) as tail:
             async for response in tail:
                 yield response
 
@@ -168,6 +172,30 @@ async def test_a_process_alerts_logs_no_plate_and_stops_cleanly(match_database, 
     assert PLATE not in errors.decode()
     assert "stolen" not in errors.decode()
     assert face.audits == ["name stolen", ""]
+
+
+async def test_a_process_hears_canaries_and_logs_no_plate_of_theirs(
+    match_database, store, pki, log, tmp_path
+):
+    _, address = store
+    ports = tmp_path / "ports.json"
+    async with process(environment(match_database, pki, address, ports)) as match:
+        target = await target_of(match, ports, pki)
+        async with open_channel(target, pki.issue_service("canary")) as channel:
+            client = CanaryClient(channel)
+            await client.prepare("essex")
+            async with asyncio.timeout(60), aclosing(client.watch("essex")) as watch:
+                assert not (await anext(watch)).alerts
+                log.append_canary("c1")
+                found: list[CanaryAlert] = []
+                while not found:
+                    found = list((await anext(watch)).alerts)
+        match.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(60):
+            _, errors = await match.communicate()
+    assert [alert.read_id for alert in found] == ["c1"]
+    assert match.returncode == 0
+    assert CANARY_VRM not in errors.decode()
 
 
 async def test_a_call_that_finds_the_store_unavailable_is_repeated_by_its_caller_alone(

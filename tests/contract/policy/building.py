@@ -25,7 +25,7 @@ from suite.certificates import Authority
 
 FORCE = "essex"
 TOKEN = "token-of-a-feed"
-SERVICES = ("ingest", "store", "match", "nas_bridge", "nas", "console")
+SERVICES = ("ingest", "store", "match", "nas_bridge", "nas", "console", "canary")
 PUBLIC = "gantry.ingest.v1.IngestService"
 
 

@@ -19,10 +19,18 @@ async def collect(
     reads: int,
     include_images: bool = False,
     max_reads: int = 0,
+    canaries: bool = False,
 ) -> list[Appended]:
     """The appends of the first `reads` reads after a position."""
     appends: list[Appended] = []
-    following = client.follow(force, "match", after=after, include_images=include_images, max_reads=max_reads)
+    following = client.follow(
+        force,
+        "match",
+        after=after,
+        include_images=include_images,
+        max_reads=max_reads,
+        canaries=canaries,
+    )
     async with asyncio.timeout(PATIENCE_SECONDS), aclosing(following):
         async for response in following:
             appends += appends_of(response)

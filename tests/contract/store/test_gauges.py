@@ -54,6 +54,23 @@ async def test_a_retired_force_is_shown_as_such(store: RunningStore) -> None:
     assert await shown(gauges._active) == {("essex",): 0, ("kent",): 1}
 
 
+async def test_a_canary_is_no_lag_of_a_consumer_but_a_read_behind_it_is(store: RunningStore) -> None:
+    ingest, match = await store.log("ingest"), await store.log("match")
+    await ingest.append("essex", columns(5, at_us=store.clock()))
+    await match.report_cursor("essex", "match", 5)
+    for _ in range(2):
+        await ingest.append("essex", columns(1, at_us=store.clock()), canary=True)
+        store.clock.ahead_us += 60_000_000
+    assert (await shown(gauges._position))["essex",] == 7
+    assert (await shown(gauges._lag_reads))[MATCH] == 0
+    assert (await shown(gauges._lag_seconds))[MATCH] == 0
+    await ingest.append("essex", columns(2, at_us=store.clock()))
+    store.clock.ahead_us += 30_000_000
+    # Counted by positions, as the gaps that duplicates leave are; the time is that of the reads alone.
+    assert (await shown(gauges._lag_reads))[MATCH] == 4
+    assert 30 <= (await shown(gauges._lag_seconds))[MATCH] < 60
+
+
 async def test_days_past_their_time_are_counted_while_a_consumer_lacks_them(store: RunningStore) -> None:
     ingest, match = await store.log("ingest"), await store.log("match")
     await ingest.append("essex", columns(5, at_us=store.clock()))

@@ -16,6 +16,7 @@ from tests.contract.store.reads import columns
 SQL = {
     **statements("chassis"),
     **statements("services.store"),
+    **statements("services.store.consumers"),
     **statements("services.store.log"),
     **statements("services.store.retention"),
     **statements("services.store.search"),
@@ -38,9 +39,10 @@ class Filled:
             await self.connection.execute("set local plan_cache_mode = force_generic_plan")
             await self.connection.execute(SQL["declare_forces"], "essex", "10s")
             await self.connection.execute(SQL["plan_by_index"])
-            await self.connection.execute(f"prepare planned ({types}) as {SQL[statement]}")
-            arguments = ", ".join(str(value) for value in values)
-            lines = await self.connection.fetch(f"explain (analyze, costs off) execute planned ({arguments})")
+            parameters = f"({types})" if types else ""
+            await self.connection.execute(f"prepare planned {parameters} as {SQL[statement]}")
+            arguments = f"({', '.join(str(value) for value in values)})" if values else ""
+            lines = await self.connection.fetch(f"explain (analyze, costs off) execute planned {arguments}")
             await self.connection.execute("deallocate planned")
         return "\n".join(line[0] for line in lines)
 
@@ -80,6 +82,12 @@ async def test_frequent_queries_use_an_index(filled: Filled) -> None:
             assert f"{filled.partition(days_ago)}_{index}" in plan
             assert f"{filled.partition(days_ago)}_key" not in plan
         assert "Seq Scan on reads" not in plan
+
+
+async def test_the_lag_of_a_consumer_is_found_by_an_index(filled: Filled) -> None:
+    plan = await filled.plan("lags", "")
+    assert "Index Scan using appends_pkey" in plan
+    assert "Sort" not in plan
 
 
 async def test_appends_and_certificates_come_in_ranges_of_positions(filled: Filled) -> None:

@@ -15,12 +15,13 @@ from tests.contract.store.conftest import RunningStore
 from tests.contract.store.reads import columns
 from tests.postgres_server import SharedServer
 
-TABLES = ("reads", "appends", "cameras", "audit_chains", "audit_records")
+TABLES = ("reads", "appends", "canaries", "cameras", "audit_chains", "audit_records")
 PURPOSE = Purpose(justification="a test")
 DECLARE_FORCES = "select set_config('gantry.forces', $1, true)"
 COPY_TO_ANOTHER_FORCE = """
 insert into reads select (jsonb_populate_record(r, '{"read_id": "x", "force_no": 2}')).* from reads r
 """
+CANARY_OF_ANOTHER_FORCE = "insert into canaries values (2, 1, 'x')"
 RECORD_FOR_ANOTHER_FORCE = """
 insert into audit_records
 select (jsonb_populate_record(r, '{"number": 99, "force": "kent"}')).* from audit_records r
@@ -34,6 +35,9 @@ FORBIDDEN = (
     "truncate reads",
     "drop table reads_f1",
     "delete from appends",
+    "update appends set canary = null",
+    "delete from canaries",
+    "update canaries set read_id = 'x'",
     "update forces set purged_to = 0",
     "update forces set state = 1, retired_at = null",
     "update forces set name = 'x'",
@@ -71,6 +75,7 @@ async def filled(store: RunningStore) -> RunningStore:
     match = AuditClient(await store.channel_of_service("match"))
     for force, size in (("essex", 3), ("kent", 5)):
         await ingest.append(force, columns(size, at_us=store.clock()))
+        await ingest.append(force, columns(1, at_us=store.clock()), canary=True)
         await match.record(force, "pat", AUDIT_ACTION_IMPORT_HOTLIST, PURPOSE, "a list")
     return store
 
@@ -103,7 +108,12 @@ async def test_rows_show_only_for_forces_that_are_declared(filled: RunningStore)
 
 
 async def test_a_row_of_a_force_that_is_not_declared_cannot_be_written(filled: RunningStore) -> None:
-    for statement in (COPY_TO_ANOTHER_FORCE, RECORD_FOR_ANOTHER_FORCE, CHAIN_OF_ANOTHER_FORCE):
+    for statement in (
+        COPY_TO_ANOTHER_FORCE,
+        CANARY_OF_ANOTHER_FORCE,
+        RECORD_FOR_ANOTHER_FORCE,
+        CHAIN_OF_ANOTHER_FORCE,
+    ):
         await refused(filled, "essex", statement)
 
 

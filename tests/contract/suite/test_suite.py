@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -16,7 +17,7 @@ import pytest
 from cli.home import SuiteHome
 from suite import suite as suite_module
 from suite.errors import SuiteError
-from suite.plan import Plan
+from suite.plan import CANARY, Plan
 from suite.processes import Command
 from suite.settings import SuiteSettings
 from suite.suite import Suite, erase
@@ -44,11 +45,15 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[SuiteSettings]:
     def simulator(plan: Plan, name: str, *_: object) -> Command:
         return service(plan, name)
 
+    def canary(plan: Plan, *_: object) -> Command:
+        return service(plan, CANARY)
+
     def migration(name: str, _: object) -> Command:
         return Command(f"{name}-migrate", "this")
 
     monkeypatch.setattr(Plan, "service", service)
     monkeypatch.setattr(Plan, "simulator", simulator)
+    monkeypatch.setattr(Plan, "canary", canary)
     monkeypatch.setattr(suite_module, "migration", migration)
     monkeypatch.setattr(suite_module, "create_forces", _nothing)
     monkeypatch.setattr(suite_module, "active_forces", _added_by_hand)
@@ -59,7 +64,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[SuiteSettings]:
 
 async def test_every_process_is_up_and_is_restarted(settings: SuiteSettings) -> None:
     async with Suite(settings) as suite:
-        assert list(suite.processes) == ["nas", "nadc", "store", "ingest", "match", "nas_bridge"]
+        assert list(suite.processes) == ["nas", "nadc", "store", "ingest", "match", "nas_bridge", "canary"]
         assert suite.person().certificate.name == "operator.pem"
         assert SuiteHome(suite.layout.folder).person(None).forces == ("added-by-hand", "essex", "kent")
         assert suite.database("store").user == "gantry_store"
@@ -170,6 +175,15 @@ async def test_one_that_keeps_dying_ends_the_watch(settings: SuiteSettings, tmp_
 
     with pytest.raises(SuiteError, match="store keeps dying"):
         await asyncio.wait_for(run(), DEADLINE)
+
+
+async def test_nothing_waits_for_the_canary(settings: SuiteSettings) -> None:
+    mute = replace(settings, environment={CANARY: {"STUB": "mute"}})
+    async with asyncio.timeout(DEADLINE), Suite(mute) as suite:
+        assert suite.process(CANARY).pid is not None
+        assert not suite.process(CANARY).ports
+    async with Suite(replace(settings, canary=False)) as suite:
+        assert CANARY not in suite.processes
 
 
 async def test_erasing_takes_all_of_it_and_nothing_else(settings: SuiteSettings) -> None:

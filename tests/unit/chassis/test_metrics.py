@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from chassis import metrics as instruments
-from chassis.metrics import Gauge, Kind, Metric, begin_counters, computing, counter, known
+from chassis.metrics import Gauge, Kind, Metric, Total, begin_counters, computing, counter, known
 
 
 class Names(Metric):
@@ -93,3 +93,14 @@ async def test_a_gauge_shows_what_is_computed_now_and_nothing_afterwards(reader)
         fails = True
         assert await asyncio.to_thread(values, reader) == {}
     assert await asyncio.to_thread(values, reader) == {}
+
+
+def test_a_total_counts_and_can_disappear(reader):
+    counts = {"essex": 2, "kent": 5}
+    total = Total(Names.OTHER)
+    with total.observing(lambda: [(count, {"force": force}) for force, count in counts.items()]):
+        assert values(reader) == {(Names.OTHER, "essex"): 2, (Names.OTHER, "kent"): 5}
+        counts["essex"] = 3
+        del counts["kent"]
+        assert values(reader) == {(Names.OTHER, "essex"): 3}
+    assert values(reader) == {}

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 
 import chassis.names
+import services.canary.names
 import services.ingest.names
 import services.match.names
 import services.nas_bridge.names
@@ -17,6 +18,7 @@ LABELS = {
 }
 PREFIXES = {
     chassis.names: "(rpc|build|certificate|process|database)",
+    services.canary.names: "canary",
     services.ingest.names: "ingest",
     services.match.names: "match",
     services.nas_bridge.names: "bridge",

@@ -9,13 +9,14 @@ import pytest
 
 from chassis.run import MigrationSettings
 from chassis.settings import ServiceSettings, load_settings, masked
+from services.canary.settings import CanarySettings
 from services.ingest.settings import IngestSettings
 from services.match.settings import MatchSettings
 from services.nas_bridge.settings import BridgeSettings
 from services.sections import SECTIONS
 from services.store.settings import StoreSettings
 
-ALL = [IngestSettings, MatchSettings, BridgeSettings, StoreSettings]
+ALL = [CanarySettings, IngestSettings, MatchSettings, BridgeSettings, StoreSettings]
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +31,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
         "GANTRY_INGEST__STORE": "store:7000",
         "GANTRY_MATCH__STORE": "store:7000",
         "GANTRY_BRIDGE__STORE": "store:7000",
+        **{f"GANTRY_CANARY__{name.upper()}": f"{name}:7000" for name in ("store", "ingest", "match", "door")},
         "GANTRY_STORE__IMAGES": "file:///images",
     }
     for variable in os.environ:
@@ -66,7 +68,13 @@ def test_what_is_printed_can_be_set(environment: pytest.MonkeyPatch, kind: type[
 
 
 @pytest.mark.parametrize(
-    ("kind", "section"), [(IngestSettings, "ingest"), (MatchSettings, "match"), (BridgeSettings, "bridge")]
+    ("kind", "section"),
+    [
+        (IngestSettings, "ingest"),
+        (MatchSettings, "match"),
+        (BridgeSettings, "bridge"),
+        (CanarySettings, "canary"),
+    ],
 )
 def test_each_caller_of_the_store_can_get_the_name_in_its_certificate(
     environment: pytest.MonkeyPatch, kind: type[ServiceSettings], section: str
@@ -74,3 +82,9 @@ def test_each_caller_of_the_store_can_get_the_name_in_its_certificate(
     assert getattr(load_settings(kind), section).store_name is None
     environment.setenv(f"GANTRY_{section.upper()}__STORE_NAME", "store.gantry.svc")
     assert getattr(load_settings(kind), section).store_name == "store.gantry.svc"
+
+
+def test_the_canary_needs_no_database(environment: pytest.MonkeyPatch) -> None:
+    for name in ("HOST", "USER"):
+        environment.delenv(f"GANTRY_DATABASE__{name}")
+    assert load_settings(CanarySettings).database is None

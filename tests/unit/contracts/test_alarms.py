@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 import chassis.names
+import services.canary.names
 import services.ingest.names
 import services.match.names
 import services.nas_bridge.names
@@ -22,7 +23,8 @@ DOCS: Final = ROOT / "docs"
 MONITORING: Final = ROOT / "deploy" / "monitoring"
 ROOMS = (
     *(chassis.names, services.ingest.names, services.match.names),
-    *(services.nas_bridge.names, services.store.names, suite.backup.names),
+    *(services.canary.names, services.nas_bridge.names, services.store.names),
+    suite.backup.names,
 )
 METRICS: Final[dict[str, Metric]] = {
     metric.on_the_page: metric for room in ROOMS for metric in room.MetricName

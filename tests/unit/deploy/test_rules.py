@@ -362,7 +362,7 @@ def test_every_rule_has_a_case() -> None:
 
 
 def test_who_calls_whom() -> None:
-    """The base alone: services call on 7000 and nobody else does, and PostgreSQL is for services and Jobs."""
+    """The base alone: services call on 7000, the canary also at the door, and all but it reach PostgreSQL."""
     services = {
         (caller.removeprefix("Deployment "), callee.removeprefix("Deployment "), port)
         for caller, callee, port in network_rules.calls(BASE, "egress")
@@ -373,6 +373,10 @@ def test_who_calls_whom() -> None:
         ("match", "store", 7000),
         ("match", "ingest", 7000),
         ("nas-bridge", "store", 7000),
+        ("canary", "store", 7000),
+        ("canary", "match", 7000),
+        ("canary", "ingest", 7000),
+        ("canary", "ingest", 7443),
         *((each, "the database", 5432) for each in ("ingest", "store", "match", "nas-bridge")),
     }
 

@@ -18,9 +18,16 @@ class Log:
         self.closed = False
 
     async def follow(
-        self, force: str, consumer: str, *, after: int | None, include_images: bool, max_reads: int
+        self,
+        force: str,
+        consumer: str,
+        *,
+        after: int | None,
+        include_images: bool,
+        max_reads: int,
+        canaries: bool,
     ) -> AsyncGenerator[TailReadsResponse, None]:
-        self.asked.append((force, consumer, after, include_images, max_reads))
+        self.asked.append((force, consumer, after, include_images, max_reads, canaries))
         try:
             yield TailReadsResponse(position=3, head=9)
             yield TailReadsResponse(appends=[encoded_appended(b"", [4, 6], (), 0)], position=7, head=9)
@@ -38,5 +45,11 @@ async def test_responses_become_parts() -> None:
     assert [(part.count, part.position, part.head) for part in parts] == [(0, 3, 9), (2, 7, 9)]
     assert parts[1].items[0].last == 6
     await source.report(7)
-    assert log.asked == [("essex", "nas", 2, True, 7), ("essex", "nas", 7)]
+    assert log.asked == [("essex", "nas", 2, True, 7, False), ("essex", "nas", 7)]
     assert log.closed
+
+
+async def test_canaries_come_to_a_source_that_asks_for_them() -> None:
+    log = Log()
+    assert [part async for part in ReadLogSource(log, "essex", "match", canaries=True).follow(None)]
+    assert log.asked == [("essex", "match", None, False, 5_000, True)]

@@ -23,6 +23,7 @@ from chassis.settings import TelemetrySettings
 from chassis.telemetry import telemetry, tracer
 from chassis.tracing import UNSAMPLED
 from chassis.turns import Turns
+from reads.canary import CANARY
 from reads.columns import require_equal
 from services.ingest.appending import lanes
 from services.ingest.appending.appender import Appender
@@ -159,6 +160,55 @@ async def test_an_append_is_bounded() -> None:
     rig.put(batch_of(recorder, feed, 3, [f"3-{number}" for number in range(80)]))
     await rig.idle()
     assert store.appends == [30, 30, 30, 80]
+
+
+async def test_a_canary_between_batches_is_an_append_of_its_own() -> None:
+    store, recorder, feed, canary = Store(), Recorder(), Feed("essex", "f"), Feed("essex", CANARY)
+    rig = Rig(store, lanes=1)
+    for sequence, each in enumerate([feed, feed, canary, canary, feed, feed, canary]):
+        rig.put(batch_of(recorder, each, sequence, [str(sequence)]))
+    await rig.idle()
+    sent = [
+        (request.canary, list(ReadColumns.FromString(request.reads).read_ids)) for request in store.requests
+    ]
+    assert sent == [
+        (False, ["0", "1"]),
+        (True, ["2"]),
+        (True, ["3"]),
+        (False, ["4", "5"]),
+        (True, ["6"]),
+    ]
+    assert recorder.settled_batches == [(sequence, 0) for sequence in range(7)]
+    assert rig.appends.queued_reads == 0
+    table = CountsTable()
+    await rig.counts.write(table)
+    assert {key: counts.accepted for key, counts in table.counts.items()} == {("essex", "c"): 4}
+
+
+async def test_a_canary_that_cannot_be_stored_fails_alone(counted: Callable[[], dict[str, int]]) -> None:
+    store, recorder, feed, canary = Store(), Recorder(), Feed("essex", "f"), Feed("essex", CANARY)
+    store.poison = "bad"
+    rig, failed = Rig(store, lanes=1), Recorder()
+    rig.put(batch_of(recorder, feed, 1, ["a"]))
+    rig.put(batch_of(failed, canary, 1, ["bad"]))
+    rig.put(batch_of(recorder, feed, 2, ["b"]))
+    await rig.idle()
+    assert recorder.settled_batches == [(1, 0), (2, 0)]
+    assert [fault.status for _, fault in failed.faults] == [grpc.StatusCode.INTERNAL]
+    assert counted() == {"acknowledged": 2}
+
+
+async def test_a_canary_that_waits_with_others_is_not_counted_when_all_fail(
+    counted: Callable[[], dict[str, int]],
+) -> None:
+    store, recorder, feed, canary = Store(), Recorder(), Feed("essex", "f"), Feed("essex", CANARY)
+    store.failures = [Unavailable("X", "away")] * 10_000
+    rig = Rig(store, patience=0.05, lanes=1)
+    for sequence, each in enumerate([feed, canary, feed]):
+        rig.put(batch_of(recorder, each, sequence, [str(sequence)]))
+    await rig.idle()
+    assert [sequence for sequence, _ in recorder.faults] == [0, 1, 2]
+    assert counted() == {"failed": 2}
 
 
 async def test_passing_faults_are_tried_again() -> None:
@@ -370,10 +420,14 @@ faults = st.sampled_from(
 async def test_every_batch_is_acknowledged_once_and_in_order(
     plan: list[tuple[int, list[int]]], failures: list[Fault | None], lanes: int
 ) -> None:
-    """Feeds' batches are committed in their order, duplicates add up, and nothing is left behind."""
+    """Feeds' batches are committed in their order, duplicates add up, and nothing is left behind.
+
+    The last feed is that of the canary: each of its batches is one read, and an append of its own.
+    """
     store = Store(*failures)
     rig = Rig(store, reads=8, lanes=lanes)
-    feeds = [Feed("essex", f"feed-{number}") for number in range(4)]
+    feeds = [Feed("essex", name) for name in ("feed-0", "feed-1", "feed-2", CANARY)]
+    plan = [(number, reads[:1] if feeds[number].canary else reads) for number, reads in plan]
     recorders = [Recorder() for _ in feeds]
     for sequence, (number, reads) in enumerate(plan):
         ids = [f"{number}-{read}" for read in reads]
@@ -394,6 +448,11 @@ async def test_every_batch_is_acknowledged_once_and_in_order(
     repeated = sum(duplicate for recorder in recorders for _, duplicate in recorder.settled_batches)
     assert len(store.log) == sent - repeated
     assert store.most_under_way <= lanes
+    for request in store.requests:
+        ids = ReadColumns.FromString(request.reads).read_ids
+        assert [read_id.startswith("3-") for read_id in ids] == [request.canary] * len(ids)
+        assert len(ids) == 1 or not request.canary
+    assert sum(request.canary for request in store.requests) == sum(number == 3 for number, _ in plan)
 
 
 async def test_each_traced_batch_of_an_append_has_its_own_trace(tmp_path: Path) -> None:

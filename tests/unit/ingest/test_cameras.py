@@ -10,10 +10,11 @@ from gantry.ingest.v1.cameras_pb2 import CAMERA_KIND_FIXED
 from gantry.store.v1.forces_pb2 import Area, Force, ForceSettings, WordList
 
 from chassis.errors import Unavailable
+from reads.canary import CANARY
 from reads.columns import PLACE_UNKNOWN
 from services.ingest.cameras.counts import CameraCounts, CameraKey, UnwrittenCounts, write_counts
 from services.ingest.cameras.enrolment import EnrolledCamera
-from services.ingest.cameras.expectation import USUAL_RULES
+from services.ingest.cameras.expectation import USUAL_RULES, ForceRules
 from services.ingest.cameras.feeds import FeedDirectory, feeds_from, token_key
 from services.ingest.cameras.refresh import follow_forces
 from services.ingest.cameras.watching import CameraWatch
@@ -118,6 +119,15 @@ async def test_the_directory_brings_the_settings_of_forces() -> None:
             await asyncio.sleep(0)
     assert not feeds.feeds[one].misplaced
     following.cancel()
+
+
+def test_no_setting_of_a_force_refuses_its_canary() -> None:
+    feeds, rules = FeedDirectory(), ForceRules(frozenset({"CANARY"}), (0, 0, 1, 1))
+    feeds.replace(1, feeds_from([row(CANARY, CANARY), row("one", "a")]))
+    feeds.follow({"essex": rules})
+    canary, other = feeds.feeds[token_key(CANARY)], feeds.feeds[token_key("one")]
+    assert (canary.canary, canary.rules) == (True, USUAL_RULES)
+    assert (other.canary, other.rules) == (False, rules)
 
 
 async def test_the_directory_retires_feeds() -> None:

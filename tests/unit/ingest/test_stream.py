@@ -63,6 +63,9 @@ class Door:
         verdict = Verdict(kept=self.reads)
         return PendingBatch(submitter, Feed("essex", "f"), sequence, verdict, verdict.kept, 100, UNSAMPLED)
 
+    def check(self) -> None:
+        self.availability.check()
+
     def try_turn(self, size: int) -> bool:
         return False
 

@@ -71,6 +71,17 @@ async def test_a_load_that_stays_is_read_once_and_one_that_goes_is_forgotten(lis
     assert lists.read == [1, 2, 3, 2]
 
 
+async def test_the_load_of_the_canary_s_hotlist_is_for_canaries_alone(lists, index):
+    lists.active = [Load(1, 1), Load(2, 1, of_canary=True), Load(3, 1)]
+    current = await index.refresh()
+    assert (current.loads, current.entries) == ([1, 3], 2)
+    assert current.find(folded_keys(["A2", "A1", "A3"])).tolist() == [1, 2]
+    assert (current.of_canaries.loads, current.of_canaries.entries) == ([2], 1)
+    assert current.of_canaries.find(folded_keys(["A2", "A1", "A3"])).tolist() == [0]
+    await index.refresh()
+    assert lists.read == [1, 2, 3]
+
+
 async def test_reading_a_load_delays_no_other_work(lists, index):
     await activate(lists, index, 1, 1)
     lists.held[2] = asyncio.Event()

@@ -70,6 +70,20 @@ def test_images_are_added_without_parsing_the_reads(run):
         assert getattr(illustrated.columns, name) == (before if any(before) else [])
 
 
+@given(runs(least=2))
+def test_what_is_cut_from_a_canary_or_gets_images_stays_one(run):
+    count = count_of(run)
+    for canary in (False, True):
+        encoded = encoded_appended(run.SerializeToString(), range(5, 5 + count), (), 0, canary=canary)
+        whole = Appended(encoded)
+        parts = whole, whole.sliced(0, 1), Appended(whole.with_images([b"x"] * count, [b""] * count))
+        assert [each.canary for each in parts] == [canary] * 3
+
+
+def test_an_append_of_a_release_before_is_no_canary():
+    assert not Appended(AppendedReads(count=3, first_position=7).SerializeToString()).canary
+
+
 def test_consecutive_positions_cost_nothing():
     encoded = encoded_appended(b"", range(10, 5_010), (), 0)
     assert not AppendedReads.FromString(encoded).positions

@@ -85,6 +85,41 @@ def test_what_is_wrong_is_named(reason: str, spoil: Callable[[ReadColumns], obje
     assert "AB12" not in str(refused.value)
 
 
+def test_a_canary_is_one_read_and_stays_as_it_came() -> None:
+    encoded = reads(1).SerializeToString()
+    append = checked("essex", encoded, NOW_US, canary=True)
+    assert (append.canary, append.count, append.has_images) == (True, 1, False)
+    assert append.serialised() is encoded
+    assert not checked("essex", encoded, NOW_US).canary
+
+
+NO_CANARIES: list[tuple[str, int, Callable[[ReadColumns], object]]] = [
+    ("reads.read_ids", 0, lambda _: None),
+    ("reads.read_ids", 2, lambda _: None),
+    ("reads.plate_patches", 1, lambda columns: columns.plate_patches.append(b"x")),
+    ("reads.overviews", 1, lambda columns: columns.overviews.append(b"x")),
+]
+
+
+@pytest.mark.parametrize(("field", "size", "spoil"), NO_CANARIES)
+def test_what_is_no_canary_is_named(field: str, size: int, spoil: Callable[[ReadColumns], object]) -> None:
+    columns = reads(size)
+    spoil(columns)
+    encoded = columns.SerializeToString()
+    checked("essex", encoded, NOW_US)
+    with pytest.raises(InvalidInput) as refused:
+        checked("essex", encoded, NOW_US, canary=True)
+    assert (refused.value.reason, refused.value.field) == ("CANARY_INVALID", field)
+    assert "AB12" not in str(refused.value)
+
+
+def test_a_canary_is_checked_like_any_read() -> None:
+    columns = reads(1)
+    columns.vrms[0] = "ab12"
+    with pytest.raises(InvalidInput, match="READS_INVALID"):
+        checked("essex", columns.SerializeToString(), NOW_US, canary=True)
+
+
 def test_too_many_reads_are_refused() -> None:
     with pytest.raises(InvalidInput, match="TOO_MANY_READS"):
         checked("essex", reads(MOST_READS + 1).SerializeToString(), NOW_US)

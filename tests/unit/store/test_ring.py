@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,6 +129,17 @@ def test_what_is_old_is_forgotten() -> None:
     assert lasts(ring, 10) == []
 
 
+def test_a_canary_takes_a_position_and_no_place_among_the_most_reads() -> None:
+    ring = filled(3)
+    for number in range(3, 6):
+        ring.add(number, [LogEntry(number, number + 1, 0, b"x", 0, canary=True)])
+    ring.add(6, [entry(6, 8)])
+    assert lasts(ring, 0, most=3) == [3, 4, 5, 6]
+    assert lasts(ring, 3, most=2) == [4, 5, 6, 8]
+    assert lasts(ring, 6, most=1) == [8]
+    assert [each.canary for each in ring.after(3, 100) or ()] == [True, True, True, False]
+
+
 async def test_no_change_is_missed_between_looking_and_waiting() -> None:
     ring = filled(3)
     changed = ring.changed
@@ -172,6 +184,8 @@ def test_whatever_happens_a_ring_skips_nothing(
     with ring.followed():
         for size, ours, filled_now, follower in steps:
             new = entry(head, head + size, received_at_us=len(log))
+            if size == 1:
+                new = replace(new, reads=0, canary=True)
             log.append(new)
             if ours:
                 ring.add(head, [new])

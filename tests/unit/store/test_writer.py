@@ -101,9 +101,9 @@ class Writing:
     def publish(self, result: CommitResult, entries: Sequence[LogEntry]) -> None:
         self.ring.add(result.head_before, entries)
 
-    def submit(self, *read_ids: str, patches: Sequence[bytes] = ()) -> asyncio.Task:
+    def submit(self, *read_ids: str, patches: Sequence[bytes] = (), canary: bool = False) -> asyncio.Task:
         columns = ReadColumns(read_ids=read_ids, captured_at_us=[NOW_US] * len(read_ids))
-        reads = CheckedReads("essex", columns, len(read_ids), 100, patches, (), (), (0, 0))
+        reads = CheckedReads("essex", columns, len(read_ids), 100, patches, (), (), (0, 0), canary=canary)
         return asyncio.create_task(self.writer.submit(reads))
 
     def followed(self) -> list[tuple[list[str], list[int]]]:
@@ -151,6 +151,59 @@ async def test_a_commit_takes_no_more_than_its_limit() -> None:
         subject.log.gate.set()
         await asyncio.gather(*tasks, big)
         assert [len(commit) for commit in subject.log.commits] == [1, 3, 3, 3, 9]
+
+
+class Told:
+    """Stands for an instrument and remembers what it gets."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def add(self, value: float, *_: object) -> None:
+        self.values.append(value)
+
+    def record(self, value: float, **_: object) -> None:
+        self.values.append(value)
+
+
+async def test_a_canary_commits_alone_in_its_turn_and_is_counted_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = {name: Told() for name in ("_reads", "_duplicates", "_commit_reads", "_commit_seconds")}
+    for name, instrument in told.items():
+        monkeypatch.setattr(writer, name, instrument)
+    async with writing() as subject:
+        subject.log.gate.clear()
+        subject.submit("0")
+        await settle()
+        tasks = [
+            subject.submit("a", "b"),
+            subject.submit("c"),
+            subject.submit("canary", canary=True),
+            subject.submit("canary", canary=True),
+            subject.submit("d"),
+            subject.submit("e", patches=[b"one"]),
+        ]
+        subject.log.gate.set()
+        answers = [await each for each in tasks]
+        assert subject.log.commits == [["0"], ["a", "b", "c"], ["canary"], ["canary"], ["d", "e"]]
+        # The second one was appended before.
+        assert [each.last_position for each in answers] == [3, 4, 5, 0, 6, 7]
+        assert list(answers[3].duplicate_indexes) == [0]
+        entries = subject.ring.after(0, 100) or ()
+        assert [(each.last, each.reads, each.canary) for each in entries] == [
+            (1, 1, False),
+            (3, 2, False),
+            (4, 1, False),
+            (5, 0, True),
+            (6, 1, False),
+            (7, 1, False),
+        ]
+        assert [Appended(each.body).canary for each in entries] == [each.canary for each in entries]
+    assert sum(told["_reads"].values) == 6
+    assert told["_duplicates"].values == []
+    assert told["_commit_reads"].values == [1, 3, 2]
+    assert len(told["_commit_seconds"].values) == 3
 
 
 async def test_each_batch_gets_the_count_of_its_own_duplicates() -> None:

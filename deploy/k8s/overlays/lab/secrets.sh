@@ -39,7 +39,7 @@ if missing gantry-database-superuser; then
 fi
 more=()
 for each in "$@"; do more+=(--dns "$each"); done
-for name in store ingest match nas-bridge nas nadc; do
+for name in store ingest match nas-bridge canary nas nadc; do
     identity=${name//-/_}
     "$GANTRY" certificate service "$identity" --home "$home" \
         --dns "$name" --dns "$name.$namespace.svc" "${more[@]}" > /dev/null

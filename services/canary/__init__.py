@@ -1,0 +1,1 @@
+"""Sends a read a minute through every service, and measures when its alert is heard."""

@@ -1,0 +1,1 @@
+"""The canary's side of match: its hotlist, and the stream of its alerts."""
