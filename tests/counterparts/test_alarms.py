@@ -340,7 +340,7 @@ async def the_disk_of_the_images_fills(stage: Stage) -> None:
     await delivered(stage.suite, stage.feed)
 
 
-async def match_does_not_hear_the_canary(stage: Stage) -> None:
+async def canaries_of_a_force_are_not_stored(stage: Stage) -> None:
     await stage.hears_canaries("essex")
     async with holding(stage, "select from store.forces where force = 'essex' for update"):
         await stage.fires("CanaryMissed", force="essex")
@@ -429,7 +429,7 @@ FAULTS: dict[Callable[[Stage], Awaitable[None]], set[str]] = {
     reads_come_faster_than_they_are_stored: {"QueueFills"},
     a_day_waits_for_a_consumer: {"DataPastItsTime"},
     the_disk_of_the_images_fills: {"DiskNearlyFull", "BufferFills"},
-    match_does_not_hear_the_canary: {"CanaryMissed"},
+    canaries_of_a_force_are_not_stored: {"CanaryMissed"},
     the_canary_is_frozen: {"CanaryAway"},
     the_log_is_not_received: {"BackupArchiveLate"},
     the_archive_is_away: {"BackupFailing"},

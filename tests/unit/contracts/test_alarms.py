@@ -50,7 +50,7 @@ FAULTS: Final = {
     "gantry_process_loop_delay_seconds": "unit/chassis/test_loop_delay.py::test_another_thread_sees",
     "gantry_process_started_seconds": _COUNTERPARTS + "a_service_dies_three_times",
     "gantry_certificate_seconds_left": "contract/chassis/test_renewal.py::test_the_time_that_is_left",
-    "gantry_canary_missed": _COUNTERPARTS + "match_does_not_hear_the_canary",
+    "gantry_canary_missed": _COUNTERPARTS + "canaries_of_a_force_are_not_stored",
     "gantry_backup_archive_lag_seconds": _COUNTERPARTS + "the_log_is_not_received",
     "gantry_backup_base_age_seconds": _COUNTERPARTS + "the_newest_base_copy_is_old",
     # Its fault is an archive that is away, or its absence.
