@@ -93,6 +93,7 @@ def test_nothing_left_in_our_environment_leads_to_another_database(
     for command in (store, migration("store", database)):
         found = {name: value for name, value in command.variables.items() if "DATABASE" in name.upper()}
         assert found == {f"GANTRY_DATABASE__{name}": value for name, value in wanted.items()}
+    assert not [name for name in plan.canary(tls).variables if "DATABASE" in name.upper()]
     [told] = told_of(os.environ, [store])
     assert told == (
         "ignored in the environment, because the suite sets them: GANTRY_DATABASE, "
