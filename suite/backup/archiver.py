@@ -28,6 +28,7 @@ from suite.errors import SuiteError
 from suite.layout import Layout
 
 CYCLE_SECONDS: Final = 1.0
+_ARCHIVED_TO: Final = "archived-to"
 _FAILED_SECONDS: Final = 2.0
 _PRUNE_SECONDS: Final = 600.0
 _LARGEST_SPOOL: Final = 1 << 30
@@ -116,15 +117,27 @@ class Archiver:
 
     def _open(self) -> None:
         """See what is archived already. An archive that nobody writes to becomes this site's."""
-        self.archive.make()
         mine, theirs = site_id(self._home), self.archive.writer()
         if not theirs:
+            self._require_new()
+            self.archive.make()
             self.archive.claim(mine)
+        self.archive.make()
+        (self._home / _ARCHIVED_TO).write_text(f"{self.archive.folder}\n")
         if self._mirror is not None:
             self._mirror.open()
         self._spool.open()
         self._note_bases()
         self._opened = True
+
+    def _require_new(self) -> None:
+        """An empty folder where our archive was is a disk that is not mounted: backups must not go below it."""
+        known = self._home / _ARCHIVED_TO
+        if known.exists() and known.read_text().strip() == str(self.archive.folder):
+            raise SuiteError(
+                f"{self.archive.folder} holds no archive any more: mount it. To begin a new one there, "
+                f"delete {known}"
+            )
 
     async def _require_ours(self) -> None:
         self.archive.require()

@@ -17,6 +17,6 @@ class MetricName(Metric):
         "gantry_backup_base_age_seconds",
         Kind.GAUGE,
         "s",
-        "Age of the newest base copy; since the start of the archiver when there is none",
+        "Age of the newest base copy; when there is none, of the archiver",
     )
     SPOOL_BYTES = "gantry_backup_spool_bytes", Kind.GAUGE, "By", "Log that is received and not yet archived"

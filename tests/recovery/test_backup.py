@@ -74,6 +74,25 @@ async def test_the_archive_has_each_commit_before_the_time_that_it_reaches(site:
         await running
 
 
+async def test_an_archive_whose_disk_is_not_mounted_is_not_begun_anew(site: Site) -> None:
+    await site.archived()
+    archive = site.archive.folder
+    away = archive.rename(archive.with_name("away"))
+    archive.mkdir()  # the folder on which it is mounted
+    archiver = site.archiver()
+    running = asyncio.create_task(archiver.run())
+    try:
+        await until(lambda: "holds no archive any more: mount it" in archiver.state.failing)
+        assert not [*archive.iterdir()]
+        archive.rmdir()
+        away.rename(archive)
+        await until(lambda: archiver.state.complete_to is not None)
+        assert not archiver.state.failing
+    finally:
+        archiver.stop()
+        await running
+
+
 def reaches_past(archiver: Archiver, moment: datetime) -> bool:
     reached = archiver.state.complete_to
     return reached is not None and reached > moment
