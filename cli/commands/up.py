@@ -34,12 +34,15 @@ def up(
             show_default=False,
         ),
     ] = None,
+    canary: Annotated[
+        bool, typer.Option("--canary/--no-canary", help="A read a minute tests that alerts come.")
+    ] = True,
     purpose: Annotated[str, typer.Option(metavar="TEXT", help="Why the panel shows alerts.")] = _PURPOSE,
 ) -> None:
     """Start everything, or go on from where it was stopped. Ctrl-C stops it."""
     purpose_of(purpose, "")  # before anything is started
 
-    run_up(session, Wish(cameras, rate, seed, seconds, base_port, purpose, _codes(forces)))
+    run_up(session, Wish(cameras, rate, seed, seconds, base_port, purpose, _codes(forces), canary))
 
 
 def _codes(text: str | None) -> tuple[str, ...]:

@@ -71,6 +71,7 @@ class Wish:
     base_port: int
     purpose: str
     forces: tuple[str, ...] = ()
+    canary: bool = True
 
 
 @dataclass
@@ -118,6 +119,7 @@ async def _up(session: Session, wish: Wish) -> None:
         wish.base_port,
         traces_per_second=_TRACES_PER_SECOND,
         backup=settings_from(os.environ),
+        canary=wish.canary,
     )
     suite = Suite(settings, say=talk.say)
     with on_interrupt(_stopper(talk, cancel_current()), again=partial(_end_now, suite, talk)):

@@ -50,6 +50,7 @@ class Sender:
                 await asyncio.sleep(self._backoff.next_wait(asked))
             else:
                 self._backoff.succeeded()
+                self.trouble = ""
                 return
 
     def prepare_again(self) -> None:
@@ -90,4 +91,3 @@ class Sender:
         except Fault as fault:
             self.trouble = f"{step} {cause_of(fault)}"
             raise
-        self.trouble = ""

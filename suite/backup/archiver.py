@@ -123,7 +123,8 @@ class Archiver:
             self.archive.make()
             self.archive.claim(mine)
         self.archive.make()
-        (self._home / _ARCHIVED_TO).write_text(f"{self.archive.folder}\n")
+        if theirs in {"", mine}:
+            (self._home / _ARCHIVED_TO).write_text(f"{self.archive.folder}\n")
         if self._mirror is not None:
             self._mirror.open()
         self._spool.open()
@@ -131,7 +132,7 @@ class Archiver:
         self._opened = True
 
     def _require_new(self) -> None:
-        """An empty folder where our archive was is a disk that is not mounted: backups must not go below it."""
+        """An empty folder where our archive was is a disk that is not mounted. Nothing may go below it."""
         known = self._home / _ARCHIVED_TO
         if known.exists() and known.read_text().strip() == str(self.archive.folder):
             raise SuiteError(

@@ -72,7 +72,7 @@ def test_the_page_leads_to_an_alert(server: LocalPostgres, tmp_path: Path) -> No
     assert "has the database gantry with the schemas ingest, store, match, nas_bridge" in done.stderr
     assert "1  accepted" in done.stdout
     assert re.search(r"AB12CDE +exact match.*Stolen", done.stdout)
-    for service in SERVICES:
+    for service in (*SERVICES, "canary"):
         lines = [json.loads(line) for line in (home / f"{service}.log").read_text().splitlines()]
         assert "stopping" in {line["message"] for line in lines}, service
         assert not [line for line in lines if line["level"] == "error"], service

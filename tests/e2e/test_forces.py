@@ -236,6 +236,8 @@ async def _force_expression(admin: asyncpg.Connection, table: str) -> str:
         return "force"
     if "force_no" in columns:
         return "(select force from store.forces f where f.force_no = " + table + ".force_no)"
+    if "load_no" in columns:
+        return "(select force from match.loads l where l.load_no = " + table + ".load_no)"
     return "'a force that was not declared'"
 
 

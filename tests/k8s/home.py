@@ -16,6 +16,7 @@ from cli.links import Links
 from suite.certificates import Authority
 from suite.database import SERVICES
 from suite.layout import Layout
+from suite.plan import CANARY
 from tests.k8s.cluster import Namespace
 
 OPERATOR = "operator"
@@ -53,7 +54,7 @@ class Home:
 
     def secrets(self) -> list[Mapping[str, Any]]:
         """The Secrets that the overlay expects: certificates, and passwords of the database's roles."""
-        found = [_tls(name, self.service(name)) for name in (*SERVICES, *NATIONAL)]
+        found = [_tls(name, self.service(name)) for name in (*SERVICES, CANARY, *NATIONAL)]
         for service in SERVICES:
             for suffix in ("database", "database-owner"):
                 name = f"{kubernetes_name(service)}-{suffix}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from suite.plan import CANARY
 from tests.k8s.cluster import Namespace, kubectl
 from tests.k8s.disruptions import DEPLOYMENTS
 from tests.k8s.home import Home
@@ -52,7 +53,7 @@ async def served(tag: str, folder: Path) -> AsyncIterator[Lab]:
             await kubectl("create", "namespace", namespace.name)
         await GANTRY.apply(*lab.home.secrets())
         await _apply(tag)
-        for name in (*DEPLOYMENTS, "nas", "nadc"):
+        for name in (*DEPLOYMENTS, CANARY, "nas", "nadc"):
             await GANTRY.rolled_out(name, within=_START_SECONDS)
         yield lab
     finally:

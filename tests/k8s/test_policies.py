@@ -33,6 +33,10 @@ async def stranger(lab: Lab) -> AsyncIterator[str]:
         ("match", "ingest", GRPC),
         ("nas-bridge", "store", GRPC),
         ("nas-bridge", "nas", GRPC),
+        ("canary", "store", GRPC),
+        ("canary", "match", GRPC),
+        ("canary", "ingest", GRPC),
+        ("canary", "ingest", VENDORS),
     ],
 )
 async def test_a_service_reaches_those_it_calls(lab: Lab, caller: str, called: str, port: int) -> None:
@@ -50,6 +54,8 @@ async def test_a_service_reaches_those_it_calls(lab: Lab, caller: str, called: s
         ("match", "nas-bridge", GRPC),
         ("nas", "store", GRPC),
         ("nadc", "ingest", GRPC),
+        ("canary", "nas-bridge", GRPC),
+        ("canary", "nas", GRPC),
     ],
 )
 async def test_a_service_does_not_reach_others(lab: Lab, caller: str, called: str, port: int) -> None:
@@ -69,6 +75,13 @@ async def test_a_stranger_does_not_reach_the_database(lab: Lab, stranger: str) -
         assert not await reaches(lab.outside, stranger, pod["status"]["podIP"], POSTGRES)
 
 
+async def test_the_canary_does_not_reach_the_database(lab: Lab) -> None:
+    (canary,) = await lab.namespace.pods("canary")
+    found = await lab.namespace.get("pods", "-l", "cnpg.io/cluster=gantry-database")
+    for pod in found["items"]:
+        assert not await reaches(lab.namespace, canary, pod["status"]["podIP"], POSTGRES)
+
+
 async def test_vendors_reach_the_door(lab: Lab, stranger: str) -> None:
     async def answers() -> bool:
         door = f"ingest-vendors.{lab.namespace.name}.svc"
@@ -78,7 +91,7 @@ async def test_vendors_reach_the_door(lab: Lab, stranger: str) -> None:
 
 
 async def test_pods_run_without_privilege(lab: Lab) -> None:
-    for name in ("ingest", "store", "match", "nas-bridge", "nas", "nadc"):
+    for name in ("ingest", "store", "match", "nas-bridge", "canary", "nas", "nadc"):
         pod = (await lab.namespace.pods(name))[0]
         script = "import os; print(os.getuid(), os.access('/', os.W_OK), os.access('/app', os.W_OK))"
         assert (await lab.namespace.execute(pod, "python", "-c", script)).split() == [

@@ -12,6 +12,7 @@ from gantry_sdk import Connection, read
 
 from cli.demo.compare import checks
 from cli.fleet import FleetOrder
+from tests.e2e.canaries import series_at
 from tests.e2e.command import WHY
 from tests.e2e.waiting import eventually
 from tests.k8s.books import findings, prepare
@@ -27,6 +28,7 @@ RATE = float(os.environ.get("K8S_RATE", "100"))
 NEW_FORCE = "wye"
 PLATE = "WV59KXT"
 VENDORS = 7443
+METRICS = 7003
 
 
 async def test_nothing_acknowledged_is_lost_or_doubled(lab: Lab) -> None:
@@ -52,6 +54,20 @@ async def test_nothing_acknowledged_is_lost_or_doubled(lab: Lab) -> None:
     assert found.expected, "a run without alerts proves nothing of alerts"
     assert _unfinished(report, disruptions) == []
     assert all(trail for trail in trails)
+
+
+async def test_canaries_are_heard(lab: Lab) -> None:
+    """After all that, those of each force that there is."""
+    async with lab.namespace.forwarded("deployment/canary", METRICS) as (port,):
+
+        async def heard() -> bool:
+            shown = await series_at(f"127.0.0.1:{port}")
+            return all(
+                shown.get(f"heard_total {force}", 0) > 0 and shown[f"missed {force}"] == 0
+                for force in (*FORCES, NEW_FORCE)
+            )
+
+        await eventually(heard, within=180, what="canaries of each force")
 
 
 async def _disrupt(lab: Lab, disruptions: Disruptions) -> None:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import aiohttp
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from suite.certificates import Authority
 from tests.contract.canary.stand_in import StandIn, serving
+from tests.e2e.canaries import series_at
 from tests.e2e.waiting import eventually
 
 EVERY = 0.5
@@ -92,11 +91,7 @@ class Nest:
 
     async def series(self) -> dict[str, float]:
         """The canary's series that the metrics page shows, as `NAME FORCE`."""
-        url = f"http://127.0.0.1:{self.ports['metrics']}/metrics"
-        async with aiohttp.ClientSession() as session, session.get(url) as response:
-            text = await response.text()
-        found = re.findall(r'^gantry_canary_(\w+)\{force="(\w+)"[^}]*\} (\S+)$', text, re.MULTILINE)
-        return {f"{name} {force}": float(value) for name, force, value in found}
+        return await series_at(f"127.0.0.1:{self.ports['metrics']}")
 
     async def until(self, series: str, *, least: float, within: float = 30) -> None:
         """Wait until a series has at least this value."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
 
 from gantry.common.v1.read_columns_pb2 import ReadColumns
-from gantry.store.v1.log_pb2 import AppendedReads, TailReadsResponse
+from gantry.store.v1.log_pb2 import TailReadsResponse
 
 from chassis.errors import OutOfRange
 from reads.appended import Appended, encoded_appended
@@ -66,10 +66,8 @@ class MemoryLog:
         """Append a canary; returns its position."""
         columns, position = columns_of([canary(read_id)]).SerializeToString(), self.head + 1
         traced = [Traced(traceparent, position, position)] if traceparent else []
-        encoded = encoded_appended(columns, [position], traced, NOON_US)
-        message = AppendedReads.FromString(encoded)
-        message.canary = True
-        self._add([canary(read_id)], message.SerializeToString())
+        encoded = encoded_appended(columns, [position], traced, NOON_US, canary=True)
+        self._add([canary(read_id)], encoded)
         return self.head
 
     def _add(self, reads: Sequence[Seen], encoded: bytes) -> None:

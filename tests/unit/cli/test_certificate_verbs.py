@@ -62,6 +62,9 @@ def test_a_name_that_no_rule_knows_is_remarked(tmp_path: Path) -> None:
     done = runner.invoke(app, ["certificate", "service", "database", "--home", str(tmp_path)])
     assert done.exit_code == Exit.OK
     assert "database is none of Gantry's services" in done.stderr
+    done = runner.invoke(app, ["certificate", "service", "canary", "--home", str(tmp_path)])
+    assert done.exit_code == Exit.OK
+    assert done.stderr == ""
 
 
 @pytest.mark.parametrize(

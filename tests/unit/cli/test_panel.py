@@ -52,6 +52,13 @@ def test_the_panel_shows_forces_processes_and_alerts() -> None:
         assert word in text
 
 
+def test_a_suite_is_well_while_its_canary_starts_and_not_when_it_is_gone() -> None:
+    others = [ProcessState("store", "serving", 1)]
+    for state, well in (("serving", True), ("starting", True), ("frozen", False), ("stopped", False)):
+        assert SuiteState(processes=[*others, ProcessState("canary", state)]).ok is well
+    assert not SuiteState(processes=[ProcessState("store", "starting")]).ok
+
+
 def test_the_status_line_holds_no_personal_data() -> None:
     line = status_line(STATE)
     assert line == (

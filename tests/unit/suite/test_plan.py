@@ -48,6 +48,24 @@ def test_match_learns_the_names_of_cameras_from_ingest(
     assert told == plan.service("ingest", tls, database).environment["GANTRY_GRPC__LISTEN"]
 
 
+def test_the_canary_finds_all_others_and_no_database(
+    plan: Plan, tls: TlsSettings, database: DatabaseSettings
+) -> None:
+    command = plan.canary(tls)
+    assert command.module == "services.canary"
+    for name in ("store", "ingest", "match"):
+        listens = plan.service(name, tls, database).environment["GANTRY_GRPC__LISTEN"]
+        assert command.environment[f"GANTRY_CANARY__{name.upper()}"] == listens
+    assert command.environment["GANTRY_CANARY__DOOR"] == plan.address("ingest", "public")
+    assert not [name for name in command.environment if name.startswith("GANTRY_DATABASE")]
+
+
+def test_ports_of_processes_that_were_there_before_do_not_move() -> None:
+    before = ["ingest.grpc", "ingest.public", "ingest.health", "ingest.metrics", "store.grpc"]
+    assert port_names()[:5] == before
+    assert port_names()[-2:] == ["canary.health", "canary.metrics"]
+
+
 def test_an_empty_variable_is_left_out(
     plan: Plan, tls: TlsSettings, database: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
