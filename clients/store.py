@@ -34,7 +34,11 @@ class ReadLogClient:
     ) -> log_pb2.AppendReadsResponse:
         """Append reads, which may be serialised already, or a canary; they are durable on return."""
         encoded = reads if isinstance(reads, bytes) else reads.SerializeToString()
-        request = log_pb2.AppendReadsRequest(force=force, reads=encoded, canary=canary)
+        request = log_pb2.AppendReadsRequest(force=force)
+        if canary:
+            request.canary = encoded
+        else:
+            request.reads = encoded
         return await answer_of(self._stub.AppendReads(request, timeout=self._deadline))
 
     def follow(

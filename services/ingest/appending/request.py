@@ -35,6 +35,7 @@ def _tag(message: type[Message], name: str) -> bytes:
 # Protobuf takes 9 ms to serialise 4 MiB of pictures, in which the loop serves nobody. Its fields may be
 # joined as bytes, which takes a fraction of that.
 _READS: Final = _tag(AppendReadsRequest, "reads")
+_CANARY: Final = _tag(AppendReadsRequest, "canary")
 _IMAGES: Final = {name: _tag(ReadColumns, name) for name in ("plate_patches", "overviews")}
 
 
@@ -54,8 +55,8 @@ def append_of(force: str, batches: Sequence[PendingBatch]) -> EncodedAppend:
     images = [part for name, tag in _IMAGES.items() for part in _fields(tag, columns.pop(name))]
     reads = [columns_of(**columns).SerializeToString(), *images]
     size = _varint(sum(map(len, reads)))
-    head = AppendReadsRequest(force=force, canary=batches[0].canary).SerializeToString()
-    request = b"".join((head, _READS, size, *reads))
+    field = _CANARY if batches[0].canary else _READS
+    request = b"".join((AppendReadsRequest(force=force).SerializeToString(), field, size, *reads))
     return EncodedAppend(request, kept.camera_ids, kept.captured_at_us)
 
 

@@ -118,10 +118,10 @@ def _check_values(columns: ReadColumns, captured_us: tuple[int, int], now_us: in
 
 def _check_canary(columns: ReadColumns, count: int) -> None:
     if count != 1:
-        raise InvalidInput("CANARY_INVALID", "a canary is exactly one read", field="reads.read_ids")
+        raise InvalidInput("CANARY_INVALID", "a canary is exactly one read", field="canary.read_ids")
     for name in IMAGES:
         if getattr(columns, name):
-            raise InvalidInput("CANARY_INVALID", "a canary has no images", field=f"reads.{name}")
+            raise InvalidInput("CANARY_INVALID", "a canary has no images", field=f"canary.{name}")
 
 
 def _range_of(numbers: Sequence[int]) -> tuple[int, int]:

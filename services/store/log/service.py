@@ -19,7 +19,7 @@ from reads.appended import Appended
 from services.store.consumers.consumer import Consumers
 from services.store.images.objects import ImageStore
 from services.store.images.packing import fetch_images
-from services.store.log.checked import MOST_READS, checked
+from services.store.log.checked import MOST_READS, CheckedReads, checked
 from services.store.log.follow import Log, LogPart, PastReads, follow, require_sure, start_at
 from services.store.log.live import LiveLogs
 from services.store.log.ring import LogEntry
@@ -64,12 +64,13 @@ class ReadLogService(ReadLogServiceServicer):
         context: Call,
     ) -> log_pb2.AppendReadsResponse:
         """Check, queue, and answer when the reads are committed."""
-        if len(request.reads) > self._most_bytes:
+        size = len(request.reads) + len(request.canary)
+        if size > self._most_bytes:
             raise InvalidInput(
                 "TOO_MANY_BYTES", f"an append has at most {self._most_bytes} bytes", field="reads"
             )
-        await self._turns.take(request.force, None, len(request.reads))
-        reads = checked(request.force, request.reads, self._now_us(), canary=request.canary)
+        await self._turns.take(request.force, None, size)
+        reads = _checked(request, self._now_us())
         if traceparent := current_traceparent():
             reads.traced = traced_of(request.traced_batches, traceparent, reads.count)
         log = await self._logs.open(request.force)
@@ -155,6 +156,14 @@ class ReadLogService(ReadLogServiceServicer):
         if entry.images is None:
             return entry.body
         return Appended(entry.body).with_images(*await fetch_images(self._images, force, entry.images))
+
+
+def _checked(request: log_pb2.AppendReadsRequest, now_us: int) -> CheckedReads:
+    if not request.canary:
+        return checked(request.force, request.reads, now_us)
+    if request.reads:
+        raise InvalidInput("CANARY_INVALID", "an append has reads or a canary, not both", field="canary")
+    return checked(request.force, request.canary, now_us, canary=True)
 
 
 def _most_reads(request: log_pb2.TailReadsRequest) -> int:

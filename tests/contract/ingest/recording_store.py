@@ -26,7 +26,7 @@ class RecordingStore:
     def appends(self, force: str) -> list[tuple[bool, list[str]]]:
         """Of each append of a force: whether it is a canary, and the ids of its reads."""
         return [
-            (request.canary, [*ReadColumns.FromString(request.reads).read_ids])
+            (bool(request.canary), [*ReadColumns.FromString(request.reads or request.canary).read_ids])
             for request in self.requests
             if request.force == force
         ]

@@ -204,8 +204,7 @@ async def test_a_message_that_is_held_back_is_late(unstarted: Building, pki: Aut
 
     async def held(rpc: Rpc) -> bytes:
         kind = "feed" if rpc.rule.feeds else "person" if rpc.rule.people else "service"
-        only = rpc.rule.services[0] if len(rpc.rule.services) == 1 else ""
-        kind = only if only in {"ingest", "canary"} else kind
+        kind = next((name for name in ("ingest", "canary") if [*rpc.rule.services] == [name]), kind)
         call = callers[kind].stream_stream(f"/{rpc.name}")(
             timeout=10, metadata=token if kind == "feed" else None
         )

@@ -19,6 +19,7 @@ from chassis.database import statements
 from chassis.errors import InvalidInput, NotFound
 from chassis.settings import TelemetrySettings
 from chassis.telemetry import telemetry
+from clients.answer import answer_of
 from clients.store import ReadLogClient
 from reads.appended import Appended
 from reads.canary import CANARY, CANARY_VRM
@@ -159,9 +160,7 @@ async def test_the_database_gives_of_canaries_what_memory_gives(start_store: Sta
     stub = ReadLogServiceStub(await store.channel_of_service("ingest"))
     async with telemetry("store", TelemetrySettings()):
         for _ in range(2):
-            request = AppendReadsRequest(
-                force="essex", reads=canary(store.clock()).SerializeToString(), canary=True
-            )
+            request = AppendReadsRequest(force="essex", canary=canary(store.clock()).SerializeToString())
             await stub.AppendReads(request, metadata=[("traceparent", call)])
     await fill(store)
     live = await collect(await store.log("match"), "essex", after=0, reads=14, canaries=True)
@@ -275,13 +274,20 @@ async def test_what_is_no_canary_is_refused_and_nothing_is_stored(store: Running
     illustrated = canary(store.clock())
     illustrated.overviews.append(b"overview")
     for reads, field in (
-        (columns(2, at_us=store.clock()), "reads.read_ids"),
-        (ReadColumns(), "reads.read_ids"),
-        (illustrated, "reads.overviews"),
+        (columns(2, at_us=store.clock()), "canary.read_ids"),
+        (illustrated, "canary.overviews"),
     ):
         with pytest.raises(InvalidInput) as refused:
             await ingest.append("essex", reads, canary=True)
         assert (refused.value.reason, refused.value.field) == ("CANARY_INVALID", field)
+    both = AppendReadsRequest(
+        force="essex",
+        reads=columns(1, at_us=store.clock()).SerializeToString(),
+        canary=canary(store.clock()).SerializeToString(),
+    )
+    stub = ReadLogServiceStub(await store.channel_of_service("ingest"))
+    with pytest.raises(InvalidInput, match="not both"):
+        await answer_of(stub.AppendReads(both))
     assert (await store.status("essex")).head == 0
 
 
@@ -336,7 +342,7 @@ async def test_retention_certifies_reads_alone_and_forgets_canaries_with_their_d
 async def test_a_canary_has_its_spans_and_no_count(store: RunningStore, tmp_path: Path) -> None:
     file = tmp_path / "spans.jsonl"
     call = "00-" + "7" * 32 + "-" + "7" * 16 + "-01"
-    request = AppendReadsRequest(force="kent", reads=canary(store.clock()).SerializeToString(), canary=True)
+    request = AppendReadsRequest(force="kent", canary=canary(store.clock()).SerializeToString())
     stub = ReadLogServiceStub(await store.channel_of_service("ingest"))
     settings = TelemetrySettings(spans_file=file, metrics_listen="127.0.0.1:0")
     async with telemetry("store", settings):

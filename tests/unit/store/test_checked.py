@@ -94,10 +94,10 @@ def test_a_canary_is_one_read_and_stays_as_it_came() -> None:
 
 
 NO_CANARIES: list[tuple[str, int, Callable[[ReadColumns], object]]] = [
-    ("reads.read_ids", 0, lambda _: None),
-    ("reads.read_ids", 2, lambda _: None),
-    ("reads.plate_patches", 1, lambda columns: columns.plate_patches.append(b"x")),
-    ("reads.overviews", 1, lambda columns: columns.overviews.append(b"x")),
+    ("canary.read_ids", 0, lambda _: None),
+    ("canary.read_ids", 2, lambda _: None),
+    ("canary.plate_patches", 1, lambda columns: columns.plate_patches.append(b"x")),
+    ("canary.overviews", 1, lambda columns: columns.overviews.append(b"x")),
 ]
 
 

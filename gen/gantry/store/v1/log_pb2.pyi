@@ -32,9 +32,10 @@ class AppendReadsRequest(_message.Message):
     """The force that owns all of them."""
     reads: _builtins.bytes
     """The reads, at most 20,000: a serialised gantry.common.v1.ReadColumns."""
-    canary: _builtins.bool
-    """The append is a canary: one read by which the service tests itself, of no vehicle. It takes a position of the log and is committed like any other, but it is
-    no read of the force: it is not searchable, not counted, not delivered, and it is sent only to a consumer that asks for canaries.
+    canary: _builtins.bytes
+    """In place of `reads`, a canary: one read without images by which the service tests itself, of no vehicle, as a serialised gantry.common.v1.ReadColumns. It
+    takes a position of the log and is committed like any other, but it is no read of the force: it is not searchable, not counted, not delivered, and it is
+    sent only to a consumer that asks for canaries. A store that knows no canaries sees an append without reads.
     """
     @_builtins.property
     def traced_batches(self) -> _containers.RepeatedCompositeFieldContainer[Global___TracedBatch]:
@@ -48,7 +49,7 @@ class AppendReadsRequest(_message.Message):
         force: _builtins.str = ...,
         reads: _builtins.bytes = ...,
         traced_batches: _abc.Iterable[Global___TracedBatch] | None = ...,
-        canary: _builtins.bool = ...,
+        canary: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

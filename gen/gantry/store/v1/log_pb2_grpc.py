@@ -69,7 +69,7 @@ class ReadLogServiceServicer:
     def AppendReads(self, request, context):
         """Append reads of one force to its log in one transaction. When it returns, new reads and their images are durable.
         Errors: INVALID_ARGUMENT COLUMNS_UNEQUAL (lists differ in length), READS_INVALID (the field holds a value outside its range), TOO_MANY_READS,
-        TOO_MANY_BYTES (split the append), CANARY_INVALID (a canary is one read without images): the same append fails again. NOT_FOUND FORCE_UNKNOWN, also for a retired force. UNAVAILABLE DATABASE_UNAVAILABLE,
+        TOO_MANY_BYTES (split the append), CANARY_INVALID (a canary is one read without images, and an append has either reads or a canary): the same append fails again. NOT_FOUND FORCE_UNKNOWN, also for a retired force. UNAVAILABLE DATABASE_UNAVAILABLE,
         IMAGES_UNAVAILABLE (the object store does not answer), RESOURCE_EXHAUSTED STORAGE_FULL or QUEUE_FULL (with RetryInfo): nothing was stored, or it was
         and a retry finds duplicates.
         """
