@@ -64,7 +64,7 @@ class Flock:
             tasks[force] = group.create_task(canaries[force].run(), name=f"canary of {force}")
         # Replaced as a whole, since metrics are read by another thread.
         self._canaries = canaries
-        _log.info("canaries", extra={"forces": len(canaries)})
+        _log.info("canaries of the active forces", extra={"forces": len(canaries)})
 
     def _counts(self, name: str) -> Callable[[], Values]:
         def values() -> Values:

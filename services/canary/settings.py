@@ -23,7 +23,7 @@ class CanarySection(BaseModel):
     match: HostPort
     match_name: str | None = None
     every_seconds: float = Field(60.0, ge=0.2, le=3600)
-    late_seconds: float = Field(30.0, ge=0.2, le=600)
+    late_seconds: float = Field(30.0, ge=1, le=600)
 
 
 class CanarySettings(ServiceSettings):

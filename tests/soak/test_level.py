@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from suite.database import SERVICES
+from suite.plan import CANARY
 from suite.suite import Suite, erase
 from tests.chaos.load import Load, everything_arrived, loading
 from tests.chaos.progress import rows
@@ -87,7 +88,7 @@ async def _samples(suite: Suite) -> list[Sample]:
 
 async def _figures(suite: Suite) -> dict[tuple[str, str], float]:
     figures: dict[tuple[str, str], float] = {}
-    for name in SERVICES:
+    for name in (*SERVICES, CANARY):
         pid = suite.process(name).pid
         assert pid is not None, f"{name} died"
         process = psutil.Process(pid)
