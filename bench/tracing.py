@@ -54,26 +54,23 @@ class Added:
 
 async def tracing_batches(suite: Suite, pairs: int, reads: int) -> Added:
     """What traces add for gateways with batches."""
-    feeds = await enrol(suite, f"traced-{next(_labels)}", feeds_a_force=2)
-    seeds = count(100)
-
-    async def run(traced: bool) -> Chain:
-        before = min((await accepted_nationally(suite)).values())
-        details = {"reads": reads, "batch": _BATCH_READS, "seed": next(seeds), "traced": traced}
-        return await run_chain(suite, plan(suite, "batches", feeds, **details), before)
-
-    return await _alternating(suite, run, pairs)
+    return await _sending(suite, "batches", pairs, feeds_a_force=2, reads=reads, batch=_BATCH_READS)
 
 
 async def tracing_single_reads(suite: Suite, pairs: int, seconds: float) -> Added:
     """What traces add for streams of single reads, each acknowledged before the next."""
-    feeds = await enrol(suite, f"traced-{next(_labels)}", feeds_a_force=5)
+    return await _sending(suite, "single", pairs, feeds_a_force=5, seconds=seconds, streams=_STREAMS)
+
+
+async def _sending(suite: Suite, what: str, pairs: int, *, feeds_a_force: int, **details: float) -> Added:
+    """What traces add for a plan of `bench.sending` with these details."""
+    feeds = await enrol(suite, f"traced-{next(_labels)}", feeds_a_force=feeds_a_force)
     seeds = count(100)
 
     async def run(traced: bool) -> Chain:
         before = min((await accepted_nationally(suite)).values())
-        details = {"seconds": seconds, "streams": _STREAMS, "seed": next(seeds), "traced": traced}
-        return await run_chain(suite, plan(suite, "single", feeds, **details), before)
+        planned = plan(suite, what, feeds, **details, seed=next(seeds), traced=traced)
+        return await run_chain(suite, planned, before)
 
     return await _alternating(suite, run, pairs)
 

@@ -1,6 +1,5 @@
 """The `gantry` command: every verb by its name, and where its function is."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +9,12 @@ import typer
 from typer.core import TyperGroup
 
 from cli.exits import MEANINGS, Exit
+from cli.grpc_lines import hide_grpc_lines
 from cli.inert import inert
 from cli.jsonlines import write_json
 from cli.lazy import LazyVerb, group, loaded
 
-# gRPC's log lines would stand between ours. Its errors say what is wrong.
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+hide_grpc_lines()
 
 _CODES = "; ".join(f"{code.value}: {meaning}" for code, meaning in MEANINGS.items())
 _JSON_ASKED: Final = "gantry.json"

@@ -23,8 +23,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from chassis.settings import TlsSettings
 from suite.errors import SuiteError
 
+LEAF_LIFE = timedelta(days=365)
+"""For how long a certificate of a service or person is valid."""
 _AUTHORITY_LIFE = timedelta(days=3652)
-_LEAF_LIFE = timedelta(days=365)
 _RENEW_BEFORE = {True: timedelta(days=730), False: timedelta(days=120)}  # by whether it is an authority
 _CLOCKS_DIFFER_BY = timedelta(hours=1)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -129,7 +130,7 @@ class Authority:
         issuer = self._pair.certificate
         signer = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         builder = (
-            self._dated(key, _subject(name), issuer.subject, _LEAF_LIFE)
+            self._dated(key, _subject(name), issuer.subject, LEAF_LIFE)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)

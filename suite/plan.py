@@ -50,7 +50,7 @@ class Plan:
 
     def canary(self, tls: TlsSettings) -> Command:
         """The command of the canary, which takes no calls and has no database."""
-        return self._service(CANARY, tls, {})
+        return self._service(CANARY, tls, no_database())
 
     def _service(self, process: str, tls: TlsSettings, more: Mapping[str, str]) -> Command:
         name = service_of(process)
@@ -160,13 +160,22 @@ def migration(service: str, database: DatabaseSettings) -> Command:
     return Command(name, f"services.{service}", ("migrate",), database_environment(database))
 
 
+def no_database() -> dict[str, str]:
+    """Leaves out the variables of our environment that name a database: the suite has its own."""
+    return dict.fromkeys(
+        (name for name in os.environ if name.upper().split("__")[0] == "GANTRY_DATABASE"), ""
+    )
+
+
 def database_environment(database: DatabaseSettings) -> dict[str, str]:
-    """The variables that lead a service to its database."""
+    """The variables that lead a service to its database, and to no other one."""
     return {
+        **no_database(),
         "GANTRY_DATABASE__HOST": database.host,
         "GANTRY_DATABASE__PORT": str(database.port),
         "GANTRY_DATABASE__NAME": database.name,
         "GANTRY_DATABASE__USER": database.user,
         "GANTRY_DATABASE__PASSWORD_FILE": str(database.password_file),
+        "GANTRY_DATABASE__AUTHORITY": str(database.authority or ""),
         "GANTRY_DATABASE__POOL_SIZE": str(database.pool_size),
     }

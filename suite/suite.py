@@ -272,8 +272,7 @@ class Suite:
         owner = self._roles.settings(owner_role(service), self.postgres.superuser())
         command = migration(service, owner)
         log = self.layout.logs / f"{command.name}.log"
-        environment = {**os.environ, **command.environment}
-        if await run_to_end(command.line, log=log, environment=environment) != 0:
+        if await run_to_end(command.line, log=log, environment=command.variables) != 0:
             raise SuiteError(
                 f"the schema of {service} could not be brought up to date; "
                 f"the end of {log}:\n{last_lines(log)}"

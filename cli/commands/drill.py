@@ -1,6 +1,5 @@
 """`gantry drill`: loses a database and a site on purpose, and measures what is lost and for how long."""
 
-import os
 from enum import StrEnum
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from cli.drill import report
 from cli.drill.primary import lose_primary
 from cli.drill.site import lose_site
 from cli.exits import CliError
+from cli.grpc_lines import show_grpc_lines_of_processes
 from cli.interrupts import interruptible
 from cli.jsonlines import write_json
 from cli.output import note, say
@@ -38,7 +38,7 @@ def drill(
     Exit code 1 when more is lost, or recovery takes longer, than promised. It lasts some four minutes. The
     reports are in the folder `drill` below --home.
     """
-    os.environ.pop("GRPC_VERBOSITY", None)  # it is set for the command only: services log gRPC's remarks
+    show_grpc_lines_of_processes()
     folder = session.home.absolute() / "drill"
     tell = (lambda _: None) if session.as_json else note
     scenarios = []

@@ -36,58 +36,64 @@ _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _SEE: Final = "see `gantry status`"
 
 
+_ReadId = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="READ_ID",
+        help="The vendor's identifier of the read; the newest, when several have it, and a list of them.",
+        show_default=False,
+    ),
+]
+_Purpose = Annotated[
+    str | None,
+    typer.Option(
+        "--purpose",
+        metavar="TEXT",
+        help="Why you look at the read; the audit trail has it first.",
+        show_default=False,
+    ),
+]
+_Position = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Instead: its position in the force's log, as search shows it.", show_default=False
+    ),
+]
+_Camera = Annotated[
+    str | None,
+    typer.Option(metavar="CAMERA_ID", help="With READ_ID: only a read of this camera.", show_default=False),
+]
+_TraceId = Annotated[
+    str | None,
+    typer.Option(
+        "--trace",
+        metavar="TRACE_ID",
+        help="Instead of a read: a trace, as logs name it. It shows no read and needs no purpose.",
+        show_default=False,
+    ),
+]
+_From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="URL",
+        envvar="GANTRY_TRACES_FROM",
+        help="The query API of Jaeger or Tempo that has the traces. Default: the files of the suite.",
+        show_default=False,
+    ),
+]
+
+
 @verb
 def trace(
     session: Session,
-    read_id: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="READ_ID",
-            help="The vendor's identifier of the read; the newest, when several have it, and a list of them.",
-            show_default=False,
-        ),
-    ] = None,
+    read_id: _ReadId = None,
     *,
-    purpose: Annotated[
-        str | None,
-        typer.Option(
-            "--purpose",
-            metavar="TEXT",
-            help="Why you look at the read; the audit trail has it first.",
-            show_default=False,
-        ),
-    ] = None,
-    position: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Instead: its position in the force's log, as search shows it.", show_default=False
-        ),
-    ] = None,
-    camera: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CAMERA_ID", help="With READ_ID: only a read of this camera.", show_default=False
-        ),
-    ] = None,
-    trace_id: Annotated[
-        str | None,
-        typer.Option(
-            "--trace",
-            metavar="TRACE_ID",
-            help="Instead of a read: a trace, as logs name it. It shows no read and needs no purpose.",
-            show_default=False,
-        ),
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="URL",
-            envvar="GANTRY_TRACES_FROM",
-            help="The query API of Jaeger or Tempo that has the traces. Default: the files of the suite.",
-            show_default=False,
-        ),
-    ] = None,
+    purpose: _Purpose = None,
+    position: _Position = None,
+    camera: _Camera = None,
+    trace_id: _TraceId = None,
+    source: _From = None,
     force: ForcesOption = None,
     reference: ReferenceOption = "",
 ) -> None:
@@ -95,21 +101,27 @@ def trace(
     spans = Source(SuiteHome(session.home).spans, source)
     spans.require()
     if trace_id is not None:
-        if (read_id, position, camera) != (None, None, None):
-            raise CliError(
-                "--trace names a trace: leave out the READ_ID, --position and --camera", Exit.USAGE
-            )
+        _require_no_read(read_id, position, camera)
         run(_whole(session, spans, trace_id))
         return
     if purpose is None:
         raise CliError("say why you look, with --purpose", Exit.USAGE)
+    _require_one_read(read_id, position, camera)
+    wanted = _Wanted(read_id, position, camera, force or [], purpose_of(purpose, reference))
+    answered = asyncio.Event()
+    run_patiently(session, "store", lambda: _trace(session, wanted, spans, answered), answered=answered)
+
+
+def _require_no_read(*names: object) -> None:
+    if any(name is not None for name in names):
+        raise CliError("--trace names a trace: leave out the READ_ID, --position and --camera", Exit.USAGE)
+
+
+def _require_one_read(read_id: str | None, position: int | None, camera: str | None) -> None:
     if (read_id is None) is (position is None):
         raise CliError("name the read: either by its READ_ID or with --position", Exit.USAGE)
     if camera is not None and read_id is None:
         raise CliError("--camera goes with a READ_ID: a position names one read of the force", Exit.USAGE)
-    wanted = _Wanted(read_id, position, camera, force or [], purpose_of(purpose, reference))
-    answered = asyncio.Event()
-    run_patiently(session, "store", lambda: _trace(session, wanted, spans, answered), answered=answered)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -28,6 +27,7 @@ from cli.fleet import (
     run_without_images,
     start_fleet,
 )
+from cli.grpc_lines import show_grpc_lines_of_processes
 from cli.home import SuiteHome
 from cli.interrupts import cancel_current, interruptible, on_interrupt
 from cli.jsonlines import write_json
@@ -48,7 +48,7 @@ _SAY_EVERY_SECONDS: Final = 10.0
 
 def run_demo(session: Session, *, seconds: float, rate: float, seed: int) -> None:
     """Run, check, report. CliError when anything differs or does not work."""
-    os.environ.pop("GRPC_VERBOSITY", None)  # it is set for the command only: services log gRPC's remarks
+    show_grpc_lines_of_processes()
     folder = session.home / "demo"
     order = FleetOrder(seed, rate, seconds, folder.absolute() / "cameras.json")
     make_fresh(folder)

@@ -30,6 +30,7 @@ from cli.fleet import (
     run_without_images,
     start_fleet,
 )
+from cli.grpc_lines import show_grpc_lines_of_processes
 from cli.home import SuiteHome
 from cli.interrupts import cancel_current, interruptible, on_interrupt
 from cli.jsonlines import write_json
@@ -105,7 +106,7 @@ class Scene:
 
 def run_up(session: Session, wish: Wish) -> None:
     """Run until stopped, or for `wish.seconds`. SuiteError when something does not start."""
-    os.environ.pop("GRPC_VERBOSITY", None)  # it is set for the command only: services log gRPC's remarks
+    show_grpc_lines_of_processes()
     with interruptible():
         uvloop.run(_up(session, wish))
 

@@ -19,7 +19,8 @@ def main() -> int:
     """Write or check. Exit code 1: a file differs from its source; 2: a source cannot be used."""
     asked = _arguments()
     try:
-        rules = Rules(objectives_in(asked.objectives), alarms_in(asked.alarms), runbooks=asked.runbooks)
+        alarms = alarms_in(asked.alarms).without(asked.without)
+        rules = Rules(objectives_in(asked.objectives), alarms, runbooks=asked.runbooks)
     except (ValueError, KeyError) as error:
         sys.stderr.write(f"cannot derive rules: {error}\n")
         return 2
@@ -39,6 +40,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--into", type=Path, default=_HERE / "monitoring", help="the folder of the files")
     parser.add_argument("--objectives", type=Path, default=_HERE / "slo.toml")
     parser.add_argument("--alarms", type=Path, default=_HERE / "alarms.toml")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="ALARM", help="leave out an alarm of alarms.toml"
+    )
     parser.add_argument(
         "--runbooks", default=RUNBOOKS, help="address or folder that links to runbooks begin with"
     )

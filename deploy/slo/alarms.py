@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +38,12 @@ class Alarms:
 
     alarms: Sequence[Alarm]
     recorded: Sequence[Recorded]
+
+    def without(self, names: Collection[str]) -> Alarms:
+        """All but the alarms of these names. Raises ValueError for one that does not exist."""
+        if unknown := sorted(set(names) - {each.name for each in self.alarms}):
+            raise ValueError(f"there is no alarm {', '.join(unknown)} to leave out")
+        return replace(self, alarms=[each for each in self.alarms if each.name not in names])
 
 
 def alarms_in(file: Path) -> Alarms:

@@ -113,7 +113,17 @@ def services_board() -> Dashboard:
             ("min by (instance, file) (gantry_certificate_seconds_left)", "{{file}} {{instance}}"),
         ]),
     ])  # fmt: skip
-    return Dashboard("gantry-services", "Gantry: services", [calls, fill, life])
+    backups = Row("Backups (of an archiver; none on Kubernetes)", [
+        Panel("Commits wait for the archive (60 s page)", "s", [
+            ("gantry_backup_archive_lag_seconds", "{{instance}}"),
+        ]),
+        Panel("Nothing can be archived", "short", [("gantry_backup_failing", "{{instance}}")]),
+        Panel("Age of the newest base copy (36 h page)", "s", [
+            ("gantry_backup_base_age_seconds", "{{instance}}"),
+        ]),
+        Panel("Log that waits in the spool", "bytes", [("gantry_backup_spool_bytes", "{{instance}}")]),
+    ])  # fmt: skip
+    return Dashboard("gantry-services", "Gantry: services", [calls, fill, life, backups])
 
 
 def forces_board() -> Dashboard:
@@ -158,6 +168,12 @@ def forces_board() -> Dashboard:
             "{{force}} {{destination}}",
         )]),
     ])  # fmt: skip
+    canary = Row("Canary (one read a minute goes from the door to its alert)", [
+        Panel("Missed in a row (3 page)", "short", [
+            (f"max by (force) (gantry_canary_missed{_FORCE})", "{{force}}"),
+        ]),
+        Panel("From sending to hearing of the alert", "s", _quantiles("gantry_canary_seconds")),
+    ])  # fmt: skip
     buffer = Row("Buffer", [
         Panel("Days of reads for which there is room", "short", [
             ("gantry:buffer_days_left:min", "{{disk}}"),
@@ -168,4 +184,5 @@ def forces_board() -> Dashboard:
         ]),
         Panel("Search", "s", _quantiles("gantry_store_search_seconds")),
     ])  # fmt: skip
-    return Dashboard("gantry-forces", "Gantry: forces", [door, alerts, delivery, buffer], by_force=True)
+    rows = [door, alerts, canary, delivery, buffer]
+    return Dashboard("gantry-forces", "Gantry: forces", rows, by_force=True)

@@ -16,6 +16,7 @@ from services.store.retention.overdue import overdue_count
 from services.store.retention.records import RetentionRecords
 
 _position: Final = Gauge(MetricName.POSITION)
+_active: Final = Gauge(MetricName.FORCE_ACTIVE)
 _lag_reads: Final = Gauge(MetricName.CONSUMER_LAG_READS)
 _lag_seconds: Final = Gauge(MetricName.CONSUMER_LAG_SECONDS)
 _overdue: Final = Gauge(MetricName.OVERDUE_DAYS)
@@ -48,7 +49,7 @@ class StoreGauges:
     def shown(self) -> tuple[AbstractContextManager[None], ...]:
         """What shows them, for `chassis.metrics.showing`."""
         return (
-            computing(self.compute, _position, _lag_reads, _lag_seconds, _overdue),
+            computing(self.compute, _position, _active, _lag_reads, _lag_seconds, _overdue),
             # By itself: it waits for partitions that are being dropped.
             computing(self.compute_sizes, _day_bytes),
             _breaker_open.observing(self._refusing),
@@ -64,6 +65,7 @@ class StoreGauges:
         values: defaultdict[Gauge, list[tuple[float, Labels]]] = defaultdict(list)
         for lag in await self._consumers.lags(self._forces):
             values[_position].append((lag.head, {"force": lag.force}))
+            values[_active].append((lag.active, {"force": lag.force}))
             if lag.consumer is not None:
                 labels = {"force": lag.force, "consumer": lag.consumer}
                 waited = 0 if lag.oldest_us is None else max(0, self._now_us() - lag.oldest_us) / 1e6

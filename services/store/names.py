@@ -51,6 +51,13 @@ class MetricName(Metric):
         "Position of the newest read, at every replica",
         "force",
     )
+    FORCE_ACTIVE = (
+        "gantry_store_force_active",
+        Kind.GAUGE,
+        "1",
+        "1 while a force is active, 0 once it is retired, at every replica",
+        "force",
+    )
     CONSUMER_LAG_READS = (
         "gantry_store_consumer_lag_reads",
         Kind.GAUGE,

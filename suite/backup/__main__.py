@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from chassis.logs import configure_logs
 from suite.backup.archiver import Archiver, State
 from suite.backup.images import IMAGES
+from suite.backup.names import MetricName
 from suite.backup.server import Server, server_of
 from suite.backup.settings import ARCHIVE, settings_from
 from suite.errors import SuiteError
@@ -48,17 +49,14 @@ def _server(asked: argparse.Namespace) -> Server:
 def _metrics(listen: str, state: State) -> Iterator[int]:
     """Serve the archiver's metrics; yields the port."""
     registry = CollectorRegistry()
-    shown = {
-        "gantry_backup_archive_lag_seconds": ("For how long commits wait for the archive", "lag_seconds"),
-        "gantry_backup_base_age_seconds": ("Age of the newest base copy", "base_age_seconds"),
-        "gantry_backup_spool_bytes": ("WAL that is received and not yet archived", "spool_bytes"),
+    shown: dict[MetricName, Callable[[], float]] = {
+        MetricName.ARCHIVE_LAG_SECONDS: lambda: state.lag_seconds,
+        MetricName.FAILING: lambda: bool(state.failing),
+        MetricName.BASE_AGE_SECONDS: lambda: state.base_age_seconds,
+        MetricName.SPOOL_BYTES: lambda: state.spool_bytes,
     }
-    for name, (purpose, attribute) in shown.items():
-        Gauge(name, purpose, registry=registry).set_function(
-            lambda attribute=attribute: float(getattr(state, attribute))  # type: ignore[misc]
-        )
-    failing = Gauge("gantry_backup_failing", "1 while nothing can be archived", registry=registry)
-    failing.set_function(lambda: float(bool(state.failing)))
+    for metric, value in shown.items():
+        Gauge(metric, metric.meaning, registry=registry).set_function(value)
     host, _, port = listen.rpartition(":")
     page, thread = start_http_server(int(port), host, registry)
     try:

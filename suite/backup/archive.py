@@ -29,7 +29,7 @@ from typing import Any, BinaryIO, Final
 
 import pyrage
 
-from suite.backup.sealing import Readable, Sealed, Writable, seal, unseal
+from suite.backup.sealing import STORED, USUAL, Packed, Readable, Sealed, Writable, seal, unseal
 from suite.disk import full_sentence, is_for_want_of_room
 from suite.errors import SuiteError
 
@@ -149,7 +149,11 @@ class Archive:
         return found
 
     def put(
-        self, folder: Path, stem: str, source: Readable, recipients: Sequence[pyrage.x25519.Recipient]
+        self,
+        folder: Path,
+        stem: str,
+        source: Readable | Packed,
+        recipients: Sequence[pyrage.x25519.Recipient],
     ) -> SealedFile:
         """Encrypt a stream into a file of `folder`; durable on return. Nothing is left after a failure."""
         file = self._put(folder, stem, source, recipients)
@@ -160,14 +164,14 @@ class Archive:
     def put_many(
         self, folder: Path, files: Sequence[Path], recipients: Sequence[pyrage.x25519.Recipient]
     ) -> None:
-        """Encrypt files into files of `folder` under the same names; durable on return.
+        """Encrypt pictures into files of `folder` under the same names; durable on return.
 
         Several at once, because each waits for the disk. FileNotFoundError when one has gone.
         """
 
         def put(file: Path) -> None:
             with file.open("rb") as source:
-                self._put(folder, file.name, source, recipients)
+                self._put(folder, file.name, source, recipients, level=STORED)
 
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="archive") as pool:
             list(pool.map(put, files))
@@ -175,14 +179,20 @@ class Archive:
             sync(folder)
 
     def _put(
-        self, folder: Path, stem: str, source: Readable, recipients: Sequence[pyrage.x25519.Recipient]
+        self,
+        folder: Path,
+        stem: str,
+        source: Readable | Packed,
+        recipients: Sequence[pyrage.x25519.Recipient],
+        *,
+        level: int = USUAL,
     ) -> SealedFile:
         """As `put`; the name is not durable before the folder is."""
         draft = self._drafts / uuid.uuid4().hex
         with self.told():
             try:
                 with private(draft) as file:
-                    sealed: Sealed = seal(source, file, recipients)
+                    sealed: Sealed = seal(source, file, recipients, level=level)
                 made_private(folder)
                 place = folder / f"{stem}.{sealed.digest}.age"
                 draft.replace(place)

@@ -22,12 +22,13 @@ from suite.backup.prune import is_due, prune
 from suite.backup.server import SQL, Server
 from suite.backup.settings import BackupSettings
 from suite.backup.standing import Keeper
-from suite.backup.wal import SLOT, Spool
+from suite.backup.wal import PADDING_BYTES, SLOT, Spool
 from suite.child import Child
 from suite.errors import SuiteError
 from suite.layout import Layout
 
 CYCLE_SECONDS: Final = 1.0
+_ARCHIVED_TO: Final = "archived-to"
 _FAILED_SECONDS: Final = 2.0
 _PRUNE_SECONDS: Final = 600.0
 _LARGEST_SPOOL: Final = 1 << 30
@@ -116,17 +117,31 @@ class Archiver:
 
     def _open(self) -> None:
         """See what is archived already. An archive that nobody writes to becomes this site's."""
-        self.archive.make()
         mine, theirs = site_id(self._home), self.archive.writer()
         if not theirs:
+            self._require_new()
+            self.archive.make()
             self.archive.claim(mine)
+        self.archive.make()
+        if theirs in {"", mine}:
+            (self._home / _ARCHIVED_TO).write_text(f"{self.archive.folder}\n")
         if self._mirror is not None:
             self._mirror.open()
         self._spool.open()
-        self._note_base()
+        self._note_bases()
         self._opened = True
 
+    def _require_new(self) -> None:
+        """An empty folder where our archive was is a disk that is not mounted. Nothing may go below it."""
+        known = self._home / _ARCHIVED_TO
+        if known.exists() and known.read_text().strip() == str(self.archive.folder):
+            raise SuiteError(
+                f"{self.archive.folder} holds no archive any more: mount it. To begin a new one there, "
+                f"delete {known}"
+            )
+
     async def _require_ours(self) -> None:
+        self.archive.require()
         if self.archive.writer() != site_id(self._home):
             await self._end_receiver()
             raise SuiteError(
@@ -160,7 +175,7 @@ class Archiver:
             await self._keeper.keep(connection, self._keys)
         await asyncio.to_thread(self._spool.ship, self._keys)
         self.state.spool_bytes = self._spool.size()
-        if self._spool.reached >= reach.lsn:
+        if self._spool.reached >= reach.lsn - PADDING_BYTES:
             self._note_reach(reach)
         await self._make_base_if_due(reach.timeline)
         await self._prune_if_due()
@@ -212,10 +227,10 @@ class Archiver:
         """A time and its position in the log; returns when the spool has it, or after some seconds."""
         async with self._server.connected() as connection:
             beat = await connection.fetchrow(SQL.heartbeat)
-            flushed = await connection.fetchrow(SQL.flushed)
-        reach = _Reach(beat["at"], position(flushed["lsn"]), flushed["timeline"])
-        deadline = time.monotonic() + _CATCH_UP_SECONDS
-        while self._spool.written() < reach.lsn and time.monotonic() < deadline:  # noqa: ASYNC110 - files tell
+            mark = await connection.fetchrow(SQL.marked)
+        reach = _Reach(beat["at"], position(mark["lsn"]), mark["timeline"])
+        wanted, deadline = reach.lsn - PADDING_BYTES, time.monotonic() + _CATCH_UP_SECONDS
+        while self._spool.written() < wanted and time.monotonic() < deadline:  # noqa: ASYNC110 - files tell
             await asyncio.sleep(_POLL_SECONDS)
         return reach
 
@@ -232,8 +247,8 @@ class Archiver:
             self._told_base(copied.result())
         if time.monotonic() < self._copy_after:
             return
-        due = await asyncio.to_thread(is_due, self.archive, self._settings.hours, timeline)
-        if self._wants_base or due:
+        found = await asyncio.to_thread(self._note_bases)
+        if self._wants_base or is_due(found, self._settings.hours, timeline):
             self._wants_base = False
             self._copying = asyncio.create_task(self._base(), name="base copy")
 
@@ -245,7 +260,7 @@ class Archiver:
     def _told_base(self, base: Base) -> None:
         _log.info("base copy made", extra={"base": base.name, "bytes": base.size})
         self._pruned_at = 0.0
-        self._note_base()
+        self._note_bases()
 
     async def _prune_if_due(self) -> None:
         if time.monotonic() - self._pruned_at < _PRUNE_SECONDS and self._pruned_at:
@@ -266,9 +281,11 @@ class Archiver:
         _log.error("a base copy is made, because %s", why)
         self._wants_base = True
 
-    def _note_base(self) -> None:
+    def _note_bases(self) -> list[Base]:
+        """All base copies, also those of `gantry backup create`; the state shows the newest."""
         found = bases(self.archive)
         self.state.base_ended_at = found[-1].ended_at if found else None
+        return found
 
     def _tell_failing(self, error: Exception) -> None:
         code = getattr(error, "sqlstate", None)

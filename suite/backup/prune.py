@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,7 +66,7 @@ def _prune_wal(archive: Archive, kept: list[Base], before: float) -> int:
     return removed
 
 
-def is_due(archive: Archive, hours: float, timeline: int) -> bool:
+def is_due(found: Sequence[Base], hours: float, timeline: int) -> bool:
     """Whether it is time for another base copy: there is none of this timeline, or the newest is old."""
-    found = [base for base in bases(archive) if base.timeline == timeline]
-    return not found or time.time() - found[-1].ended_at.timestamp() >= hours * 3_600
+    ours = [base for base in found if base.timeline == timeline]
+    return not ours or time.time() - ours[-1].ended_at.timestamp() >= hours * 3_600

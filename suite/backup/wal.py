@@ -9,16 +9,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import pyrage
 
 from suite.backup.archive import Archive, SealedFile, sealed_in
 from suite.backup.lsn import SEGMENT_BYTES, Segment, history_timeline, segment_named
+from suite.backup.sealing import Growing, Packed
 
 SLOT: Final = "gantry_backup"
 _PARTIAL: Final = ".partial"
 _PART: Final = re.compile(r"(?P<name>[0-9A-F]{24})\.(?P<length>[0-9A-F]{8})")
+PADDING_BYTES: Final = 7
+"""At most so many zeros follow a record of the log, whose end is a multiple of 8."""
+# PostgreSQL sends the log in pieces of at most this size, and a piece may be half written when we read.
+_UNSETTLED_BYTES: Final = 1 << 17
 _PIECE: Final = 1 << 16
 _ZEROS: Final = bytes(_PIECE)
 
@@ -60,6 +65,8 @@ class Spool:
         self._archive = archive
         self._newest: Segment | None = None
         self._parts: list[SealedFile] = []
+        self._pack_of: Segment | None = None
+        self._pack = Growing()
         self.reached = 0
         self.timeline = 0
         self.gap: Segment | None = None
@@ -90,15 +97,17 @@ class Spool:
             if place.name.endswith(_PARTIAL):
                 place.unlink()
         self._parts = []
+        self._pack_of = None
 
     def written(self) -> int:
-        """Up to which position of the log the spool holds it; 0 when it is empty."""
+        """Up to which position of the log the spool holds it, less zeros at the end; 0 when it is empty."""
         ends = [0, self.reached]
         for place in self.folder.iterdir():
             segment = segment_named(place.name.removesuffix(_PARTIAL))
             if segment is not None:
                 with suppress(FileNotFoundError):
-                    ends.append(segment.begin + written_bytes(place))
+                    whole = not place.name.endswith(_PARTIAL)
+                    ends.append(segment.begin + (SEGMENT_BYTES if whole else written_bytes(place)))
         return max(ends)
 
     def ship(self, recipients: Sequence[pyrage.x25519.Recipient]) -> None:
@@ -136,15 +145,25 @@ class Spool:
         try:
             with (self.folder / name).open("rb") as file:
                 length = written_bytes(self.folder / name)
-                part = io.BytesIO(file.read(length))
+                if segment is None or not length or segment.begin + length <= self.reached:
+                    return
+                part = self._packed(segment, file, length)
         except FileNotFoundError:  # it has just become whole; the next look finds it
-            return
-        if segment is None or not length or segment.begin + length <= self.reached:
             return
         new = self._archive.put(self._archive.wal, f"{segment.name}.{length:08X}", part, recipients)
         self._drop_parts()
         self._parts = [new]
         self._reach(segment, segment.begin + length)
+
+    def _packed(self, segment: Segment, file: BinaryIO, length: int) -> Packed:
+        """The first bytes of a growing segment. Only new ones are compressed: that is most of the work."""
+        if self._pack_of != segment or self._pack.length > length:
+            self._pack_of, self._pack = segment, Growing()
+        file.seek(self._pack.length)
+        settled = length - _UNSETTLED_BYTES
+        if settled > self._pack.length:
+            self._pack.add(file.read(settled - self._pack.length))
+        return self._pack.packed(file.read(length - self._pack.length))
 
     def _drop_parts(self) -> None:
         for part in self._parts:
@@ -156,7 +175,7 @@ class Spool:
 
 
 def written_bytes(file: Path) -> int:
-    """How many bytes of a growing segment are written: its rest is zeros. Whole pages of 8 KiB."""
+    """How many bytes of a growing segment are written: its rest is zeros."""
     size = file.stat().st_size
     with file.open("rb") as opened:
         end = size
@@ -164,8 +183,7 @@ def written_bytes(file: Path) -> int:
             begin = max(0, end - _PIECE)
             piece = os.pread(opened.fileno(), end - begin, begin)
             if piece != _ZEROS[: len(piece)]:
-                last = len(piece.rstrip(b"\0"))
-                return min(size, -(-(begin + last) // 8192) * 8192)
+                return begin + len(piece.rstrip(b"\0"))
             end = begin
     return 0
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from suite.errors import SuiteError
+from tests.chaos.controls import Controls
 from tests.chaos.proxy import Proxy
 from tests.chaos.wiring import Wired
 
@@ -210,24 +211,19 @@ async def _collector_away(wired: Wired, fault: Fault) -> AsyncIterator[None]:
         wired.collector.mend()
 
 
-@asynccontextmanager
-async def _slow_disk(wired: Wired, fault: Fault) -> AsyncIterator[None]:
-    assert wired.controls is not None
-    wired.controls.slow_disk(fault.target, fault.amount)
-    try:
-        yield
-    finally:
-        wired.controls.slow_disk(fault.target, 0.0)
+def _controlled(set_to: Callable[[Controls, str, float], None]) -> Callable[[Wired, Fault], _Block]:
+    """Set something of a process to the fault's amount, and back to nothing at the end."""
 
+    @asynccontextmanager
+    async def carry(wired: Wired, fault: Fault) -> AsyncIterator[None]:
+        assert wired.controls is not None
+        set_to(wired.controls, fault.target, fault.amount)
+        try:
+            yield
+        finally:
+            set_to(wired.controls, fault.target, 0.0)
 
-@asynccontextmanager
-async def _clock_jump(wired: Wired, fault: Fault) -> AsyncIterator[None]:
-    assert wired.controls is not None
-    wired.controls.move_clock(fault.target, fault.amount)
-    try:
-        yield
-    finally:
-        wired.controls.move_clock(fault.target, 0.0)
+    return carry
 
 
 @asynccontextmanager
@@ -284,10 +280,10 @@ _DONE_BY: Mapping[Kind, Callable[[Wired, Fault], _Block]] = {
     Kind.CUT_FROM_STORE: _cutting(lambda wired: wired.store),
     Kind.CUT_FROM_POSTGRES: _cutting(lambda wired: wired.database),
     Kind.CUT_FROM_VENDORS: _cutting(lambda wired: {VENDORS: wired.door}),
-    Kind.SLOW_DISK: _slow_disk,
+    Kind.SLOW_DISK: _controlled(Controls.slow_disk),
     Kind.FULL_DISK: _full_disk,
     Kind.IMAGES_GONE: _images_gone,
-    Kind.CLOCK_JUMP: _clock_jump,
+    Kind.CLOCK_JUMP: _controlled(Controls.move_clock),
     Kind.COLLECTOR_HANGS: _cutting(lambda wired: {COLLECTOR: wired.collector}),
     Kind.COLLECTOR_AWAY: _collector_away,
     Kind.NATIONAL_AWAY: _behaving(lambda _: {"away": True}),

@@ -14,7 +14,7 @@ from deploy.slo.durations import Scale
 from deploy.slo.objectives import objectives_in
 from deploy.slo.rules import Rules
 from deploy.slo.text import yaml_of
-from suite.database import SERVICES
+from suite.plan import PORTS
 from suite.suite import Suite
 from tests.counterparts.programs import free_port, program, running
 from tests.e2e.waiting import eventually
@@ -70,16 +70,12 @@ class Prometheus:
 
 @asynccontextmanager
 async def prometheus(suite: Suite, folder: Path) -> AsyncIterator[Prometheus]:
-    """A Prometheus that has scraped the four services and sees no alarm firing."""
+    """A Prometheus that has scraped all processes with metrics and sees no alarm firing."""
+    targets = [suite.address(name, "metrics") for name in suite.processes if "metrics" in PORTS[name]]
     configuration = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": _rule_files(folder),
-        "scrape_configs": [
-            {
-                "job_name": "gantry",
-                "static_configs": [{"targets": [suite.address(name, "metrics") for name in SERVICES]}],
-            }
-        ],
+        "scrape_configs": [{"job_name": "gantry", "static_configs": [{"targets": targets}]}],
     }
     (folder / "prometheus.yml").write_text(json.dumps(configuration))  # JSON is YAML
     port = free_port()
@@ -93,12 +89,12 @@ async def prometheus(suite: Suite, folder: Path) -> AsyncIterator[Prometheus]:
         watching = Prometheus(f"http://127.0.0.1:{port}")
 
         async def scraped() -> bool:
-            return len(await watching.ask("gantry_build_info")) == len(SERVICES)
+            return len(await watching.ask("up == 1")) == len(targets)
 
         async def calm() -> bool:
             return not await watching.firing()
 
-        await eventually(scraped, within=60, what="all services are scraped")
+        await eventually(scraped, within=60, what="all processes are scraped")
         await eventually(calm, within=90, what="no alarm fires before the fault")
         yield watching
 

@@ -38,7 +38,13 @@ def settings_in(folder: Path, forces: tuple[str, ...]) -> SuiteSettings:
 async def fresh_suite(*forces: str) -> AsyncIterator[Suite]:
     """A running suite. Its folder is deleted afterwards."""
     with throwaway_folder() as folder:
-        settings = settings_in(folder, forces)
-        async with Suite(settings) as suite:
+        async with running_suite(settings_in(folder, forces)) as suite:
             yield suite
-        await erase(settings.folder)
+
+
+@asynccontextmanager
+async def running_suite(settings: SuiteSettings) -> AsyncIterator[Suite]:
+    """A running suite. Its state is deleted afterwards."""
+    async with Suite(settings) as suite:
+        yield suite
+    await erase(settings.folder)

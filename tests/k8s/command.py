@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from functools import partial
 from typing import Any, Final
 
-from tests.e2e.command import PROGRAM, WHY
+from tests.e2e.command import WHY, ran
 from tests.e2e.waiting import eventually
 from tests.k8s.home import OPERATOR, Home
 
@@ -27,19 +25,8 @@ async def gantry(home: Home, *words: str) -> dict[str, Any]:
 
 
 async def _run(home: Home, *words: str) -> tuple[int, dict[str, Any]]:
-    folder = str(home.layout.folder)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", PROGRAM, *words, "--home", folder, "--as", OPERATOR, "--json"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, said = await asyncio.wait_for(process.communicate(), _SECONDS)
-    except BaseException:
-        process.kill()
-        raise
-    assert process.returncode is not None
-    return process.returncode, json.loads(said if process.returncode else out)
+    code, out, said = await ran(home.layout.folder, OPERATOR, *words, within=_SECONDS)
+    return code, json.loads(said if code else out)
 
 
 async def add_force(home: Home, force: str) -> None:

@@ -1,14 +1,16 @@
 """A lost site comes back from its archive: its newest state, or an earlier one less what was withdrawn."""
 
 import asyncio
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pyrage
@@ -54,6 +56,54 @@ async def site() -> AsyncIterator[Site]:
             )
             await load_hotlist(running, 1, "AB12CDE")
             yield running
+
+
+async def test_the_archive_has_each_commit_before_the_time_that_it_reaches(site: Site) -> None:
+    await site.run("create table public.marks (mark text)")
+    archiver = site.archiver()
+    running = asyncio.create_task(archiver.run())
+    try:
+        for number in range(8):  # each far smaller than a page of the log, which has 8 KiB
+            mark = f"mark {number} {os.urandom(8).hex()}"
+            await site.run(f"insert into public.marks values ('{mark}')")
+            now: datetime = await site.run("select clock_timestamp()")
+            await until(partial(reaches_past, archiver, now))
+            assert any(mark.encode() in log for log in opened_log(site)), number
+    finally:
+        archiver.stop()
+        await running
+
+
+async def test_an_archive_whose_disk_is_not_mounted_is_not_begun_anew(site: Site) -> None:
+    await site.archived()
+    archive = site.archive.folder
+    away = archive.rename(archive.with_name("away"))
+    archive.mkdir()  # the folder on which it is mounted
+    archiver = site.archiver()
+    running = asyncio.create_task(archiver.run())
+    try:
+        await until(lambda: "holds no archive any more: mount it" in archiver.state.failing)
+        assert not [*archive.iterdir()]
+        archive.rmdir()
+        away.rename(archive)
+        await until(lambda: archiver.state.complete_to is not None)
+        assert not archiver.state.failing
+    finally:
+        archiver.stop()
+        await running
+
+
+def reaches_past(archiver: Archiver, moment: datetime) -> bool:
+    reached = archiver.state.complete_to
+    return reached is not None and reached > moment
+
+
+def opened_log(site: Site) -> Iterator[bytes]:
+    """The content of the archived segments and their parts."""
+    for file in sealed_in(site.archive.wal):
+        content = io.BytesIO()
+        file.open_into(content, [site.identity])
+        yield content.getvalue()
 
 
 async def load_hotlist(site: Site, version: int, *plates: str, name: str = "stolen") -> None:

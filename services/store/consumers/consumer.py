@@ -19,12 +19,13 @@ class ConsumerCursor:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerLag:
-    """What a consumer of a force has not processed.
+    """What a consumer of a force, which is active or retired, has not processed.
 
     `consumer` is None for a force without one. `oldest_us` is when the oldest of these reads was received.
     """
 
     force: str
+    active: bool
     head: int
     consumer: str | None
     reads: int

@@ -15,6 +15,7 @@ from chassis.metrics import Gauge
 from chassis.settings import DatabaseSettings
 from services.store import gauges
 from services.store.days import US_A_DAY
+from services.store.forces.postgres import PostgresForces
 from tests.contract.store.conftest import RunningStore, StartStore
 from tests.contract.store.reads import columns
 from tests.e2e.waiting import eventually
@@ -45,6 +46,12 @@ async def test_the_lag_of_a_consumer_that_does_not_exist_any_more_grows(store: R
     assert (await shown(gauges._lag_reads))[MATCH] == 6
     assert (await shown(gauges._lag_seconds))[MATCH] < 60
     assert (await shown(gauges._position))["essex",] == 11
+
+
+async def test_a_retired_force_is_shown_as_such(store: RunningStore) -> None:
+    assert await shown(gauges._active) == {("essex",): 1, ("kent",): 1}
+    await PostgresForces(store.pool).retire("essex")
+    assert await shown(gauges._active) == {("essex",): 0, ("kent",): 1}
 
 
 async def test_a_canary_is_no_lag_of_a_consumer_but_a_read_behind_it_is(store: RunningStore) -> None:

@@ -15,6 +15,7 @@ import services.ingest.names
 import services.match.names
 import services.nas_bridge.names
 import services.store.names
+import suite.backup.names
 from chassis.metrics import Kind, Metric
 
 ROOT: Final = Path(__file__).parents[3]
@@ -23,6 +24,7 @@ MONITORING: Final = ROOT / "deploy" / "monitoring"
 ROOMS = (
     *(chassis.names, services.ingest.names, services.match.names),
     *(services.canary.names, services.nas_bridge.names, services.store.names),
+    suite.backup.names,
 )
 METRICS: Final[dict[str, Metric]] = {
     metric.on_the_page: metric for room in ROOMS for metric in room.MetricName
@@ -31,6 +33,7 @@ METRICS: Final[dict[str, Metric]] = {
 SCRAPED: Final = {"instance"}
 # Where the fault of each gauge with an alarm happens.
 _STORE: Final = "contract/store/test_gauges.py::"
+_COUNTERPARTS: Final = "counterparts/test_alarms.py::"
 _BRIDGE: Final = "contract/nas_bridge/test_gauges.py::"
 FAULTS: Final = {
     "gantry_store_breaker_open": _STORE + "test_the_breaker_shows_the_force",
@@ -39,13 +42,19 @@ FAULTS: Final = {
     "gantry_bridge_failing_seconds": _BRIDGE + "test_the_lag_grows_while_nas_is_away",
     "gantry_bridge_held": _BRIDGE + "test_a_held_destination_is_shown",
     "gantry_ingest_failing_seconds": "unit/ingest/test_appending.py::test_the_circuit_opens",
+    "gantry_store_force_active": _STORE + "test_a_retired_force_is_shown_as_such",
     "gantry_store_queue_share": _STORE + "test_the_queue_of_a_force_fills",
     "gantry_store_day_bytes": _STORE + "test_the_largest_day_and_the_free_disk",
     "gantry_store_disk_free_bytes": _STORE + "test_the_largest_day_and_the_free_disk",
     "gantry_database_pool_share": _STORE + "test_connections_in_use",
     "gantry_process_loop_delay_seconds": "unit/chassis/test_loop_delay.py::test_another_thread_sees",
-    "gantry_process_started_seconds": "counterparts/test_alarms.py::a_service_dies_three_times",
+    "gantry_process_started_seconds": _COUNTERPARTS + "a_service_dies_three_times",
     "gantry_certificate_seconds_left": "contract/chassis/test_renewal.py::test_the_time_that_is_left",
+    "gantry_canary_missed": _COUNTERPARTS + "canaries_of_a_force_are_not_stored",
+    "gantry_backup_archive_lag_seconds": _COUNTERPARTS + "the_log_is_not_received",
+    "gantry_backup_base_age_seconds": _COUNTERPARTS + "the_newest_base_copy_is_old",
+    # Its fault is an archive that is away, or its absence.
+    "gantry_backup_failing": _COUNTERPARTS + "the_archive_is_away",
     # Its fault is that it is absent.
     "gantry_build_info": _STORE + "test_a_store_that_has_ended_shows_nothing",
 }

@@ -21,6 +21,7 @@ from deploy.slo.rules import Rules
 from deploy.slo.text import yaml_of
 
 DEPLOY: Final = Path(__file__).parents[3] / "deploy"
+MONITORING: Final = DEPLOY / "monitoring"
 EVENTS: Final = """
 days = 30
 [[objective]]
@@ -150,6 +151,20 @@ def test_what_is_committed_is_what_is_derived(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["slo", "--into", str(tmp_path / "monitoring")])
     assert command.main() == 0
     assert changed.read_text() == (DEPLOY / "monitoring" / "alarms.yml").read_text()
+
+
+def test_alarms_are_left_out_by_name(tmp_path, monkeypatch, capsys):
+    asked = ["slo", "--into", str(tmp_path), "--without", "CanaryAway", "--without", "CanaryMissed"]
+    monkeypatch.setattr(sys, "argv", asked)
+    assert command.main() == 0
+    lines = [set((folder / "alarms.yml").read_text().splitlines()) for folder in (MONITORING, tmp_path)]
+    assert {line.strip() for line in lines[0] - lines[1] if "alert:" in line} == {
+        "- alert: CanaryAway",
+        "- alert: CanaryMissed",
+    }
+    monkeypatch.setattr(sys, "argv", [*asked, "--without", "Canary"])
+    assert command.main() == 2
+    assert "there is no alarm Canary to leave out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Commands and variables of processes depend on settings, ports and files alone."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from chassis.settings import DatabaseSettings, TlsSettings
 from suite.certificates import Authority
+from suite.environment import told_of
 from suite.layout import Layout
 from suite.plan import Plan, migration, port_names
 from suite.settings import SuiteSettings
@@ -88,6 +90,33 @@ def test_secrets_are_passed_as_files_only(plan: Plan, tls: TlsSettings, database
         words = [*command.line, *command.environment.values()]
         assert not any("not a secret" in word for word in words)
         assert command.environment["GANTRY_DATABASE__PASSWORD_FILE"].endswith("password")
+
+
+def test_nothing_left_in_our_environment_leads_to_another_database(
+    plan: Plan, tls: TlsSettings, database: DatabaseSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = {
+        "HOST": database.host,
+        "PORT": "5432",
+        "NAME": "gantry",
+        "USER": database.user,
+        "PASSWORD_FILE": str(database.password_file),
+        "POOL_SIZE": "10",
+    }
+    monkeypatch.setenv("GANTRY_DATABASE__AUTHORITY", "/etc/gantry/ca.pem")
+    monkeypatch.setenv("GANTRY_DATABASE__HOST", "db.example")
+    monkeypatch.setenv("GANTRY_DATABASE", '{"authority": "/etc/gantry/ca.pem"}')
+    monkeypatch.setenv("gantry_database__name", "another")
+    store = plan.service("store", tls, database)
+    for command in (store, migration("store", database)):
+        found = {name: value for name, value in command.variables.items() if "DATABASE" in name.upper()}
+        assert found == {f"GANTRY_DATABASE__{name}": value for name, value in wanted.items()}
+    assert not [name for name in plan.canary(tls).variables if "DATABASE" in name.upper()]
+    [told] = told_of(os.environ, [store])
+    assert told == (
+        "ignored in the environment, because the suite sets them: GANTRY_DATABASE, "
+        "GANTRY_DATABASE__AUTHORITY, GANTRY_DATABASE__HOST, gantry_database__name"
+    )
 
 
 def test_a_process_can_get_more_variables(plan: Plan, tls: TlsSettings, database: DatabaseSettings) -> None:

@@ -8,7 +8,7 @@ import zlib
 import pyrage
 import pytest
 
-from suite.backup.sealing import seal, unseal
+from suite.backup.sealing import STORED, USUAL, Growing, seal, unseal
 from suite.errors import SuiteError
 
 MIB = 1 << 20
@@ -53,6 +53,30 @@ def test_what_was_sealed_comes_back(content: bytes, identity: pyrage.x25519.Iden
     target = io.BytesIO()
     unseal(io.BytesIO(sealed(content, identity)), target, [identity])
     assert target.getvalue() == content
+
+
+def test_a_growing_stream_is_whole_each_time(identity: pyrage.x25519.Identity) -> None:
+    growing, kept = Growing(), b""
+    for size in (0, 1, 3 * MIB, 8_192):
+        more, rest = os.urandom(size), os.urandom(100)
+        growing.add(more)
+        kept += more
+        target, opened = io.BytesIO(), io.BytesIO()
+        seal(growing.packed(rest), target, [identity.to_public()])
+        target.seek(0)
+        unseal(target, opened, [identity])
+        assert opened.getvalue() == kept + rest
+        assert growing.length == len(kept)
+
+
+@pytest.mark.parametrize("level", [STORED, USUAL])
+def test_every_level_is_opened_alike(level: int, identity: pyrage.x25519.Identity) -> None:
+    target, opened = io.BytesIO(), io.BytesIO()
+    told = seal(io.BytesIO(bytes(MIB)), target, [identity.to_public()], level=level)
+    assert (told.size > MIB) == (level == STORED)
+    target.seek(0)
+    unseal(target, opened, [identity])
+    assert opened.getvalue() == bytes(MIB)
 
 
 def test_a_large_stream_takes_little_memory(identity: pyrage.x25519.Identity) -> None:
