@@ -65,6 +65,8 @@ class Stated:
 
 
 _OF_A_REPLICA = 25.0
+# A vendor that connects anew may come back to the replica that is cut off, more than once.
+_OF_AN_INGEST = 45.0
 STATED: Mapping[Kind, Stated] = {
     Kind.KILL: Stated(20.0),
     Kind.FREEZE: Stated(20.0, _OF_A_REPLICA),
@@ -73,13 +75,13 @@ STATED: Mapping[Kind, Stated] = {
     Kind.POSTGRES_IMMEDIATE: Stated(20.0),
     Kind.POSTGRES_KILL: Stated(20.0),
     Kind.POSTGRES_FREEZE: Stated(20.0),
-    Kind.CUT_FROM_STORE: Stated(20.0, _OF_A_REPLICA),
+    Kind.CUT_FROM_STORE: Stated(20.0, _OF_AN_INGEST),
     Kind.CUT_FROM_POSTGRES: Stated(20.0, _OF_A_REPLICA),
     Kind.CUT_FROM_VENDORS: Stated(35.0),
     Kind.SLOW_DISK: Stated(20.0),
     Kind.FULL_DISK: Stated(20.0),
     Kind.IMAGES_GONE: Stated(20.0),
-    Kind.CLOCK_JUMP: Stated(10.0, 10.0),
+    Kind.CLOCK_JUMP: Stated(10.0, 15.0),
     Kind.COLLECTOR_HANGS: Stated(5.0, 5.0),
     Kind.COLLECTOR_AWAY: Stated(5.0, 5.0),
     Kind.NATIONAL_AWAY: Stated(20.0, 5.0),
