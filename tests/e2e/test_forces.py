@@ -107,17 +107,26 @@ async def test_a_search_finds_only_reads_of_the_callers_forces(suite: Suite, twi
 
 
 async def test_positions_and_names_of_the_other_force_lead_nowhere(suite: Suite, twins: Twins) -> None:
-    hidden = (await log_of(suite, THEIRS))[-1]
-    assert hidden.identity[3] == twins.extra.read_id
+    """A position is a number in a force's own log: it finds the caller's read of that number, or none."""
+    ours = {each.position: each.identity for each in await log_of(suite, OURS)}
+    theirs = {each.position: each.identity for each in await log_of(suite, THEIRS)}
+    assert twins.extra.read_id in {identity[3] for identity in theirs.values()}
+    assert theirs.keys() - ours.keys(), "they have more reads than we"
     async with search_for(suite, SPY, [OURS]) as search:
         by_id = search_pb2.GetReadRequest(force=OURS, purpose=PURPOSE, read_id=twins.extra.read_id)
         await _ends(search.GetRead(by_id), "READ_UNKNOWN")
-        by_position = search_pb2.GetReadRequest(force=OURS, purpose=PURPOSE, position=hidden.position)
-        await _ends(search.GetRead(by_position), "READ_UNKNOWN")
-        image = search_pb2.GetImageRequest(
-            force=OURS, purpose=PURPOSE, position=hidden.position, kind=search_pb2.IMAGE_KIND_OVERVIEW
-        )
-        await _ends(search.GetImage(image), "READ_UNKNOWN")
+        for position in theirs:
+            by_position = search_pb2.GetReadRequest(force=OURS, purpose=PURPOSE, position=position)
+            image = search_pb2.GetImageRequest(
+                force=OURS, purpose=PURPOSE, position=position, kind=search_pb2.IMAGE_KIND_OVERVIEW
+            )
+            if position in ours:
+                found = (await search.GetRead(by_position)).read.read
+                assert (found.force, found.read_id) == (OURS, ours[position][3])
+                await _ends(search.GetImage(image), "IMAGE_ABSENT")
+            else:
+                await _ends(search.GetRead(by_position), "READ_UNKNOWN")
+                await _ends(search.GetImage(image), "READ_UNKNOWN")
 
 
 async def test_numbers_and_tokens_of_the_other_force_are_worth_nothing(suite: Suite, twins: Twins) -> None:
