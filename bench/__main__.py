@@ -46,6 +46,8 @@ class Run:
     suite: Suite
     console: Console
     baseline: Baseline
+    pairs: int
+    """How many pairs of runs show what traces cost."""
     figures: list[Figure] = field(default_factory=list)
     _listed: Sequence[str] = ()
 
@@ -113,11 +115,14 @@ async def _echo(run: Run) -> None:
 
 async def _tracing(run: Run) -> None:
     for name, added in (
-        ("tracing_cpu_batches", await tracing_batches(run.suite, TRACING_PAIRS, TRACING_READS)),
-        ("tracing_cpu_single_reads", await tracing_single_reads(run.suite, TRACING_PAIRS, TRACING_SECONDS)),
+        ("tracing_cpu_batches", await tracing_batches(run.suite, run.pairs, TRACING_READS)),
+        ("tracing_cpu_single_reads", await tracing_single_reads(run.suite, run.pairs, TRACING_SECONDS)),
     ):
         run.console.print(f"  {name}, pair by pair: {', '.join(f'{each:+.1f}' for each in added.pairs)} %")
         run.add(name, added.middle, "%")
+        lowest, highest = added.interval
+        run.add(f"{name}_at_least", lowest, "%")
+        run.add(f"{name}_at_most", highest, "%")
         run.add(f"{name}_counted", added.counted, "%")
 
 
@@ -152,11 +157,14 @@ MEASUREMENTS: Final[dict[str, Callable[[Run], Awaitable[None]]]] = {
 }
 
 
-async def bench(names: Sequence[str], console: Console) -> list[Figure]:
-    """Bring up a fresh suite and take the named measurements, raw COPY first."""
+async def bench(names: Sequence[str], pairs: int, console: Console) -> list[Figure]:
+    """Bring up a fresh suite and take the named measurements, raw COPY first.
+
+    `pairs`: of runs with and without traces.
+    """
     shutil.rmtree(FOLDER / "state", ignore_errors=True)
     async with Suite(SuiteSettings(FOLDER / "state", canary=False), say=console.print) as suite:
-        run = Run(suite, console, await raw_copy(suite, COPY_ROWS))
+        run = Run(suite, console, await raw_copy(suite, COPY_ROWS), pairs)
         run.add("raw_copy", run.baseline.rows_per_second, "rows/s")
         run.add("raw_copy_cpu", run.baseline.cpu_us, "us/row")
         for name in names:
@@ -171,12 +179,20 @@ def main() -> None:
         "--only", choices=MEASUREMENTS, action="append", help="take only this measurement; may be repeated"
     )
     parser.add_argument(
+        "--pairs",
+        type=int,
+        choices=range(1, 1001),
+        metavar="NUMBER",
+        default=TRACING_PAIRS,
+        help=f"of runs with and without traces: more narrow the interval of tracing_cpu ({TRACING_PAIRS})",
+    )
+    parser.add_argument(
         "--report", type=Path, default=FOLDER / "report.json", help="where to write the figures"
     )
     arguments = parser.parse_args()
     console = Console()
     try:
-        figures = uvloop.run(bench(arguments.only or list(MEASUREMENTS), console))
+        figures = uvloop.run(bench(arguments.only or list(MEASUREMENTS), arguments.pairs, console))
     except (SuiteError, RuntimeError) as error:
         console.print(f"[red]The measurement failed:[/] {error}")
         raise SystemExit(1) from error

@@ -10,7 +10,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import accumulate, count
+from math import comb
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -26,6 +27,7 @@ from suite.suite import Suite
 PRODUCT: Final = ("ingest", "store", "match", "nas_bridge", "postgres")
 """The processes whose processor time is added up. The generator and the national simulators do not count."""
 _BATCH_READS: Final = 500
+_TAIL: Final = 0.025
 _STREAMS: Final = 300
 _ROUNDS: Final = 200
 _ORIGINS: Final = 10
@@ -50,6 +52,19 @@ class Added:
     def middle(self) -> float:
         """The median of the pairs: one run that something else disturbed does not move it far."""
         return median(self.pairs)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the true median lies with 95 percent confidence; of fewer than 6 pairs, with less."""
+        below = _outside(len(self.pairs))
+        ordered = sorted(self.pairs)
+        return ordered[below], ordered[-1 - below]
+
+
+def _outside(pairs: int) -> int:
+    """How many pairs the interval leaves out at each end, by the binomial distribution with a half."""
+    tails = accumulate(comb(pairs, below) for below in range(pairs + 1))
+    return max(0, sum(tail <= _TAIL * (1 << pairs) for tail in tails) - 1)
 
 
 async def tracing_batches(suite: Suite, pairs: int, reads: int) -> Added:
