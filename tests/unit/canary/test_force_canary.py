@@ -59,6 +59,21 @@ async def test_a_freeze_makes_no_misses_and_no_burst(
     assert said(caplog) == ([("was frozen", "")] if frozen_for > USUAL.asleep else [])
 
 
+@in_virtual_time
+async def test_pauses_that_are_no_freeze_do_not_count_as_listening() -> None:
+    world = World(deaf=True)
+    async with flying(world, USUAL) as canary:
+        await asyncio.sleep(1.5)
+        for _ in range(4):
+            freeze(0.9 * USUAL.asleep)
+            await asyncio.sleep(1.5)
+        assert canary.judge.due == 1
+        assert now() > USUAL.late + SLACK
+        assert canary.judge.missed == 0
+        await asyncio.sleep(USUAL.late)
+        assert canary.judge.missed == 1
+
+
 @pytest.mark.parametrize("frozen_for", [0.5 * USUAL.late, 2 * USUAL.late, 6 * USUAL.late])
 @in_virtual_time
 async def test_what_was_missed_before_a_freeze_stays_missed(frozen_for: float) -> None:
