@@ -56,21 +56,24 @@ REFUSED, UNHEARD = "wight", "wye"
 
 
 async def test_whatever_fails_canaries_are_missed_until_it_works(nest: Nest, tmp_path: Path) -> None:
-    """Each force has another trouble. Meanwhile those of Essex and Kent are heard."""
-    nest.world.active |= TROUBLES.keys() | {REFUSED, UNHEARD}
+    """Each of the new forces has another trouble. Meanwhile those of Essex and Kent are heard."""
     nest.world.faults = {(rpc, force): fault for force, (rpc, fault, _) in TROUBLES.items()}
     nest.world.rejects[REFUSED] = REJECTION_REASON_TIME_IN_FUTURE
     nest.world.deaf.add(UNHEARD)
     causes = {force: cause for force, (_, _, cause) in TROUBLES.items()}
     causes |= {REFUSED: "send rejected TIME_IN_FUTURE", UNHEARD: "no alert"}
     await nest.start()
+    # The start of a process on a busy machine is no trouble of theirs.
+    await nest.until_heard()
+    before = await nest.series()
+    for force in causes:
+        nest.world.create(force)
     for force in causes:
         await nest.until(f"missed {force}", least=4)
     shown = await nest.series()
     assert all(shown[f"sent_total {force}"] >= 4 for force in causes)
     assert all(shown[f"heard_total {force}"] == 0 for force in causes)
-    assert shown["heard_total essex"] > 0
-    assert shown["heard_total kent"] > 0
+    assert all(shown[f"heard_total {force}"] > before[f"heard_total {force}"] for force in ("essex", "kent"))
     told = [line for line in nest.said("canary missed") if line["force"] in causes]
     assert sorted((line["force"], line["cause"]) for line in told) == sorted(causes.items())
     nest.world.faults.clear()
