@@ -18,7 +18,7 @@ from services.canary.flock import Flock
 from services.canary.force_canary import ForceCanary, Timing
 from services.canary.settings import CanarySettings
 
-_DIRECTORY_SECONDS: Final = 5.0
+_DIRECTORY_SECONDS: Final = 2.0
 """So long it waits for the directory before it listens: usually it is ready at once then."""
 
 

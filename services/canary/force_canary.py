@@ -42,6 +42,11 @@ class Timing:
         """A process that did not look for so long was frozen: what it waited for may have passed it by."""
         return self.late / 3
 
+    @property
+    def settling(self) -> float:
+        """So long after an enrolment a refusal brings no other token: 20 s at the usual interval."""
+        return self.every / 3
+
 
 class ForceCanary:
     """Sends canaries of a force at a random phase of the interval, so that those of forces spread."""
@@ -62,7 +67,7 @@ class ForceCanary:
         self._attentive = 0.0
         self._due_at = clock() + timing.every * random()
         self._ear = Ear(force, calls, self._heard)
-        self._sender = Sender(force, calls, self._ear, clock=clock)
+        self._sender = Sender(force, calls, self._ear, timing.settling, clock=clock)
         self._sending: asyncio.Task[None] | None = None
         self._newest = ""
         self._told = ""

@@ -14,23 +14,31 @@ from chassis.transient import cause_of
 from services.canary.hearing import Ear
 from services.canary.ports import Calls, Canary, RejectedError
 
-SETTLING_SECONDS: Final = 20.0
-"""A replica of ingest may learn of a new token late. Its refusal in this time is no reason for another."""
-
 _FIRST_WAIT: Final = 0.5
 _MOST_WAIT: Final = 5.0
 
 
 class Sender:
-    """Prepares, enrols and sends. `trouble` is why the last canary was not taken; empty when it was."""
+    """Prepares, enrols and sends. `trouble` is why the last canary was not taken; empty when it was.
+
+    A refusal within `settling` seconds of an enrolment brings no other token: a replica of ingest may learn
+    of the new one late.
+    """
 
     def __init__(
-        self, force: str, calls: Calls, ear: Ear, *, clock: Callable[[], float] = time.monotonic
+        self,
+        force: str,
+        calls: Calls,
+        ear: Ear,
+        settling: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.trouble = ""
         self._force = force
         self._calls = calls
         self._ear = ear
+        self._settling = settling
         self._clock = clock
         self._backoff = Backoff(_FIRST_WAIT, _MOST_WAIT)
         self._prepared = False
@@ -76,7 +84,7 @@ class Sender:
         try:
             await self._calls.send(token, canary)
         except (Unauthenticated, RejectedError):
-            if self._clock() - self._enrolled_at > SETTLING_SECONDS:
+            if self._clock() - self._enrolled_at > self._settling:
                 self._token = None
             raise
 

@@ -16,13 +16,13 @@ from tests.e2e.machine import settings_in
 from tests.e2e.waiting import eventually
 from tests.postgres_server import throwaway_folder
 
-EVERY_SECONDS = 1.0
+EVERY_SECONDS = 0.5
 LATE_SECONDS = 2.0
 
 
 @asynccontextmanager
 async def suite_with_canaries(*forces: str) -> AsyncIterator[Suite]:
-    """A running suite with a canary a second. Its folder is deleted afterwards."""
+    """A running suite with two canaries a second. Its folder is deleted afterwards."""
     with throwaway_folder() as folder:
         settings = settings_in(folder, forces)
         hasty = {

@@ -31,19 +31,19 @@ BEARER = "Bearer "
 class StandIn(
     DirectoryServiceServicer, CanaryServiceServicer, CameraRegistryServiceServicer, IngestServiceServicer
 ):
-    """Every canary that is taken raises its alert at once, unless `deaf`.
+    """Every canary that is taken raises its alert at once, unless its force is in `deaf`.
 
-    `faults` are raised by RPC name for as long as they are there. `rejects` refuses reads. `speaks`
-    says whether the directory is sent.
+    `faults` are raised by RPC name and force for as long as they are there. Reads of the forces in
+    `rejects` are refused. `speaks` says whether the directory is sent.
     """
 
     def __init__(self) -> None:
         self.active = {"essex", "kent"}
         self.retired: set[str] = set()
-        self.deaf = False
+        self.deaf: set[str] = set()
         self.speaks = True
-        self.rejects: ingest_pb2.RejectionReason.ValueType | None = None
-        self.faults: dict[str, Fault] = {}
+        self.rejects: dict[str, ingest_pb2.RejectionReason.ValueType] = {}
+        self.faults: dict[tuple[str, str], Fault] = {}
         self.calls: Counter[str] = Counter()
         self.prepared: set[str] = set()
         self.tokens: dict[str, str] = {}
@@ -51,6 +51,10 @@ class StandIn(
         self.watches: defaultdict[str, set[asyncio.Queue[str | None]]] = defaultdict(set)
         self._numbers = itertools.count(1)
         self._changed = asyncio.Event()
+
+    def fail(self, rpc: str, fault: Fault) -> None:
+        """Raise a fault for every force."""
+        self.faults.update({(rpc, force): fault for force in self.active})
 
     def taken_of(self, force: str) -> int:
         """How many canaries of a force were taken."""
@@ -86,17 +90,17 @@ class StandIn(
                 continue
 
     async def PrepareCanary(self, request: canary_pb2.PrepareCanaryRequest, context: Any) -> Any:
-        await self._called("PrepareCanary", context)
+        await self._called("PrepareCanary", request.force, context)
         self.prepared.add(request.force)
         return canary_pb2.PrepareCanaryResponse()
 
     async def EnrolCanary(self, request: cameras_pb2.EnrolCanaryRequest, context: Any) -> Any:
-        await self._called("EnrolCanary", context)
+        await self._called("EnrolCanary", request.force, context)
         self.tokens[request.force] = f"{request.force}-token-{next(self._numbers)}"
         return cameras_pb2.EnrolCanaryResponse(token=self.tokens[request.force])
 
     async def WatchCanary(self, request: canary_pb2.WatchCanaryRequest, context: Any) -> AsyncIterator[Any]:
-        await self._called("WatchCanary", context)
+        await self._called("WatchCanary", request.force, context)
         queue: asyncio.Queue[str | None] = asyncio.Queue()
         self.watches[request.force].add(queue)
         try:
@@ -108,24 +112,24 @@ class StandIn(
         await context.abort(grpc.StatusCode.UNAVAILABLE, "stopping")
 
     async def SubmitReads(self, request: ingest_pb2.SubmitReadsRequest, context: Any) -> Any:
-        await self._called("SubmitReads", context)
-        token = dict(context.invocation_metadata())["authorization"].removeprefix(BEARER)
         (read,) = request.reads
+        await self._called("SubmitReads", read.force, context)
+        token = dict(context.invocation_metadata())["authorization"].removeprefix(BEARER)
         if self.tokens.get(read.force) != token:
             await _abort(context, Unauthenticated("TOKEN_UNKNOWN", "no feed has this token"))
-        if self.rejects is not None:
-            refusal = ingest_pb2.Rejection(index=0, reason=self.rejects)
+        if read.force in self.rejects:
+            refusal = ingest_pb2.Rejection(index=0, reason=self.rejects[read.force])
             return ingest_pb2.SubmitReadsResponse(ack=ingest_pb2.BatchAck(rejections=[refusal]))
         self.taken.append(read)
-        if not self.deaf and read.force in self.prepared:
+        if read.force in self.prepared - self.deaf:
             for queue in self.watches[read.force]:
                 queue.put_nowait(read.read_id)
         return ingest_pb2.SubmitReadsResponse(ack=ingest_pb2.BatchAck(accepted=1))
 
-    async def _called(self, rpc: str, context: Any) -> None:
+    async def _called(self, rpc: str, force: str, context: Any) -> None:
         self.calls[rpc] += 1
-        if rpc in self.faults:
-            await _abort(context, self.faults[rpc])
+        if fault := self.faults.get((rpc, force)):
+            await _abort(context, fault)
 
 
 def _force(code: str, state: forces_pb2.ForceState.ValueType) -> forces_pb2.Force:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from pathlib import Path
 
-import pytest
 from gantry.ingest.v1.ingest_pb2 import REJECTION_REASON_TIME_IN_FUTURE
 
 from chassis.errors import Fault, Forbidden, NotFound, Unavailable
 from reads.canary import CANARY, CANARY_VRM
-from tests.contract.canary.conftest import Nest
+from tests.contract.canary.nest import Nest
 from tests.e2e.waiting import eventually
 
 AWAY = Unavailable("STORE_UNAVAILABLE", "the store is unavailable", retry_after=0.1)
@@ -30,17 +31,12 @@ async def test_canaries_of_each_force_are_heard(nest: Nest) -> None:
     assert not any(nest.world.watches.values())
 
 
-async def test_it_is_ready_when_it_has_the_directory(nest: Nest) -> None:
+async def test_it_is_ready_when_it_has_the_directory_and_series_begin_at_0(nest: Nest) -> None:
     nest.world.speaks = False
-    await nest.start()
+    await nest.start(EVERY_SECONDS=3600)
     assert not await nest.ready()
     assert await nest.series() == {}
     nest.world.speaks = True
-    await eventually(nest.ready, within=30, what="readiness")
-
-
-async def test_series_begin_at_0(nest: Nest) -> None:
-    await nest.start(EVERY_SECONDS=3600)
     await eventually(nest.ready, within=30, what="readiness")
     zeros = {
         f"{name} {force}" for name in ("sent_total", "heard_total", "missed") for force in ("essex", "kent")
@@ -48,41 +44,47 @@ async def test_series_begin_at_0(nest: Nest) -> None:
     assert await nest.series() == dict.fromkeys(zeros, 0.0)
 
 
-@pytest.mark.parametrize(
-    ("rpc", "fault", "cause"),
-    [
-        ("PrepareCanary", AWAY, "prepare STORE_UNAVAILABLE"),
-        ("PrepareCanary", Forbidden("NOT_ALLOWED", "not for you"), "prepare NOT_ALLOWED"),
-        ("EnrolCanary", NotFound("FORCE_UNKNOWN", "no such force"), "enrol FORCE_UNKNOWN"),
-        ("SubmitReads", AWAY, "send STORE_UNAVAILABLE"),
-        ("WatchCanary", AWAY, "watch STORE_UNAVAILABLE"),
-    ],
-)
-async def test_whatever_fails_canaries_are_missed_until_it_works(
-    nest: Nest, rpc: str, fault: Fault, cause: str
-) -> None:
-    nest.world.faults[rpc] = fault
+TROUBLES: Mapping[str, tuple[str, Fault, str]] = {
+    "avon": ("PrepareCanary", AWAY, "prepare STORE_UNAVAILABLE"),
+    "devon": ("PrepareCanary", Forbidden("NOT_ALLOWED", "not for you"), "prepare NOT_ALLOWED"),
+    "exe": ("EnrolCanary", NotFound("FORCE_UNKNOWN", "no such force"), "enrol FORCE_UNKNOWN"),
+    "fens": ("SubmitReads", AWAY, "send STORE_UNAVAILABLE"),
+    "test": ("WatchCanary", AWAY, "watch STORE_UNAVAILABLE"),
+}
+"""What fails for a force, and the cause that is told."""
+REFUSED, UNHEARD = "wight", "wye"
+
+
+async def test_whatever_fails_canaries_are_missed_until_it_works(nest: Nest, tmp_path: Path) -> None:
+    """Each of the new forces has another trouble. Meanwhile those of Essex and Kent are heard."""
+    nest.world.faults = {(rpc, force): fault for force, (rpc, fault, _) in TROUBLES.items()}
+    nest.world.rejects[REFUSED] = REJECTION_REASON_TIME_IN_FUTURE
+    nest.world.deaf.add(UNHEARD)
+    causes = {force: cause for force, (_, _, cause) in TROUBLES.items()}
+    causes |= {REFUSED: "send rejected TIME_IN_FUTURE", UNHEARD: "no alert"}
     await nest.start()
-    for force in ("essex", "kent"):
+    # The start of a process on a busy machine is no trouble of theirs.
+    await nest.until_heard()
+    before = await nest.series()
+    for force in causes:
+        nest.world.create(force)
+    for force in causes:
         await nest.until(f"missed {force}", least=4)
-    told = nest.said("canary missed")
-    assert sorted((line["force"], line["cause"]) for line in told) == [("essex", cause), ("kent", cause)]
     shown = await nest.series()
-    assert shown["sent_total essex"] >= 4
-    assert shown["heard_total essex"] == 0
+    assert all(shown[f"sent_total {force}"] >= 4 for force in causes)
+    assert all(shown[f"heard_total {force}"] == 0 for force in causes)
+    assert all(shown[f"heard_total {force}"] > before[f"heard_total {force}"] for force in ("essex", "kent"))
+    told = [line for line in nest.said("canary missed") if line["force"] in causes]
+    assert sorted((line["force"], line["cause"]) for line in told) == sorted(causes.items())
     nest.world.faults.clear()
+    nest.world.rejects.clear()
+    nest.world.deaf.clear()
     await nest.until_heard()
-    assert len(nest.said("canary heard again")) == 2
-
-
-async def test_an_alert_that_does_not_come_is_missed(nest: Nest) -> None:
-    await nest.start()
-    await nest.until_heard()
-    nest.world.deaf = True
-    await nest.until("missed essex", least=3)
-    assert {line["cause"] for line in nest.said("canary missed")} == {"no alert"}
-    nest.world.deaf = False
-    await nest.until_heard()
+    again = {line["force"] for line in nest.said("canary heard again")}
+    assert again >= causes.keys()
+    await nest.end()
+    text = (tmp_path / "canary.log").read_text()
+    assert not re.search(rf'"{CANARY_VRM}"|token-', text), "no plate and no token"
 
 
 async def test_an_entry_that_is_gone_is_prepared_again(nest: Nest) -> None:
@@ -94,7 +96,11 @@ async def test_an_entry_that_is_gone_is_prepared_again(nest: Nest) -> None:
         return nest.world.prepared == {"essex", "kent"}
 
     await eventually(prepared, within=30, what="the entries")
-    assert len(nest.said("canary missed")) == 2
+    told = nest.said("canary missed")
+    assert sorted((line["force"], line["cause"]) for line in told) == [
+        ("essex", "no alert"),
+        ("kent", "no alert"),
+    ]
     await nest.until_heard()
 
 
@@ -104,16 +110,8 @@ async def test_a_refused_token_is_replaced(nest: Nest) -> None:
     before = nest.world.calls["EnrolCanary"]
     nest.world.tokens["essex"] = "another process has enrolled"
     heard = (await nest.series())["heard_total essex"]
-    await nest.until("heard_total essex", least=heard + 3, within=60)
+    await nest.until("heard_total essex", least=heard + 3)
     assert nest.world.calls["EnrolCanary"] == before + 1
-
-
-async def test_a_refused_read_is_missed(nest: Nest) -> None:
-    nest.world.rejects = REJECTION_REASON_TIME_IN_FUTURE
-    await nest.start()
-    await nest.until("missed essex", least=2)
-    assert {line["cause"] for line in nest.said("canary missed")} == {"send rejected TIME_IN_FUTURE"}
-    assert nest.world.calls["EnrolCanary"] <= 4
 
 
 async def test_a_watch_that_ends_is_begun_again(nest: Nest) -> None:
@@ -144,15 +142,6 @@ async def test_canaries_follow_the_directory(nest: Nest) -> None:
     await nest.until("heard_total essex", least=heard + 3)
     assert nest.world.taken_of("kent") == sent
     assert not nest.world.watches["kent"]
-
-
-async def test_the_log_has_no_plate_and_no_token(nest: Nest, tmp_path) -> None:
-    nest.world.faults["SubmitReads"] = AWAY
-    await nest.start()
-    await nest.until("missed essex", least=2)
-    await nest.end()
-    text = (tmp_path / "canary.log").read_text()
-    assert not re.search(rf'"{CANARY_VRM}"|token-', text)
 
 
 async def _at_least(nest: Nest, rpc: str, count: int) -> bool:
