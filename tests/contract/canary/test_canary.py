@@ -97,15 +97,15 @@ async def test_an_entry_that_is_gone_is_prepared_again(nest: Nest) -> None:
 
     await eventually(prepared, within=30, what="the entries")
     told = nest.said("canary missed")
-    assert sorted((line["force"], line["cause"]) for line in told) == [
-        ("essex", "no alert"),
-        ("kent", "no alert"),
-    ]
+    # On a busy machine preparing may take so long that it is told, too.
+    first = {line["force"]: line["cause"] for line in reversed(told)}
+    assert first == {"essex": "no alert", "kent": "no alert"}
     await nest.until_heard()
 
 
 async def test_a_refused_token_is_replaced(nest: Nest) -> None:
-    await nest.start()
+    # Long enough that no canary is given up while it enrols: the next one would enrol again.
+    await nest.start(EVERY_SECONDS=1.5)
     await nest.until_heard()
     before = nest.world.calls["EnrolCanary"]
     nest.world.tokens["essex"] = "another process has enrolled"

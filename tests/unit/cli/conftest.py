@@ -18,7 +18,10 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def gantry(tmp_path: Path, world: World) -> Command:
+def gantry(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> Command:
+    # No read arrives between the two looks of `status`, however long it waits.
+    monkeypatch.setattr("cli.commands.status._BETWEEN_LOOKS_SECONDS", 0.05)
+
     def run(*words: str, code: Exit = Exit.OK) -> Result:
         done = CliRunner().invoke(app, [*words, "--home", str(tmp_path)])
         assert done.exit_code == code, done.output
