@@ -6,6 +6,8 @@ and its purpose. A person's call is recorded in the audit trail before the handl
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from chassis.wellformed import require_wellformed
 _AUTHORIZATION: Final = "authorization"
 _BEARER: Final = "bearer "
 _AUDIT_RETRY_SECONDS: Final = 1.0
+_STOPPING_RETRY_SECONDS: Final = (0.1, 1.0)
 _NOBODY_MAY: Final = Rule()
 _UNWATCHED: Final = nullcontext()
 
@@ -43,13 +46,16 @@ class Offices:
 class Gate:
     """Applies the rule of one RPC. Without a rule every call is refused.
 
-    Only a `public` service takes the tokens of feeds. Raises ValueError for a rule that needs something that
-    the server does not have.
+    Only a `public` service takes the tokens of feeds. `stopping` is set when the server is told to stop.
+    Raises ValueError for a rule that needs something that the server does not have.
     """
 
-    def __init__(self, method: str, rule: Rule | None, offices: Offices, *, public: bool) -> None:
+    def __init__(
+        self, method: str, rule: Rule | None, offices: Offices, *, public: bool, stopping: asyncio.Event
+    ) -> None:
         self._rule = rule or _NOBODY_MAY
         self._offices = offices
+        self._stopping = stopping
         self.takes_tokens = public and self._rule.feeds
         self._arrivals = offices.arrivals if self.takes_tokens else None
         self.judges_message = self._rule.reads_message
@@ -65,6 +71,19 @@ class Gate:
             self._offices.restoration.require_open()
         remember(context, caller)
         return caller
+
+    def require_running(self) -> None:
+        """Refuse a call that begins after the server was told to stop. Raises Unavailable STOPPING.
+
+        Nothing of it was done, so another replica, or this one after its start, can do it.
+        """
+        if self._stopping.is_set():
+            raise Unavailable(
+                "STOPPING",
+                "this server stops and takes no new calls; call again",
+                # Spread here too, since not every client adds jitter.
+                retry_after=random.uniform(*_STOPPING_RETRY_SECONDS),  # noqa: S311 - no secret
+            )
 
     def watched(self, context: Call, caller: Caller) -> AbstractContextManager[None]:
         """Watches what arrives for a feed's call. Raises the fault for a connection that holds too much."""

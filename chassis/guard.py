@@ -119,8 +119,10 @@ class _Opening:
     async def request(self, caller: Caller, requests: Any, context: Call) -> Any:
         """The message of a unary request, or the messages of a stream.
 
-        Raises InvalidInput MALFORMED_MESSAGE, a Fault MESSAGE_LATE, and what `Gate.judge` raises.
+        Raises Unavailable STOPPING, InvalidInput MALFORMED_MESSAGE, a Fault MESSAGE_LATE, and what
+        `Gate.judge` raises.
         """
+        self._gate.require_running()
         if self._takes_stream and not self._gate.judges_message:
             return requests
         first = await self._first(context)

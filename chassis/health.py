@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import grpc
@@ -69,9 +70,32 @@ class Health:
         for service in ("", *self._checks):
             await self._answers.set(service, _NOT_SERVING)
 
-    async def _check_all(self) -> None:
+    async def hangs(self) -> None:
+        """Return as soon as a check has had no answer for 3 s: calls that need the same get none either.
+
+        A check that raises is an answer. The checks are run once a second.
+        """
+        while True:
+            await asyncio.sleep(_EVERY_SECONDS)
+            if await self._one_hangs():
+                return
+
+    async def _one_hangs(self) -> bool:
+        tasks = [asyncio.create_task(_asked(check)) for check in self._distinct_checks()]
+        try:
+            _, late = await asyncio.wait(tasks, timeout=_CHECK_SECONDS) if tasks else ((), ())
+            return bool(late)
+        finally:
+            # They are not waited for: to give back a connection that hangs may take as long again.
+            for task in tasks:
+                task.cancel()
+
+    def _distinct_checks(self) -> set[Check]:
         # Services often share a check (one pool): ask each only once.
-        checks = {check for check in self._checks.values() if check is not None}
+        return {check for check in self._checks.values() if check is not None}
+
+    async def _check_all(self) -> None:
+        checks = self._distinct_checks()
         passed = dict(zip(checks, await asyncio.gather(*map(self._passes, checks)), strict=True))
         for service, check in self._checks.items():
             await self._tell(service, check is None or passed[check])
@@ -98,3 +122,9 @@ class Health:
             return False
         self._failing.discard(check)
         return True
+
+
+async def _asked(check: Check) -> None:
+    """Run a check until it answers, whatever it says."""
+    with suppress(Exception):
+        await check()

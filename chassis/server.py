@@ -35,7 +35,7 @@ from chassis.transient import cause_of
 from chassis.unknown import UnknownMethods
 
 EXIT_AT_ONCE: Final = 1
-_OWNED_STOP_SECONDS: Final = 5.0
+_OWNED_STOP_SECONDS: Final = 4.0
 _HEALTH_STOP_SECONDS: Final = 0.1
 _HANDSHAKE_MS: Final = 20_000
 _UNCOMPRESSED_ONLY: Final = 1 << grpc.Compression.NoCompression.value
@@ -51,7 +51,8 @@ class GrpcServer:
     """A server that is filled with `add`, opened by `start`, and closed gracefully by `stop`.
 
     `stopping` is set first when the process is to end. A long stream must then end, or the drain lasts for
-    `drain_seconds`.
+    `drain_seconds`. A call that begins from then on is refused with UNAVAILABLE STOPPING. Callers that have
+    not heard of the stop are no reason to serve it: in Kubernetes preStop gives them time before SIGTERM.
     """
 
     def __init__(
@@ -130,7 +131,7 @@ class GrpcServer:
         self._public_listen = listen
 
     def on_stop(self, callback: Callable[[], Awaitable[None] | None]) -> None:
-        """Run `callback` after `stopping` is set and before calls are drained."""
+        """Run `callback` after `stopping` is set, while calls are drained."""
         self._on_stop.append(callback)
 
     def own(self, coro: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -182,15 +183,18 @@ class GrpcServer:
             raise self._failure
 
     async def stop(self) -> None:
-        """End long streams, run the callbacks, drain calls, end owned tasks. Safe to call twice."""
+        """Refuse new calls, end long streams, run the callbacks while calls drain, end owned tasks.
+
+        Calls under way have `drain_seconds`. They have 4 s when a check of health gets no answer: then what
+        they wait for hangs, for example PostgreSQL. Safe to call twice.
+        """
         if self._stopped:
             return
         self._stopped = True
         self.stopping.set()
         await self._health.end()
-        await self._run_callbacks()
-        if self._started:
-            await self._server.stop(self._settings.drain_seconds)
+        # At once, so that connections end and clients go to another replica while the callbacks run.
+        await asyncio.gather(self._run_callbacks(), self._drain())
         await self._end_owned()
         if self._started:
             # Long enough to send the last answer. A watch does not end by itself.
@@ -244,7 +248,7 @@ class GrpcServer:
     def _guarded(self, service: str, method: str, handler: Handler) -> Handler:
         name = f"{service}/{method}"
         public = service in self._public or (service in REFLECTION and self._is_public)
-        gate = Gate(name, self._rule(name), self._offices, public=public)
+        gate = Gate(name, self._rule(name), self._offices, public=public, stopping=self.stopping)
         return guarded(name, handler, gate, self._settings.message_seconds, self._draining)
 
     def _rule(self, name: str) -> Rule | None:
@@ -284,6 +288,21 @@ class GrpcServer:
                         await outcome
             except Exception:  # noqa: BLE001 - one that fails must not keep the others from running
                 _log.exception("a stop callback failed")
+
+    async def _drain(self) -> None:
+        """Take no new connections and calls, and wait for the calls under way."""
+        if not self._started:
+            return
+        drained = asyncio.create_task(self._server.stop(self._settings.drain_seconds), name="drain")
+        hangs = asyncio.create_task(self._health.hangs(), name="checks of the drain")
+        try:
+            await asyncio.wait([drained, hangs], return_when=asyncio.FIRST_COMPLETED)
+            if not drained.done():
+                _log.warning("calls under way are ended: a check of health gets no answer")
+                await self._server.stop(None)
+            await drained
+        finally:
+            hangs.cancel()
 
     async def _end_owned(self) -> None:
         tasks = list(self._owned)

@@ -18,7 +18,7 @@ from chassis.loops import repeat
 from chassis.transient import cause_of, is_transient
 from following.lease import DEFAULT_CURSOR, FencedError, Key, Lease
 from following.line import MakeLine
-from following.postgres import SURE_SECONDS, PostgresLines, Tended
+from following.postgres import ANSWER_SECONDS, SURE_SECONDS, PostgresLines, Tended
 from following.running import Running
 from following.tasks import EndlessTaskError, ended, together
 
@@ -118,7 +118,9 @@ class Lines:
     async def _leave(self) -> bool:
         """Take this replica from those that share the lines. False when the database does not answer."""
         try:
-            await self._tick()
+            # A tick that hangs already would otherwise be waited for first, and its time be added.
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._tick()
         except Exception as error:  # noqa: BLE001 - the lines end whatever it is
             _log.warning("the replica is left to expire", extra={"cause": cause_of(error)})
             return False

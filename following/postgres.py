@@ -17,7 +17,7 @@ SQL: Final = statements("following")
 LEASE_SECONDS: Final = 10.0
 SURE_SECONDS: Final = 7.0
 """The least time that leases hold after a tick: `tend_lines` renews those with less."""
-_ANSWER_SECONDS: Final = 3.0
+ANSWER_SECONDS: Final = 3.0
 
 
 class Tended(NamedTuple):
@@ -108,8 +108,8 @@ class PostgresLines:
 
         A dead server must not hold a line. Ending a transaction after an error could take as long again.
         """
-        connection = await self._pool.acquire(timeout=_ANSWER_SECONDS)
-        cut = asyncio.get_running_loop().call_later(_ANSWER_SECONDS, connection.terminate)
+        connection = await self._pool.acquire(timeout=ANSWER_SECONDS)
+        cut = asyncio.get_running_loop().call_later(ANSWER_SECONDS, connection.terminate)
         try:
             yield connection
         except FencedError:

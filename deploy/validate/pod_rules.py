@@ -12,7 +12,7 @@ _SECRET_NAME: Final = re.compile(r"PASSWORD|SECRET|TOKEN|PRIVATE_KEY|ACCESS_KEY"
 _OF_FILES: Final = re.compile(r"_(FILE|FOLDER|PATH)$", re.IGNORECASE)
 DRAIN: Final = "GANTRY_GRPC__DRAIN_SECONDS"
 _REST_OF_STOP: Final = 15.0
-"""Seconds of a stop after calls have drained: background tasks 5, the pool 5, telemetry 5."""
+"""Seconds of a stop after calls have drained: background tasks 4, the pool 6 (the store), telemetry 5."""
 
 
 def requests_and_limits(overlay: Overlay) -> Iterator[str]:
@@ -110,13 +110,13 @@ def read_only_root(overlay: Overlay) -> Iterator[str]:
 
 
 def grace(overlay: Overlay) -> Iterator[str]:
-    """A pod is not killed while it stops: preStop, twice the drain (callbacks, then calls), and the rest."""
+    """A pod is not killed while it stops: preStop, the drain of calls beside the callbacks, and the rest."""
     for pod in overlay.pods():
         given = pod.spec.get("terminationGracePeriodSeconds", 30)
         for container in pod.spec.get("containers", []):
             drain = environment(container).get(DRAIN)
             sleep = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-            needed = 0.0 if drain is None else sleep + 2 * float(drain) + _REST_OF_STOP
+            needed = 0.0 if drain is None else sleep + float(drain) + _REST_OF_STOP
             if given <= needed:
                 yield (
                     f"{pod.where}: it gets {given} s to stop, and container {container['name']} may need "

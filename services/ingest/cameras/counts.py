@@ -15,7 +15,7 @@ from chassis.transient import cause_of, is_transient
 CameraKey = tuple[str, str]
 """Force and camera_id."""
 
-_LAST_WRITE_SECONDS: Final = 5.0
+_LAST_WRITE_SECONDS: Final = 3.0
 
 _log = logging.getLogger(__name__)
 

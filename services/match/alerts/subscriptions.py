@@ -125,11 +125,6 @@ class Subscriptions:
         for recent in self._recent.values():
             recent.tell()
 
-    def require_open(self) -> None:
-        """Raise Unavailable STOPPING after `close`."""
-        if self._closed:
-            raise Unavailable("STOPPING", "the server is stopping; subscribe again", retry_after=1.0)
-
     async def run(self) -> None:
         """Read new events after a notice, and once a second in case a notice was lost."""
         await repeat(self._read_new, name="alert events", every=POLL_SECONDS, wake=self._stale)
@@ -160,7 +155,7 @@ class Subscriptions:
                     yield Update((), number)
                 else:
                     await _grown(recent, number, progress_at - now)
-        self.require_open()
+        raise Unavailable("STOPPING", "the server is stopping; subscribe again", retry_after=1.0)
 
     async def _next(self, recent: _Recent, number: int) -> EventPage:
         if recent.tip is None or number < recent.after:

@@ -39,8 +39,6 @@ class CanaryService(CanaryServiceServicer):
     ) -> AsyncIterator[canary_pb2.WatchCanaryResponse]:
         """See the contract."""
         sequence = canary_sequence(request.force)
-        # It watches again at once when a stop ends its stream. A database that hangs would then delay it.
-        self._subscriptions.require_open()
         after = await self._events.last_number(sequence)
         # From here on every alert is sent, also one that is raised before the subscription begins.
         yield canary_pb2.WatchCanaryResponse()

@@ -99,6 +99,7 @@ class Echo:
         self.failures_left = 10**9
         self.calls = 0
         self.generators_closed = 0
+        self.hangs = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.inner: Callable[[], Awaitable[str]] | None = None
 
@@ -122,6 +123,7 @@ class Echo:
         return b""
 
     async def Hang(self, request: bytes, context: Any) -> bytes:
+        self.hangs.set()
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:

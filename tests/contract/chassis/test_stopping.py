@@ -1,4 +1,4 @@
-"""Stopping: long streams first, then the calls in flight, then the owned tasks."""
+"""Stopping: new calls are refused, long streams end, calls in flight drain, then the owned tasks end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from chassis.errors import StartupFailure
+from chassis import health
+from chassis.access import Rule
+from chassis.errors import TRANSIENT_STATUSES, StartupFailure, Unavailable, fault_from
 
 
 async def test_a_long_stream_that_watches_stopping_ends_well(lab, echo):
@@ -48,7 +50,130 @@ async def test_an_open_health_watch_does_not_hold_the_stop(lab, echo):
     assert time.monotonic() - began < 2
 
 
-async def test_the_order_is_stopping_then_callbacks_then_drain_then_owned_tasks(lab, echo):
+@pytest.mark.parametrize("method", ["Say", "Count", "Join", "Both"])
+async def test_a_call_that_begins_after_the_stop_is_refused_with_a_reason_and_a_wait(
+    lab, echo, service_name, method
+):
+    server = await lab.echo(echo)
+    channel = (await lab.caller(server)).channel
+    # The first thing that a stop does.
+    server.stopping.set()
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await _called(channel, f"/{service_name}/{method}")
+    fault = fault_from(raised.value)
+    assert isinstance(fault, Unavailable)
+    assert fault.reason == "STOPPING"
+    assert fault.retry_after is not None
+    assert 0.1 <= fault.retry_after <= 1.0
+    assert (echo.calls, echo.generators_closed) == (0, 0)
+
+
+async def _called(channel: grpc.aio.Channel, name: str) -> list[bytes]:
+    """What any kind of call answers to one message."""
+    call = channel.stream_stream(name)(iter([b"1"]))
+    return [answer async for answer in call]
+
+
+async def test_the_waits_of_refused_calls_differ(lab, echo, faults):
+    server = await lab.echo(echo)
+    caller = await lab.caller(server)
+    server.stopping.set()
+    waits = set()
+    for _ in range(5):
+        async with faults() as found:
+            await caller.say("Say", b"x")
+        waits.add(found[0].retry_after)
+    assert len(waits) == 5
+
+
+async def test_a_stop_tells_a_stranger_nothing(lab, echo, faults, authority):
+    server = await lab.echo(echo, rules=Rule(services=frozenset({"match"})))
+    caller = await lab.caller(server, authority.service("ingest"))
+    server.stopping.set()
+    async with faults() as found:
+        await caller.say("Say", b"x")
+    assert found[0].reason == "CALLER_NOT_ALLOWED"
+
+
+async def test_calls_under_way_go_on_while_callbacks_run_and_new_ones_find_no_server(
+    lab, echo, service_name, faults
+):
+    server = await lab.echo(echo)
+    caller = await lab.caller(server)
+    finish = asyncio.Event()
+    server.on_stop(finish.wait)
+    call = caller.channel.stream_stream(f"/{service_name}/Both")()
+    await call.write(b"before")
+    assert await call.read() == b"BEFORE"
+    stopping = asyncio.create_task(server.stop())
+    await server.stopping.wait()
+    async with asyncio.timeout(3), faults() as found:
+        await caller.say("Say", b"x")
+    assert (found[0].status, echo.calls) == (grpc.StatusCode.UNAVAILABLE, 0)
+    await call.write(b"after")
+    assert await call.read() == b"AFTER"
+    await call.done_writing()
+    assert await call.code() is grpc.StatusCode.OK
+    assert not stopping.done()
+    finish.set()
+    await asyncio.wait_for(stopping, 3)
+
+
+async def test_calls_are_ended_early_when_a_check_gets_no_answer(lab, echo, monkeypatch, caplog):
+    _checks_at_once(monkeypatch)
+    hanging = asyncio.Event()
+
+    async def ready() -> None:
+        if hanging.is_set():
+            await asyncio.Event().wait()
+
+    server = await lab.echo(echo, ready=ready, settings=lab.settings(drain_seconds=60))
+    caller = await lab.caller(server)
+    call = asyncio.create_task(caller.say("Hang", timeout=60))
+    await asyncio.wait_for(echo.hangs.wait(), 5)
+    hanging.set()
+    await asyncio.wait_for(server.stop(), 5)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call
+    assert raised.value.code() in TRANSIENT_STATUSES
+    await asyncio.wait_for(echo.cancelled.wait(), 5)
+    assert "a check of health gets no answer" in caplog.text
+
+
+@pytest.mark.parametrize("failing", [False, True])
+async def test_calls_go_on_while_checks_answer_whatever_they_say(
+    lab, echo, monkeypatch, until, service_name, failing
+):
+    _checks_at_once(monkeypatch)
+    rounds = 0
+
+    async def ready() -> None:
+        nonlocal rounds
+        if server.stopping.is_set():
+            rounds += 1
+            if failing:
+                raise Unavailable("DATABASE_UNAVAILABLE", "away")
+
+    server = await lab.echo(echo, ready=ready)
+    caller = await lab.caller(server)
+    call = caller.channel.stream_stream(f"/{service_name}/Both")()
+    await call.write(b"before")
+    assert await call.read() == b"BEFORE"
+    stopping = asyncio.create_task(server.stop())
+    await until(lambda: rounds > 10)
+    await call.write(b"after")
+    assert await call.read() == b"AFTER"
+    await call.done_writing()
+    assert await call.code() is grpc.StatusCode.OK
+    await asyncio.wait_for(stopping, 3)
+
+
+def _checks_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(health, "_CHECK_SECONDS", 0.2)
+
+
+async def test_the_order_is_stopping_then_callbacks_beside_the_drain_then_owned_tasks(lab, echo):
     order: list[str] = []
 
     async def work() -> None:

@@ -177,6 +177,22 @@ async def test_a_stop_ends_all_lines_whatever_the_database_says(world: World) ->
     world.replicas.clear()
 
 
+async def test_a_stop_does_not_wait_for_a_tick_that_hangs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("following.lines.ANSWER_SECONDS", 0.3)
+    replica = await world.replica()
+    await eventually(lambda: bool(replica.lines.running))
+    replica.lines._rows.tend = _hanging  # type: ignore[method-assign, assignment]
+    await eventually(replica.lines._ticking.locked)
+    began = time.monotonic()
+    await replica.lines.stop()
+    assert time.monotonic() - began < 2
+    assert not replica.lines.running
+    await replica.task
+    world.replicas.clear()
+
+
 async def test_a_new_force_and_a_new_line_are_taken_soon(world: World) -> None:
     replica = await world.replica()
     await eventually(lambda: len(replica.lines.running) == 1)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+import time
 import urllib.request
 from collections.abc import Sequence
 
@@ -20,6 +21,7 @@ from chassis.transient import is_transient
 from clients.store import ReadLogClient
 from services.store.days import US_A_DAY
 from services.store.images.objects import open_images
+from services.store.log.postgres import AppendConnections
 from services.store.replicas.postgres import ReplicaNews
 from services.store.retention.postgres import PostgresRetention
 from services.store.retention.purging import Retention
@@ -51,6 +53,30 @@ async def append_until_acknowledged(client: ReadLogClient, name: str, at_us: int
                 await asyncio.sleep(0.01)
         acknowledged += reads.read_ids
     return acknowledged
+
+
+async def test_idle_connections_whose_server_hangs_are_given_back_together(
+    database_settings: DatabaseSettings,
+) -> None:
+    async with open_pool(database_settings) as pool:
+        connections, began = AppendConnections(pool, 4), asyncio.Barrier(4)
+
+        async def session() -> int:
+            async with connections.one() as connection:
+                await began.wait()
+                return int(await connection.fetchval("select pg_backend_pid()"))
+
+        async with connections:
+            sessions = await asyncio.gather(*(session() for _ in range(4)))
+            for each in sessions:
+                os.kill(each, signal.SIGSTOP)
+            left = time.monotonic()
+        try:
+            # Each of them takes a second.
+            assert 0.9 < time.monotonic() - left < 3
+        finally:
+            for each in sessions:
+                os.kill(each, signal.SIGCONT)
 
 
 async def test_connections_that_are_cut_lose_nothing(

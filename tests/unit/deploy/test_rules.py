@@ -169,10 +169,10 @@ CASES: list[tuple[Rule, Change, str]] = [
     ),
     (
         pod_rules.grace,
-        lambda m: m.set_variable("GANTRY_GRPC__DRAIN_SECONDS", "20"),
+        lambda m: m.set_variable("GANTRY_GRPC__DRAIN_SECONDS", "40"),
         (
             "Deployment store: it gets 60 s to stop, and container store may need 60 s (preStop 5, "
-            "GANTRY_GRPC__DRAIN_SECONDS 20); raise terminationGracePeriodSeconds"
+            "GANTRY_GRPC__DRAIN_SECONDS 40); raise terminationGracePeriodSeconds"
         ),
     ),
     (

@@ -18,8 +18,8 @@ RetryInfo when waiting helps. The comment of an RPC names its own errors. Every 
                       Call again with more time; what you asked for may have been done all the same.
   UNAUTHENTICATED     TOKEN_MISSING, TOKEN_UNKNOWN: the RPC is for cameras' feeds, and asks for the token of one.
   UNAVAILABLE         DATABASE_UNAVAILABLE, DIRECTORY_UNAVAILABLE (the service does not know the forces yet), AUDIT_UNAVAILABLE (the audit record could
-                      not be written, so nothing was done), ROW_LOCKED (another session of the database holds a lock that this needs): call again
-                      after RetryInfo.
+                      not be written, so nothing was done), ROW_LOCKED (another session of the database holds a lock that this needs), STOPPING
+                      (the server is being stopped, and did nothing of a call that is no stream): call again after RetryInfo.
   RESOURCE_EXHAUSTED  STORAGE_FULL: the disk is full and nothing was stored. Call again later, and inform the operator of the service.
                       TOO_MUCH_IN_FLIGHT: too many messages have begun on the connection and are not whole. Call again after RetryInfo.
 Without ErrorInfo: UNAVAILABLE by the transport (no connection), RESOURCE_EXHAUSTED by the transport (the message is too large), INTERNAL (a bug on our
