@@ -17,6 +17,13 @@ def pytest_xdist_auto_num_workers() -> int:
     return len(os.sched_getaffinity(0)) + 1
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail tests whose group pytest-xdist does not see: each worker would start the suite that they share."""
+    grouped = item.config.getoption("loadgroup", False) and item.get_closest_marker("xdist_group")
+    if grouped and "@" not in item.nodeid.rpartition("]")[2]:
+        pytest.fail("this pytest-xdist does not group tests with this pytest: see pyproject.toml")
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[SharedServer]:
     """The PostgreSQL of this test process."""
