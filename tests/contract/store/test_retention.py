@@ -450,4 +450,5 @@ async def test_a_day_without_reads_goes_without_a_certificate(buffer: Buffer) ->
     buffer.to(8)
     await buffer.purge()
     assert await buffer.certificates() == []
-    assert (await buffer.status()).oldest_day == ""
+    # The upkeep of the running store may have made the present day already.
+    assert (await buffer.status()).oldest_day in ("", buffer.day(8))
