@@ -48,7 +48,11 @@ def sealed(content: bytes, identity: pyrage.x25519.Identity) -> bytes:
     return target.getvalue()
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"zeros" + bytes(5 * MIB), os.urandom(3 * MIB + 1)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"x", b"zeros" + bytes(5 * MIB), os.urandom(3 * MIB + 1)],
+    ids=["nothing", "one byte", "zeros", "chance"],
+)
 def test_what_was_sealed_comes_back(content: bytes, identity: pyrage.x25519.Identity) -> None:
     target = io.BytesIO()
     unseal(io.BytesIO(sealed(content, identity)), target, [identity])
