@@ -109,7 +109,9 @@ async def test_calls_under_way_go_on_while_callbacks_run_and_new_ones_find_no_se
     await server.stopping.wait()
     async with asyncio.timeout(3), faults() as found:
         await caller.say("Say", b"x")
-    assert (found[0].status, echo.calls) == (grpc.StatusCode.UNAVAILABLE, 0)
+    # CANCELLED when it reached gRPC in the very moment in which that shut down.
+    assert found[0].status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+    assert echo.calls == 0
     await call.write(b"after")
     assert await call.read() == b"AFTER"
     await call.done_writing()
