@@ -19,7 +19,7 @@ from bench.disk import sync_times
 from bench.echo import echo_cpu
 from bench.recovery import recovery
 from bench.report import Figure, show, write
-from bench.tracing import PRODUCT, tracing_batches, tracing_single_reads
+from bench.tracing import MANY_TRACES, PRODUCT, tracing_batches, tracing_single_reads
 from suite.errors import SuiteError
 from suite.settings import SuiteSettings
 from suite.suite import Suite
@@ -114,10 +114,12 @@ async def _echo(run: Run) -> None:
 
 
 async def _tracing(run: Run) -> None:
-    for name, added in (
-        ("tracing_cpu_batches", await tracing_batches(run.suite, run.pairs, TRACING_READS)),
-        ("tracing_cpu_single_reads", await tracing_single_reads(run.suite, run.pairs, TRACING_SECONDS)),
-    ):
+    settings = SuiteSettings(FOLDER / "traced", canary=False, traces_per_second=MANY_TRACES)
+    shutil.rmtree(settings.folder, ignore_errors=True)
+    async with Suite(settings, say=run.console.print) as suite:
+        batches = await tracing_batches(suite, run.pairs, TRACING_READS)
+        single_reads = await tracing_single_reads(suite, run.pairs, TRACING_SECONDS)
+    for name, added in (("tracing_cpu_batches", batches), ("tracing_cpu_single_reads", single_reads)):
         run.console.print(f"  {name}, pair by pair: {', '.join(f'{each:+.1f}' for each in added.pairs)} %")
         run.add(name, added.middle, "%")
         lowest, highest = added.interval

@@ -1,7 +1,8 @@
 """What traces cost: processor time a read of runs that alternate between traced and not traced.
 
-On a machine that others use, such runs differ by more than traces cost. So the spans are counted as well, and
-their number is multiplied by the measured cost of one.
+On a machine that others use, such runs differ by more than traces cost. So the suite follows ten times as
+many traces as usual, and what they add is divided by as much. The spans are counted as well, and their number
+is multiplied by the measured cost of one.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ from suite.suite import Suite
 
 PRODUCT: Final = ("ingest", "store", "match", "nas_bridge", "postgres")
 """The processes whose processor time is added up. The generator and the national simulators do not count."""
+USUAL_TRACES: Final = 20.0
+"""The batches a second that ingest follows unless it is told otherwise."""
+MANY_TRACES: Final = 10 * USUAL_TRACES
+"""The limit of the suite in which is measured."""
 _BATCH_READS: Final = 500
 _TAIL: Final = 0.025
 _STREAMS: Final = 300
@@ -41,7 +46,7 @@ Run = Callable[[bool], Awaitable[Chain]]
 
 @dataclass
 class Added:
-    """Percent that traces add to the product's processor time."""
+    """Percent that the usual number of traces adds to the product's processor time."""
 
     pairs: list[float] = field(default_factory=list)
     """By the processor time a read of each pair of runs."""
@@ -68,12 +73,12 @@ def _outside(pairs: int) -> int:
 
 
 async def tracing_batches(suite: Suite, pairs: int, reads: int) -> Added:
-    """What traces add for gateways with batches."""
+    """What traces add for gateways with batches. The suite follows up to `MANY_TRACES`."""
     return await _sending(suite, "batches", pairs, feeds_a_force=2, reads=reads, batch=_BATCH_READS)
 
 
 async def tracing_single_reads(suite: Suite, pairs: int, seconds: float) -> Added:
-    """What traces add for streams of single reads, each acknowledged before the next."""
+    """What traces add for streams of single reads, each acknowledged before the next. As above."""
     return await _sending(suite, "single", pairs, feeds_a_force=5, seconds=seconds, streams=_STREAMS)
 
 
@@ -93,25 +98,41 @@ async def _sending(suite: Suite, what: str, pairs: int, *, feeds_a_force: int, *
 async def _alternating(suite: Suite, run: Run, pairs: int) -> Added:
     """Each second pair begins with the traced run, so that a slow change of the machine cancels out."""
     await run(False)
-    added, spans, spent = Added(), 0, 0.0
+    added, spans, spent = Added(), 0.0, 0.0
     for number in range(pairs):
         a_read: dict[bool, float] = {}
         for traced in (False, True) if number % 2 == 0 else (True, False):
-            before = _spans_written(suite)
+            before, batches = _spans_written(suite), _batches_followed(suite)
             chain = await run(traced)
             a_read[traced] = sum(chain.processor_us[process] for process in PRODUCT)
             if traced:
                 await asyncio.sleep(_WRITTEN_SECONDS)
-                spans += _spans_written(suite) - before
+                share = _usual_share(chain, _batches_followed(suite) - batches)
+                spans += (_spans_written(suite) - before) * share
                 spent += a_read[traced] * chain.reads
-        added.pairs.append((a_read[True] / a_read[False] - 1) * 100)
+        added.pairs.append((a_read[True] / a_read[False] - 1) * 100 * share)
     added.counted = spans * await _cost_of_a_span() / spent * 100
     return added
 
 
+def _usual_share(chain: Chain, followed: int) -> float:
+    """The share of the batches followed that would be followed usually. Raises RuntimeError."""
+    if followed <= 0:
+        raise RuntimeError("ingest wrote no spans, or began its file of spans anew: measure fewer --pairs")
+    a_second = followed * chain.reads_per_second / chain.reads
+    return min(1.0, USUAL_TRACES / a_second)
+
+
+def _batches_followed(suite: Suite) -> int:
+    return _lines(suite.layout.spans / "ingest.jsonl", b'"ingest.batch"')
+
+
 def _spans_written(suite: Suite) -> int:
-    files = [suite.layout.spans / f"{process}.jsonl" for process in PRODUCT]
-    return sum(file.read_bytes().count(b"\n") for file in files if file.exists())
+    return sum(_lines(suite.layout.spans / f"{process}.jsonl", b"\n") for process in PRODUCT)
+
+
+def _lines(file: Path, with_text: bytes) -> int:
+    return file.read_bytes().count(with_text) if file.exists() else 0
 
 
 async def _cost_of_a_span() -> float:
