@@ -24,6 +24,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail("this pytest-xdist does not group tests with this pytest: see pyproject.toml")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Short ids of long values. The environment has the id, and with a long one no process starts."""
+    return f"{argname} of {len(val)}" if isinstance(val, (str, bytes)) and len(val) > 100 else None
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[SharedServer]:
     """The PostgreSQL of this test process."""
