@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
@@ -38,7 +38,7 @@ class Offices:
 
     auditor: Auditor | None = None
     feeds: FeedTokens | None = None
-    known_force: Callable[[str], bool] | None = None
+    known_force: Callable[[str], Awaitable[bool]] | None = None
     arrivals: Arrivals | None = None
     restoration: Restoration | None = None
 
@@ -102,7 +102,7 @@ class Gate:
         rule = self._rule
         forces: Sequence[str] = () if rule.forces is None else rule.forces(message)
         for force in forces:
-            self._check_force(force, caller)
+            await self._check_force(force, caller)
         if caller.kind == "person":
             purpose = None if rule.purpose is None else rule.purpose(message)
             if rule.audit is not None:
@@ -134,7 +134,7 @@ class Gate:
             )
         return feed
 
-    def _check_force(self, force: str, caller: Caller) -> None:
+    async def _check_force(self, force: str, caller: Caller) -> None:
         if not caller.may_work_for(force):
             raise Forbidden(
                 "FORCE_NOT_PERMITTED",
@@ -142,7 +142,7 @@ class Gate:
                 field=self._rule.force_field,
             )
         known = self._offices.known_force
-        if known is not None and not self._rule.force_is_new and not known(force):
+        if known is not None and not self._rule.force_is_new and not await known(force):
             raise NotFound("FORCE_UNKNOWN", "there is no such force", field=self._rule.force_field)
 
     async def _record(

@@ -321,7 +321,7 @@ async def grpc_server(
     *,
     auditor: Auditor | None = None,
     feeds: FeedTokens | None = None,
-    known_force: Callable[[str], bool] | None = None,
+    known_force: Callable[[str], Awaitable[bool]] | None = None,
     arrivals: Arrivals | None = None,
     restoration: Restoration | None = None,
     client_certificates: bool = True,

@@ -26,6 +26,9 @@ SILENCE_SECONDS: Final = 15.0
 HEARD_SECONDS: Final = 12.0
 """A store that has sent nothing for longer than this does not reach us."""
 
+NEW_FORCE_SECONDS: Final = 2.0
+"""A new force is usually here after 0.5 s. Its caller waits for it this long before it counts as unknown."""
+
 _PAUSE_SECONDS: Final = 0.1
 _FIRST_WAIT: Final = 0.1
 _MOST_WAIT: Final = 2.0
@@ -55,6 +58,7 @@ class DirectoryWatch:
         self._silence_seconds = silence_seconds
         self._backoff = backoff or Backoff(_FIRST_WAIT, _MOST_WAIT)
         self._received = asyncio.Event()
+        self._newer = asyncio.Event()
         self._clock = clock
         self._heard_at = clock()
 
@@ -80,6 +84,19 @@ class DirectoryWatch:
                 "DIRECTORY_UNAVAILABLE", "the directory of forces was not received yet", retry_after=1.0
             )
         return force in self.forces
+
+    async def knows(self, force: str) -> bool:
+        """Whether the force exists, active or retired. One that is not here yet is waited for, at most 2 s.
+
+        Whoever creates a force uses it at once, and the store has told nobody yet. Raises as `is_known`.
+        """
+        try:
+            async with asyncio.timeout(NEW_FORCE_SECONDS):
+                while not self.is_known(force):
+                    await self._newer.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _follow(self) -> None:
         """Follow one stream to its end. A stream that brought the directory counts as a success."""
@@ -107,4 +124,6 @@ class DirectoryWatch:
         self.active = frozenset(force.code for force in directory.forces if force.state == FORCE_STATE_ACTIVE)
         self._received.set()
         self.changed.set()
+        newer, self._newer = self._newer, asyncio.Event()
+        newer.set()
         _log.info("directory changed", extra={"forces": len(forces), "active": len(self.active)})

@@ -77,15 +77,6 @@ class HeldPorts:
         return port
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen on the port."""
-    probe = _bound(_LOOPBACK, port, shared=True)
-    if probe is None:
-        return False
-    probe.close()
-    return True
-
-
 def free_port() -> int:
     """A port that is free and not held, for a caller who listens on it at once."""
     with HeldPorts() as held:

@@ -88,7 +88,7 @@ async def open_ingest(
             rules(INGEST, REGISTRY, HEALTH),
             auditor=AuditClient(store),
             feeds=feeds,
-            known_force=directory.is_known,
+            known_force=directory.knows,
             arrivals=arrivals,
         ) as server,
     ):

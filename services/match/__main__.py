@@ -63,7 +63,7 @@ async def main(settings: MatchSettings) -> None:
             settings,
             rules(HOTLISTS, ALERTS, CANARIES),
             auditor=AuditClient(store),
-            known_force=directory.is_known,
+            known_force=directory.knows,
             restoration=restoration,
         ) as server:
             server.own(directory.run(), "directory")

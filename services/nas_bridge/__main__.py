@@ -47,7 +47,7 @@ async def main(settings: BridgeSettings) -> None:
         await check_migrated(pool, MIGRATIONS)
         directory = DirectoryWatch(store)
         async with grpc_server(
-            settings, rules(SERVICE), auditor=AuditClient(store), known_force=directory.is_known
+            settings, rules(SERVICE), auditor=AuditClient(store), known_force=directory.knows
         ) as server:
             heads = BufferClient(store, deadline=_HEADS_SECONDS).heads
             log = ReadLogClient(store)

@@ -233,7 +233,10 @@ async def test_without_a_record_the_handler_never_runs(
 
 
 async def test_a_force_that_is_not_known_is_refused_after_the_permission(lab, echo, faults, trail):
-    server = await lab.echo(echo, LOOK, auditor=trail, known_force=lambda force: force == "essex")
+    async def known(force: str) -> bool:
+        return force == "essex"
+
+    server = await lab.echo(echo, LOOK, auditor=trail, known_force=known)
     caller = await lab.caller(server, lab.authority.person("j.doe", "essex", "kent"))
     assert await caller.say("Say", b"essex/why") == b"essex/why"
     for message, reason in ((b"kent/why", "FORCE_UNKNOWN"), (b"met/why", "FORCE_NOT_PERMITTED")):
@@ -247,8 +250,11 @@ async def test_a_force_that_is_not_known_is_refused_after_the_permission(lab, ec
 
 
 async def test_a_call_that_creates_a_force_may_name_one_that_is_not_known(lab, echo):
+    async def known(_: str) -> bool:
+        return False
+
     rule = Rule(people=True, forces=_forces, force_is_new=True)
-    server = await lab.echo(echo, rule, known_force=lambda _: False)
+    server = await lab.echo(echo, rule, known_force=known)
     caller = await lab.caller(server, lab.authority.person("j.doe", "essex"))
     assert await caller.say("Say", b"essex") == b"essex"
 

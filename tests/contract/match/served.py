@@ -84,6 +84,10 @@ async def running(
     database: DatabaseSettings, log: MemoryLog, pki: Authority, *, forces: tuple[str, ...] = ("essex", "kent")
 ) -> AsyncIterator[Served]:
     """A replica behind gRPC. A background task that dies fails the test."""
+
+    async def known(force: str) -> bool:
+        return force in forces
+
     settings = MatchSettings(tls=pki.issue_service("match"), database=database, match=SECTION)
     audit = MemoryAudit()
     async with open_pool(database) as pool, AsyncExitStack() as stack:
@@ -95,7 +99,7 @@ async def running(
             settings,
             rules(HOTLISTS, ALERTS, CANARIES),
             auditor=audit,
-            known_force=forces.__contains__,
+            known_force=known,
             restoration=restoration,
         ) as server:
             serve(server, match, match.notices.ping)

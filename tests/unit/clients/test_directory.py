@@ -106,6 +106,22 @@ async def test_a_change_is_taken_over_and_announced_once() -> None:
         assert (watch.active, store.news.empty()) == ({"kent"}, True)
 
 
+async def test_a_force_that_was_created_a_moment_ago_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FakeStore()
+    async with watching(store) as (_, watch, _task):
+        with pytest.raises(Unavailable, match="DIRECTORY_UNAVAILABLE"):
+            await watch.knows("kent")
+        await within(watch.ready())
+        asked = asyncio.create_task(watch.knows("kent"))
+        store.news.put_nowait(directory(2, essex=ACTIVE, surrey=ACTIVE))
+        await until(lambda: watch.is_known("surrey"))
+        assert not asked.done()
+        store.news.put_nowait(directory(3, essex=ACTIVE, surrey=ACTIVE, kent=ACTIVE))
+        assert await within(asked)
+        monkeypatch.setattr("clients.directory.NEW_FORCE_SECONDS", 0.1)
+        assert not await within(watch.knows("avon"))
+
+
 async def test_the_last_directory_stays_while_the_store_is_unavailable() -> None:
     store = FakeStore()
     async with watching(store) as (server, watch, task):
