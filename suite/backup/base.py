@@ -97,11 +97,11 @@ async def make_base(
     """
     begun_at = datetime.now(UTC)
     folder = archive.bases / begun_at.strftime(_FORM)
-    if folder.exists():
-        raise SuiteError(f"the base copy {folder.name} exists: wait for a second")
     async with server.connected() as connection:
         system = await connection.fetchrow(SQL.system)
         start = await connection.fetchrow(SQL.flushed)
+    if folder.exists():
+        raise SuiteError(f"the base copy {folder.name} exists: wait for a second")
     with archive.drafted(folder) as draft:
         copy = await asyncio.to_thread(_copy, server, archive, draft, recipients)
         async with server.connected() as connection:
