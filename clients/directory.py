@@ -90,6 +90,8 @@ class DirectoryWatch:
 
         Whoever creates a force uses it at once, and the store has told nobody yet. Raises as `is_known`.
         """
+        if self.is_known(force):
+            return True
         try:
             async with asyncio.timeout(NEW_FORCE_SECONDS):
                 while not self.is_known(force):
