@@ -121,6 +121,16 @@ COMMANDS: Final = (
             "database:prepare",
             "Make the roles, database and schemas in a PostgreSQL, or give its roles their new passwords.",
         ),
+        _verb(
+            "standing",
+            "database:standing",
+            "Write what is withdrawn and revoked now, before the database is taken back to an earlier time.",
+        ),
+        _verb(
+            "restored",
+            "database:restored",
+            "After a restore by others: withdraw again what stood; close search and alerts.",
+        ),
     ),
     group(
         "backup",

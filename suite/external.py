@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -122,6 +123,20 @@ def secret_in(file: Path) -> str:
     if not secret:
         raise SuiteError(f"{file} is empty: put the secret there")
     return secret
+
+
+@asynccontextmanager
+async def connected_to(server: ExternalPostgres, database: str) -> AsyncIterator[asyncpg.Connection]:
+    """A superuser's connection to a database of a primary server. SuiteError when there is none."""
+    await _wait_for(server, 0)
+    try:
+        connection = await asyncpg.connect(**server.superuser(database))
+    except asyncpg.InvalidCatalogNameError as error:
+        raise SuiteError(f"{server.where} has no database {database}: correct --database") from error
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=_CONNECT_SECONDS)
 
 
 async def _wait_for(server: ExternalPostgres, wait: float) -> None:

@@ -12,6 +12,7 @@ from cli.exits import CliError, Exit
 from cli.jsonlines import write_json
 from cli.output import counted, local_time, note, say, table
 from cli.places import nameable
+from cli.secret_files import write_secret
 from cli.verbs import Session, verb
 from suite.backup.archive import Archive
 from suite.backup.archiver import site_id
@@ -45,12 +46,7 @@ def key(
     """
     made = pyrage.x25519.Identity.generate()
     recipient = str(made.to_public())
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise CliError(f"{file} exists already: name another file", Exit.ALREADY) from None
-    with os.fdopen(descriptor, "w") as target:
-        target.write(f"# public key: {recipient}\n{made}\n")
+    write_secret(file, f"# public key: {recipient}\n{made}\n")
     if session.as_json:
         write_json({"recipient": recipient, "identity": str(file)})
     else:

@@ -24,9 +24,8 @@ from suite.backup.copy import check_log, unpack
 from suite.backup.images import archived_images, made_at
 from suite.backup.lsn import Segment, number_at
 from suite.backup.reach import Chain, chosen, complete_to
-from suite.backup.server import SQL
 from suite.backup.site import unpack_site
-from suite.backup.standing import Replayed, newest_standing, replay
+from suite.backup.standing import Replayed, close_restored, newest_standing
 from suite.backup.wal import archived, segment_file
 from suite.database import DATABASE
 from suite.errors import SuiteError
@@ -198,11 +197,7 @@ class _Restore:
     async def _replay_standing(self, connection: asyncpg.Connection) -> Replayed:
         """Before any service runs: what was withdrawn and revoked since; search and alerts are closed."""
         stood = newest_standing(self._archive, self._wish.identities)
-        replayed = Replayed() if stood is None else await replay(connection, stood)
-        subject = self._subject(replayed)
-        await connection.execute(SQL.close_search, subject)
-        await connection.execute(SQL.close_alerts, subject)
-        return replayed
+        return await close_restored(connection, stood, self._subject)
 
     def _subject(self, replayed: Replayed) -> str:
         """What the audit trail says of this restore."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -131,6 +131,19 @@ async def _empty_older_hotlists(connection: asyncpg.Connection, stood: dict[str,
         await connection.execute(SQL.withdraw_hotlist, row["force"], row["name"], row["version"], load)
         await connection.execute(SQL.restart_matching, row["force"])
     return [f"{row['force']}/{row['name']}" for row in older]
+
+
+async def close_restored(
+    connection: asyncpg.Connection, stood: dict[str, Any] | None, subject: Callable[[Replayed], str]
+) -> Replayed:
+    """Before any service runs: replay what stood, and have search and alerts stay closed until the services
+    have deleted again what was deleted since. `subject` says in the audit trail what was restored.
+    """
+    async with connection.transaction():
+        replayed = Replayed() if stood is None else await replay(connection, stood)
+        await connection.execute(SQL.close_search, subject(replayed))
+        await connection.execute(SQL.close_alerts, subject(replayed))
+    return replayed
 
 
 def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
