@@ -27,6 +27,7 @@ from tests.unit.cli.fake_suite import LOOK, NOON, World, alert, stored
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202etxt.exe\u2066\u200b[red]x[/red][/]:skull:\rA\nB\x00\x7f"
 FILES = ("--password-file", "{reads}", "--roles", "{evil}")
+SUPERUSER = ("--user-file", "{list}", "--password-file", "{reads}")
 WORDS: dict[tuple[str, ...], list[tuple[str, ...]]] = {
     ("status",): [("status",)],
     ("search",): [("search", "AB12CDE", *LOOK)],
@@ -88,6 +89,14 @@ WORDS: dict[tuple[str, ...], list[tuple[str, ...]]] = {
             "--authority",
             "{evil}",
         ),
+    ],
+    ("database", "standing"): [
+        ("database", "standing", "--host", EVIL, *SUPERUSER, "--to", "{evil}"),
+        ("database", "standing", "--host", "localhost", *SUPERUSER, "--authority", "{evil}", "--to", "x"),
+    ],
+    ("database", "restored"): [
+        ("database", "restored", "--host", EVIL, *SUPERUSER, "--newest"),
+        ("database", "restored", "--host", "localhost", *SUPERUSER, "--standing", "{evil}"),
     ],
     ("certificate", "service"): [
         ("certificate", "service", EVIL),
