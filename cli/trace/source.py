@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.exits import CliError, Exit
-from cli.trace.spans import Span, read_spans
+from cli.trace.spans import Span, has_spans, read_spans
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,11 @@ class Source:
     def name(self) -> str:
         """What it is called in messages."""
         return self.url or str(self.folder)
+
+    @property
+    def holds_none(self) -> bool:
+        """Whether it is a folder into which no process has written spans. What a tool keeps is not known."""
+        return self.url is None and not has_spans(self.folder)
 
     def require(self) -> None:
         """CliError when its address is no URL with http or https."""

@@ -59,8 +59,17 @@ def read_spans(folder: Path, trace_id: str) -> dict[str, Span]:
     return {span.span_id: span for span in _spans_with(folder, trace_id) if span.trace_id == trace_id}
 
 
+def has_spans(folder: Path) -> bool:
+    """Whether a folder has a file that a process writes its spans to. A folder that is missing has none."""
+    return any(_files(folder))
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.jsonl*"))
+
+
 def _spans_with(folder: Path, needle: str) -> Iterator[Span]:
-    for path in sorted(folder.glob("*.jsonl*")) if needle else ():
+    for path in _files(folder) if needle else ():
         try:
             with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 for line in _lines_with(content, needle.encode()):

@@ -21,10 +21,8 @@ from cli.trace.source import Source
 from cli.trace.spans import parse_traceparent
 
 _BRIDGE_SECONDS: Final = 2.5
-_UNSAMPLED: Final = (
-    "no hops: this read was not sampled, since only so many traces a second are kept. "
-    "What the services stored of it is above"
-)
+_UNSAMPLED: Final = "no hops: this read was not sampled, since only so many traces a second are kept"
+_STORED: Final = "What the services stored of it is above"
 
 
 @dataclass
@@ -90,11 +88,21 @@ async def follow_up(links: Links, story: Story, source: Source) -> None:
     story.camera_name = names.get((stored.read.force, stored.read.camera_id), "")
     append = parse_traceparent(stored.traceparent)
     if append is None or not append.sampled:
-        story.unsampled = _UNSAMPLED
+        story.unsampled = _why_unsampled(source)
         return
     story.hops = follow(await source.spans(append.trace_id), append.span_id, stored.position)
     if not story.hops:
         story.unsampled = f"the spans of this read are not in {source.name} (any more)"
+
+
+def _why_unsampled(source: Source) -> str:
+    if source.holds_none:
+        unrecorded = (
+            f", or the services keep no traces: none is in {source.name}. "
+            "They write them there with GANTRY_TELEMETRY__SPANS_FILE"
+        )
+        return f"{_UNSAMPLED}{unrecorded}. {_STORED}"
+    return f"{_UNSAMPLED}. {_STORED}"
 
 
 async def reads_named(

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Applies an overlay in order: what all need, then the database, roles and schemas, migrations, services; and waits.
-#   apply.sh OVERLAY   a name in overlays/, or a folder of your own
+#   apply.sh OVERLAY   a name in overlays/, or the path of a folder that builds elsewhere
 # Environment: REGISTRY (gantry.local), TAG (as `git describe`), GANTRY_POSTGRES_IMAGE (for the lab), KUBECTL (kubectl),
 # WAIT (seconds for each step, 600).
 set -euo pipefail

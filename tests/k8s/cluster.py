@@ -45,8 +45,8 @@ async def kubectl(*words: str, given: str | None = None, seconds: float = _CALL_
 
 async def why_not() -> str | None:
     """Why no cluster can be tested with, or None."""
-    if "KUBECONFIG" not in os.environ:
-        return "KUBECONFIG names no cluster"
+    if (missing := unset(os.environ)) is not None:
+        return missing
     if shutil.which(_KUBECTL) is None:
         return "kubectl is not installed"
     try:
@@ -57,8 +57,20 @@ async def why_not() -> str | None:
         await kubectl("get", "crd", "clusters.postgresql.cnpg.io")
     except KubectlError:
         return "CloudNativePG is not installed in the cluster"
-    if "K8S_IMPORT" not in os.environ:
-        return "K8S_IMPORT names no command that loads image archives into the cluster"
+    return None
+
+
+def unset(environment: Mapping[str, str]) -> str | None:
+    """Which variable is missing without which no cluster can be tested with, or None."""
+    if not environment.get("KUBECONFIG"):
+        return "KUBECONFIG names no cluster"
+    if not environment.get("GANTRY_POSTGRES_IMAGE"):
+        return "GANTRY_POSTGRES_IMAGE names no image of PostgreSQL that the cluster has or can pull"
+    if not environment.get("K8S_TAG") and not environment.get("K8S_IMPORT"):
+        return (
+            "K8S_IMPORT names no command that loads image archives into the cluster, "
+            "and K8S_TAG no images that it has"
+        )
     return None
 
 

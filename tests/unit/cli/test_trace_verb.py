@@ -10,6 +10,12 @@ from suite.steps import Phase, Steps
 from tests.unit.cli.fake_suite import LOOK, Command, World, lines_of, stored
 
 
+def record_spans(home: Path) -> None:
+    """As a service does that has a file for its spans."""
+    (home / "spans").mkdir(exist_ok=True)
+    (home / "spans" / "store.jsonl").touch()
+
+
 def test_trace_lists_the_other_reads_of_an_id(gantry: Command, world: World) -> None:
     world.reads = [stored("AB12CDE", "r1", number) for number in range(200, 50, -1)]
     world.reads[-1].read.camera_id = "C9"
@@ -34,15 +40,36 @@ def test_trace_of_one_camera_tells_of_no_others(gantry: Command, world: World) -
     gantry("trace", "--position", "9", *LOOK, "--camera", "C9", code=Exit.USAGE)
 
 
-def test_trace_of_an_unsampled_read_shows_what_is_stored(gantry: Command, world: World) -> None:
+def test_trace_of_an_unsampled_read_shows_what_is_stored(
+    gantry: Command, world: World, tmp_path: Path
+) -> None:
+    record_spans(tmp_path)
     world.reads = [stored("AB12CDE", "r1", 7)]
     world.receipts["nas"] = GetReceiptResponse(receipt_id="N-1", first_position=5, last_position=9)
     shown = gantry("trace", "r1", *LOOK)
     for word in ("position 7", "receipt N-1", "nadc: not delivered yet"):
         assert word in shown.stdout
-    assert "this read was not sampled" in shown.stderr
+    assert "only so many traces a second are kept. What the services stored of it is above" in shown.stderr
+    assert "SPANS_FILE" not in shown.stderr
     assert "AB12CDE" not in shown.output
     gantry("trace", "r2", *LOOK, code=Exit.NOT_FOUND)
+
+
+def test_trace_says_when_the_services_may_keep_no_traces(
+    gantry: Command, world: World, tmp_path: Path
+) -> None:
+    world.reads = [stored("AB12CDE", "r1", 7)]
+    told = (
+        f"no traces: none is in {tmp_path / 'spans'}. They write them there with GANTRY_TELEMETRY__SPANS_FILE"
+    )
+    assert told in lines_of(gantry("trace", "r1", *LOOK, "--json"))[0]["note"]
+    (tmp_path / "spans").mkdir()
+    assert told in lines_of(gantry("trace", "r1", *LOOK, "--json"))[0]["note"]
+    elsewhere = lines_of(gantry("trace", "r1", *LOOK, "--json", "--from", "http://127.0.0.1:9"))[0]["note"]
+    assert "this read was not sampled" in elsewhere
+    assert "SPANS_FILE" not in elsewhere
+    record_spans(tmp_path)
+    assert "SPANS_FILE" not in lines_of(gantry("trace", "r1", *LOOK, "--json"))[0]["note"]
 
 
 def test_trace_says_when_another_force_has_the_id_too(gantry: Command, world: World) -> None:
