@@ -1,4 +1,4 @@
-"""Write deploy/monitoring again from slo.toml and alarms.toml, or check that it is what they say."""
+"""Write deploy/monitoring again from slo.toml and the files of alarms, or check that it is what they say."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ def main() -> int:
     """Write or check. Exit code 1: a file differs from its source; 2: a source cannot be used."""
     asked = _arguments()
     try:
-        alarms = alarms_in(asked.alarms).without(asked.without)
-        rules = Rules(objectives_in(asked.objectives), alarms, runbooks=asked.runbooks)
+        rules = _rules(asked)
     except (ValueError, KeyError) as error:
         sys.stderr.write(f"cannot derive rules: {error}\n")
         return 2
@@ -34,14 +33,31 @@ def main() -> int:
     return 0
 
 
+def _rules(asked: argparse.Namespace) -> Rules:
+    alarms, database = alarms_in(asked.alarms), alarms_in(asked.database)
+    if unknown := sorted(set(asked.without) - alarms.names() - database.names()):
+        raise ValueError(f"there is no alarm {', '.join(unknown)} to leave out")
+    return Rules(
+        objectives_in(asked.objectives),
+        alarms.without(asked.without),
+        runbooks=asked.runbooks,
+        database=database.without(asked.without),
+    )
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m deploy.slo", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file differs")
     parser.add_argument("--into", type=Path, default=_HERE / "monitoring", help="the folder of the files")
     parser.add_argument("--objectives", type=Path, default=_HERE / "slo.toml")
     parser.add_argument("--alarms", type=Path, default=_HERE / "alarms.toml")
+    parser.add_argument("--database", type=Path, default=_HERE / "alarms-cloudnative-pg.toml")
     parser.add_argument(
-        "--without", action="append", default=[], metavar="ALARM", help="leave out an alarm of alarms.toml"
+        "--without",
+        action="append",
+        default=[],
+        metavar="ALARM",
+        help="leave out an alarm that is no objective's",
     )
     parser.add_argument(
         "--runbooks", default=RUNBOOKS, help="address or folder that links to runbooks begin with"
@@ -52,7 +68,9 @@ def _arguments() -> argparse.Namespace:
 def _check(folder: Path, files: dict[str, str]) -> int:
     stale = [name for name, text in files.items() if _text(folder / name) != text]
     for name in stale:
-        sys.stderr.write(f"{folder / name} is not what slo.toml and alarms.toml say; run `make alarms`\n")
+        sys.stderr.write(
+            f"{folder / name} is not what slo.toml and the files of alarms say; run `make alarms`\n"
+        )
     return 1 if stale else 0
 
 

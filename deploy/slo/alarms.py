@@ -1,4 +1,4 @@
-"""The alarms and recorded expressions of alarms.toml."""
+"""The alarms and recorded expressions of alarms.toml and alarms-cloudnative-pg.toml."""
 
 from __future__ import annotations
 
@@ -39,15 +39,20 @@ class Alarms:
     alarms: Sequence[Alarm]
     recorded: Sequence[Recorded]
 
+    def names(self) -> set[str]:
+        """The names of the alarms."""
+        return {each.name for each in self.alarms}
+
     def without(self, names: Collection[str]) -> Alarms:
-        """All but the alarms of these names. Raises ValueError for one that does not exist."""
-        if unknown := sorted(set(names) - {each.name for each in self.alarms}):
-            raise ValueError(f"there is no alarm {', '.join(unknown)} to leave out")
+        """All but the alarms of these names."""
         return replace(self, alarms=[each for each in self.alarms if each.name not in names])
 
 
+NO_ALARMS: Final = Alarms((), ())
+
+
 def alarms_in(file: Path) -> Alarms:
-    """Read alarms.toml. Raises ValueError with a sentence for what it cannot mean."""
+    """Read a file of alarms. Raises ValueError with a sentence for what it cannot mean."""
     content = tomllib.loads(file.read_text(encoding="utf-8"))
     alarms = [
         Alarm(each["name"], each["expr"].strip(), each["severity"], each["summary"], each["for"])

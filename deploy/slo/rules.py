@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from deploy.slo.alarms import Alarms
+from deploy.slo.alarms import NO_ALARMS, Alarm, Alarms
 from deploy.slo.durations import Scale
 from deploy.slo.objectives import BAD_NOW, Objective, Objectives
 
@@ -44,22 +44,24 @@ def share_name(window: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Writes all groups, on a time scale, with links to runbooks under an address or folder."""
+    """Writes all groups, on a time scale, with links to runbooks under an address or folder.
+
+    `database` has the alarms of a PostgreSQL that CloudNativePG keeps; a suite elsewhere has none of them.
+    """
 
     objectives: Objectives
     alarms: Alarms
     scale: Scale = _AS_WRITTEN
     runbooks: str = RUNBOOKS
+    database: Alarms = NO_ALARMS
 
     def of_alarms(self) -> list[Group]:
         """The groups of alarms.yml."""
-        recorded = [
-            {"record": each.name, "expr": self.scale.expression(each.expr)} for each in self.alarms.recorded
-        ]
-        return [
-            {"name": "gantry-recorded", "rules": recorded},
-            {"name": "gantry", "rules": [self._alarm(*each) for each in self._listed()]},
-        ]
+        return self._groups("gantry", self.alarms)
+
+    def of_database(self) -> list[Group]:
+        """The groups of cloudnative-pg.yml."""
+        return self._groups("gantry-database", self.database)
 
     def of_objectives(self) -> list[Group]:
         """The groups of objectives.yml, two for each objective."""
@@ -70,15 +72,22 @@ class Rules:
         return groups
 
     def names(self) -> list[str]:
-        """The names of all alarms, each once, in their order."""
+        """The names of all alarms but those of `database`, each once, in their order."""
         return [*dict.fromkeys([each.name for each in self.alarms.alarms] + self._objective_alarms())]
 
     def _objective_alarms(self) -> list[str]:
         return [each.alarm for each in self.objectives.all]
 
-    def _listed(self) -> Iterator[tuple[str, str, str, str, str]]:
-        for each in self.alarms.alarms:
-            yield each.name, self.scale.expression(each.expr), each.hold, each.severity, each.summary
+    def _groups(self, name: str, source: Alarms) -> list[Group]:
+        recorded = [
+            {"record": each.name, "expr": self.scale.expression(each.expr)} for each in source.recorded
+        ]
+        alarms = [self._listed(each) for each in source.alarms]
+        return [{"name": f"{name}-recorded", "rules": recorded}, {"name": name, "rules": alarms}]
+
+    def _listed(self, each: Alarm) -> dict[str, Any]:
+        expr = self.scale.expression(each.expr)
+        return self._alarm(each.name, expr, each.hold, each.severity, each.summary)
 
     def _alarm(self, name: str, expr: str, hold: str, severity: str, summary: str) -> dict[str, Any]:
         return {

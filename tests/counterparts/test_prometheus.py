@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 MONITORING = DEPLOY / "monitoring"
 
 
-@pytest.mark.parametrize("name", ["alarms", "objectives"])
+@pytest.mark.parametrize("name", ["alarms", "cloudnative-pg", "objectives"])
 async def test_each_rule_fires_in_its_fault_and_not_without(tmp_path: Path, name: str) -> None:
     for file in (MONITORING / f"{name}.yml", HERE / f"{name}_test.yml"):
         shutil.copy(file, tmp_path)
@@ -36,6 +36,7 @@ async def test_promtool_accepts_rules_and_the_queries_of_dashboards(tmp_path: Pa
     for index, query in enumerate(queries):
         query["record"] = f"q{index}"
     (tmp_path / "queries.yml").write_text(json.dumps({"groups": [{"name": "queries", "rules": queries}]}))
-    files = (MONITORING / "alarms.yml", MONITORING / "objectives.yml", tmp_path / "queries.yml")
+    rules = [MONITORING / f"{name}.yml" for name in ("alarms", "cloudnative-pg", "objectives")]
+    files = (*rules, tmp_path / "queries.yml")
     code, said = await told(program("promtool", HINT), "check", "rules", *map(str, files))
-    assert (code, said.count("SUCCESS")) == (0, 3), said
+    assert (code, said.count("SUCCESS")) == (0, 4), said

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from tests.unit.contracts.test_alarms import DOCS, alarms
+from tests.unit.contracts.test_database_alarms import database_alarms
 
 SECTIONS = ["What it means for a force", "How to see it", "What to do", "How it was followed"]
 
 
+def all_alarms() -> list[dict[str, Any]]:
+    return alarms() + database_alarms()
+
+
 def test_each_alarm_has_a_page_with_its_sections_and_each_page_an_alarm():
-    names = {rule["alert"] for rule in alarms()}
+    names = {rule["alert"] for rule in all_alarms()}
     pages = {page.stem: page for page in (DOCS / "runbooks").iterdir() if page.stem != "README"}
     listed = set(re.findall(r"\((\w+)\.md\)", (DOCS / "runbooks" / "README.md").read_text()))
     assert set(pages) == names == listed
@@ -26,6 +32,6 @@ def test_each_alarm_has_a_page_with_its_sections_and_each_page_an_alarm():
 
 
 def test_each_alarm_names_its_page():
-    for rule in alarms():
+    for rule in all_alarms():
         assert rule["annotations"]["runbook_url"] == f"docs/runbooks/{rule['alert']}.md"
         assert rule["annotations"]["summary"]

@@ -130,13 +130,17 @@ def test_links_to_runbooks_begin_as_asked(tmp_path):
 
 def test_rules_are_read_back_as_they_were_written():
     yaml = pytest.importorskip("yaml")
-    rules = Rules(objectives_in(DEPLOY / "slo.toml"), alarms_in(DEPLOY / "alarms.toml"))
-    for groups in (rules.of_alarms(), rules.of_objectives()):
+    database = alarms_in(DEPLOY / "alarms-cloudnative-pg.toml")
+    rules = Rules(objectives_in(DEPLOY / "slo.toml"), alarms_in(DEPLOY / "alarms.toml"), database=database)
+    for groups in (rules.of_alarms(), rules.of_objectives(), rules.of_database()):
         assert yaml.safe_load(yaml_of({"groups": groups}, "about")) == {"groups": groups}
     odd = {"a": ["yes", 'it\'s "so"', "5m", "1", 'say "x"', "two\nlines"], "b": {"c": {}, "d": [], "e": 1.5}}
     assert yaml.safe_load(yaml_of(odd, "one\ntwo")) == odd
     resource = yaml.safe_load(derived(rules)["prometheusrule.yaml"])
     assert resource["spec"]["groups"] == rules.of_alarms() + rules.of_objectives()
+    resource = yaml.safe_load(derived(rules)["cloudnative-pg/prometheusrule.yaml"])
+    assert resource["spec"]["groups"] == rules.of_database()
+    assert len(rules.of_database()[1]["rules"]) == len(database.alarms)
 
 
 def test_what_is_committed_is_what_is_derived(tmp_path, monkeypatch, capsys):
@@ -147,7 +151,7 @@ def test_what_is_committed_is_what_is_derived(tmp_path, monkeypatch, capsys):
     changed.write_text(changed.read_text().replace("30", "31", 1))
     monkeypatch.setattr(sys, "argv", ["slo", "--check", "--into", str(tmp_path / "monitoring")])
     assert command.main() == 1
-    assert f"{changed} is not what slo.toml and alarms.toml say" in capsys.readouterr().err
+    assert f"{changed} is not what slo.toml and the files of alarms say" in capsys.readouterr().err
     monkeypatch.setattr(sys, "argv", ["slo", "--into", str(tmp_path / "monitoring")])
     assert command.main() == 0
     assert changed.read_text() == (DEPLOY / "monitoring" / "alarms.yml").read_text()
@@ -155,8 +159,10 @@ def test_what_is_committed_is_what_is_derived(tmp_path, monkeypatch, capsys):
 
 def test_alarms_are_left_out_by_name(tmp_path, monkeypatch, capsys):
     asked = ["slo", "--into", str(tmp_path), "--without", "CanaryAway", "--without", "CanaryMissed"]
-    monkeypatch.setattr(sys, "argv", asked)
+    monkeypatch.setattr(sys, "argv", [*asked, "--without", "DatabaseStandbyLags"])
     assert command.main() == 0
+    assert "DatabaseStandbyLags" in (MONITORING / "cloudnative-pg.yml").read_text()
+    assert "DatabaseStandbyLags" not in (tmp_path / "cloudnative-pg.yml").read_text()
     lines = [set((folder / "alarms.yml").read_text().splitlines()) for folder in (MONITORING, tmp_path)]
     assert {line.strip() for line in lines[0] - lines[1] if "alert:" in line} == {
         "- alert: CanaryAway",
