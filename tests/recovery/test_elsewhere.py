@@ -1,0 +1,192 @@
+"""Backups of a PostgreSQL that others run and that takes TLS only, with the programs of the system."""
+
+import asyncio
+import dataclasses
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from chassis.database import connect
+from chassis.migrations import migrate
+from chassis.settings import TlsSettings
+from suite.backup.archive import Archive
+from suite.backup.archiver import Archiver
+from suite.backup.base import DATA, bases, file_of, make_base
+from suite.backup.copy import unpack
+from suite.backup.server import Server, server_elsewhere
+from suite.backup.settings import BackupSettings
+from suite.backup.verify import verify
+from suite.certificates import Authority
+from suite.database import DATABASE, SERVICES, Roles, owner_role, prepare_database
+from suite.errors import SuiteError
+from suite.layout import Layout
+from suite.postgres import ConnectArguments
+from suite.postgres_configuration import SUPERUSER
+from tests.other_postgres import binaries, other_postgres
+from tests.postgres_server import SharedServer, throwaway_folder
+from tests.recovery.site import until
+
+pytestmark = pytest.mark.timeout(300)
+ONLY_TLS = "hostssl all all all trust\nhostssl replication all all trust\n"
+RECEIVES = "select ssl from pg_stat_replication join pg_stat_ssl using (pid)"
+WAYS = {
+    "archiver": ["-m", "suite.backup"],
+    "command": ["-c", "from cli.start import main; main()", "backup", "create"],
+}
+SITE = pyrage.x25519.Identity.generate()
+
+
+def programs(major: int) -> Path:
+    """The folder of that version's programs. Skips the test when they only run a server."""
+    found = binaries(major)
+    if not (found / "pg_receivewal").exists():
+        pytest.skip(f"{found} has no pg_receivewal; Debian's postgresql-client-{major} has it")
+    return found
+
+
+@pytest.fixture(params=[15, 17, 18])
+def major(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture
+def tls(pki: Authority) -> TlsSettings:
+    return pki.issue_service("database")
+
+
+@pytest.fixture
+def secured(major: int, tls: TlsSettings) -> Iterator[ConnectArguments]:
+    """A server that takes TLS only, also from its superuser."""
+    programs(major)
+    with other_postgres(major, tls=tls, rules=ONLY_TLS) as found:
+        yield found
+
+
+@pytest.fixture
+def server(secured: ConnectArguments, major: int, tls: TlsSettings, tmp_path: Path) -> Server:
+    return server_elsewhere(
+        tmp_path,
+        host="localhost",
+        port=secured["port"],
+        user=SUPERUSER,
+        password_file=None,
+        authority=tls.authority,
+        programs=programs(major),
+    )
+
+
+async def test_a_base_copy_is_made_through_tls(server: Server, tmp_path: Path) -> None:
+    """Version 15 has no services; its copy shows what the programs of the system do."""
+    server = dataclasses.replace(server, database="postgres")
+    archive = Archive(tmp_path / "archive")
+    archive.make()
+    made = await make_base(server, archive, [SITE.to_public()], home=tmp_path)
+    assert unpack(file_of(archive, made, DATA), None, [SITE]), "its manifest names the log that it needs"
+    async with server.connected() as connection:
+        assert await connection.fetchval("select ssl from pg_stat_ssl where pid = pg_backend_pid()")
+
+
+async def test_neither_we_nor_the_programs_take_another_server(server: Server, tmp_path: Path) -> None:
+    impostor = Authority(tmp_path / "impostor").certificate
+    for change, ours, theirs in (
+        ({"authority": impostor}, f"is not of the authority {impostor}", "certificate verify failed"),
+        ({"host": "127.0.0.2"}, "has a certificate for other names", "does not match host name"),
+    ):
+        changed = dataclasses.replace(server, database="postgres", **change)  # type: ignore[arg-type]
+        with pytest.raises(SuiteError, match=ours):
+            async with changed.connected():
+                pass
+        done = subprocess.run(
+            [changed.program("pg_basebackup"), "--pgdata=-", "--format=tar", "--wal-method=fetch"],
+            env=changed.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode != 0
+        assert not done.stdout
+        assert theirs in done.stderr
+
+
+async def test_the_log_is_archived_through_tls(
+    server: Server, secured: ConnectArguments, major: int, tmp_path: Path
+) -> None:
+    if major < 17:
+        pytest.skip("the services need PostgreSQL 17")
+    await make_site(secured, tmp_path / "secrets")
+    Layout.of(tmp_path).images.mkdir()
+    settings = BackupSettings(tmp_path / "archive", (str(SITE.to_public()),))
+    archiver = Archiver(server, settings, tmp_path)
+    running = asyncio.create_task(archiver.run())
+    await until(lambda: archiver.archive.bases.exists() and bases(archiver.archive))
+    await until(lambda: archiver.state.complete_to is not None)
+    async with server.connected() as connection:
+        ways = await connection.fetch(RECEIVES)
+    archiver.stop()
+    await running
+    assert [way["ssl"] for way in ways] == [True], "pg_receivewal too"
+    assert archiver.state.failing == ""
+    assert verify(archiver.archive, 7, [SITE]).wrong == []
+
+
+async def make_site(server: ConnectArguments, secrets: Path) -> None:
+    """The database of the services."""
+    roles = Roles(secrets)
+
+    def superuser(database: str = "postgres") -> ConnectArguments:
+        return ConnectArguments(**{**server, "database": database})
+
+    await prepare_database(superuser, roles)
+    for service in SERVICES:
+        settings = roles.settings(owner_role(service), superuser(DATABASE))
+        async with connect(settings) as connection:
+            await migrate(connection, import_module(f"services.{service}").MIGRATIONS)
+
+
+async def test_programs_of_another_version_copy_nothing(
+    postgres_server: SharedServer, tmp_path: Path
+) -> None:
+    way_in = postgres_server.postgres.superuser()
+    server = Server(
+        str(way_in["host"]), int(way_in["port"]), SUPERUSER, older_programs(tmp_path), database="postgres"
+    )
+    archive = Archive(tmp_path / "archive")
+    archive.make()
+    said = r"is version 18, and the programs in .* are version 16: give --programs FOLDER"
+    with pytest.raises(SuiteError, match=said):
+        await make_base(server, archive, [SITE.to_public()], home=tmp_path)
+    assert not archive.base_folders()
+
+
+def older_programs(folder: Path) -> Path:
+    """A pg_basebackup that says that it is of version 16, and copies nothing."""
+    made = folder / "pg_basebackup"
+    made.write_text("#!/bin/sh\necho 'pg_basebackup (PostgreSQL) 16.4 (Debian 16.4-1)'\n")
+    made.chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_host_on_a_network_is_refused_before_anything_is_made(way: str) -> None:
+    with throwaway_folder() as folder:
+        where = ["--home", str(folder / "home"), "--host", "db1.example"]
+        done = subprocess.run(
+            [sys.executable, *WAYS[way], *where],
+            env={
+                **os.environ,
+                "GANTRY_BACKUP_ARCHIVE": str(folder / "archive"),
+                "GANTRY_BACKUP_RECIPIENTS": str(SITE.to_public()),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode != 0
+        assert "must not travel in clear: give --authority FILE" in done.stdout + done.stderr
+        assert not (folder / "archive").exists()
