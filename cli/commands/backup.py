@@ -98,7 +98,9 @@ def create(
     elif authority is None and programs is None:
         server = server_of(session.home)
     else:
-        raise CliError("--authority and --programs are for a PostgreSQL elsewhere: give --host too", Exit.USAGE)
+        raise CliError(
+            "--authority and --programs are for a PostgreSQL elsewhere: give --host too", Exit.USAGE
+        )
     archive = Archive(settings.archive)
     archive.make()
     url = os.environ.get(IMAGES, "")

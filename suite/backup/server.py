@@ -102,8 +102,7 @@ class Server:
                 raise SuiteError(refusal) from error
             code = getattr(error, "sqlstate", None)
             raise SuiteError(
-                f"{self.where} takes no connection of {self.user}"
-                + (f" (sqlstate {code})" if code else "")
+                f"{self.where} takes no connection of {self.user}" + (f" (sqlstate {code})" if code else "")
             ) from error
         try:
             yield connection

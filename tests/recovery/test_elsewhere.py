@@ -3,22 +3,28 @@
 import asyncio
 import dataclasses
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pyrage
 import pytest
+import yaml
 
 from chassis.database import connect
 from chassis.migrations import migrate
 from chassis.settings import TlsSettings
+from deploy.validate.build import OVERLAYS
 from suite.backup.archive import Archive
 from suite.backup.archiver import Archiver
 from suite.backup.base import DATA, bases, file_of, make_base
 from suite.backup.copy import unpack
+from suite.backup.reach import complete_to
+from suite.backup.restore import Wish, restore
 from suite.backup.server import Server, server_elsewhere
 from suite.backup.settings import BackupSettings
 from suite.backup.verify import verify
@@ -29,8 +35,8 @@ from suite.layout import Layout
 from suite.postgres import ConnectArguments
 from suite.postgres_configuration import SUPERUSER
 from tests.other_postgres import binaries, other_postgres
-from tests.postgres_server import SharedServer, throwaway_folder
-from tests.recovery.site import until
+from tests.postgres_server import SMALL, SharedServer, throwaway_folder
+from tests.recovery.site import database_of, execute, running_site, until
 
 pytestmark = pytest.mark.timeout(300)
 ONLY_TLS = "hostssl all all all trust\nhostssl replication all all trust\n"
@@ -102,16 +108,17 @@ async def test_neither_we_nor_the_programs_take_another_server(server: Server, t
         with pytest.raises(SuiteError, match=ours):
             async with changed.connected():
                 pass
-        done = subprocess.run(
-            [changed.program("pg_basebackup"), "--pgdata=-", "--format=tar", "--wal-method=fetch"],
-            env=changed.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = await asyncio.to_thread(copied, changed)
         assert done.returncode != 0
         assert not done.stdout
         assert theirs in done.stderr
+
+
+def copied(server: Server) -> subprocess.CompletedProcess[str]:
+    """What pg_basebackup alone makes of the way to a server."""
+    words = ["--pgdata=-", "--format=tar", "--wal-method=fetch", "--no-password"]
+    program = [server.program("pg_basebackup"), *words]
+    return subprocess.run(program, env=server.environment(), capture_output=True, text=True, check=False)
 
 
 async def test_the_log_is_archived_through_tls(
@@ -190,3 +197,67 @@ def test_a_host_on_a_network_is_refused_before_anything_is_made(way: str) -> Non
         assert done.returncode != 0
         assert "must not travel in clear: give --authority FILE" in done.stdout + done.stderr
         assert not (folder / "archive").exists()
+
+
+async def test_the_archiver_of_one_node_enters_by_the_socket() -> None:
+    """As the overlay starts it, by the rules that the overlay gives to PostgreSQL."""
+    with throwaway_folder() as folder:
+        rules = folder / "pg_hba.conf"
+        overlay = in_overlay("ConfigMap")
+        rules.write_text(f"local all {SUPERUSER} peer map=suite\n{overlay['pg_hba.conf']}")
+        rules.chmod(0o644)
+        (folder / "archiver").mkdir()
+        password, archive = folder / "password", folder / "archive"
+        password.write_text("only for this test\n")
+        async with running_site(folder, {**SMALL, **compression(overlay), "hba_file": str(rules)}) as site:
+            await site.run("create role backup superuser login password 'only for this test'")
+            await site.run("select store.make_force('essex', 'Essex', gen_random_uuid(), array['match'])")
+            places = {
+                "/var/lib/gantry/archiver": str(folder / "archiver"),
+                "/var/run/postgresql": str(site.postgres.home.sockets),
+                "/etc/gantry/superuser/password": str(password),
+                "0.0.0.0:7003": "127.0.0.1:0",
+            }
+            container = in_overlay("Deployment")["template"]["spec"]["containers"][0]
+            words = [moved(word, places) for word in container["args"]]
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, *container["command"][1:], *words, "--user", "backup"),
+                env={
+                    **os.environ,
+                    "GANTRY_BACKUP_ARCHIVE": str(archive),
+                    "GANTRY_BACKUP_RECIPIENTS": str(SITE.to_public()),
+                    "GANTRY_STORE__IMAGES": site.home.joinpath("images").as_uri(),
+                },
+            )
+            try:
+                await until(lambda: Archive(archive).bases.exists() and bases(Archive(archive)))
+                await until(lambda: complete_to(Archive(archive)) is not None)
+            finally:
+                process.terminate()
+            assert await process.wait() == 0
+            assert verify(Archive(archive), 7, [SITE]).wrong == []
+        await restore(Wish(archive, [SITE], folder / "elsewhere"), [].append)
+        async with database_of(folder / "elsewhere") as database:
+            assert await execute(database, "select count(*) from store.forces") == 1
+
+
+def in_overlay(kind: str) -> dict[str, Any]:
+    """What the overlay for one node says of PostgreSQL's configuration, or of the archiver."""
+    files = {"ConfigMap": ("database.yaml", "data"), "Deployment": ("archiver.yaml", "spec")}
+    file, field = files[kind]
+    objects = yaml.safe_load_all((OVERLAYS / "onprem" / file).read_text(encoding="utf-8"))
+    found: dict[str, Any] = next(each[field] for each in objects if each["kind"] == kind)
+    return found
+
+
+def compression(overlay: Mapping[str, str]) -> dict[str, str]:
+    """How the overlay has the log compressed: our PostgreSQL has to know it, or cannot replay the log."""
+    found = re.search(r"^wal_compression = '(\w+)'$", overlay["postgresql.conf"], re.MULTILINE)
+    assert found
+    return {"wal_compression": found[1]}
+
+
+def moved(word: str, places: Mapping[str, str]) -> str:
+    """An argument with the places of this test."""
+    name, _, value = word.partition("=")
+    return f"{name}={places[value]}"

@@ -10,9 +10,7 @@ from suite.certificates import Authority
 from suite.errors import SuiteError
 
 CONNECTS = 'echo "$0: error: could not connect to a server" >&2; exit 1'
-LACKS_TLS = (
-    """echo "$0: error: sslmode value \\"$PGSSLMODE\\" invalid when SSL support is not compiled in" >&2; exit 1"""
-)
+LACKS_TLS = "echo \"sslmode '$PGSSLMODE' invalid when SSL support is not compiled in\" >&2; exit 1"
 
 
 @pytest.fixture
