@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pyrage
 import pytest
 import yaml
@@ -98,6 +99,35 @@ async def test_a_base_copy_is_made_through_tls(server: Server, tmp_path: Path) -
         assert await connection.fetchval("select ssl from pg_stat_ssl where pid = pg_backend_pid()")
 
 
+async def test_the_command_makes_a_base_copy_through_tls(
+    server: Server, secured: ConnectArguments, tmp_path: Path
+) -> None:
+    connection = await asyncpg.connect(**secured)
+    await connection.execute(f"create database {DATABASE}")
+    await connection.close()
+    Layout.of(tmp_path).images.mkdir()
+    words = ["--home", tmp_path, "--host", server.host, "--port", server.port, "--user", server.user]
+    words += ["--authority", server.authority, "--programs", server.binaries]
+    done = await asyncio.to_thread(run_way, "command", tmp_path / "archive", *words)
+    assert done.returncode == 0, done.stderr
+    assert len(bases(Archive(tmp_path / "archive"))) == 1
+
+
+def run_way(way: str, archive: Path, *words: object) -> subprocess.CompletedProcess[str]:
+    """The archiver or `gantry backup create` as a process of its own."""
+    return subprocess.run(
+        [sys.executable, *WAYS[way], *map(str, words)],
+        env={
+            **os.environ,
+            "GANTRY_BACKUP_ARCHIVE": str(archive),
+            "GANTRY_BACKUP_RECIPIENTS": str(SITE.to_public()),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 async def test_neither_we_nor_the_programs_take_another_server(server: Server, tmp_path: Path) -> None:
     impostor = Authority(tmp_path / "impostor").certificate
     for change, ours, theirs in (
@@ -182,18 +212,7 @@ def older_programs(folder: Path) -> Path:
 @pytest.mark.parametrize("way", WAYS)
 def test_a_host_on_a_network_is_refused_before_anything_is_made(way: str) -> None:
     with throwaway_folder() as folder:
-        where = ["--home", str(folder / "home"), "--host", "db1.example"]
-        done = subprocess.run(
-            [sys.executable, *WAYS[way], *where],
-            env={
-                **os.environ,
-                "GANTRY_BACKUP_ARCHIVE": str(folder / "archive"),
-                "GANTRY_BACKUP_RECIPIENTS": str(SITE.to_public()),
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_way(way, folder / "archive", "--home", folder / "home", "--host", "db1.example")
         assert done.returncode != 0
         assert "must not travel in clear: give --authority FILE" in done.stdout + done.stderr
         assert not (folder / "archive").exists()
