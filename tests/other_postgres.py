@@ -40,11 +40,12 @@ def binaries(major: int) -> Path:
 
 @contextmanager
 def other_postgres(
-    major: int, *, tls: TlsSettings | None = None, password: str | None = None
+    major: int, *, tls: TlsSettings | None = None, password: str | None = None, rules: str = ""
 ) -> Iterator[ConnectArguments]:
     """The superuser's way into a running server of that version. Nothing is left of it.
 
     With `tls` it shows this certificate to who asks for TLS. Without a `password` everybody is trusted.
+    `rules` are lines of pg_hba.conf in place of the usual ones.
     """
     found = binaries(major)
     with throwaway_folder() as folder:
@@ -55,6 +56,8 @@ def other_postgres(
         (folder / "password").write_text(password or "unused")
         way_in = ("-A", "scram-sha-256" if password else "trust", "--pwfile", folder / "password")
         _run(found / "initdb", "-D", data, "-U", SUPERUSER, "-E", "UTF8", "--locale", "C", "-N", *way_in)
+        if rules:
+            (data / "pg_hba.conf").write_text(rules)
         port = _free_port()
         options = (
             "-c",

@@ -20,7 +20,7 @@ from suite.backup.base import bases, make_base
 from suite.backup.images import IMAGES, ImageMirror, image_folder
 from suite.backup.prune import prune as prune_archive
 from suite.backup.reach import complete_to
-from suite.backup.server import Server, server_of
+from suite.backup.server import server_elsewhere, server_of
 from suite.backup.settings import ARCHIVE, BackupSettings, identity_in, settings_from
 from suite.backup.verify import verify as verify_archive
 
@@ -62,12 +62,41 @@ def create(
     port: Annotated[int, typer.Option(help="Its port.")] = 5432,
     user: Annotated[str, typer.Option(help="A superuser there.")] = "postgres",
     password_file: Annotated[Path | None, typer.Option(help="File with the password.")] = None,
+    authority: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Use TLS, and verify the server's certificate and name with this authority (PEM).",
+            show_default=False,
+        ),
+    ] = None,
+    programs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="PostgreSQL's programs of the server's version. TLS needs others than ours.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Make a base copy now. The suite's archiver makes one every day by itself."""
     settings = _settings()
-    server = server_of(session.home)
     if host is not None:
-        server = Server(host, port, user, server.binaries, password_file)
+        server = server_elsewhere(
+            session.home,
+            host=host,
+            port=port,
+            user=user,
+            password_file=password_file,
+            authority=authority,
+            programs=programs,
+        )
+    elif authority is None and programs is None:
+        server = server_of(session.home)
+    else:
+        raise CliError(
+            "--authority and --programs are for a PostgreSQL elsewhere: give --host too", Exit.USAGE
+        )
     archive = Archive(settings.archive)
     archive.make()
     url = os.environ.get(IMAGES, "")

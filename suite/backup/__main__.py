@@ -19,7 +19,7 @@ from chassis.logs import configure_logs
 from suite.backup.archiver import Archiver, State
 from suite.backup.images import IMAGES
 from suite.backup.names import MetricName
-from suite.backup.server import Server, server_of
+from suite.backup.server import Server, server_elsewhere, server_of
 from suite.backup.settings import ARCHIVE, settings_from
 from suite.errors import SuiteError
 
@@ -33,16 +33,27 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=5432)
     parser.add_argument("--user", default="postgres")
     parser.add_argument("--password-file", type=Path)
+    parser.add_argument("--authority", type=Path, help="use TLS, and verify the server with this authority")
+    parser.add_argument("--programs", type=Path, help="folder of PostgreSQL's programs of its version")
     parser.add_argument("--metrics-listen", default="127.0.0.1:0", metavar="HOST:PORT")
     parser.add_argument("--port-file", type=Path, help="write the port of the metrics to this JSON file")
     return parser.parse_args()
 
 
 def _server(asked: argparse.Namespace) -> Server:
-    own = server_of(asked.home)
     if asked.host is None:
-        return own
-    return Server(asked.host, asked.port, asked.user, own.binaries, asked.password_file)
+        if asked.authority is not None or asked.programs is not None:
+            raise SuiteError("--authority and --programs are for a PostgreSQL elsewhere: give --host too")
+        return server_of(asked.home)
+    return server_elsewhere(
+        asked.home,
+        host=asked.host,
+        port=asked.port,
+        user=asked.user,
+        password_file=asked.password_file,
+        authority=asked.authority,
+        programs=asked.programs,
+    )
 
 
 @contextmanager

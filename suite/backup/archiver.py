@@ -117,6 +117,8 @@ class Archiver:
 
     def _open(self) -> None:
         """See what is archived already. An archive that nobody writes to becomes this site's."""
+        # A site whose PostgreSQL others run has a folder for the archiver alone.
+        Layout.of(self._home).logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         mine, theirs = site_id(self._home), self.archive.writer()
         if not theirs:
             self._require_new()
@@ -196,6 +198,7 @@ class Archiver:
         if self._spool.size() > _LARGEST_SPOOL:
             await self._end_receiver()
         elif self._receiver is None or self._receiver.exit_code is not None:
+            await self._server.require_programs()
             await self._require_slot()
             self._receiver = Child(
                 (

@@ -97,6 +97,7 @@ async def make_base(
     """
     begun_at = datetime.now(UTC)
     folder = archive.bases / begun_at.strftime(_FORM)
+    await server.require_programs()
     async with server.connected() as connection:
         system = await connection.fetchrow(SQL.system)
         start = await connection.fetchrow(SQL.flushed)
