@@ -86,8 +86,7 @@ async def test_an_archive_whose_disk_is_not_mounted_is_not_begun_anew(site: Site
         assert not [*archive.iterdir()]
         archive.rmdir()
         away.rename(archive)
-        await until(lambda: archiver.state.complete_to is not None)
-        assert not archiver.state.failing
+        await until(lambda: archiver.state.complete_to is not None and not archiver.state.failing)
     finally:
         archiver.stop()
         await running
