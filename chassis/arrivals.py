@@ -63,7 +63,7 @@ class Connection:
         self.unread_bytes = unread_bytes
         self.unfinished = 0
         self.stalled_since: float | None = None
-        self.refused = False
+        self.dropped = False
         self._accounted: float = _HANDSHAKE_BYTES
         self._measured_at: float | None = None
         self._moved = False
@@ -82,16 +82,18 @@ class Connection:
         self._accounted += _CALL_BYTES
 
     def forget(self, received: int) -> None:
-        """No call is open: gRPC has dropped what came for those that were refused."""
+        """No call is open: gRPC has dropped what came for those that were refused or ended early."""
         self._accounted = max(self._accounted, received)
-        self.refused = False
+        self.dropped = False
 
     def measure(self, received: int, now: float) -> None:
         """The kernel has received so many bytes since the connection began."""
         if self._measured_at is not None:
             self._accounted += (now - self._measured_at) * _BYTES_A_SECOND
         self._measured_at = now
-        self.unfinished = max(0, received - int(self._accounted))
+        # What still comes for calls that have ended is dropped too.
+        held = 0 if self.dropped and not self.calls else received - int(self._accounted)
+        self.unfinished = max(0, held)
         # An allowance that was not used does not carry over.
         self._accounted = min(self._accounted, received)
         unread = len(self.calls) * self.unread_bytes
@@ -145,7 +147,7 @@ class Arrivals:
         connection = self._connections.get(peer)
         if connection is None:
             connection = self._connections[peer] = Connection(self._unread_bytes)
-        if connection.refused and not connection.calls:
+        if connection.dropped and not connection.calls:
             connection.forget(self._bytes.received([peer]).get(peer, 0))
         task = asyncio.current_task()
         assert task is not None, "a call is served by a task"
@@ -154,9 +156,10 @@ class Arrivals:
         try:
             yield
         except Fault:
-            connection.refused = True
+            connection.dropped = True
             raise
         except asyncio.CancelledError:
+            connection.dropped = True
             fault = connection.calls[task]
             if fault is None:
                 raise

@@ -1,6 +1,11 @@
 """What a connection holds, from the bytes that it has received: keep-alive is no message that has begun."""
 
+import asyncio
+
+import grpc
+
 from chassis.arrivals import Connection
+from chassis.errors import Fault
 
 UNREAD = 32 * 1024
 HOURS_12 = 12 * 3600
@@ -40,3 +45,22 @@ def test_a_message_that_comes_slowly_counts() -> None:
         connection.measure(2_000 + second * 1_000, float(second))
     assert connection.unfinished > 100_000
     assert connection.stalled_since is not None
+
+
+async def test_what_still_comes_for_calls_that_have_ended_is_not_held() -> None:
+    connection, task = Connection(UNREAD), asyncio.create_task(asyncio.Event().wait())
+    connection.opened(task, "essex")
+    connection.measure(5_000_000, 1.0)
+    assert connection.unfinished > 4_000_000
+    connection.dropped = True
+    connection.end(Fault(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MUCH_IN_FLIGHT", "too much"))
+    await asyncio.wait([task])
+    del connection.calls[task]
+    connection.measure(11_000_000, 2.0)
+    assert connection.unfinished == 0
+    connection.forget(11_000_000)
+    later = asyncio.create_task(asyncio.sleep(0))
+    connection.opened(later, "essex")
+    connection.measure(13_000_000, 3.0)
+    assert connection.unfinished > 1_900_000
+    await later
