@@ -45,6 +45,12 @@ def shared_out(world: World, *expected: int) -> Callable[[], object]:
     return check
 
 
+async def started_by_owners(world: World) -> bool:
+    """A replica owns a line a moment before it starts it."""
+    replicas = {each.lines.replica: each for each in world.replicas}
+    return all(replicas[owner].starts[force] for force, owner in (await world.owners()).items())
+
+
 @asynccontextmanager
 async def growing(world: World) -> AsyncIterator[None]:
     """All logs grow meanwhile. Afterwards each read has left its result, once."""
@@ -89,6 +95,7 @@ async def test_shares_differ_by_one_at_most(world: World, lines: int, expected: 
     for _ in range(2):
         await world.replica()
     await eventually(shared_out(world, *expected), seconds=5)
+    await eventually(lambda: started_by_owners(world))
     starts = sum(sum(each.starts.values()) for each in world.replicas)
     await asyncio.sleep(1)
     assert sum(sum(each.starts.values()) for each in world.replicas) == starts, "it has settled"
