@@ -128,7 +128,7 @@ def secret_in(file: Path) -> str:
 @asynccontextmanager
 async def connected_to(server: ExternalPostgres, database: str) -> AsyncIterator[asyncpg.Connection]:
     """A superuser's connection to a database of a primary server. SuiteError when there is none."""
-    await _wait_for(server, 0)
+    await _wait_for(server, _CONNECT_SECONDS)
     try:
         connection = await asyncpg.connect(**server.superuser(database))
     except asyncpg.InvalidCatalogNameError as error:
